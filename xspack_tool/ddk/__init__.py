@@ -1,0 +1,1 @@
+"""Where kernel modules are compiled."""

@@ -1,0 +1,72 @@
+"""The errors of xspack, and where in the user's files they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a user's file, as a message shows it."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake of the user: what was found, which rule it breaks, what to do.
+
+    ``place`` and ``target`` are filled in by whoever knows them (see :meth:`at`); the room that
+    finds a mistake knows only the field, the value, the rule and the remedy.
+    """
+
+    field: str
+    value: object
+    rule: str
+    remedy: str
+    place: Place | None = None
+    target: str = ""
+
+    def at(self, place: Place | None, target: str) -> Problem:
+        """The same problem with the place and target it belongs to, unless it has its own."""
+        return replace(self, place=self.place or place, target=self.target or target)
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        target = f"{self.target}: " if self.target else ""
+        field = f"{self.field}={self.value!r}: " if self.field else ""
+        return f"{where}{target}{field}{self.rule}; {self.remedy}"
+
+
+class XspackError(Exception):
+    """Any failure that is reported to the user in words; its text is complete without a traceback."""
+
+
+class DeclarationError(XspackError):
+    """Mistakes in declarations, all of them together."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (str(p.place or ""), p.place.line if p.place else 0))
+        count = len(self.problems)
+        head = f"{count} mistake{'s' if count != 1 else ''} in the declarations, nothing was built"
+        super().__init__("\n".join([head, *(f"  {problem}" for problem in self.problems)]))
+
+
+class StepError(XspackError):
+    """A step of the build failed: a program, or a check on what it made."""
+
+
+class BadInput(XspackError):
+    """A file that cannot be trusted or read: damaged, hostile, or not what its name says.
+
+    The text is one line that names the file.
+    """
+
+    def __init__(self, file: object, why: str) -> None:
+        self.file, self.why = str(file), why
+        super().__init__(f"{file}: {why}")

@@ -1,0 +1,1 @@
+"""What each host demands of a finished pack."""

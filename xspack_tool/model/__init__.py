@@ -1,0 +1,1 @@
+"""What was declared, as frozen values that check themselves."""

@@ -1,0 +1,42 @@
+"""A declaration as one text that depends on nothing but what was declared."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Frozen dataclasses, tuples and dates as the lists, dicts and texts of JSON; defaults left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if getattr(value, f.name) != f.default
+        }
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"{value!r} has no canonical form")
+
+
+def canonical(value: Any) -> str:
+    """Sorted JSON: the same for equal declarations on every machine and under every hash seed."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def lines(value: Any, prefix: str = "") -> list[str]:
+    """The declaration field by field, ``field = value`` a line: what --debug=explain compares."""
+    data = plain(value)
+    if isinstance(data, dict):
+        return [line for key in sorted(data) for line in lines(data[key], f"{prefix}.{key}" if prefix else key)]
+    if isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
+        return [line for n, item in enumerate(data) for line in lines(item, f"{prefix}[{n}]")]
+    return [f"{prefix} = {json.dumps(data, ensure_ascii=False, sort_keys=True)}"]

@@ -1,0 +1,47 @@
+"""Changelog entries, and the time of a package that follows from them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+
+from xspack_tool.errors import Problem
+
+#: The time of a package that has no changelog, where SOURCE_DATE_EPOCH is not set: 2020-01-01.
+CONSTANT_TIME = 1577836800
+
+_HEAD = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)\s+(?P<who>\S.*)")
+
+
+@dataclass(frozen=True)
+class ChangelogEntry:
+    """One dated entry. ``author`` is ``Name <mail> version-release`` as rpm shows it."""
+
+    date: datetime.date
+    author: str
+    text: str
+
+    @property
+    def time(self) -> int:
+        """Noon UTC of its day, as rpm itself reads a changelog date (seconds since 1970)."""
+        noon = datetime.datetime.combine(self.date, datetime.time(12), datetime.timezone.utc)
+        return int(noon.timestamp())
+
+
+def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
+    """Read ``"2026-11-20 Name <mail> 5.2-1\\n- what changed"``."""
+    form = 'write it as "2026-11-20 Name <mail> 1.0-1\\n- what changed"'
+    if not isinstance(value, str):
+        return Problem(field, value, "a changelog entry is a text", form)
+    head, _, body = value.strip().partition("\n")
+    found = _HEAD.fullmatch(head.strip())
+    if not found or not body.strip():
+        return Problem(field, value, "a changelog entry is a dated head line and its text", form)
+    if "\0" in value:
+        return Problem(field, value, "a changelog holds no NUL", form)
+    try:
+        date = datetime.date.fromisoformat(found["date"])
+    except ValueError:
+        return Problem(field, value, f"{found['date']} is no day of the calendar", form)
+    return ChangelogEntry(date, found["who"], body.strip())

@@ -1,0 +1,67 @@
+"""A pack as declared: what the update document and the two generated RPMs say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xspack_tool.errors import Problem
+from xspack_tool.model import syntax
+from xspack_tool.model.dependency import Dependency
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """An older pack that this one replaces."""
+
+    uuid: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A supplemental pack. ``key`` is the base name of the public key file, empty for an unsigned pack."""
+
+    label: str
+    version: str
+    uuid: str
+    description: str
+    key: str
+    requires: tuple[Dependency, ...] = ()
+    after_apply: tuple[str, ...] = ()
+    rollups: tuple[Rollup, ...] = ()
+    enforce_homogeneity: bool = False
+    driver_disk: bool = False
+    has_precheck: bool = False
+    has_remove: bool = False
+    volume_id: str = ""
+    vendor: str = ""
+
+    @property
+    def control_name(self) -> str:
+        """The name of the control RPM, empty where the pack needs none."""
+        needed = self.requires or self.has_precheck or self.has_remove
+        return f"control-{self.label}" if needed else ""
+
+    @property
+    def update_name(self) -> str:
+        """The name of the RPM that stands for the whole pack."""
+        return f"update-{self.label}"
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The comps groups: `update` for xapi, `drivers` for the installer."""
+        return ("update", "drivers") if self.driver_disk else ("update",)
+
+    def problems(self) -> list[Problem]:
+        """All mistakes in the pack's own words."""
+        found = [
+            *syntax.check_label("label", self.label),
+            *syntax.check_version("version", self.version),
+            *syntax.check_uuid("uuid", self.uuid),
+            *syntax.check_one_line("description", self.description),
+            *syntax.check_guidance("after_apply", self.after_apply),
+            *syntax.check_volume_id("volume_id", self.volume_id),
+        ]
+        for rollup in self.rollups:
+            found += syntax.check_uuid("rollups", rollup.uuid)
+        return found

@@ -1,0 +1,142 @@
+"""One RPM as declared: identity, payload, dependencies, scriptlets, changelog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xspack_tool.errors import Problem
+from xspack_tool.model import syntax
+from xspack_tool.model.changelog import CONSTANT_TIME, ChangelogEntry
+from xspack_tool.model.dependency import Dependency
+
+#: The scriptlets of an RPM, in the order of a transaction.
+PHASES = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
+
+Role = Literal["", "config", "doc", "license", "ghost"]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One path of the payload.
+
+    ``kind`` is ``file``, ``dir`` (the folder itself), ``link``, or ``archive``: a tar file made while
+    building, whose members all go below ``path``. A file's content is ``text``, or the next of the package's
+    inputs. ``mode`` None means: from the source, 0755 where its owner may execute it, else 0644.
+    """
+
+    path: str
+    kind: Literal["file", "dir", "link", "archive"]
+    mode: int | None = None
+    owner: str = "root"
+    group: str = "root"
+    link: str = ""
+    text: str | None = None
+    role: Role = ""
+
+    @property
+    def has_input(self) -> bool:
+        """Whether its content is a file of the user's, or one built."""
+        return self.kind == "archive" or (self.kind == "file" and self.text is None)
+
+
+@dataclass(frozen=True)
+class ScriptPart:
+    """A piece of a scriptlet: a text, or (None) the content of the next of the package's inputs."""
+
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Script:
+    """A scriptlet: its parts run one after the other in one shell, or in ``interpreter``."""
+
+    phase: str
+    parts: tuple[ScriptPart, ...]
+    interpreter: str = "/bin/sh"
+
+
+@dataclass(frozen=True)
+class Package:
+    """An RPM as declared. ``inputs`` of the functions that write it: first the files in the order of
+    ``entries``, then the script parts in the order of ``scripts``."""
+
+    name: str
+    version: str
+    release: str
+    summary: str
+    license: str
+    arch: str = "x86_64"
+    epoch: int = 0
+    description: str = ""
+    vendor: str = ""
+    packager: str = ""
+    url: str = ""
+    group: str = "System Environment/Base"
+    entries: tuple[FileEntry, ...] = ()
+    requires: tuple[Dependency, ...] = ()
+    requires_post: tuple[Dependency, ...] = ()
+    requires_postun: tuple[Dependency, ...] = ()
+    provides: tuple[Dependency, ...] = ()
+    conflicts: tuple[Dependency, ...] = ()
+    obsoletes: tuple[Dependency, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    changelog: tuple[ChangelogEntry, ...] = ()
+    #: Whether rpm looks for dependencies in the payload (ELF, interpreters).
+    automatic_dependencies: bool = True
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"
+
+    @property
+    def file_name(self) -> str:
+        """``name-version-release.arch.rpm``."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+
+    def time(self, source_date_epoch: int | None = None) -> int:
+        """The package's time: its newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
+        if self.changelog:
+            return max(entry.time for entry in self.changelog)
+        return CONSTANT_TIME if source_date_epoch is None else source_date_epoch
+
+    def problems(self) -> list[Problem]:
+        """All mistakes in the package's own words."""
+        found = [
+            *syntax.check_name("name", self.name),
+            *syntax.check_version("version", self.version),
+            *syntax.check_version("release", self.release),
+            *syntax.check_one_line("summary", self.summary),
+            *syntax.check_one_line("license", self.license),
+        ]
+        for name in ("vendor", "packager", "url", "group"):
+            if getattr(self, name):
+                found += syntax.check_one_line(name, getattr(self, name))
+        if self.arch not in syntax.ARCHES:
+            remedy = syntax.nearest(self.arch, syntax.ARCHES) or f"use one of {', '.join(syntax.ARCHES)}"
+            found.append(Problem("arch", self.arch, "no architecture of dom0", remedy))
+        return found
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The NEVRA of an RPM that exists or will: what is known of it while reading."""
+
+    name: str
+    version: str
+    release: str
+    arch: str
+    epoch: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """``name-version-release.arch.rpm``."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"

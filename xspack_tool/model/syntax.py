@@ -1,0 +1,110 @@
+"""The syntax of single fields: each check returns the problems it finds, and none when all is well.
+
+Sources: rpm's own spec parser (names, versions), xapi's `xapi_pool_update` (labels, uuids, guidance).
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Iterable
+
+from xspack_tool.errors import Problem
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+VERSION = re.compile(r"[A-Za-z0-9_.+~]+")
+LABEL = re.compile(r"[A-Za-z0-9_-]+")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+VOLUME_ID = re.compile(r"[A-Za-z0-9_]{1,32}")
+ARCHES = ("x86_64", "noarch", "i686", "aarch64")
+GUIDANCE = ("restartXAPI", "restartHost", "restartPV", "restartHVM")
+
+
+def check_name(field: str, value: object) -> list[Problem]:
+    """An RPM's name."""
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return []
+    return [Problem(field, value, "an RPM's name is letters, digits and . _ + -", "choose such a name")]
+
+
+def check_version(field: str, value: object) -> list[Problem]:
+    """A version or a release, as rpm 4.11 takes them (no ^)."""
+    if isinstance(value, str) and VERSION.fullmatch(value):
+        return []
+    if isinstance(value, str) and "-" in value:
+        return [Problem(field, value, f"a {field} holds no '-'", "put what follows it into release")]
+    remedy = f'give a string such as {field}="1.0"'
+    return [Problem(field, value, f"a {field} is letters, digits and . _ + ~", remedy)]
+
+
+def check_one_line(field: str, value: object) -> list[Problem]:
+    """A text that lands in one line of a header."""
+    if isinstance(value, str) and value.strip() and not re.search(r"[\x00-\x1f\x7f]", value):
+        return []
+    return [Problem(field, value, f"{field} is one line of text", "give a text without line breaks")]
+
+
+def check_label(field: str, value: object) -> list[Problem]:
+    """A pack's name-label: xapi makes a section of a yum.conf of it, beside [main]."""
+    if not isinstance(value, str) or not LABEL.fullmatch(value):
+        rule = "a label is letters, digits, _ and - (xapi refuses others)"
+        return [Problem(field, value, rule, "choose such a label")]
+    if value == "main":
+        return [Problem(field, value, "'main' is yum's own section", "choose another label")]
+    return []
+
+
+def check_uuid(field: str, value: object) -> list[Problem]:
+    """A uuid in lower case, as xapi compares it."""
+    if isinstance(value, str) and UUID.fullmatch(value):
+        return []
+    if isinstance(value, str) and UUID.fullmatch(value.lower()):
+        return [Problem(field, value, "hosts want the uuid in lower case", f'write "{value.lower()}"')]
+    return [Problem(field, value, "not a uuid", "make one with: python3 -m uuid  (or uuidgen)")]
+
+
+def check_volume_id(field: str, value: object) -> list[Problem]:
+    """An ISO 9660 volume id."""
+    if isinstance(value, str) and VOLUME_ID.fullmatch(value):
+        return []
+    rule = "a volume id is 1 to 32 letters, digits and _"
+    return [Problem(field, value, rule, "shorten it, or give volume_id= of its own")]
+
+
+def check_guidance(field: str, tokens: Iterable[object]) -> list[Problem]:
+    """After-apply guidance: one token unknown to xapi makes it drop the whole list silently."""
+    return [
+        Problem(
+            field,
+            token,
+            "xapi knows no such guidance and would drop the whole list",
+            nearest(str(token), GUIDANCE) or f"use one of {', '.join(GUIDANCE)}",
+        )
+        for token in tokens
+        if token not in GUIDANCE
+    ]
+
+
+def check_destination(field: str, value: object) -> list[Problem]:
+    """A path on the host: absolute, and not above the root."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return [Problem(field, value, "a destination is an absolute path", "begin it with /")]
+    if ".." in value.split("/"):
+        return [Problem(field, value, "a destination holds no '..'", "write the path it means")]
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        return [Problem(field, value, "a path holds no control characters", "rename it")]
+    if normal_path(value) == "/":
+        return [Problem(field, value, "the root itself cannot be packaged", "name a path below /")]
+    return []
+
+
+def normal_path(path: str) -> str:
+    """The one spelling of an absolute path: no doubled, trailing or dot components."""
+    return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``did you mean ..?`` with the nearest known word, or an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else ""

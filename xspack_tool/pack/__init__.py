@@ -1,0 +1,1 @@
+"""The pack: update document, generated RPMs, ISO."""

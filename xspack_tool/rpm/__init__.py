@@ -1,0 +1,1 @@
+"""RPMs: spec text from a declaration, writing with rpmbuild, reading with rpmfile."""

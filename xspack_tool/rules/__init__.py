@@ -1,0 +1,1 @@
+"""The rules of the vendor guide and of the hosts, as checks on what was built."""

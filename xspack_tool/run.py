@@ -1,0 +1,97 @@
+"""The only code that starts other programs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+
+#: How to get each program, said before a build that needs it starts: (Debian package, EL package).
+PACKAGES = {
+    "rpmbuild": ("rpm", "rpm-build"),
+    "rpmspec": ("rpm", "rpm-build"),
+    "rpmsign": ("rpm", "rpm-sign"),
+    "rpmkeys": ("rpm", "rpm"),
+    "gpg": ("gnupg", "gnupg2"),
+    "make": ("make", "make"),
+    "gcc": ("gcc", "gcc"),
+    "strip": ("binutils", "binutils"),
+    "ssh": ("openssh-client", "openssh-clients"),
+    "dnf": ("dnf", "dnf"),
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished program said and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def missing_program(program: str) -> str | None:
+    """How to install ``program`` if it is not on PATH, else None."""
+    if shutil.which(program):
+        return None
+    debian, el = PACKAGES.get(program, (program, program))
+    return f"{program} is needed: apt-get install {debian} (EL: dnf install {el})"
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small fixed environment for programs: nothing of the caller's but PATH, HOME and TMPDIR."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+    what: str = "",
+) -> Done:
+    """Run a program without a shell and return what it said.
+
+    ``env`` is added to :func:`environment`. ``what`` says what was being done, for the message.
+    Raises StepError with the program's own words and the command, ready to copy, if the program is
+    missing, ends with another status than 0 (unless ``check`` is False) or outlasts ``timeout`` seconds.
+    """
+    words = [os.fspath(word) for word in argv]
+    command = shlex.join(words)
+    head = f"{what}: " if what else ""
+    if lacking := missing_program(words[0]):
+        raise StepError(f"{head}{lacking}")
+    with subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=tuple(pass_fds),
+    ) as process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            raise StepError(f"{head}{words[0]} did not end within {timeout:g} s\n  {command}") from late
+        except BaseException:
+            process.kill()
+            raise
+    done = Done(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+    if check and done.status:
+        said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")
+        raise StepError(f"{head}{words[0]} ended with status {done.status}\n    {said}\n  command: {command}")
+    return done
