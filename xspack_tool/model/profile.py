@@ -134,5 +134,7 @@ def _did_you_mean(key: str, data: Mapping[str, object]) -> str:
 
 def make_profile(name: str, data: Mapping[str, Any]) -> Profile:
     """The profile of ``data``, in which :func:`profile_problems` found nothing."""
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    frozen: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+    }
     return Profile(name=name, **frozen)

@@ -72,13 +72,11 @@ def _glibc() -> str:
 
 def _glibcxx() -> str:
     """The newest GLIBCXX symbol version: ``libstdc++.so.6.0.N`` has GLIBCXX_3.4.N (GCC's ABI policy)."""
-    minors = [
-        int(found[1])
-        for pattern in ("/usr/lib/*-linux-gnu*/libstdc++.so.6.0.*", "/usr/lib64/libstdc++.so.6.0.*")
-        for file in glob.glob(pattern)
-        if (found := re.search(r"\.so\.6\.0\.(\d+)$", file))
-    ]
-    return f"3.4.{max(minors)}" if minors else ""
+    for pattern in ("/usr/lib/*-linux-gnu*/libstdc++.so.6", "/usr/lib64/libstdc++.so.6"):
+        for link in glob.glob(pattern):
+            if found := re.search(r"\.so\.6\.0\.(\d+)$", os.path.realpath(link)):
+                return f"3.4.{found[1]}"
+    return ""
 
 
 def _pythons() -> Iterator[tuple[str, str]]:

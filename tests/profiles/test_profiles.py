@@ -1,0 +1,219 @@
+"""The dom0 profiles: facts of pack-format, own files, and every mistake in them named."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xspack_tool.errors import DeclarationError
+from xspack_tool.model.profile import KEYS, Profile
+from xspack_tool.profiles import load_profile, local, profile_names
+
+CENTOS_7 = ("citrix-hypervisor-8.2", "xcp-ng-8.2", "xcp-ng-8.3", "xenserver-8")
+NOT_IN_RPM_4_11 = {
+    "rpmlib(PayloadIsZstd)",
+    "rpmlib(RichDependencies)",
+    "rpmlib(LargeFiles)",
+    "rpmlib(CaretInVersions)",
+}
+
+
+def own(tmp_path: Path, change: str = "", drop: str | tuple[str, ...] = ()) -> Path:
+    """A user's profile: ``change``, then xenserver-9's text without the lines that begin with ``drop``."""
+    text = (Path(local.__file__).parent / "xenserver-9.toml").read_text()
+    kept = [line for line in text.splitlines() if not line.startswith(drop)]
+    file = tmp_path / "acme.toml"
+    file.write_text("\n".join([change, *kept]))
+    return file
+
+
+def mistakes(name_or_path: object) -> list[str]:
+    with pytest.raises(DeclarationError) as caught:
+        load_profile(str(name_or_path))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_names() -> None:
+    assert profile_names() == tuple(sorted((*CENTOS_7, "local", "xenserver-9")))
+
+
+@pytest.mark.parametrize("name", CENTOS_7)
+def test_centos_7_family(name: str) -> None:
+    profile = load_profile(name)
+    assert (profile.name, profile.manager, profile.firewall, profile.arch) == (
+        name,
+        "yum",
+        "iptables",
+        "x86_64",
+    )
+    assert (profile.kernels, profile.glibc, profile.glibcxx) == (("4.19.0+1",), "2.17", "3.4.19")
+    assert (profile.rpm, profile.payload, profile.releasever) == ("4.11.3", "w2.xzdio", "7")
+    assert not NOT_IN_RPM_4_11 & set(profile.rpmlib)
+    assert "rpmlib(PayloadIsXz)" in profile.rpmlib
+    assert set(profile.pythons.values()) == {"2.7", "3.6"}
+    assert set(profile.pythons) < set(profile.interpreters)
+    assert profile.python == "/usr/bin/python3"
+    assert profile.provides["product-build"] == "0x"
+    assert profile.sets_previous_installation is False
+
+
+@pytest.mark.parametrize(
+    ("name", "product", "platform", "folders"),
+    [
+        ("citrix-hypervisor-8.2", "8.2.1", "3.2.1", ("updates",)),
+        ("xenserver-8", "8.4.0", "3.4.0", ("updates",)),
+        ("xcp-ng-8.2", "8.2.1", "3.2.1", ("updates", "override", "extra")),
+        ("xcp-ng-8.3", "8.3.0", "3.4.0", ("updates", "override", "extra")),
+    ],
+)
+def test_what_tells_the_releases_apart(
+    name: str, product: str, platform: str, folders: tuple[str, ...]
+) -> None:
+    profile = load_profile(name)
+    assert (profile.provides["product-version"], profile.provides["platform-version"]) == (product, platform)
+    assert profile.module_dirs == folders
+
+
+def test_xenserver_9_leaves_empty_what_is_not_known() -> None:
+    profile = load_profile("xenserver-9")
+    assert (profile.manager, profile.firewall, profile.python) == ("dnf", "firewalld", "/usr/bin/python3")
+    assert (profile.kernels, profile.glibc, profile.glibcxx, profile.pythons, profile.rpm) == (
+        (),
+        "",
+        "",
+        {},
+        "",
+    )
+    assert set(profile.rpmlib) > NOT_IN_RPM_4_11
+
+
+def test_local_is_this_machine() -> None:
+    profile = load_profile("local")
+    assert profile is load_profile("local")
+    assert profile.arch == os.uname().machine
+    assert f"glibc {profile.glibc}" == os.confstr("CS_GNU_LIBC_VERSION")
+    for path, version in profile.pythons.items():
+        said = subprocess.run([path, "-V"], capture_output=True, text=True, check=True)
+        assert (said.stdout + said.stderr).startswith(f"Python {version}.")
+    assert "/bin/sh" in profile.interpreters
+    assert all(os.access(path, os.X_OK) for path in profile.interpreters)
+
+
+def test_local_kernels_are_those_of_build_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = {
+        "whole": '#define UTS_RELEASE "6.1.0-56-amd64"\n',
+        "other": '#define UTS_RELEASE "5.10.1"\n',
+        "odd": "?",
+    }
+    for name, text in trees.items():
+        header = tmp_path / name / "include/generated/utsrelease.h"
+        header.parent.mkdir(parents=True)
+        header.write_text(text)
+    (tmp_path / "headers-only" / "include").mkdir(parents=True)
+    (tmp_path / "again").symlink_to(tmp_path / "whole")
+    monkeypatch.setattr(local, "KERNEL_TREES", (f"{tmp_path}/*", f"{tmp_path}/no/*"))
+    assert local.kernels() == ["5.10.1", "6.1.0-56-amd64"]
+
+
+def test_own_profile(tmp_path: Path) -> None:
+    profile = load_profile(str(own(tmp_path)))
+    assert profile == dataclasses.replace(load_profile("xenserver-9"), name="acme")
+
+
+def test_own_profile_is_read_again_when_it_changed(tmp_path: Path) -> None:
+    assert load_profile(str(own(tmp_path))).glibc == ""
+    assert load_profile(str(own(tmp_path, 'glibc = "2.39"', drop="glibc ="))).glibc == "2.39"
+
+
+def test_unknown_name_offers_the_nearest() -> None:
+    known = ", ".join(profile_names())
+    assert mistakes("xenserver8") == [
+        "XSPACK_TARGET='xenserver8': no such dom0 profile; did you mean 'xenserver-8'? "
+        f"known are {known}, or the path of a TOML file of your own"
+    ]
+    assert mistakes("q") == [
+        f"XSPACK_TARGET='q': no such dom0 profile; known are {known}, or the path of a TOML file of your own"
+    ]
+
+
+def test_all_mistakes_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    file = own(
+        tmp_path,
+        'kernel = ["6.1"]\nglibc = 2.39\nmanager = "zypper"',
+        drop=("kernels =", "glibc =", "manager ="),
+    )
+    assert sorted(mistakes(file)) == sorted(
+        [
+            f"kernel=['6.1']: {file}: a profile has no such key; did you mean 'kernels'?",
+            f"{file}: the key 'kernels' is missing; give kernels: a list of texts",
+            f'glibc=2.39: {file}: not what this key holds; give a version such as "2.17", or ""',
+            f'manager=\'zypper\': {file}: not what this key holds; give "yum" or "dnf"',
+        ]
+    )
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
+    data = json.loads(load_profile("xenserver-8").canonical)
+    file = tmp_path / "acme.toml"
+    rest = {name: value for name, value in data.items() if name not in (key, "name")}
+    tables = [name for name, value in rest.items() if isinstance(value, dict)]
+    rest.setdefault("sets_previous_installation", False)
+    if key == "sets_previous_installation":
+        del rest[key]
+    plain = [f"{name} = {json.dumps(value)}" for name, value in rest.items() if name not in tables]
+    deep = [
+        line
+        for name in tables
+        for line in (f"[{name}]", *(f'"{k}" = {json.dumps(v)}' for k, v in rest[name].items()))
+    ]
+    file.write_text("\n".join([*plain, *deep]))
+    assert mistakes(file) == [f"{file}: the key {key!r} is missing; give {key}: {KEYS[key][1]}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory; name an existing file"),
+        (b"title = \xff", "not UTF-8; save it as UTF-8"),
+        (b"title = ", "not TOML: Invalid value (at end of document); correct it"),
+    ],
+)
+def test_unreadable_file(tmp_path: Path, content: bytes | None, why: str) -> None:
+    file = tmp_path / "acme.toml"
+    if content is not None:
+        file.write_bytes(content)
+    assert mistakes(file) == [f"XSPACK_TARGET={str(file)!r}: the profile cannot be read: {why}"]
+
+
+def test_canonical_is_the_same_in_every_process() -> None:
+    script = (
+        "import hashlib; from xspack_tool.profiles import load_profile as l;"
+        "print(hashlib.sha256(l('xenserver-8').canonical.encode()).hexdigest())"
+    )
+    root = str(Path(local.__file__).parents[2])
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert said == {hashlib.sha256(load_profile("xenserver-8").canonical.encode()).hexdigest()}
+
+
+def test_a_profile_can_be_a_key_and_cross_to_another_process() -> None:
+    profile = load_profile("xenserver-8")
+    assert {profile: 1}[pickle.loads(pickle.dumps(profile))] == 1
+    assert set(KEYS) | {"name"} == {entry.name for entry in dataclasses.fields(Profile)}
