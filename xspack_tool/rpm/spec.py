@@ -1,0 +1,146 @@
+"""The spec text of a declared package: a pure function, shown by golden files in the tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import ChangelogEntry
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.package import FileEntry, Package
+
+#: The macros beside rpm's own: nothing of the host's taste, and nothing that costs a program.
+#: `__spec_install_pre` would empty the buildroot, which is filled before rpmbuild starts; `__check_files`
+#: would look for unpackaged files, of which there are none; Debian's `_dbpath` starts two shells.
+MACROS = """\
+%__os_install_post %{{nil}}
+%__spec_install_pre %{{nil}}
+%__check_files %{{nil}}
+%debug_package %{{nil}}
+%_build_id_links none
+%_binary_payload {payload}
+%_source_payload {payload}
+%_binary_filedigest_algorithm 8
+%_source_filedigest_algorithm 8
+%_buildhost xspack
+%_rpmformat 4
+%_dbpath /nonexistent
+%_smp_build_ncpus 1
+%use_source_date_epoch_as_buildtime 1
+%clamp_mtime_to_source_date_epoch 1
+%_build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm
+"""
+
+_ROLE = {"config": "%config(noreplace) ", "doc": "%doc ", "license": "%license ", "ghost": "%ghost ", "": ""}
+
+
+def render_macros(payload: str) -> str:
+    """Our macro file; ``payload`` is rpm's `_binary_payload`, such as ``w2.xzdio``."""
+    return MACROS.format(payload=payload)
+
+
+def escape(text: str) -> str:
+    """A text that rpm's macro expansion leaves as it is."""
+    return text.replace("%", "%%")
+
+
+#: What rpm's parser takes for its own at the beginning of a line, after expansion, so that no escape helps.
+_KEYWORD = re.compile(
+    r"\s*%(if\w*|elif\w*|else|endif|include)\b|%(package|description|prep|generate_buildrequires|conf|build|install"
+    r"|check|clean|pre|post|preun|postun|pretrans|posttrans|preuntrans|postuntrans|trigger\w*|filetrigger\w*"
+    r"|transfiletrigger\w*|verifyscript|sepolicy|files|changelog|sourcelist|patchlist)\b"
+)
+
+
+def body(what: str, text: str) -> str:
+    """The escaped body of a section. Raises StepError for a line that would begin another section."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if _KEYWORD.match(line):
+            raise StepError(f"{what}, line {number}: rpmbuild would take {line.strip()!r} for its own; reword it")
+    return escape(text)
+
+
+def file_pattern(path: str) -> str:
+    """A path as a quoted pattern of %files. rpm 4.18 cannot escape what is special to it in every place,
+    so such a character is written as ``?``, which matches any one."""
+    return '"' + re.sub(r'[%\\*?\[\]{}"~]', "?", path) + '"'
+
+
+def render_files(entries: Iterable[FileEntry]) -> list[str]:
+    """The lines of %files: each path with its mode and owner, nothing left to the buildroot."""
+    lines = []
+    for entry in entries:
+        mode = "-" if entry.kind == "link" else f"{entry.mode:04o}"
+        kind = "%dir " if entry.kind == "dir" else ""
+        attributes = f"%attr({mode},{entry.owner},{entry.group}) "
+        lines.append(f"{attributes}{_ROLE[entry.role]}{kind}{file_pattern(entry.path)}")
+    return lines
+
+
+def render_relations(tag: str, relations: Iterable[Dependency]) -> list[str]:
+    """``Requires: python3 >= 3.6`` and the like, a line each."""
+    return [f"{tag}: {escape(str(relation))}" for relation in relations]
+
+
+def render_preamble(package: Package) -> list[str]:
+    """The tags before %description."""
+    tags = [
+        ("Name", package.name),
+        ("Epoch", str(package.epoch) if package.epoch else ""),
+        ("Version", package.version),
+        ("Release", package.release),
+        ("Summary", package.summary),
+        ("License", package.license),
+        ("Group", package.group),
+        ("Vendor", package.vendor),
+        ("Packager", package.packager),
+        ("URL", package.url),
+        ("BuildArch", "noarch" if package.arch == "noarch" else ""),
+        ("AutoReqProv", "" if package.automatic_dependencies else "no"),
+    ]
+    return [f"{tag}: {escape(value)}" for tag, value in tags if value]
+
+
+def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
+    """%changelog, newest first as rpm demands. The weekday is rpm's, in English whatever the locale."""
+    lines = []
+    for entry in sorted(entries, key=lambda entry: entry.date, reverse=True):
+        day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[entry.date.weekday()]
+        month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[entry.date.month - 1]
+        lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
+        # A line that begins with * would begin another entry.
+        lines += [body("changelog", f" {line}" if line.startswith("*") else line) for line in entry.text.splitlines()]
+        lines.append("")
+    return lines
+
+
+def script_text(parts: Iterable[str]) -> str:
+    """The parts of a scriptlet as one text, each on lines of its own."""
+    return "\n".join(part.strip("\n") for part in parts)
+
+
+def render_spec(package: Package, entries: Iterable[FileEntry], scripts: dict[str, str]) -> str:
+    """The spec that packs a filled buildroot: ``entries`` with their final modes, scriptlet texts by phase."""
+    interpreters = {script.phase: script.interpreter for script in package.scripts}
+    lines = [
+        *render_preamble(package),
+        *render_relations("Requires", package.requires),
+        *render_relations("Requires(post)", package.requires_post),
+        *render_relations("Requires(postun)", package.requires_postun),
+        *render_relations("Provides", package.provides),
+        *render_relations("Conflicts", package.conflicts),
+        *render_relations("Obsoletes", package.obsoletes),
+        "",
+        "%description",
+        body("description", package.description or package.summary),
+        "",
+    ]
+    for phase in sorted(scripts):
+        interpreter = interpreters.get(phase, "/bin/sh")
+        option = "" if interpreter == "/bin/sh" else f" -p {interpreter}"
+        lines += [f"%{phase}{option}", body(f"script {phase}", scripts[phase]), ""]
+    lines += ["%files", *render_files(entries), ""]
+    if package.changelog:
+        lines += ["%changelog", *render_changelog(package.changelog)]
+    return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,78 @@
+"""The buildroot of a package: its payload laid out as it will be on the host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.package import FileEntry
+
+
+def normal_mode(mode: int) -> int:
+    """The mode with which a file of the user's is shipped where the declaration gives none.
+
+    Its owner's bits and the special bits count; group and others get what the owner may read and execute.
+    So a checkout made under another umask gives the same package, as git itself keeps only the x bit.
+    """
+    owner = mode & 0o700
+    return mode & 0o7000 | owner | (owner & 0o500) >> 3 | (owner & 0o500) >> 6
+
+
+def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time: int) -> list[FileEntry]:
+    """Fill ``root`` with the payload and return the entries as they really are: modes known, archives
+    unfolded. Times are ``time``, never the sources': an older one would show in the RPM."""
+    waiting = iter(inputs)
+    made: list[FileEntry] = []
+    for entry in entries:
+        made += _archive(entry, next(waiting), root) if entry.kind == "archive" else [_one(entry, waiting, root)]
+    for place, _, files in os.walk(root, topdown=False):
+        for name in files:
+            os.utime(os.path.join(place, name), (time, time), follow_symlinks=False)
+        os.utime(place, (time, time))
+    return made
+
+
+def _one(entry: FileEntry, waiting: Iterator[Path], root: Path) -> FileEntry:
+    place = root / entry.path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if entry.kind == "dir":
+        place.mkdir(exist_ok=True)
+        return replace(entry, mode=0o755 if entry.mode is None else entry.mode)
+    if entry.kind == "link":
+        place.symlink_to(entry.link)
+        return entry
+    if entry.text is None:
+        source = next(waiting)
+        shutil.copyfile(source, place)
+        mode = normal_mode(stat.S_IMODE(source.stat().st_mode)) if entry.mode is None else entry.mode
+    else:
+        place.write_text(entry.text, encoding="utf-8")
+        mode = 0o644 if entry.mode is None else entry.mode
+    # The dependency generators look at executable files only; they must be able to read them, too.
+    place.chmod(mode | 0o400)
+    return replace(entry, mode=mode)
+
+
+def _archive(entry: FileEntry, source: Path, root: Path) -> list[FileEntry]:
+    """The regular files of a tar archive that a step of ours made, below the entry's path."""
+    made = []
+    with tarfile.open(source) as archive:
+        for member in archive:
+            if not member.isfile() or member.name.startswith("/") or ".." in member.name.split("/"):
+                raise StepError(f"{source}: {member.name!r} is no plain file below the archive's root")
+            path = f"{entry.path}/{member.name}"
+            place = root / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = archive.extractfile(member)
+            assert content is not None  # a regular file always has content
+            with content, place.open("wb") as out:
+                shutil.copyfileobj(content, out)
+            place.chmod(member.mode & 0o777 | 0o400)
+            made.append(replace(entry, kind="file", path=path, mode=member.mode & 0o777))
+    return made

@@ -1,0 +1,99 @@
+"""RPMs come to be here, and only here: by rpmbuild, from a filled buildroot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.package import Package
+from xspack_tool.rpm.spec import render_macros, render_spec, script_text
+from xspack_tool.rpm.stage import stage
+from xspack_tool.run import run
+
+#: rpm's own folder, at the same place on Debian and EL.
+RPM_HOME = Path("/usr/lib/rpm")
+#: The dependency generators that rpm itself brings and that fit dom0. A vendor's own (kmod, pythondist, fonts)
+#: would write requirements that no host provides.
+GENERATORS = ("elf", "script", "perl", "perllib", "python", "pkgconfig")
+#: From this payload size on, xz compresses in two threads; always two, for the bytes depend on the number's being
+#: one or more.
+TWO_THREADS_FROM = 16 << 20
+
+
+def rpmbuild_command(arch: str, macros: Path, top: Path) -> list[str]:
+    """rpmbuild with rpm's base macros and ours alone; no ~/.rpmmacros, no vendor macros."""
+    platform = "x86_64" if arch == "noarch" else arch
+    files = [
+        RPM_HOME / "macros",
+        RPM_HOME / "platform" / f"{platform}-linux" / "macros",
+        *(RPM_HOME / "fileattrs" / f"{name}.attr" for name in GENERATORS),
+        macros,
+    ]
+    return [
+        "rpmbuild",
+        "--quiet",
+        f"--rcfile={RPM_HOME / 'rpmrc'}",
+        f"--macros={':'.join(map(str, files))}",
+        f"--target={platform}",
+        f"--define=_topdir {top}",
+    ]
+
+
+def payload_option(payload: str, size: int) -> str:
+    """rpm's `_binary_payload` for so many bytes: ``w2.xzdio`` becomes ``w2T2.xzdio`` for a large one."""
+    level, _, way = payload.partition(".")
+    return f"{level}T2.{way}" if way == "xzdio" and size >= TWO_THREADS_FROM else payload
+
+
+def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: str, time: int) -> None:
+    """Write the RPM of a declaration to ``out``.
+
+    ``inputs`` are the files in the order that Package says, ``payload`` is rpm's `_binary_payload`, ``time``
+    the package's time in seconds since 1970. The result depends on nothing else. Raises StepError with
+    rpmbuild's own words; ``out`` appears whole or not at all.
+    """
+    work = out.parent / f".{out.name}.work"
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        root = work / "root"
+        root.mkdir(parents=True)
+        file_count = sum(entry.has_input for entry in package.entries)
+        entries = stage(package.entries, inputs[:file_count], root, time)
+        spec = work / f"{package.name}.spec"
+        spec.write_text(render_spec(package, entries, _scripts(package, inputs[file_count:])), encoding="utf-8")
+        size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
+        macros = work / "macros"
+        macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
+        run(
+            [*rpmbuild_command(package.arch, macros, work), "-bb", "--noclean", f"--buildroot={root}", spec],
+            env={"SOURCE_DATE_EPOCH": str(time)},
+            what=f"writing {out.name}",
+        )
+        move_rpms(work / "RPMS", [out])
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
+    """Give each RPM that rpmbuild left in ``folder`` its place among ``outs``, by file name; a missing one
+    is an error."""
+    made = {path.name: path for path in folder.rglob("*.rpm")}
+    for out in outs:
+        if out.name not in made:
+            raise StepError(f"rpmbuild made no {out.name}, but {', '.join(sorted(made)) or 'no RPM at all'}")
+    for out in outs:
+        os.replace(made[out.name], out)
+
+
+def _scripts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
+    """The text of each scriptlet, the user's files read in."""
+    waiting = iter(inputs)
+    return {
+        script.phase: script_text(
+            next(waiting).read_text(encoding="utf-8") if part.text is None else part.text for part in script.parts
+        )
+        for script in package.scripts
+    }
