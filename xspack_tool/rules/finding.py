@@ -1,0 +1,80 @@
+"""What rules find, as values that survive a JSON file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+Severity = Literal["E", "W", "I"]
+
+#: E stops the build, W is shown and counted, I informs; in the order in which they are shown.
+SEVERITIES: tuple[Severity, ...] = ("E", "W", "I")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One breach of a rule, as the rule's function yields it.
+
+    ``where`` is a path of the payload, a scriptlet (``%post``), or a field of the header or of the pack
+    (``Requires``, ``license``); ``found`` says in words what was found there. ``severity`` and ``remedy`` are
+    given only where they differ from the rule's own. ``unless_shipped`` names a path: the finding
+    falls if any RPM of the pack ships it.
+    """
+
+    where: str
+    found: str
+    severity: Severity | None = None
+    line: int = 0
+    remedy: str = ""
+    unless_shipped: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A rule could not be checked: ``needs`` says which input of the user's it lacks."""
+
+    needs: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding with everything a reader needs. ``pack`` is empty until the report puts an RPM into a pack.
+
+    ``rpm`` is a file name, empty for what concerns the pack as a whole; ``waived`` holds the reason of a waiver.
+    """
+
+    rule: str
+    severity: Severity
+    found: str
+    remedy: str
+    pack: str = ""
+    rpm: str = ""
+    where: str = ""
+    line: int = 0
+    waived: str = ""
+    skipped: bool = False
+    unless_shipped: str = ""
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sorts the severest first, then by pack, RPM, rule and place."""
+        rank = SEVERITIES.index(self.severity)
+        return (rank, self.pack, self.rpm, self.rule, self.where, self.line, self.found)
+
+    def __str__(self) -> str:
+        place = self.where + (f":{self.line}" if self.line else "")
+        head = ": ".join(part for part in (self.pack, self.rpm, place) if part)
+        reason = f" (waived: {self.waived})" if self.waived else ""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.severity} {self.rule} {head}: {self.found}{remedy}{reason}"
+
+
+def to_plain(finding: Finding) -> dict[str, Any]:
+    """The finding for JSON, without the fields that say nothing."""
+    return {key: value for key, value in asdict(finding).items() if value}
+
+
+def from_plain(data: dict[str, Any]) -> Finding:
+    """The finding of :func:`to_plain`; keys that this version does not know are left out."""
+    known = {field.name for field in fields(Finding)}
+    return Finding(**{key: value for key, value in data.items() if key in known})
