@@ -1,0 +1,96 @@
+"""Where gpg keeps keys: homes whose sockets work, and throwaway ones that leave nothing behind."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.run import run
+
+#: A file that marks a home as a throwaway one: its agent ends with the process that used it.
+MARK = "xspack-throwaway"
+#: What a socket's path may be long (sun_path of unix(7), with its NUL), less gpg's longest socket name.
+_ROOM = 107 - len("/S.gpg-agent.browser")
+
+
+def gnupg_home(path: Path | None) -> str:
+    """The value of GNUPGHOME that stands for the keyring in folder ``path``; None is the user's own.
+
+    gpg puts its agent's sockets into its home, and a socket's path is limited to about 100
+    characters: a longer home is reached through a short private link. The agent of a throwaway home
+    (see :func:`mark_throwaway`) is ended at exit. Raises StepError if the link cannot be made.
+    """
+    home = str(path or os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
+    return _usable(os.path.abspath(home))
+
+
+@functools.lru_cache(maxsize=None)
+def _usable(home: str) -> str:
+    long = len(os.fsencode(home)) > _ROOM and os.path.dirname(_agent_socket(home)) == home
+    short = _short_link(home) if long else home
+    if os.path.exists(os.path.join(home, MARK)):
+        atexit.register(_end, short)
+    return short
+
+
+def mark_throwaway(home: Path) -> None:
+    """Make ``home`` with mode 700, if it is not there, and mark it as a throwaway one."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    (home / MARK).touch()
+    _usable.cache_clear()
+
+
+@contextmanager
+def scratch_home() -> Iterator[Path]:
+    """An empty home for public keys only: no agent may be started in it, and it is removed at the end."""
+    home = Path(tempfile.mkdtemp(prefix="xspack-gpg-"))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def end_agent(home: Path) -> None:
+    """End the agent of ``home``, if one runs."""
+    _end(gnupg_home(home))
+
+
+def _agent_socket(home: str) -> str:
+    """Where gpg would put the socket: below /run/user where that exists, else in the home."""
+    done = run(["gpgconf", "--homedir", home, "--list-dirs", "agent-socket"], what="finding gpg's socket")
+    return done.out.strip().replace("%3a", ":").replace("%25", "%")
+
+
+def _short_link(home: str) -> str:
+    """A link to ``home`` that is the same for every process of this user.
+
+    It outlives a killed process: an agent that runs still finds its keys through it.
+    """
+    folder = f"/tmp/xspack-{os.getuid()}"  # not TMPDIR, which may be long itself
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise StepError(f"{folder} is not a private folder of this user; remove it, or use a shorter path than {home}")
+    link = f"{folder}/{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
+    with suppress(FileExistsError):
+        os.symlink(home, link)
+    return link
+
+
+def _end(home: str) -> None:
+    with suppress(StepError):
+        run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=10)
+    if os.path.islink(home) and home.startswith(f"/tmp/xspack-{os.getuid()}/"):
+        with suppress(OSError):
+            os.unlink(home)

@@ -1,0 +1,150 @@
+"""Keys: what a public key file holds, whether the secret key is there, and throwaway keys for tests."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xspack_tool.errors import BadInput, StepError
+from xspack_tool.run import environment, missing_program, run
+from xspack_tool.signing.home import gnupg_home, mark_throwaway, scratch_home
+
+if TYPE_CHECKING:
+    import gnupg
+
+#: Algorithm ids of RFC 4880 section 9.1 and its successors, as far as keys that sign go.
+ALGORITHMS = {"1": "RSA", "3": "RSA", "17": "DSA", "19": "ECDSA", "22": "EdDSA"}
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """What a key file says of its first primary key, and of itself.
+
+    Times are seconds since 1970. ``signing_subkeys`` are fingerprints. ``primaries`` counts the primary keys in
+    the file, ``has_secret`` is whether any key in it is a secret one.
+    """
+
+    fingerprint: str
+    algorithm: str
+    bits: int
+    created: int
+    expires: int | None
+    uids: tuple[str, ...]
+    signing_subkeys: tuple[str, ...]
+    primaries: int
+    has_secret: bool
+    armoured: bool
+    revoked: bool = False
+
+    @property
+    def key_id(self) -> str:
+        """The last 16 digits of the fingerprint, as signatures carry it."""
+        return self.fingerprint[-16:]
+
+
+def python_gnupg(home: str, *options: str) -> gnupg.GPG:
+    """python-gnupg on ``home``, free of the user's options and of the caller's environment.
+
+    Raises StepError if gpg is not there.
+    """
+    import gnupg
+
+    if lacking := missing_program("gpg"):
+        raise StepError(lacking)
+    gpg = gnupg.GPG(gnupghome=home, options=["--no-options", *options], env=environment())
+    gpg.encoding = "utf-8"
+    return gpg
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """What the key file ``path`` holds; nothing is imported anywhere.
+
+    Raises BadInput if it is no OpenPGP key.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise BadInput(path, error.strerror or "cannot be read") from None
+    if len(content) > _LARGEST:
+        raise BadInput(path, "larger than 1 MiB: no key file")
+    found = _scan(content)
+    if found is None:
+        raise BadInput(path, "holds no OpenPGP key; export one with: gpg --armor --export FINGERPRINT")
+    return found
+
+
+@functools.lru_cache(maxsize=16)
+def _scan(content: bytes) -> PublicKey | None:
+    """gpg's listing of a key file's content (gnupg's doc/DETAILS)."""
+    with scratch_home() as home:
+        file = home / "key"
+        file.write_bytes(content)
+        primaries = python_gnupg(str(home), "--no-autostart").scan_keys(str(file))
+    if not primaries:
+        return None
+    first = primaries[0]
+    subkeys = [first["subkey_info"][fingerprint] for _, _, fingerprint, *_ in first["subkeys"]]
+    signing = [key["fingerprint"] for key in subkeys if "s" in key["cap"]]
+    return PublicKey(
+        fingerprint=first["fingerprint"],
+        algorithm=ALGORITHMS.get(first["algo"], f"algorithm {first['algo']}"),
+        bits=int(first["length"] or 0),
+        created=int(first["date"] or 0),
+        expires=int(first["expires"]) if first["expires"] else None,
+        uids=tuple(first["uids"]),
+        signing_subkeys=tuple(signing),
+        primaries=len(primaries),
+        has_secret=any(key["type"] == "sec" for key in primaries),
+        armoured=content.lstrip().startswith(b"-----BEGIN PGP "),
+        revoked=first["trust"] == "r",
+    )
+
+
+def has_secret_key(home: Path | None, fingerprint: str) -> bool:
+    """Whether the keyring in ``home`` (None: the user's own) can sign with this primary key."""
+    return any(found == fingerprint for found, _ in _secret_keys(home, fingerprint))
+
+
+def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
+    """(fingerprint, keygrip's token) of the primary secret keys that gpg finds and can use for ``which``."""
+    argv = ["gpg", "--batch", "--no-options", "--no-auto-check-trustdb", "--with-colons", "--list-secret-keys", which]
+    done = run(argv, env={"GNUPGHOME": gnupg_home(home)}, check=False, what="looking for the secret key")
+    found, token = [], "#"
+    for line in done.out.splitlines():
+        fields = line.split(":")
+        if fields[0] in ("sec", "ssb"):
+            token = fields[14] if fields[0] == "sec" else "#"  # '#': the secret part itself is elsewhere
+        elif fields[0] == "fpr" and token != "#":
+            found.append((fields[9], token))
+            token = "#"
+    return found
+
+
+def make_test_key(home: Path, public_file: Path, name: str, created: int) -> PublicKey:
+    """Make a throwaway RSA key without a passphrase in ``home``, once, and its armoured public file.
+
+    Its creation is ``created`` (seconds since 1970), whatever the clock says: signatures of packages that are not
+    older then bear the package's own time. A second call, or one after a killed one, finds the key again by its
+    user id. Raises StepError with gpg's words.
+    """
+    mark_throwaway(home)
+    uid = f"{name} (throwaway test key)"
+    env = {"GNUPGHOME": gnupg_home(home)}
+    gpg = ["gpg", "--batch", "--no-options", "--no-tty", "--quiet", f"--faked-system-time={created}!"]
+    found = _secret_keys(home, f"={uid}")
+    if not found:
+        words = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--quick-generate-key", uid, "rsa2048", "sign", "never"]
+        run([*gpg, *words], env=env, stdin=b"\n", what="making a test key")
+        found = _secret_keys(home, f"={uid}")
+    text = run([*gpg, "--armor", "--export", found[0][0]], env=env, what="exporting the test key").out
+    if not public_file.exists() or public_file.read_text(encoding="ascii") != text:
+        public_file.parent.mkdir(parents=True, exist_ok=True)
+        beside = public_file.with_name(f".{public_file.name}.new")
+        beside.write_text(text, encoding="ascii")
+        os.replace(beside, public_file)
+    return read_public_key(public_file)

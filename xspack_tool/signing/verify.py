@@ -1,0 +1,107 @@
+"""Verifying as hosts do: a keyring that holds one key, and that key trusted ultimately."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.errors import BadInput
+from xspack_tool.run import run
+from xspack_tool.signing.home import scratch_home
+from xspack_tool.signing.keys import python_gnupg, read_public_key
+
+#: What xapi's gpg wrapper wants to read before it takes a signature for good.
+WANTED = ("GOODSIG", "VALIDSIG", "TRUST_ULTIMATE")
+_LARGEST_SIGNATURE = 1 << 16
+_CHECK = re.compile(r"    (?P<what>.+): (?P<verdict>[A-Z]+)(?: \(.*\))?")
+_SIGNATURE = re.compile(r"(?:Header )?V\d+ (?P<algorithm>\S+) Signature, key ID (?P<key>[0-9a-f]+)")
+
+
+@dataclass(frozen=True)
+class SignatureStatus:
+    """What gpg's status lines said of a detached signature: their keywords in order, and who signed."""
+
+    tokens: tuple[str, ...]
+    fingerprint: str
+    words: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a host would take it. An expired key gives EXPKEYSIG in place of GOODSIG."""
+        return all(token in self.tokens for token in WANTED)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The keywords that a host looks for and does not find."""
+        return tuple(token for token in WANTED if token not in self.tokens)
+
+
+@dataclass(frozen=True)
+class RpmStatus:
+    """What ``rpmkeys -Kv`` said: (what was checked, OK | NOKEY | BAD | NOTFOUND ..) in order."""
+
+    checks: tuple[tuple[str, str], ...]
+
+    @property
+    def signatures(self) -> tuple[tuple[str, str], ...]:
+        """(key id as rpm prints it, verdict) of each signature."""
+        found = ((_SIGNATURE.fullmatch(what), verdict) for what, verdict in self.checks)
+        return tuple((match["key"], verdict) for match, verdict in found if match)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is signed by the key and nothing about it is damaged."""
+        return bool(self.signatures) and all(verdict == "OK" for _, verdict in self.checks)
+
+    @property
+    def has_md5(self) -> bool:
+        """Whether header and payload have the MD5 digest, the one that rpm 4.11 knows."""
+        return any(what == "MD5 digest" for what, _ in self.checks)
+
+
+def verify_file(keyfile: Path, data: Path, signature: Path) -> SignatureStatus:
+    """What a host's gpg says of ``signature`` on ``data`` when it has imported ``keyfile`` and nothing else.
+
+    Raises BadInput if one of the files cannot be read as what it should be.
+    """
+    key = read_public_key(keyfile)
+    for path, largest in ((signature, _LARGEST_SIGNATURE), (data, 1 << 30)):
+        if not path.is_file():
+            raise BadInput(path, "no such file")
+        if path.stat().st_size > largest:
+            raise BadInput(path, f"larger than {largest} bytes")
+    with scratch_home() as home:
+        gpg = python_gnupg(str(home), "--no-autostart", "--trust-model=pgp", f"--trusted-key={key.key_id}")
+        gpg.import_keys(keyfile.read_bytes())
+        with open(signature, "rb") as file:
+            result = gpg.verify_file(file, str(data.absolute()), close_file=False)
+    lines = [line.split() for line in result.stderr.splitlines() if line.startswith("[GNUPG:] ")]
+    signer = next((words[2] for words in lines if words[1] == "VALIDSIG"), "")
+    said = [line for line in result.stderr.splitlines() if line.startswith("gpg: ")]
+    return SignatureStatus(tuple(words[1] for words in lines), signer, "\n".join(said))
+
+
+def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
+    """What rpm says of the digests and signatures of ``rpm`` when it knows ``keyfile`` (None: no key) alone.
+
+    Raises BadInput if it is no RPM.
+    """
+    if not rpm.is_file():
+        raise BadInput(rpm, "no such file")
+    with tempfile.TemporaryDirectory(prefix="xspack-rpm-") as scratch:
+        if keyfile is not None:
+            (Path(scratch) / "pack.key").write_bytes(keyfile.read_bytes())
+        argv = [
+            *("rpmkeys", "--macros=/usr/lib/rpm/macros", "--rcfile=/dev/null", "--define", "_keyring fs"),
+            *("--define", f"_keyringpath {scratch}/", "--define", f"_dbpath {scratch}/db"),
+            *("--checksig", "--verbose", str(rpm.absolute())),
+        ]
+        done = run(argv, check=False, timeout=600, what=f"verifying {rpm.name}")
+    found = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
+    checks = tuple((match["what"], match["verdict"]) for match in found if match)
+    if not checks:
+        said = next((line for line in done.err.splitlines() if line.startswith("error: ")), "error: not an RPM")
+        raise BadInput(rpm, said.removeprefix("error: ").removeprefix(f"{rpm.absolute()}: "))
+    return RpmStatus(checks)
