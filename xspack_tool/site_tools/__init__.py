@@ -1,0 +1,1 @@
+"""A toolpath for SCons: the folder that holds the tool ``xspack``."""
