@@ -33,7 +33,7 @@ def gnupg_home(path: Path | None) -> str:
     return _usable(os.path.abspath(home))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _usable(home: str) -> str:
     long = len(os.fsencode(home)) > _ROOM and os.path.dirname(_agent_socket(home)) == home
     short = _short_link(home) if long else home
@@ -81,7 +81,9 @@ def _short_link(home: str) -> str:
         os.mkdir(folder, 0o700)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise StepError(f"{folder} is not a private folder of this user; remove it, or use a shorter path than {home}")
+        raise StepError(
+            f"{folder} is not a private folder of this user; remove it, or use a shorter path than {home}"
+        )
     link = f"{folder}/{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
     with suppress(FileExistsError):
         os.symlink(home, link)

@@ -24,8 +24,8 @@ _LARGEST = 1 << 20
 class PublicKey:
     """What a key file says of its first primary key, and of itself.
 
-    Times are seconds since 1970. ``signing_subkeys`` are fingerprints. ``primaries`` counts the primary keys in
-    the file, ``has_secret`` is whether any key in it is a secret one.
+    Times are seconds since 1970. ``signing_subkeys`` are fingerprints. ``primaries`` counts the primary
+    keys in the file, ``has_secret`` is whether any key in it is a secret one.
     """
 
     fingerprint: str
@@ -88,8 +88,7 @@ def _scan(content: bytes) -> PublicKey | None:
     if not primaries:
         return None
     first = primaries[0]
-    subkeys = [first["subkey_info"][fingerprint] for _, _, fingerprint, *_ in first["subkeys"]]
-    signing = [key["fingerprint"] for key in subkeys if "s" in key["cap"]]
+    signing = [fingerprint for _, usage, fingerprint, *_ in first["subkeys"] if "s" in usage]
     return PublicKey(
         fingerprint=first["fingerprint"],
         algorithm=ALGORITHMS.get(first["algo"], f"algorithm {first['algo']}"),
@@ -112,7 +111,15 @@ def has_secret_key(home: Path | None, fingerprint: str) -> bool:
 
 def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
     """(fingerprint, keygrip's token) of the primary secret keys that gpg finds and can use for ``which``."""
-    argv = ["gpg", "--batch", "--no-options", "--no-auto-check-trustdb", "--with-colons", "--list-secret-keys", which]
+    argv = [
+        "gpg",
+        "--batch",
+        "--no-options",
+        "--no-auto-check-trustdb",
+        "--with-colons",
+        "--list-secret-keys",
+        which,
+    ]
     done = run(argv, env={"GNUPGHOME": gnupg_home(home)}, check=False, what="looking for the secret key")
     found, token = [], "#"
     for line in done.out.splitlines():
@@ -128,9 +135,9 @@ def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
 def make_test_key(home: Path, public_file: Path, name: str, created: int) -> PublicKey:
     """Make a throwaway RSA key without a passphrase in ``home``, once, and its armoured public file.
 
-    Its creation is ``created`` (seconds since 1970), whatever the clock says: signatures of packages that are not
-    older then bear the package's own time. A second call, or one after a killed one, finds the key again by its
-    user id. Raises StepError with gpg's words.
+    Its creation is ``created`` (seconds since 1970), whatever the clock says: signatures of packages that
+    are not older then bear the package's own time. A second call, or one after a killed one, finds the key
+    again by its user id. Raises StepError with gpg's words.
     """
     mark_throwaway(home)
     uid = f"{name} (throwaway test key)"
@@ -138,7 +145,15 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
     gpg = ["gpg", "--batch", "--no-options", "--no-tty", "--quiet", f"--faked-system-time={created}!"]
     found = _secret_keys(home, f"={uid}")
     if not found:
-        words = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--quick-generate-key", uid, "rsa2048", "sign", "never"]
+        words = [
+            "--pinentry-mode=loopback",
+            "--passphrase-fd=0",
+            "--quick-generate-key",
+            uid,
+            "rsa2048",
+            "sign",
+            "never",
+        ]
         run([*gpg, *words], env=env, stdin=b"\n", what="making a test key")
         found = _secret_keys(home, f"={uid}")
     text = run([*gpg, "--armor", "--export", found[0][0]], env=env, what="exporting the test key").out

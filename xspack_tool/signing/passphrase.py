@@ -30,7 +30,9 @@ def read_passphrase(environ: Mapping[str, str] | None = None) -> str | None:
             line = file.readline(4096)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise StepError(f"{FILE_VARIABLE}: {path}: {why}; name a file whose first line is the passphrase") from None
+        raise StepError(
+            f"{FILE_VARIABLE}: {path}: {why}; name a file whose first line is the passphrase"
+        ) from None
     return _checked(line.rstrip("\r\n"), FILE_VARIABLE) or None
 
 

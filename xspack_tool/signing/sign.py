@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from xspack_tool.errors import StepError
@@ -22,7 +23,7 @@ _OWN_MACROS = ("--macros=/usr/lib/rpm/macros", "--rcfile=/dev/null")
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with the primary key ``key``, whose secret part is in the keyring ``home`` (None: the user's own).
+    """Signs with the primary key ``key``, secret in the keyring ``home`` (None: the user's own).
 
     The same content, time and RSA key give the same bytes. Signatures bear the later of the given time and
     the key's creation, since gpg does not sign before the key was made. Safe to use in several threads.
@@ -37,6 +38,7 @@ class Signer:
 
         Raises StepError with gpg's own words.
         """
+        options = self._options(time)
         gpg = python_gnupg(gnupg_home(self.home))
         with _beside(out) as new:
             result = gpg.sign_file(
@@ -45,7 +47,7 @@ class Signer:
                 detach=True,
                 clearsign=False,
                 output=str(new),
-                extra_args=[*self._options(time), "--digest-algo=SHA256", f"--local-user={self._which}"],
+                extra_args=[*options, "--digest-algo=SHA256", f"--local-user={self._which}"],
             )
             if not result or not new.is_file():
                 raise StepError(f"signing {path.name}: gpg made no signature\n    {_words(result.stderr)}")
@@ -54,17 +56,17 @@ class Signer:
     def sign_rpm(self, src: Path, dst: Path, time: int) -> None:
         """Write ``src`` to ``dst`` with this key's signature in place of any other.
 
-        It is a header signature (RSA, SHA-256), which every rpm since 4.0 checks; the payload is covered by the
-        digests in the header and, for rpm 4.11 that has none there, by the signed index. A signature over header
-        and payload besides (``--rpmv3``) would double the work of the agent, which is what limits signing.
+        It is a header signature (RSA, SHA-256), which every rpm since 4.0 checks; the payload is covered by
+        the digests in the header and, for rpm 4.11 that knows none there, by the signed index. One over
+        header and payload besides (``--rpmv3``) would double the agent's work, which is most of the time.
         Raises StepError with gpg's own words.
         """
         if lacking := missing_program("gpg"):
             raise StepError(lacking)
+        options = self._options(time)
         secret = passphrase_fd(self.passphrase) if self.passphrase else nullcontext(None)
         with _beside(dst) as new, secret as fd:
             shutil.copyfile(src, new)
-            options = self._options(time)
             if fd is not None:
                 options += ["--pinentry-mode", "loopback", "--passphrase-fd", str(fd)]
             argv = [
@@ -86,6 +88,11 @@ class Signer:
 
     def _options(self, time: int) -> list[str]:
         when = max(time, self.key.created)
+        if self.key.expires is not None and when >= self.key.expires:  # gpg says "Unusable secret key" only
+            day = datetime.fromtimestamp(self.key.expires, timezone.utc).date()
+            raise StepError(
+                f"key {self.key.fingerprint} expired on {day}; prolong it, or sign with another key"
+            )
         return ["--batch", "--no-options", "--no-tty", "--trust-model=always", f"--faked-system-time={when}!"]
 
 

@@ -102,6 +102,8 @@ def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
     found = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
     checks = tuple((match["what"], match["verdict"]) for match in found if match)
     if not checks:
-        said = next((line for line in done.err.splitlines() if line.startswith("error: ")), "error: not an RPM")
+        said = next(
+            (line for line in done.err.splitlines() if line.startswith("error: ")), "error: not an RPM"
+        )
         raise BadInput(rpm, said.removeprefix("error: ").removeprefix(f"{rpm.absolute()}: "))
     return RpmStatus(checks)

@@ -1,0 +1,158 @@
+"""What key files say, and throwaway keys."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xspack_tool.errors import BadInput
+from xspack_tool.signing.home import gnupg_home
+from xspack_tool.signing.keys import PublicKey, has_secret_key, make_test_key, read_public_key
+
+CREATED = 1577836800
+
+
+def test_a_test_key_is_made_once(signing_key, short_tmp):
+    before = signing_key.file.stat().st_mtime_ns, signing_key.file.read_bytes()
+    again = make_test_key(signing_key.home, signing_key.file, "RPM-GPG-KEY-One", CREATED)
+    assert again == signing_key.key
+    assert (signing_key.file.stat().st_mtime_ns, signing_key.file.read_bytes()) == before
+    assert again == PublicKey(
+        fingerprint=again.fingerprint,
+        algorithm="RSA",
+        bits=2048,
+        created=CREATED,
+        expires=None,
+        uids=("RPM-GPG-KEY-One (throwaway test key)",),
+        signing_subkeys=(),
+        primaries=1,
+        has_secret=False,
+        armoured=True,
+    )
+    assert re.fullmatch("[0-9A-F]{40}", again.fingerprint)
+    assert signing_key.home.stat().st_mode & 0o777 == 0o700
+    # Two names in one keyring are two keys.
+    other = make_test_key(signing_key.home, short_tmp / "one/RPM-GPG-KEY-One-B", "RPM-GPG-KEY-One-B", CREATED)
+    assert other.fingerprint != again.fingerprint
+
+
+def test_a_killed_run_is_made_good(short_tmp):
+    home, file = short_tmp / "killed/gnupg", short_tmp / "killed/RPM-GPG-KEY-K"
+    code = (
+        "import sys, pathlib as p; from xspack_tool.signing.keys import make_test_key as m;"
+        f"m(p.Path({str(home)!r}), p.Path({str(file)!r}), 'RPM-GPG-KEY-K', {CREATED})"
+    )
+    for moment in (0.15, 0.3, 0.5):
+        with subprocess.Popen([sys.executable, "-c", code]) as process:
+            time.sleep(moment)
+            process.kill()
+        if file.exists():
+            read_public_key(file)  # whole, if it is there at all
+    key = make_test_key(home, file, "RPM-GPG-KEY-K", CREATED)
+    assert has_secret_key(home, key.fingerprint)
+    file.unlink()
+    assert make_test_key(home, file, "RPM-GPG-KEY-K", CREATED) == key
+    assert [p.name for p in home.parent.iterdir() if p.name not in ("gnupg", file.name)] == []
+
+
+def test_a_secret_key_is_found_by_fingerprint(signing_key, locked_key):
+    assert has_secret_key(signing_key.home, signing_key.key.fingerprint)
+    assert has_secret_key(locked_key.home, locked_key.key.fingerprint)
+    assert not has_secret_key(signing_key.home, locked_key.key.fingerprint)
+    assert not has_secret_key(signing_key.home / "nowhere", signing_key.key.fingerprint)
+
+
+def test_facts_of_other_keys(make_key, signing_key, tmp_path):
+    ed = make_key("ed", "Ed <ed@x.example>", "ed25519", "sign", "never").key
+    assert (ed.algorithm, ed.bits) == ("EdDSA", 255) or (ed.algorithm, ed.bits) == ("EdDSA", 256)
+    dsa = make_key("dsa", "Dsa <dsa@x.example>", "dsa2048", "sign", "2y").key
+    assert (dsa.algorithm, dsa.expires) == ("DSA", CREATED + 2 * 365 * 86400)
+
+    home = gnupg_home(signing_key.home)
+    gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode=loopback", "--passphrase="]
+    secret = subprocess.run([*gpg, "--armor", "--export-secret-keys"], capture_output=True, check=True).stdout
+    (tmp_path / "secret").write_bytes(secret)
+    assert read_public_key(tmp_path / "secret").has_secret
+    binary = subprocess.run([*gpg, "--export"], capture_output=True, check=True).stdout
+    (tmp_path / "binary").write_bytes(binary)
+    assert not read_public_key(tmp_path / "binary").armoured
+    (tmp_path / "two").write_bytes(signing_key.file.read_bytes() + (Path(ed_file(make_key)).read_bytes()))
+    two = read_public_key(tmp_path / "two")
+    assert (two.primaries, two.fingerprint) == (2, signing_key.key.fingerprint)
+
+
+def ed_file(make_key):
+    return make_key("ed2", "Ed <ed2@x.example>", "ed25519", "sign", "never").file
+
+
+def test_signing_subkeys_are_told(make_key):
+    made = make_key("sub", "Sub <sub@x.example>", "rsa2048", "sign", "never")
+    gpg = ["gpg", "--homedir", made.home, "--batch", "--quiet", "--pinentry-mode=loopback", "--passphrase="]
+    for usage in ("sign", "encr"):
+        subprocess.run([*gpg, "--quick-add-key", made.key.fingerprint, "rsa2048", usage, "never"], check=True)
+    exported = subprocess.run([*gpg, "--armor", "--export"], capture_output=True, check=True).stdout
+    made.file.write_bytes(exported)
+    key = read_public_key(made.file)
+    assert len(key.signing_subkeys) == 1 and key.signing_subkeys[0] != key.fingerprint
+    assert dataclasses.replace(key, signing_subkeys=()) == made.key
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "holds no OpenPGP key; export one with: gpg --armor --export FINGERPRINT"),
+        (
+            b"\x99\xff\xff" + b"\xff" * 400,
+            "holds no OpenPGP key; export one with: gpg --armor --export FINGERPRINT",
+        ),
+        (b"a" * ((1 << 20) + 1), "larger than 1 MiB: no key file"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_what_is_no_key_is_refused(content, why, tmp_path):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        read_public_key(file)
+    assert str(caught.value) == f"{file}: {why}"
+
+
+def agents_of(home: Path) -> list[str]:
+    """Command lines of the agents that run for ``home`` or a link to it."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = line.read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if words[0].endswith("gpg-agent") and os.path.realpath(words[words.index("--homedir") + 1]) == str(
+            home
+        ):
+            found.append(" ".join(words))
+    return found
+
+
+def test_a_long_home_works_and_no_agent_is_left(tmp_path):
+    home = (tmp_path / ("long-" * 20) / "gnupg").resolve()
+    code = (
+        "import sys, pathlib as p\n"
+        "from xspack_tool.signing.keys import make_test_key as m, has_secret_key as h\n"
+        "home = p.Path(sys.argv[1]);"
+        f"print(h(home, m(home, home.parent / 'KEY', 'KEY', {CREATED}).fingerprint));"
+        "import subprocess; print(subprocess.run(['pgrep', '-fc', '^gpg-agent --homedir /tmp/xspack-'],"
+        "capture_output=True).stdout.decode() >= '1')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, home], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\nTrue\n"
+    assert len(str(home)) > 107
+    deadline = time.monotonic() + 5
+    while agents_of(home) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert agents_of(home) == []
+    assert not [path.name for path in home.rglob("*") if "lock" in path.name or path.name.startswith(".#")]
