@@ -46,6 +46,10 @@ class PayloadFile:
     def is_noreplace(self) -> bool:
         return bool(self.flags & NOREPLACE)
 
+    @property
+    def is_ghost(self) -> bool:
+        return bool(self.flags & GHOST)
+
 
 @dataclass(frozen=True)
 class Relation:
@@ -111,7 +115,9 @@ class RpmInfo:
     @property
     def evr(self) -> str:
         """``[epoch:]version-release``."""
-        return f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
+        return (
+            f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
+        )
 
     @property
     def nevra(self) -> str:

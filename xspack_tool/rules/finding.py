@@ -17,8 +17,8 @@ class Hit:
 
     ``where`` is a path of the payload, a scriptlet (``%post``), or a field of the header or of the pack
     (``Requires``, ``license``); ``found`` says in words what was found there. ``severity`` and ``remedy`` are
-    given only where they differ from the rule's own. ``unless_shipped`` names a path: the finding
-    falls if any RPM of the pack ships it.
+    given only where they differ from the rule's own. ``rpm`` is given by rules of the pack that blame one
+    RPM, its file name. ``unless_shipped`` names a path: the finding falls if any RPM of the pack ships it.
     """
 
     where: str
@@ -26,6 +26,7 @@ class Hit:
     severity: Severity | None = None
     line: int = 0
     remedy: str = ""
+    rpm: str = ""
     unless_shipped: str = ""
 
 
@@ -38,9 +39,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding with everything a reader needs. ``pack`` is empty until the report puts an RPM into a pack.
+    """One finding with everything a reader needs.
 
-    ``rpm`` is a file name, empty for what concerns the pack as a whole; ``waived`` holds the reason of a waiver.
+    ``pack`` is empty until the report puts an RPM into a pack; ``rpm`` is a file name, empty for what
+    concerns the pack as a whole; ``waived`` holds the reason of a waiver.
     """
 
     rule: str

@@ -36,7 +36,7 @@ _ID = re.compile(r"[A-Z][A-Za-z0-9_]*[0-9]+")
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: what it means, what to do, an example of a breach and of its like done right, and its checks."""
+    """One rule: what it means, what to do, a breach and its like done right as examples, and its checks."""
 
     id: str
     severity: Severity
@@ -102,7 +102,7 @@ def rpm_rule(
 def member_rule(
     id: str, severity: Severity, wants: Wants, *, meaning: str, remedy: str, bad: str = "", good: str = ""
 ) -> Callable[[OnMember], OnMember]:
-    """Register a function of single files' contents; ``wants`` says from the header whether to read a file."""
+    """Register a function of single files' contents; ``wants`` says from the header which files to read."""
 
     def add(check: OnMember) -> OnMember:
         register(Rule(id, severity, meaning, remedy, bad, good, on_member=check, wants=wants))

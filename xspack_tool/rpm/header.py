@@ -1,0 +1,163 @@
+"""The two headers of an RPM file, checked byte by byte before rpmfile takes them apart.
+
+rpmfile trusts what a header says of itself. So everything that costs memory or time is checked here
+first, and rpmfile is given only the tags that xspack uses. Layout: rpm's ``lib/header.c``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from xspack_tool.errors import BadInput
+
+LEAD_SIZE = 96
+_INTRO = struct.Struct("!4sIII")
+_ENTRY = struct.Struct("!IIII")
+_MAGIC = b"\x8e\xad\xe8\x01"
+
+#: What rpm 4.11 itself takes (headerMaxbytes); bigger headers are no RPM for its hosts.
+MAX_STORE = 32 * 1024 * 1024
+#: Tags in a header; real ones have less than 200.
+MAX_ENTRIES = 1024
+#: Single values in all tags that are used, of about 50 bytes each once read.
+MAX_VALUES = 2_000_000
+
+NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRINGS, I18N = range(10)
+_SIZES = {NULL: 0, CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
+_TEXTS = (STRING, STRINGS, I18N)
+
+_STRING_TAGS = (
+    "name version release arch vendor copyright packager url buildhost sourcerpm archive_format "
+    "archive_compression prein postin preun postun pretrans posttrans preuntrans postuntrans verifyscript"
+)
+_ARRAY_TAGS = (
+    "basenames dirnames fileusername filegroupname filemd5s filelinktos requirename requireversion provides "
+    "provideversion conflictname conflictversion obsoletes obsoleteversion authors changelog payloaddigest "
+    "triggerscripts triggerscriptprog filetriggerscripts filetriggerscriptprog transfiletriggerscripts "
+    "transfiletriggerscriptprog"
+)
+_INT32_TAGS = (
+    "serial buildtime size filesizes fileflags filemtimes dirindexes requireflags provideflags conflictflags "
+    "obsoleteflags changelogtime sourcepackage triggerindex triggerflags filetriggerindex filetriggerflags "
+    "transfiletriggerindex transfiletriggerflags"
+)
+_PROGRAM_TAGS = (
+    "preinprog postinprog preunprog postunprog pretransprog posttransprog preuntransprog postuntransprog "
+    "verifyscriptprog"
+)
+#: The tags that are used, by rpmfile's names, with the types they may have.
+_USED: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(_STRING_TAGS.split(), (STRING, I18N)),
+    **dict.fromkeys(_ARRAY_TAGS.split(), (STRINGS,)),
+    **dict.fromkeys(_INT32_TAGS.split(), (INT32,)),
+    **dict.fromkeys(_PROGRAM_TAGS.split(), (STRING, STRINGS)),
+    **dict.fromkeys(("summary", "description"), (STRING, I18N)),
+    **dict.fromkeys(("longsize", "longfilesizes"), (INT64,)),
+    "filemodes": (INT16,),
+}
+_USED_SIGNATURE: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("rsaheader", "signature", "pgp", "gpg", "sigmd5"), (BIN,)),
+    "sha256": (STRING,),
+}
+
+
+@dataclass(frozen=True)
+class Headers:
+    """The values of both headers by rpmfile's names, and where the payload begins in the file."""
+
+    values: dict[str, Any]
+    payload_offset: int
+    is_source_lead: bool
+
+
+def read_headers(file: BinaryIO, name: str) -> Headers:
+    """Read the lead and both headers. Raises BadInput, one line that begins with ``name``."""
+    import rpmfile.headers as rpmfile_headers
+    from rpmfile.errors import RPMError
+
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    lead = file.read(LEAD_SIZE)
+    if len(lead) < LEAD_SIZE or lead[:4] != b"\xed\xab\xee\xdb":
+        raise BadInput(name, "no RPM: it does not begin as one")
+    signature = _Header(file, size, name, "signature header")
+    file.seek(-file.tell() % 8, os.SEEK_CUR)
+    main = _Header(file, size, name, "header")
+    offset = file.tell()
+    picked = signature.only(_USED_SIGNATURE, rpmfile_headers.sigtags)
+    picked_main = main.only(_USED, rpmfile_headers.tags)
+    try:
+        _, values = rpmfile_headers.get_headers(io.BytesIO(lead + picked + picked_main))
+    except (RPMError, ValueError, AssertionError, struct.error) as why:
+        raise BadInput(name, f"damaged header: {why}") from None
+    return Headers({**values, **main.wide_numbers()}, offset, lead[6:8] == b"\x00\x01")
+
+
+class _Header:
+    """One header: its index is checked against its store."""
+
+    def __init__(self, file: BinaryIO, size: int, name: str, what: str) -> None:
+        self.name, self.what = name, what
+        intro = file.read(_INTRO.size)
+        if len(intro) < _INTRO.size:
+            raise BadInput(name, f"truncated in its {what}")
+        magic, _, count, store_size = _INTRO.unpack(intro)
+        if magic != _MAGIC:
+            raise BadInput(name, f"its {what} does not begin as one")
+        if store_size > MAX_STORE or count > MAX_ENTRIES:
+            said = f"{count} tags in {store_size} bytes"
+            raise BadInput(name, f"its {what} claims {said}, more than rpm takes on the hosts")
+        if count * _ENTRY.size + store_size > size - file.tell():
+            raise BadInput(name, f"truncated: its {what} claims more than the file holds")
+        self.entries = list(_ENTRY.iter_unpack(file.read(count * _ENTRY.size)))
+        self.store = file.read(store_size)
+        self._check()
+
+    def _check(self) -> None:
+        """Entries lie in the store, do not overlap, and hold as many values as they say."""
+        tags = [entry[0] for entry in self.entries]
+        if len(set(tags)) < len(tags):
+            raise self._bad("has a tag twice")
+        ordered = sorted(self.entries, key=lambda entry: entry[2])
+        ends = [entry[2] for entry in ordered[1:]] + [len(self.store)]
+        for (tag, kind, offset, count), end in zip(ordered, ends, strict=True):
+            if kind in _TEXTS:
+                fits = (kind != STRING or count == 1) and 0 < count <= self.store.count(0, offset, end)
+            else:
+                fits = kind in _SIZES and count > 0 and offset + count * _SIZES[kind] <= end
+            if not fits:
+                raise self._bad(f"has no room for what tag {tag} claims")
+
+    def only(self, used: dict[str, tuple[int, ...]], numbers: dict[str, int]) -> bytes:
+        """The same header with no other tags than ``used``."""
+        wanted = {numbers[name]: (name, kinds) for name, kinds in used.items()}
+        kept, values = [], 0
+        for entry in self.entries:
+            if entry[0] not in wanted:
+                continue
+            name, kinds = wanted[entry[0]]
+            if entry[1] not in kinds:
+                raise self._bad(f"has {name} of a type that it cannot have")
+            values += 1 if entry[1] == BIN else entry[3]
+            if entry[1] != INT64:
+                kept.append(_ENTRY.pack(*entry))
+        if values > MAX_VALUES:
+            raise self._bad(f"holds {values} values, more than xspack reads ({MAX_VALUES})")
+        intro = _INTRO.pack(_MAGIC, 0, len(kept), len(self.store))
+        return b"".join([intro, *kept, self.store])
+
+    def wide_numbers(self) -> dict[str, tuple[int, ...]]:
+        """The 64-bit numbers, a type that rpmfile does not know."""
+        names = {5008: "longfilesizes", 5009: "longsize"}
+        return {
+            names[tag]: struct.unpack_from(f"!{count}Q", self.store, offset)
+            for tag, kind, offset, count in self.entries
+            if tag in names and kind == INT64
+        }
+
+    def _bad(self, why: str) -> BadInput:
+        return BadInput(self.name, f"damaged: its {self.what} {why}")

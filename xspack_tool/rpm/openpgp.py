@@ -1,0 +1,65 @@
+"""The key ids in OpenPGP signatures (RFC 4880, 5.2), as far as an RPM's header holds them."""
+
+from __future__ import annotations
+
+_SIGNATURE, _ISSUER, _ISSUER_FINGERPRINT = 2, 16, 33
+
+
+def key_ids(packets: bytes) -> list[str]:
+    """The key ids (16 hexadecimal digits, upper case) of all signature packets."""
+    found = []
+    while packets:
+        tag, body, packets = _packet(packets)
+        if tag == _SIGNATURE and (issuer := _issuer(body)):
+            found.append(issuer.hex().upper())
+    return found
+
+
+def _packet(data: bytes) -> tuple[int, bytes, bytes]:
+    """The first packet's tag and body, and what follows it."""
+    first, rest = data[0], data[1:]
+    if not first & 0x80:
+        return 0, b"", b""
+    if first & 0x40:
+        size, rest = _length(rest)
+        tag = first & 0x3F
+    else:
+        tag, width = (first >> 2) & 0x0F, 1 << (first & 3)
+        if width == 8:
+            return tag, rest, b""
+        size, rest = int.from_bytes(rest[:width], "big"), rest[width:]
+    return tag, rest[:size], rest[size:]
+
+
+def _length(data: bytes) -> tuple[int, bytes]:
+    """A length of the new format, and what follows; a partial length takes all."""
+    if not data:
+        return 0, b""
+    if data[0] < 192:
+        return data[0], data[1:]
+    if data[0] < 224:
+        return ((data[0] - 192) << 8) + int.from_bytes(data[1:2], "big") + 192, data[2:]
+    if data[0] == 255:
+        return int.from_bytes(data[1:5], "big"), data[5:]
+    return len(data) - 1, data[1:]
+
+
+def _issuer(body: bytes) -> bytes:
+    """The key id in one signature packet, empty if it names none."""
+    if body[:1] == b"\x03":
+        return body[7:15] if len(body) >= 15 else b""
+    if body[:1] != b"\x04":
+        return b""
+    hashed = int.from_bytes(body[4:6], "big")
+    after = 6 + hashed
+    unhashed = int.from_bytes(body[after : after + 2], "big")
+    for area in (body[6:after], body[after + 2 : after + 2 + unhashed]):
+        while area:
+            size, area = _length(area)
+            packet, area = area[:size], area[size:]
+            kind = packet[0] & 0x7F if packet else 0
+            if kind == _ISSUER and len(packet) == 9:
+                return packet[1:]
+            if kind == _ISSUER_FINGERPRINT and len(packet) == 22:
+                return packet[-8:]
+    return b""

@@ -1,0 +1,178 @@
+"""All findings of one pack together: waived, sorted, counted, and written for people and for CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from xspack_tool.rules.context import PackContext
+from xspack_tool.rules.engine import check_pack
+from xspack_tool.rules.finding import Finding, to_plain
+from xspack_tool.rules.registry import Rule
+
+_COLOURS = {"E": "31", "W": "33", "I": "36"}
+_WORDS = {"E": "error", "W": "warning", "I": "note"}
+
+
+@dataclass(frozen=True)
+class Waivers:
+    """Rule ids with the reason to waive them: of the pack, for all in it, and of single RPMs by file name."""
+
+    pack: Mapping[str, str] = field(default_factory=dict)
+    rpms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings of a pack, the severest first; waived ones are among them, with their reasons."""
+
+    label: str
+    version: str
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: str) -> int:
+        """How many findings of that severity are not waived."""
+        return sum(1 for finding in self.findings if finding.severity == severity and not finding.waived)
+
+    def stops(self, strict: bool = False) -> bool:
+        """Whether the ISO must not be made: an error, or with ``strict`` a warning, that is not waived."""
+        return bool(self.count("E") or (strict and self.count("W")))
+
+
+def judge(
+    context: PackContext,
+    rpm_findings: Mapping[str, Iterable[Finding]],
+    waivers: Waivers | None = None,
+    rules: Sequence[Rule] | None = None,
+) -> Report:
+    """The report on a pack: the findings of its RPMs (by file name), the rules of the pack, the waivers."""
+    shipped = {file.path for info in context.rpms for file in info.files}
+    found = [
+        finding
+        for one in rpm_findings.values()
+        for finding in one
+        if not (finding.unless_shipped and finding.unless_shipped in shipped)
+    ]
+    found += check_pack(context, rules)
+    label = context.pack.label
+    all_findings = _waive([*_once(found)], waivers or Waivers())
+    placed = sorted((replace(one, pack=label) for one in all_findings), key=lambda one: one.order)
+    return Report(label, context.pack.version, tuple(placed))
+
+
+def _once(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """What could not be checked is said once a pack, not once an RPM."""
+    said = set()
+    for finding in findings:
+        if not finding.skipped:
+            yield finding
+        elif (finding.rule, finding.found) not in said:
+            said.add((finding.rule, finding.found))
+            yield replace(finding, rpm="", where="", line=0)
+
+
+def _waive(findings: Sequence[Finding], waivers: Waivers) -> list[Finding]:
+    """The findings with the reasons of those that are waived, and one more for each waiver without use."""
+    declared = {("", rule): reason for rule, reason in waivers.pack.items()}
+    declared |= {(rpm, rule): reason for rpm, own in waivers.rpms.items() for rule, reason in own.items()}
+    unused = dict.fromkeys(sorted(declared))
+    done = []
+    for finding in findings:
+        keys = ((finding.rpm, finding.rule), ("", finding.rule))
+        key = next((key for key in keys if key in declared), None)
+        if finding.skipped:
+            unused = {key: None for key in unused if key[1] != finding.rule}
+        elif key:
+            unused.pop(key, None)
+            finding = replace(finding, waived=declared[key])
+        done.append(finding)
+    return done + [_unused(rpm, rule) for rpm, rule in unused]
+
+
+def _unused(rpm: str, rule: str) -> Finding:
+    found = f"waive={{{rule!r}: ..}} waives nothing"
+    return Finding(rule, "W", found, "take the waiver out", rpm=rpm, where="waive")
+
+
+def as_text(reports: Sequence[Report], colour: bool = False) -> str:
+    """All findings of all packs for a terminal, a line each, and the counts a pack; empty without packs."""
+    lines = []
+    for finding in sorted((one for report in reports for one in report.findings), key=lambda one: one.order):
+        line = str(finding)
+        if colour:
+            code = "2" if finding.waived else _COLOURS[finding.severity]
+            head, _, rest = line.partition(" ")
+            line = (
+                f"\x1b[{code}m{head} {rest}\x1b[0m"
+                if finding.waived
+                else f"\x1b[1;{code}m{head}\x1b[0m {rest}"
+            )
+        lines.append(line)
+    for report in sorted(reports, key=lambda report: report.label):
+        waived = sum(1 for finding in report.findings if finding.waived)
+        counts = [_counted(report.count(severity), _WORDS[severity]) for severity in _WORDS]
+        lines.append(f"{report.label}-{report.version}: {', '.join([*counts, f'{waived} waived'])}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def as_json(report: Report) -> str:
+    """The text of ``<label>-findings.json``."""
+    data = {
+        "format": 1,
+        "pack": report.label,
+        "version": report.version,
+        "counts": {word: report.count(severity) for severity, word in _WORDS.items()},
+        "findings": [to_plain(finding) for finding in report.findings],
+    }
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def as_sarif(report: Report, rules: Sequence[Rule]) -> str:
+    """The report as SARIF 2.1.0, which CI systems show beside the code."""
+    used = {finding.rule for finding in report.findings}
+    driver = {
+        "name": "xspack",
+        "rules": [
+            {
+                "id": rule.id,
+                "shortDescription": {"text": rule.meaning},
+                "help": {"text": rule.remedy},
+                "defaultConfiguration": {"level": _WORDS[rule.severity]},
+            }
+            for rule in rules
+            if rule.id in used
+        ],
+    }
+    run = {"tool": {"driver": driver}, "results": [_result(finding) for finding in report.findings]}
+    data = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    artifact = finding.rpm or finding.pack
+    physical: dict[str, Any] = {"artifactLocation": {"uri": PurePosixPath(artifact).name}}
+    if finding.line:
+        physical["region"] = {"startLine": finding.line}
+    location: dict[str, Any] = {"physicalLocation": physical}
+    if finding.where:
+        location["logicalLocations"] = [{"fullyQualifiedName": finding.where}]
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "level": _WORDS[finding.severity],
+        "message": {"text": f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found},
+        "locations": [location],
+    }
+    if finding.waived:
+        result["suppressions"] = [{"kind": "external", "justification": finding.waived}]
+    return result
