@@ -124,11 +124,8 @@ def test_damage_is_seen(signing_key, plain_rpm, tmp_path):
     bad.write_bytes(content)
     status = verify_rpm(signing_key.file, bad)
     assert not status.accepted
-    assert [what for what, verdict in status.checks if verdict == "BAD"] == [
-        "Payload SHA256 digest",
-        "Payload SHA256 ALT digest",
-        "MD5 digest",
-    ]
+    bad_ones = {what for what, verdict in status.checks if verdict == "BAD"}
+    assert {"Payload SHA256 digest", "MD5 digest"} <= bad_ones and "Header SHA256 digest" not in bad_ones
     bad.write_bytes(b"no rpm at all")
     with pytest.raises(BadInput) as caught:
         verify_rpm(signing_key.file, bad)

@@ -88,7 +88,8 @@ def _scan(content: bytes) -> PublicKey | None:
     if not primaries:
         return None
     first = primaries[0]
-    signing = [fingerprint for _, usage, fingerprint, *_ in first["subkeys"] if "s" in usage]
+    usage = first.get("subkey_info", {})
+    signing = [fingerprint for key_id, _, fingerprint, *_ in first["subkeys"] if "s" in usage[key_id]["cap"]]
     return PublicKey(
         fingerprint=first["fingerprint"],
         algorithm=ALGORITHMS.get(first["algo"], f"algorithm {first['algo']}"),
