@@ -57,6 +57,28 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """The NEVRA of an RPM that exists or will: what is known of it while reading."""
+
+    name: str
+    version: str
+    release: str
+    arch: str
+    epoch: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """``name-version-release.arch.rpm``."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"
+
+
+@dataclass(frozen=True)
 class Package:
     """An RPM as declared. ``inputs`` of the functions that write it: first the files in the order of
     ``entries``, then the script parts in the order of ``scripts``."""
@@ -86,15 +108,14 @@ class Package:
     automatic_dependencies: bool = True
 
     @property
-    def evr(self) -> str:
-        """``[epoch:]version-release``."""
-        epoch = f"{self.epoch}:" if self.epoch else ""
-        return f"{epoch}{self.version}-{self.release}"
+    def identity(self) -> Identity:
+        """Its NEVRA."""
+        return Identity(self.name, self.version, self.release, self.arch, self.epoch)
 
     @property
     def file_name(self) -> str:
         """``name-version-release.arch.rpm``."""
-        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+        return self.identity.file_name
 
     def time(self, source_date_epoch: int | None = None) -> int:
         """The package's time: its newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
@@ -118,25 +139,3 @@ class Package:
             remedy = syntax.nearest(self.arch, syntax.ARCHES) or f"use one of {', '.join(syntax.ARCHES)}"
             found.append(Problem("arch", self.arch, "no architecture of dom0", remedy))
         return found
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The NEVRA of an RPM that exists or will: what is known of it while reading."""
-
-    name: str
-    version: str
-    release: str
-    arch: str
-    epoch: int = 0
-
-    @property
-    def file_name(self) -> str:
-        """``name-version-release.arch.rpm``."""
-        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
-
-    @property
-    def evr(self) -> str:
-        """``[epoch:]version-release``."""
-        epoch = f"{self.epoch}:" if self.epoch else ""
-        return f"{epoch}{self.version}-{self.release}"

@@ -1,0 +1,17 @@
+"""xspack: signed supplemental packs and driver disks for XenServer and XCP-ng hosts, declared in SCons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def generate(env: Any) -> None:
+    """Add xspack's declarations and variables to a construction environment; may run many times."""
+    from xspack_tool.kinds import install
+
+    install(env)
+
+
+def exists(env: Any) -> bool:
+    """Always: what a declaration needs is looked for when it is used, and named if it is missing."""
+    return True

@@ -1,0 +1,179 @@
+"""The base of every declared target, and how a kind becomes ``env.<Name>``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from xspack_tool.errors import Place, Problem
+from xspack_tool.kinds.draft import Draft
+from xspack_tool.model import syntax
+from xspack_tool.model.package import Package
+from xspack_tool.plan.package import Built, broken_package, plan_package
+from xspack_tool.plan.profile import profile_of
+from xspack_tool.plan.session import session, user_place
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A keyword of a kind: its meaning, as help and errors show it, and what it is when it is not given."""
+
+    meaning: str
+    default: Any = None
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is REQUIRED
+
+
+class Kind:
+    """A kind of target. A subclass names its fields and says in ``declare`` what they mean; ``env.XsKind(cls)``,
+    or being one of our own, makes it ``env.<class name>``."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {}
+
+    def __init__(self, env: Any, name: str, given: dict[str, Any], place: Place) -> None:
+        self.env, self.name, self.place = env, name, place
+        self.target = f"{type(self).__name__} {name!r}"
+        self.problems = self._check_fields(given)
+        self.given = {key: given.get(key, field.default) for key, field in self.FIELDS.items()}
+
+    def declare(self) -> list[Any]:
+        """Make the nodes of this target."""
+        raise NotImplementedError
+
+    def report(self, problems: list[Problem]) -> None:
+        """Hand mistakes over to the one list that is shown before anything is built."""
+        session().problems += [problem.at(self.place, self.target) for problem in problems]
+
+    def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
+        known = ", ".join(self.FIELDS)
+        problems = [
+            Problem(
+                key, value, "unknown keyword", syntax.nearest(key, self.FIELDS) or f"the keywords are {known}"
+            )
+            for key, value in given.items()
+            if key not in self.FIELDS
+        ]
+        problems += [
+            Problem(key, None, "is missing", f"give the {field.meaning}")
+            for key, field in self.FIELDS.items()
+            if field.required and given.get(key) is None
+        ]
+        return problems
+
+
+class PackageKind(Kind):
+    """A kind that becomes an RPM. A subclass adds to FIELDS and fills the draft."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "version": Field("version of the RPM", REQUIRED),
+        "release": Field("release of the RPM", "1"),
+        "epoch": Field("epoch of the RPM", 0),
+        "arch": Field("architecture: x86_64 (the default) or noarch", None),
+        "summary": Field("one line that says what it is", None),
+        "description": Field("what it is, at length", ""),
+        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None),
+        "packager": Field("packager (or $XSPACK_PACKAGER)", None),
+        "url": Field("home page (or $XSPACK_URL)", None),
+        "files": Field("destination on the host -> file, folder, XsFile or XsLink", None),
+        "config": Field("destination -> configuration file, kept on upgrade", None),
+        "docs": Field("files for /usr/share/doc/<name>", None),
+        "licenses": Field("licence texts for /usr/share/licenses/<name>", None),
+        "requires": Field("what it needs: 'name' or 'name >= version'", None),
+        "provides": Field("what it provides", None),
+        "conflicts": Field("what it cannot stand beside", None),
+        "obsoletes": Field("what it replaces", None),
+        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None),
+        "changelog": Field("entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'", None),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None),
+        "waive": Field("rule id -> why it does not hold here", None),
+    }
+    #: The architecture of the RPM where none is given.
+    ARCH: ClassVar[str] = "x86_64"
+
+    def destination(self, draft: Draft, path: str) -> str:
+        """Where a key of ``files`` or ``config`` lies on the host: the path itself, unless a kind says otherwise."""
+        return path
+
+    def fill(self, draft: Draft) -> None:
+        """Say which files, dependencies and scriptlets this kind's own fields mean."""
+
+    def declare(self) -> list[Any]:
+        draft = Draft(self.env, self.name, profile_of(self.env))
+        draft.problems += self.problems
+        if not self.problems:
+            self._fill_common(draft)
+            self.fill(draft)
+        package, inputs = draft.finish(**self.identity()) if not self.problems else (None, [])
+        if package is None or draft.problems:
+            self.report(draft.problems)
+            return broken_package(self.env, self.name)
+        session().checks += [self._late(check) for check in draft.late_checks]
+        return self.plan(package, inputs)
+
+    def plan(self, package: Package, inputs: list[Any]) -> list[Any]:
+        """The nodes of the finished declaration."""
+        built = Built(package.identity, self.target, self.place, waive=self.waived())
+        return plan_package(self.env, package, inputs, built, self.given["target"], self.report)
+
+    def waived(self) -> tuple[tuple[str, str], ...]:
+        """The waivers of this declaration, sorted."""
+        return tuple(sorted((self.given["waive"] or {}).items()))
+
+    def identity(self) -> dict[str, Any]:
+        """The plain fields of the package, with the environment's defaults."""
+        env, given = self.env, self.given
+
+        def default(field: str) -> str:
+            return given[field] if given[field] is not None else str(env.get(f"XSPACK_{field.upper()}") or "")
+
+        return {
+            "version": given["version"],
+            "release": given["release"],
+            "epoch": given["epoch"],
+            "arch": given["arch"] or self.ARCH,
+            "summary": given["summary"] or f"{self.name} for XenServer hosts",
+            "description": given["description"],
+            **{field: default(field) for field in ("license", "vendor", "packager", "url")},
+        }
+
+    def _fill_common(self, draft: Draft) -> None:
+        given = self.given
+        for field, role in (("files", ""), ("config", "config")):
+            for path, value in (given.get(field) or {}).items():
+                draft.add(field, self.destination(draft, path), value, role=role)  # type: ignore[arg-type]
+        if given["docs"]:
+            draft.add("docs", f"/usr/share/doc/{self.name}/", given["docs"], role="doc")
+        if given["licenses"]:
+            draft.add("licenses", f"/usr/share/licenses/{self.name}/", given["licenses"], role="license")
+        for field in ("requires", "provides", "conflicts", "obsoletes"):
+            draft.relate(field, *listed(given[field]))
+        for phase, body in (given["scripts"] or {}).items():
+            draft.script(phase, body)
+        draft.change(*listed(given["changelog"]))
+
+    def _late(self, check: Any) -> Any:
+        return lambda: [problem.at(self.place, self.target) for problem in check()]
+
+
+def listed(value: Any) -> list[Any]:
+    """A list of what a field holds: nothing, one thing, or several."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def add_kind(env: Any, kind: type[Kind]) -> None:
+    """Make a kind available as ``env.<its class name>``."""
+
+    def method(env: Any, name: str, **given: Any) -> Any:
+        return kind(env, name, given, user_place()).declare()
+
+    method.__doc__ = kind.__doc__
+    env.AddMethod(method, kind.__name__)

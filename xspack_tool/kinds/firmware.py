@@ -1,0 +1,40 @@
+"""``env.Firmware``: files that the kernel loads into devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from xspack_tool.kinds.base import REQUIRED, Field, PackageKind
+from xspack_tool.kinds.draft import Draft
+from xspack_tool.plan.ddk import kernel_of
+from xspack_tool.rpm.scriptlets.driver import kernel_problems
+
+
+class Firmware(PackageKind):
+    """Device firmware as an RPM, below /lib/firmware/updates/<kernel>, where the kernel looks first."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        **{name: field for name, field in PackageKind.FIELDS.items() if name != "config"},
+        "files": Field("name that the driver asks for -> file", REQUIRED),
+        "kernel": Field("`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)"),
+    }
+    ARCH: ClassVar[str] = "noarch"
+
+    def destination(self, draft: Draft, path: str) -> str:
+        """Below the firmware folder of the kernel."""
+        if path.startswith("/"):
+            rule = "firmware is named as the driver asks for it, relative to the firmware folder"
+            draft.problem("files", path, rule, f"write {path.rsplit('/', 1)[1]!r}, or vendor/name")
+        return f"/lib/firmware/updates/{self._kernel}/{path}"
+
+    def fill(self, draft: Draft) -> None:
+        if not self._kernel:
+            rule = f"the profile {draft.profile.name} names no kernel, and XSPACK_DDK is not set"
+            draft.problem("kernel", None, rule, "give kernel= as uname -r says it on the host")
+        else:
+            draft.problems += kernel_problems(self._kernel)
+
+    @property
+    def _kernel(self) -> str:
+        return self.given["kernel"] or kernel_of(self.env)

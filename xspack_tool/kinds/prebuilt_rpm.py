@@ -1,0 +1,89 @@
+"""``env.PrebuiltRpm``: an RPM that exists already, taken as it is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from xspack_tool.errors import BadInput, Problem
+from xspack_tool.kinds.base import Field, Kind
+from xspack_tool.model.package import Identity
+from xspack_tool.plan.memo import file_fact
+from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import exists, nodes_of
+from xspack_tool.plan.step import Paths, Step
+
+
+class PrebuiltRpm(Kind):
+    """An existing RPM; its old signature is replaced by the pack's."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits"),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm"),
+        "waive": Field("rule id -> why it does not hold here"),
+    }
+
+    def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:
+        super().__init__(env, str(name), given, place)
+        nodes = nodes_of(env, name)
+        self.node = nodes[0] if len(nodes) == 1 else None
+
+    def declare(self) -> list[Any]:
+        problems = [*self.problems, *self._file_problems()]
+        if problems:
+            self.report(problems)
+            return broken_package(self.env, Path(self.name).name)
+        file = self.node
+        identity = Identity(**file_fact(self.env, file, "identity", _identity))
+        waive = tuple(sorted((self.given["waive"] or {}).items()))
+        built = Built(identity, self.target, self.place, waive=waive)
+        step = Step("Copy", {"prebuilt": identity}, _copy)
+        return rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)
+
+    def _file_problems(self) -> list[Problem]:
+        if self.node is None or not exists(self.node):
+            return [Problem("", self.name, "no such RPM", "correct the name, or put the file there")]
+        if self.node.has_builder():
+            rule = "an RPM that is still to be built tells nothing while reading"
+            return [Problem("", self.name, rule, "declare it with env.SpecRpm, or commit the built file")]
+        want = self.given["sha256"]
+        if want is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", str(want)):
+            return [Problem("sha256", want, "not a SHA-256", "give its 64 hexadecimal digits, as sha256sum prints them")]
+        try:
+            file_fact(self.env, self.node, "identity", _identity)
+        except BadInput as error:
+            return [Problem("", self.name, error.why, "name a binary RPM")]
+        have = file_fact(self.env, self.node, "sha256", _sha256) if want else None
+        if want and have != str(want).lower():
+            rule = f"the file's SHA-256 is {have}"
+            return [Problem("sha256", want, rule, "get the right file, or correct sha256=")]
+        return []
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    from xspack_tool.rpm.read import read_rpm
+
+    info = read_rpm(path)
+    if info.is_source:
+        raise BadInput(path, "a source RPM: build it with env.SpecRpm")
+    return {field: getattr(info, field) for field in ("name", "version", "release", "arch", "epoch")}
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _copy(targets: Paths, sources: Paths) -> None:
+    beside = targets[0].with_name(f".{targets[0].name}.new")
+    shutil.copyfile(sources[0], beside)
+    beside.replace(targets[0])

@@ -1,0 +1,92 @@
+"""``env.SpecRpm``: RPMs from a spec of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from xspack_tool.errors import Problem, StepError
+from xspack_tool.kinds.base import Field, Kind, listed
+from xspack_tool.model.package import Identity
+from xspack_tool.plan.memo import remembered
+from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.profile import profile_of, source_date_epoch
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import exists, is_dir, nodes_of
+from xspack_tool.plan.step import Paths, Step
+from xspack_tool.plan.tools import version_of
+from xspack_tool.rpm.user_spec import build_spec, query_spec
+
+
+class SpecRpm(Kind):
+    """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "sources": Field("files that the spec names as Source and Patch"),
+        "defines": Field("macro -> value, for rpmbuild --define"),
+        "waive": Field("rule id -> why it does not hold here"),
+    }
+
+    def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:
+        super().__init__(env, str(name), given, place)
+        self.spec = nodes_of(env, name)[0]
+
+    def declare(self) -> list[Any]:
+        sources = nodes_of(self.env, listed(self.given["sources"]))
+        problems = [*self.problems, *self._problems(sources)]
+        identities: list[Identity] = []
+        if not problems:
+            session().need("rpmbuild", "RPMs")
+            try:
+                identities = self._identities()
+            except StepError as error:
+                problems.append(Problem("", self.name, str(error), "correct the spec, or give defines="))
+        if problems:
+            self.report(problems)
+            return broken_package(self.env, Path(self.name).stem)
+        return self._plan(identities, sources)
+
+    @property
+    def _defines(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((str(key), str(value)) for key, value in (self.given["defines"] or {}).items()))
+
+    def _problems(self, sources: list[Any]) -> list[Problem]:
+        problems = []
+        if self.spec.has_builder() or not exists(self.spec):
+            rule = "no such spec; it must be there while the SConstruct is read"
+            problems.append(Problem("", self.name, rule, "correct the name"))
+        for node in sources:
+            if is_dir(node) or not exists(node):
+                problems.append(Problem("sources", str(node), "no such file", "name each source file of the spec"))
+        names = [node.name for node in sources]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
+        return problems
+
+    def _identities(self) -> list[Identity]:
+        path = Path(self.spec.get_abspath())
+        state = [path.read_text(encoding="utf-8", errors="replace"), self._defines, version_of("rpmbuild")]
+        state = [state[0], [list(pair) for pair in self._defines], state[2]]
+        found = remembered(self.env, f"spec {path}", state, lambda: query_spec(path, self._defines))
+        return [Identity(**fields) for fields in found]
+
+    def _plan(self, identities: list[Identity], sources: list[Any]) -> list[Any]:
+        defines, epoch = self._defines, source_date_epoch()
+        payload = profile_of(self.env).payload
+
+        def perform(targets: Paths, paths: Paths) -> None:
+            build_spec(paths[0], paths[1:], defines, targets, payload=payload, source_date_epoch=epoch)
+
+        waive = tuple(sorted((self.given["waive"] or {}).items()))
+        built = [Built(identity, self.target, self.place, waive=waive) for identity in identities]
+        names = [node.name for node in sources]
+        facts = {
+            "defines": dict(defines),
+            "names": [self.spec.name, *names],
+            "payload": payload,
+            "epoch": epoch,
+            "rpmbuild": version_of("rpmbuild"),
+        }
+        step = Step("SpecRpm", facts, perform, modes=True)
+        return rpm_nodes(self.env, built, [self.spec, *sources], step, None, self.report)

@@ -1,0 +1,89 @@
+"""The key of a pack: its public key file as a node, and the keyring that holds the secret key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from SCons.Node import Node
+from SCons.Util import NodeList
+
+from xspack_tool.errors import BadInput, Place, Problem, StepError
+from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.plan.profile import keyring, out_path
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import exists, nodes_of
+from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.signing.keys import has_secret_key, make_test_key, read_public_key
+from xspack_tool.signing.passphrase import read_passphrase
+from xspack_tool.signing.sign import Signer
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A public key file and the keyring where its secret key is; ``home`` None is gpg's own."""
+
+    node: Node
+    home: Path | None
+
+    @property
+    def name(self) -> str:
+        """The base name of the public key file, under which hosts look for it."""
+        return str(self.node.name)
+
+    def signer(self, public_file: Path) -> Signer:
+        """Who signs, once the public key file is there."""
+        return Signer(self.home, read_public_key(public_file), read_passphrase())
+
+
+def test_key(env: Any, name: str, place: Place) -> NodeList:
+    """A throwaway key, made once: public key file and keyring below XSPACK_OUT."""
+    node = env.File(out_path(env, "keys", name))
+    if hasattr(node.attributes, "xspack_keyring"):
+        return NodeList([node])
+    home = Path(env.Dir(out_path(env, "keys", "gnupg")).get_abspath())
+
+    def perform(targets: Paths, sources: Paths) -> None:
+        make_test_key(home, targets[0], name, CONSTANT_TIME)
+
+    session().need("gpg", "keys and signatures")
+    nodes = add_step(env, [node], [], Step("TestKey", {"name": name}, perform), cached=False)
+    node.attributes.xspack_keyring = home
+    env.Clean(node, str(home))
+    return NodeList(nodes)
+
+
+def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]:
+    """The key that a pack names, and what is wrong with it. A file that is not built is looked into here."""
+    nodes = nodes_of(env, value)
+    if len(nodes) != 1:
+        return None, [Problem("key", str(value), "a pack has one key", "name one public key file")]
+    node = nodes[0]
+    home = getattr(node.attributes, "xspack_keyring", None) or keyring(env)
+    session().need("gpg", "keys and signatures")
+    return SigningKey(node, home), []
+
+
+def key_check(key: SigningKey) -> Callable[[], list[Problem]]:
+    """A check, for after reading, that the key file is there and its secret key in the keyring."""
+
+    def check() -> list[Problem]:
+        if key.node.has_builder():
+            return []
+        name = str(key.node)
+        if not exists(key.node):
+            remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
+            return [Problem("key", name, "no such public key file", remedy)]
+        try:
+            public = read_public_key(Path(key.node.get_abspath()))
+            if has_secret_key(key.home, public.fingerprint):
+                return []
+        except (BadInput, StepError) as error:
+            return [Problem("key", name, str(error), "name the armoured public key of your release key")]
+        where = key.home or "gpg's own keyring"
+        rule = f"{where} holds no secret key {public.fingerprint}"
+        return [Problem("key", name, rule, "import it there, or set XSPACK_GNUPGHOME to the keyring that has it")]
+
+    return check

@@ -1,0 +1,62 @@
+"""Facts of files that cost time to find out while reading, remembered between runs.
+
+A fact is kept with the file's inode, size and time of change; any of them another, and it is found out again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.plan.profile import out_path
+
+_stores: dict[str, Store] = {}
+
+
+class Store:
+    """The facts below one XSPACK_OUT."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.changed = file, False
+        try:
+            self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.facts = {}
+        atexit.register(self.save)
+
+    def save(self) -> None:
+        """Keep what was found out; losing it costs time only."""
+        if self.changed:
+            with suppress(OSError):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                beside = self.file.with_suffix(f".{os.getpid()}.new")
+                beside.write_text(json.dumps(self.facts, sort_keys=True), encoding="utf-8")
+                beside.replace(self.file)
+
+
+def file_fact(env: Any, node: Any, what: str, find: Callable[[Path], Any]) -> Any:
+    """``find(path)`` of a file that exists, remembered. The answer must be plain JSON; errors are not kept."""
+    path = Path(node.get_abspath())
+    return remembered(env, f"{what} {path}", _state(path), lambda: find(path))
+
+
+def remembered(env: Any, key: str, state: Any, find: Callable[[], Any]) -> Any:
+    """``find()``, remembered as long as ``state`` (plain JSON) is the same."""
+    place = env.File(out_path(env, ".xspack", "facts.json")).get_abspath()
+    store = _stores.get(place) or _stores.setdefault(place, Store(Path(place)))
+    known = store.facts.get(key)
+    if known is None or known["state"] != state:
+        known = {"state": state, "fact": find()}
+        store.facts[key] = known
+        store.changed = True
+    return known["fact"]
+
+
+def _state(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]

@@ -1,0 +1,156 @@
+"""The nodes of one package: its RPM, that RPM signed, and its fragment of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from SCons.Node import Node
+from SCons.Util import NodeList
+
+from xspack_tool.errors import Place, Problem
+from xspack_tool.model.package import Identity, Package
+from xspack_tool.plan.help import tell
+from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.session import session
+from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.tools import version_of
+#from xspack_tool.repo.fragment import make_fragment
+from xspack_tool.rpm.write import write_rpm
+
+Report = Callable[[list[Problem]], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What is known of an RPM while reading: on its node as ``attributes.xspack``."""
+
+    identity: Identity
+    target: str
+    place: Place
+    waive: tuple[tuple[str, str], ...] = ()
+    holds_modules: bool = False
+
+
+def built_of(node: Node) -> Built | None:
+    """What was declared of a node, None where it is not an RPM of ours."""
+    return getattr(node.attributes, "xspack", None)
+
+
+def broken_package(env: Any, name: str) -> NodeList:
+    """What a faulty declaration returns, so that reading goes on; nothing is ever built from it."""
+    node = env.File(out_path(env, "rpms", f"{name}.faulty"))
+    node.attributes.xspack_broken = True
+    return NodeList([node])
+
+
+def plan_package(
+    env: Any, package: Package, inputs: list[Node], built: Built, target: Any, report: Report
+) -> NodeList:
+    """The RPM of a declaration, written by rpmbuild."""
+    profile = profile_of(env)
+    payload, time = profile.payload, package.time(source_date_epoch())
+
+    def perform(targets: Paths, sources: Paths) -> None:
+        write_rpm(package, sources, targets[0], payload=payload, time=time)
+
+    session().need("rpmbuild", "RPMs")
+    facts = {"package": package, "payload": payload, "time": time, "rpmbuild": version_of("rpmbuild")}
+    # Each source stands once in SCons's list; the package's inputs may name one twice.
+    unique = list(dict.fromkeys(inputs))
+    order = [unique.index(node) for node in inputs]
+    step = Step(
+        "RPM",
+        facts | {"inputs": order},
+        lambda targets, sources: perform(targets, [sources[n] for n in order]),
+        modes=True,
+    )
+    return rpm_nodes(env, [built], unique, step, target, report)
+
+
+def rpm_nodes(
+    env: Any, built: list[Built], sources: list[Node], step: Step, target: Any, report: Report
+) -> NodeList:
+    """The nodes of RPMs that one step makes, claimed, and known to `-c` with their older versions."""
+    places = [target] if target else [out_path(env, "rpms", one.identity.file_name) for one in built]
+    files = [env.File(place) for place in places]
+    taken = [
+        problem
+        for one, node in zip(built, files, strict=True)
+        for problem in session().claim_output(node, one.place, one.target)
+    ]
+    if taken:
+        report(taken)
+        return broken_package(env, built[0].identity.name)
+    nodes = add_step(env, files, sources, step)
+    for one, node in zip(built, nodes, strict=True):
+        node.attributes.xspack = one
+        remove_older(env, node, f"rpm {one.identity.name}.{one.identity.arch}")
+        tell(one.target, node)
+    return NodeList(nodes)
+
+
+def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
+    """The RPM as it goes onto the ISO: signed with ``key``, or as it is. Planned once for each key."""
+    if key is None:
+        return rpm
+    signed: dict[tuple[str, str], Node] = env_cache(rpm, "signed")
+    which = (key.node.get_abspath(), str(key.home))
+    if which not in signed:
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            key.signer(sources[1]).sign_rpm(sources[0], targets[0], rpm_time(sources[0]))
+
+        session().need("rpmsign", "signing RPMs")
+        step = Step("Sign", {"rpmsign": version_of("rpmsign")}, perform)
+        place = out_path(env, "signed", key.name, rpm.name)
+        signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
+        remove_older(env, signed[which], f"signed {key.name} {identity_of(rpm).name}.{identity_of(rpm).arch}")
+    return signed[which]
+
+
+def fragment(env: Any, rpm: Node, signed: Node) -> Node:
+    """The index fragment of a signed RPM; planned once."""
+    fragments: dict[str, Node] = env_cache(signed, "fragment")
+    if "" not in fragments:
+        location = f"Packages/{rpm.name}"
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            write_whole(targets[0], make_fragment(sources[0], location).to_json())
+
+        step = Step("Index", {"location": location, "createrepo_c": version_of("createrepo_c")}, perform)
+        folder = [] if signed is rpm else [str(signed.dir.name)]
+        place = out_path(env, "index", *folder, f"{rpm.name}.json")
+        fragments[""] = add_step(env, [place], [signed], step)[0]
+        remove_older(env, fragments[""], f"index {'/'.join(folder)} {identity_of(rpm).name}.{identity_of(rpm).arch}")
+    return fragments[""]
+
+
+def identity_of(rpm: Node) -> Identity:
+    """The NEVRA of an RPM node of ours."""
+    built: Built = rpm.attributes.xspack
+    return built.identity
+
+
+def env_cache(node: Node, what: str) -> dict[Any, Node]:
+    """What was planned from a node already: a table kept on the node itself."""
+    tables: dict[str, dict[Any, Node]] = node.attributes.__dict__.setdefault("xspack_planned", {})
+    return tables.setdefault(what, {})
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text so that it appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def rpm_time(rpm: Path) -> int:
+    """The build time that an RPM bears, in seconds since 1970."""
+    from xspack_tool.rpm.read import read_rpm
+
+    return read_rpm(rpm).build_time

@@ -1,0 +1,52 @@
+"""The dom0 profile of an environment, and the other settings that declarations share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.errors import DeclarationError, Problem
+from xspack_tool.model.profile import Profile
+from xspack_tool.plan.session import session, user_place
+from xspack_tool.profiles import load_profile
+
+_loaded: dict[str, Profile] = {}
+
+
+def profile_of(env: Any) -> Profile:
+    """The profile that XSPACK_TARGET names. A wrong one is reported with the other mistakes, and the
+    default profile stands in for it until then."""
+    name = env.subst("$XSPACK_TARGET")
+    if "/" in name or name.endswith(".toml"):
+        name = env.File(name).srcnode().get_abspath()
+    if name not in _loaded:
+        try:
+            _loaded[name] = load_profile(name)
+        except DeclarationError as error:
+            session().problems += [problem.at(user_place(), "Environment") for problem in error.problems]
+            _loaded[name] = load_profile("xenserver-8")
+    return _loaded[name]
+
+
+def out_path(env: Any, *parts: str) -> str:
+    """A path below XSPACK_OUT."""
+    return "/".join([env.subst("$XSPACK_OUT").rstrip("/"), *parts])
+
+
+def source_date_epoch() -> int | None:
+    """SOURCE_DATE_EPOCH of the caller's environment, in seconds since 1970."""
+    value = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not value:
+        return None
+    if not value.isdigit():
+        problem = Problem("SOURCE_DATE_EPOCH", value, "not a number of seconds", "set it to one, or unset it")
+        session().problems.append(problem)
+        return None
+    return int(value)
+
+
+def keyring(env: Any) -> Path | None:
+    """XSPACK_GNUPGHOME, or None for gpg's own."""
+    home = env.subst("$XSPACK_GNUPGHOME")
+    return Path(env.Dir(home).srcnode().get_abspath()) if home else None

@@ -1,0 +1,116 @@
+"""What has been declared in this run of SCons, and the gate between reading and building."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import SCons.Node.FS
+import SCons.Script.Main
+from SCons.Errors import UserError
+from SCons.Node import Node
+
+from xspack_tool.errors import DeclarationError, Place, Problem
+from xspack_tool.run import missing_program
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)))
+
+
+@dataclass
+class Session:
+    """All declarations of one run, whichever environment or SConscript they came from."""
+
+    problems: list[Problem] = field(default_factory=list)
+    #: Output file -> who declared it.
+    outputs: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    uuids: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    #: Programs that the build needs -> what for.
+    programs: dict[str, str] = field(default_factory=dict)
+    #: Checks that only make sense when everything was read.
+    checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
+
+    def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
+        """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
+        return self._claim(self.outputs, node.get_abspath(), "target", _relative(node.get_abspath()), place, target)
+
+    def claim_uuid(self, uuid: str, place: Place, target: str) -> list[Problem]:
+        """Note that a pack has this uuid; a Problem if another has it."""
+        return self._claim(self.uuids, uuid, "uuid", uuid, place, target)
+
+    def _claim(
+        self, table: dict[str, tuple[Place, str]], key: str, name: str, shown: str, place: Place, target: str
+    ) -> list[Problem]:
+        if key not in table:
+            table[key] = (place, target)
+            return []
+        other = table[key]
+        rule = f"already taken by {other[1]} at {other[0]}"
+        remedy = "make a new one: a uuid stands for one version of one pack" if name == "uuid" else "rename one of them"
+        return [Problem(name, shown, rule, remedy, place, target)]
+
+    def need(self, program: str, what: str) -> None:
+        """Note that the build will start ``program``."""
+        self.programs.setdefault(program, what)
+
+    def all_problems(self) -> list[Problem]:
+        """Everything that stands against building."""
+        found = [*self.problems, *(problem for check in self.checks for problem in check())]
+        for program, what in self.programs.items():
+            if lacking := missing_program(program):
+                found.append(Problem("", "", lacking, f"it is needed for {what}"))
+        return found
+
+
+_session = Session()
+_installed = False
+
+
+def session() -> Session:
+    """The session of this process."""
+    return _session
+
+
+def install_gate() -> None:
+    """Have every mistake shown together after reading and before building; `scons -h` still works.
+
+    SCons offers no hook there, so its own function that begins the build is wrapped, once.
+    """
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    build_targets = SCons.Script.Main._build_targets
+
+    def gated(*args: Any, **kwargs: Any) -> Any:
+        problems = _session.all_problems()
+        if problems:
+            sys.stderr.write(f"scons: *** {DeclarationError(problems)}\n")
+            raise SystemExit(2)
+        return build_targets(*args, **kwargs)
+
+    SCons.Script.Main._build_targets = gated
+
+
+def user_place() -> Place:
+    """The line of the user's file that is being read: the innermost frame that is neither ours nor SCons's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((_OURS, _SCONS)) and not file.startswith("<"):
+            break
+        frame = frame.f_back
+    return Place(_relative(frame.f_code.co_filename), frame.f_lineno)
+
+
+def _relative(path: str) -> str:
+    top = SCons.Node.FS.get_default_fs().Top.get_abspath()
+    return os.path.relpath(path, top) if os.path.isabs(path) and path.startswith(top + os.sep) else path
+
+
+def refuse(message: str) -> UserError:
+    """A mistake after which reading cannot go on."""
+    return UserError(f"{user_place()}: {message}")

@@ -1,0 +1,110 @@
+"""What the user names in a declaration, as SCons nodes: files, folders walked file by file, links."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import SCons.Node.FS
+from SCons.Node import Node
+from SCons.Util import flatten
+
+
+@dataclass(frozen=True)
+class XsFile:
+    """A payload file with its mode, owner or group given."""
+
+    source: Any
+    mode: int | None = None
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class XsLink:
+    """A symbolic link of the payload."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class TreeItem:
+    """One path below a folder: a file's node, a link's target, or (neither) a folder."""
+
+    relative: str
+    node: Node | None = None
+    link: str = ""
+
+
+def nodes_of(env: Any, value: Any) -> list[Node]:
+    """The nodes that a value of the user's names: text (a path, relative to the SConscript that is read),
+    a node, or lists of them."""
+    found = []
+    for item in flatten([value]):
+        node = env.fs.Entry(env.subst(item)) if isinstance(item, str) else item
+        found.append(settle(node))
+    return found
+
+
+def settle(node: Node) -> Node:
+    """The node to depend on: a plain source is taken where it lies, never copied into a variant folder."""
+    if isinstance(node, SCons.Node.FS.Base) and not node.has_builder():
+        source = node.srcnode()
+        if source is not node and source.exists():
+            return source.disambiguate()
+    return node.disambiguate() if isinstance(node, SCons.Node.FS.Base) else node
+
+
+def is_dir(node: Node) -> bool:
+    """Whether a node is a folder."""
+    return isinstance(node, SCons.Node.FS.Dir)
+
+
+def exists(node: Node) -> bool:
+    """Whether a node is there or will be built."""
+    return bool(node.has_builder() or node.rexists() or node.srcnode().exists())
+
+
+def walk(folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
+    """Everything below a folder, sorted: what lies on the disk and what was declared to be built there.
+
+    ``exclude`` are base names to leave out. Links are kept as links; nothing behind one is read.
+    """
+    source = folder.srcnode()
+    items = {item.relative: item for item in _on_disk(source, source.get_abspath(), "", frozenset(exclude))}
+    # Under a VariantDir both the variant folder and the source folder may hold declared targets.
+    for place in {id(source): source, id(folder): folder}.values():
+        for item in _declared(place, "", frozenset(exclude)):
+            items[item.relative] = item
+    return [items[key] for key in sorted(items)]
+
+
+def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            relative = prefix + entry.name
+            if entry.name in exclude:
+                continue
+            if entry.is_symlink():
+                yield TreeItem(relative, link=os.readlink(entry.path))
+            elif entry.is_dir(follow_symlinks=False):
+                yield TreeItem(relative)
+                yield from _on_disk(top, entry.path, relative + "/", exclude)
+            elif entry.is_file(follow_symlinks=False):
+                yield TreeItem(relative, top.File(relative))
+
+
+def _declared(folder: Node, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
+    children: Iterable[tuple[str, Node]] = sorted(folder.entries.items(), key=lambda child: str(child[0]))
+    for name, node in children:
+        if name in (".", "..") or name in exclude:
+            continue
+        if isinstance(node, SCons.Node.FS.Dir):
+            below = list(_declared(node, f"{prefix}{name}/", exclude))
+            if below:
+                yield TreeItem(prefix + name)
+                yield from below
+        elif node.has_builder():
+            yield TreeItem(prefix + name, node)

@@ -1,0 +1,119 @@
+"""A step: how one node of ours, or a few together, come to be; its SCons builder and signature."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from SCons.Action import FunctionAction
+from SCons.Builder import Builder
+from SCons.Errors import BuildError
+from SCons.Node import Node
+
+from xspack_tool.errors import XspackError
+from xspack_tool.model.canonical import canonical, lines
+from xspack_tool.rpm.stage import normal_mode
+
+#: Raised when the bytes of some output change for equal inputs: everything is rebuilt once.
+FORMAT = "xspack 1"
+
+Paths = Sequence[Path]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What makes a target: ``perform(targets, sources)`` with the paths of both, after their order in SCons.
+
+    ``facts`` is everything besides the sources' content on which the result depends (frozen dataclasses,
+    lists, dicts, texts, numbers: see model/canonical.py). With ``modes`` the sources' modes count, too.
+    """
+
+    name: str
+    facts: Any
+    perform: Callable[[Paths, Paths], None] = field(compare=False)
+    modes: bool = False
+    #: Runs after the targets are there and whole.
+    then: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", f"{FORMAT}\0{self.name}\0{canonical(self.facts)}")
+
+
+def step_of(node: Node) -> Step:
+    """The step that was planned for a node."""
+    return node.attributes.xspack_step
+
+
+class StepAction(FunctionAction):
+    """The one action of all steps. It finds the step on its first target, so that the signature holds what
+    was declared and never byte code, closures or paths."""
+
+    def __init__(self) -> None:
+        super().__init__(_perform, {"cmdstr": None, "varlist": ()})
+
+    def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
+        step = step_of(target[0])
+        text: str = step.signature  # type: ignore[attr-defined]
+        if step.modes:
+            text += "\0" + "".join(map(_mode, source))
+        return text.encode()
+
+    def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
+        """The declaration field by field: --debug=explain shows which of them changed."""
+        step = step_of(target[0])
+        modes = [f"mode of {node} = {_mode(node)}" for node in source] if step.modes else []
+        return "\n".join([step.name, *lines(step.facts), *modes])
+
+    def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
+        """What is printed while building."""
+        return f"{step_of(target[0]).name:<10} {target[0]}"
+
+
+def _mode(node: Node) -> str:
+    """``x`` for a source that is shipped as executable; special modes in full."""
+    try:
+        mode = normal_mode(stat.S_IMODE(os.stat(node.rfile().get_abspath()).st_mode))
+    except OSError:
+        return "?"
+    return {0o644: "-", 0o755: "x"}.get(mode, f"{mode:o},")
+
+
+def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
+    step = step_of(target[0])
+    targets = [Path(node.get_abspath()) for node in target]
+    for path in targets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        step.perform(targets, [Path(node.get_abspath()) for node in source])
+        for path in targets:
+            if not path.is_file():
+                return BuildError(target, f"{step.name} made no {path.name}")
+        if step.then:
+            step.then()
+    except XspackError as error:
+        return BuildError(target, str(error))
+    except OSError as error:
+        return BuildError(target, f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}")
+    except (KeyboardInterrupt, SystemExit):
+        # Raised inside a thread of SCons, either would hang -j2.
+        return BuildError(target, f"{step.name} was interrupted")
+    return None
+
+
+_BUILDER = Builder(action=StepAction())
+
+
+def add_step(env: Any, targets: Sequence[Any], sources: Sequence[Any], step: Step, *, cached: bool = True) -> list[Node]:
+    """Make the nodes of a step. A target is never deleted before its new content is there (Precious);
+    with ``cached`` False it is never put into a CacheDir."""
+    nodes: list[Node] = _BUILDER(env, target=list(targets), source=list(sources))
+    for node in nodes:
+        node.attributes.xspack_step = step
+        node.set_precious()
+        if not cached:
+            node.set_nocache()
+    return nodes

@@ -1,0 +1,84 @@
+"""RPMs from a spec that the user wrote: what it would make, and making it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.rpm.spec import render_macros
+from xspack_tool.rpm.write import move_rpms, rpmbuild_command
+from xspack_tool.run import run
+
+Defines = Sequence[tuple[str, str]]
+
+_QUERY = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
+#: Debug data never enters a pack.
+_DEBUG = re.compile(r"-(debuginfo|debugsource)$")
+#: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
+_NOT_FOR_SPECS = ("%__spec_install_pre", "%__check_files")
+
+
+def query_spec(spec: Path, defines: Defines) -> list[dict[str, str | int]]:
+    """NEVRA fields of the binary RPMs that a spec would make, debuginfo left out.
+
+    Raises StepError with rpmspec's own words.
+    """
+    argv = ["rpmspec", "--query", "--builtrpms", f"--queryformat={_QUERY}", *_definitions(defines), spec]
+    lines = run(argv, what=f"reading {spec.name}", timeout=120).out.splitlines()
+    found: list[dict[str, str | int]] = []
+    for line in lines:
+        name, epoch, version, release, arch = line.split("\t")
+        if not _DEBUG.search(name):
+            found.append({"name": name, "epoch": int(epoch), "version": version, "release": release, "arch": arch})
+    if not found:
+        raise StepError(f"{spec.name} makes no binary RPM: it has no %files")
+    return found
+
+
+def build_spec(
+    spec: Path,
+    sources: Sequence[Path],
+    defines: Defines,
+    outs: Sequence[Path],
+    *,
+    payload: str,
+    source_date_epoch: int | None,
+) -> None:
+    """Build a spec in a folder of its own and move the RPMs to ``outs``, whose names are rpmbuild's.
+
+    The build time is that of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant. Raises StepError
+    with the end of the build's output.
+    """
+    work = outs[0].parent / f".{outs[0].name}.work"
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        (work / "SOURCES").mkdir(parents=True)
+        for source in [spec, *sources]:
+            shutil.copy(source, work / "SOURCES" / source.name)
+        macros = work / "macros"
+        lines = render_macros(payload).splitlines(keepends=True)
+        macros.write_text("".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8")
+        time = _changelog_time(spec, defines)
+        if time is None:
+            time = CONSTANT_TIME if source_date_epoch is None else source_date_epoch
+        command = rpmbuild_command("x86_64", macros, work)
+        argv = [*command, *_definitions(defines), "-bb", str(work / "SOURCES" / spec.name)]
+        run(argv, env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work)}, what=f"building {spec.name}")
+        move_rpms(work / "RPMS", outs)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _definitions(defines: Defines) -> list[str]:
+    return [f"--define={name} {value}" for name, value in defines]
+
+
+def _changelog_time(spec: Path, defines: Defines) -> int | None:
+    argv = ["rpmspec", "--query", "--srpm", r"--queryformat=%{CHANGELOGTIME}\n", *_definitions(defines), spec]
+    said = run(argv, what=f"reading {spec.name}", timeout=120).out.strip().split("\n")[0]
+    return int(said) if said.isdigit() else None
