@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from xspack_tool.ddk.staging import driver_sources
+from xspack_tool.ddk.tree import KernelTree, read_tree
 
 _INSTALL = "apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)"
 
@@ -27,3 +31,62 @@ def headers() -> Path:
     )
     need(trees, "a kernel build tree", _INSTALL)
     return trees[-1]
+
+
+@pytest.fixture
+def tree(headers: Path) -> KernelTree:
+    """The facts of an installed kernel's build tree."""
+    found = read_tree("XSPACK_DDK", headers)
+    assert isinstance(found, KernelTree)
+    return found
+
+
+_MAIN = """\
+#include <linux/module.h>
+{declarations}
+static int __init acme_init(void) {{ return {calls}; }}
+module_init(acme_init);
+MODULE_LICENSE("GPL");
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Path:
+    """The sources of a driver of 20 C files: one with the kernel's headers, 19 without."""
+    folder = tmp_path / "driver"
+    folder.mkdir()
+    parts = [f"part{number}" for number in range(1, 20)]
+    for part in parts:
+        folder.joinpath(f"{part}.c").write_text(
+            f'#include "acme.h"\nint acme_{part}(void) {{ return ACME; }}\n'
+        )
+    folder.joinpath("acme.h").write_text(
+        "#define ACME 0\n" + "".join(f"int acme_{part}(void);\n" for part in parts)
+    )
+    calls = " + ".join(f"acme_{part}()" for part in parts)
+    folder.joinpath("main.c").write_text(_MAIN.format(declarations='#include "acme.h"', calls=calls))
+    objects = " ".join(f"{part}.o" for part in ["main", *parts])
+    folder.joinpath("Makefile").write_text(f"obj-m := acme.o\nacme-y := {objects}\n")
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The sources of the smallest driver: one C file."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    folder.joinpath("tiny.c").write_text('#include <linux/module.h>\nMODULE_LICENSE("GPL");\n')
+    folder.joinpath("Kbuild").write_text("obj-m := tiny.o\n")
+    return folder
+
+
+def _listing(folder: Path) -> dict[str, Path]:
+    """A driver's sources by their relative names, as the build is given them."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: folder / name for name in driver_sources(names)}
+
+
+@pytest.fixture
+def listing() -> Callable[[Path], dict[str, Path]]:
+    """The function that lists a driver's sources."""
+    return _listing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from xspack_tool.ddk.tree import KernelTree, config_value, read_tree
 from xspack_tool.errors import Problem
 

@@ -1,0 +1,165 @@
+"""Drivers compiled by the real kbuild against installed kernel headers."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines
+from xspack_tool.ddk.request import KbuildRequest
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import CONSTANT_TIME
+
+Listing = Callable[[Path], dict[str, Path]]
+
+
+@pytest.fixture
+def build(tree: KernelTree, listing: Listing) -> Callable[..., BuildResult]:
+    """Build the driver in a folder; the outputs lie beside the work folder."""
+
+    def run_build(folder: Path, work: Path, **options: object) -> BuildResult:
+        outputs = Outputs(work.with_suffix(".tar"), work.with_suffix(".symvers"))
+        return build_modules(tree, listing(folder), work, outputs, jobs=2, **options)  # type: ignore[arg-type]
+
+    return run_build
+
+
+Build = Callable[..., BuildResult]
+
+
+def test_incremental(driver: Path, tmp_path: Path, build: Build) -> None:
+    work = tmp_path / "work"
+    before = {path: path.read_bytes() for path in driver.rglob("*")}
+    assert len(build(driver, work).compiled) == 20
+    assert {path: path.read_bytes() for path in driver.rglob("*")} == before
+    first = work.with_suffix(".tar").read_bytes()
+
+    driver.joinpath("part7.c").write_text('#include "acme.h"\nint acme_part7(void) { return ACME + 7; }\n')
+    result = build(driver, work)
+    assert result.compiled == ("part7.o",)
+    assert re.findall(r"CC \[M\]  \S+", result.log) == ["CC [M]  part7.o"]
+    changed = work.with_suffix(".tar").read_bytes()
+    assert changed != first
+
+    assert build(driver, work).compiled == ()
+    assert work.with_suffix(".tar").read_bytes() == changed
+
+    driver.joinpath("part7.c").unlink()
+    with pytest.raises(StepError, match=r"No rule to make target '[^']*part7.o'"):
+        build(driver, work)
+
+
+def test_equal_bytes_from_different_folders(tiny: Path, tmp_path: Path, build: Build) -> None:
+    build(tiny, tmp_path / "one")
+    build(tiny.rename(tmp_path / "renamed"), tmp_path / "deeper" / "two")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "deeper/two.tar").read_bytes()
+    assert str(tmp_path).encode() not in (tmp_path / "one.tar").read_bytes()
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    """Modules in two kbuild folders, one of them with a sub-folder, which needs the other's symbol."""
+    folder = tmp_path / "family"
+    texts = {
+        "core/Kbuild": "obj-m := acme_core.o\n",
+        "core/acme_core.c": "#include <linux/module.h>\nint acme_core(void) { return 1; }\n"
+        'EXPORT_SYMBOL_GPL(acme_core);\nMODULE_LICENSE("GPL");\n',
+        "nic/Makefile": "obj-y += hw/\n",
+        "nic/hw/Makefile": "obj-$(CONFIG_ACME_NIC) := acme-nic.o\n",
+        "nic/hw/acme-nic.c": "#include <linux/module.h>\nint acme_core(void);\n"
+        "#if !IS_MODULE(CONFIG_ACME_NIC) || CONFIG_ACME_QUEUES != 8\n#error switches\n#endif\n"
+        "static int __init start(void) { return acme_core(); }\nmodule_init(start);\n"
+        'MODULE_LICENSE("GPL");\n',
+    }
+    for name, text in texts.items():
+        folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        folder.joinpath(name).write_text(text)
+    return folder
+
+
+CONFIG = {"ACME_NIC": "m", "CONFIG_ACME_QUEUES": "8"}
+
+
+def test_folders_switches_and_archive(family: Path, tmp_path: Path, build: Build) -> None:
+    request = KbuildRequest(("core", "nic"), {}, CONFIG)
+    result = build(family, tmp_path / "work", request=request, expected=["acme-core", "acme_nic"])
+    assert result.modules == ("acme_core.ko", "hw/acme-nic.ko")
+    with tarfile.open(tmp_path / "work.tar") as archive:
+        members = [(m.name, m.mode, m.uid, m.gid, m.mtime) for m in archive]
+    assert members == [(name, 0o644, 0, 0, CONSTANT_TIME) for name in result.modules]
+    symbol, name, module, kind = (tmp_path / "work.symvers").read_text().rstrip("\n\t").split("\t")
+    assert (name, module, kind) == ("acme_core", "core/acme_core", "EXPORT_SYMBOL_GPL")
+    assert re.fullmatch("0x[0-9a-f]{8}", symbol)
+
+
+def test_extra_symbols(family: Path, tmp_path: Path, build: Build) -> None:
+    build(family, tmp_path / "core", request=KbuildRequest(("core",)))
+    nic = KbuildRequest(("nic",), {}, CONFIG)
+    with pytest.raises(StepError, match=r'ERROR: modpost: "acme_core" \[.*acme-nic.ko\] undefined!'):
+        build(family, tmp_path / "nic", request=nic)
+    assert not (tmp_path / "nic.tar").exists()
+    result = build(family, tmp_path / "nic", request=nic, extra_symbols=[tmp_path / "core.symvers"])
+    assert result.modules == ("hw/acme-nic.ko",)
+
+
+def test_an_error_shows_the_compilers_words_and_the_users_file(
+    tiny: Path, tmp_path: Path, build: Build
+) -> None:
+    build(tiny, tmp_path / "work")
+    good = tiny.joinpath("tiny.c").read_text()
+    tiny.joinpath("tiny.c").write_text(good + "int broken(void) { return nothing; }\n")
+    with pytest.raises(StepError) as failure:
+        build(tiny, tmp_path / "work")
+    text = str(failure.value)
+    assert text.startswith("compiling modules: make ended with status 2\n")
+    assert f"{tiny}/tiny.c:3:27: error: " in text
+    assert "undeclared (first use in this function)" in text
+    assert "\n  command: make -j2 -C /usr/src/" in text
+    assert list(tmp_path.glob("*work*.tar")) == []
+    tiny.joinpath("tiny.c").write_text(good)
+    assert build(tiny, tmp_path / "work").modules == ("tiny.ko",)
+
+
+def test_a_module_that_is_made_no_more_disappears(tiny: Path, tmp_path: Path, build: Build) -> None:
+    tiny.joinpath("other.c").write_text(tiny.joinpath("tiny.c").read_text())
+    tiny.joinpath("Kbuild").write_text("obj-m := tiny.o other.o\n")
+    assert build(tiny, tmp_path / "work").modules == ("other.ko", "tiny.ko")
+    tiny.joinpath("Kbuild").write_text("obj-m := tiny.o\n")
+    assert build(tiny, tmp_path / "work").modules == ("tiny.ko",)
+
+
+def test_no_module(tiny: Path, tmp_path: Path, build: Build) -> None:
+    with pytest.raises(StepError, match=r"^kbuild did not make tinier; it made tiny.ko$"):
+        build(tiny, tmp_path / "work", expected=["tiny", "tinier"])
+    tiny.joinpath("Kbuild").write_text("obj-$(CONFIG_TINY) := tiny.o\n")
+    with pytest.raises(StepError, match=r"^kbuild made no module: no Kbuild or Makefile adds one to obj-m;"):
+        build(tiny, tmp_path / "work")
+    with pytest.raises(StepError, match=r"^the driver's folder 'src' holds neither Kbuild nor Makefile: "):
+        build(tiny, tmp_path / "work", request=KbuildRequest(("src",)))
+
+
+def test_bad_places(tiny: Path, tmp_path: Path, tree: KernelTree, build: Build) -> None:
+    with pytest.raises(StepError, match=r"kbuild works in no folder whose path holds blanks"):
+        build(tiny, tmp_path / "my work")
+    with pytest.raises(StepError, match=r"^'\.\./tiny\.c' is no place below a driver's source folder$"):
+        build_modules(tree, {"../tiny.c": tiny / "tiny.c"}, tmp_path / "w", Outputs(tmp_path / "o.tar"))
+
+
+def test_a_missing_compiler_is_named(tiny: Path, tmp_path: Path, build: Build) -> None:
+    with pytest.raises(
+        StepError, match=r"^compiling modules for kernel .*: there is no no-such-gcc; the kernel was "
+    ):
+        build(tiny, tmp_path / "work", request=KbuildRequest(make_variables={"CC": "no-such-gcc"}))
+    with pytest.raises(StepError, match=r"there is no no-such-ccache; "):
+        build(tiny, tmp_path / "work", compiler_prefix="no-such-ccache")
+
+
+def test_error_lines() -> None:
+    said = "warning: x\n  caret\na.c:1: error: bad\n   1 | bad\n     | ^\nnote\nmake: *** [a.o] Error 1\n"
+    assert error_lines(said) == ["a.c:1: error: bad", "   1 | bad", "     | ^", "make: *** [a.o] Error 1"]
+    assert error_lines("error: 1\nerror: 2\nerror: 3\n", limit=1) == ["error: 1", "(2 more lines)"]

@@ -1,0 +1,40 @@
+"""Which compiler kbuild will use, and what it can."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+
+from xspack_tool.ddk.request import Compiler
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import StepError
+from xspack_tool.run import run
+
+
+def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: str = "") -> Compiler:
+    """The compiler for modules of ``tree``: the user's CC, else the command that the kernel's own build names
+    (Debian's gcc-12), else gcc or clang. Raises StepError if it, or the prefix, is not there."""
+    command = make_variables.get("CC") or default_command(tree, make_variables)
+    for program in filter(None, [prefix.split(" ")[0], command.split(" ")[0]]):
+        if not shutil.which(program):
+            raise StepError(
+                f"compiling modules for kernel {tree.kernel}: there is no {program}; the kernel was made by "
+                f"{tree.compiler or 'a compiler it does not name'}: install that one"
+            )
+    words = command.split()
+    first = (run([*words, "--version"], what=f"asking {command} for its version").out.splitlines() or [""])[0]
+    probe = [*words, "-ffile-prefix-map=a=b", "-x", "c", "-fsyntax-only", os.devnull]
+    maps = "-ffile-prefix-map" if run(probe, check=False).status == 0 else "-fdebug-prefix-map"
+    return Compiler(command, first, prefix, maps)
+
+
+def default_command(tree: KernelTree, make_variables: Mapping[str, str]) -> str:
+    """The command that the tree itself would call."""
+    named = re.match(r"(?:[a-z0-9_]+-)*(?:gcc|clang)-[0-9]+(?= )", tree.compiler)
+    if named:
+        return named[0]
+    cross = make_variables.get("CROSS_COMPILE", "")
+    uses_clang = "clang" in tree.compiler or make_variables.get("LLVM") == "1"
+    return "clang" if uses_clang else f"{cross}gcc"

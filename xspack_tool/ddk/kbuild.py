@@ -1,0 +1,216 @@
+"""Compile a driver's modules against a kernel build tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.ddk.compiler import find_compiler
+from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
+from xspack_tool.ddk.request import ENVIRONMENT, Compiler, KbuildRequest, kbuild_arguments
+from xspack_tool.ddk.staging import Interrupted, Staged, staged_copy
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import StepError
+from xspack_tool.model.canonical import canonical
+from xspack_tool.run import Done, missing_program, run
+
+#: Part of the key of a staged copy: raised when this room works differently in it.
+_SCHEMA = 1
+_ERROR = re.compile(
+    r"\berror\b|\*\*\*|\bundefined\b|No such file|No rule|not found|cannot|Permission denied", re.I
+)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What kbuild made. ``modules`` are paths in the tar; ``compiled`` the objects that were compiled this
+    time, relative to the sources; ``log`` is all that kbuild said, with the user's own paths."""
+
+    modules: tuple[str, ...]
+    compiled: tuple[str, ...]
+    log: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files to write: the stripped modules, the driver's Module.symvers, the separate debug data."""
+
+    modules: Path
+    symvers: Path | None = None
+    debuginfo: Path | None = None
+
+    def paths(self) -> list[Path]:
+        return [path for path in (self.modules, self.symvers, self.debuginfo) if path]
+
+
+def build_modules(
+    tree: KernelTree,
+    sources: Mapping[str, Path],
+    work_dir: Path,
+    outputs: Outputs,
+    *,
+    request: KbuildRequest | None = None,
+    extra_symbols: Sequence[Path] = (),
+    jobs: int = 1,
+    compiler_prefix: str = "",
+    sign_key: ModuleKey | None = None,
+    expected: Sequence[str] = (),
+) -> BuildResult:
+    """Compile the driver whose ``sources`` are given by their relative names, in a copy kept in ``work_dir``.
+
+    The modules lie in the tar as kbuild's modules_install would place them below INSTALL_MOD_DIR: relative
+    to their kbuild folder, sub-folders kept. ``expected`` are names of modules that must result, such as
+    those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
+    """
+    request = request or KbuildRequest()
+    for program in ("make", "strip"):
+        if lacking := missing_program(program):
+            raise StepError(f"compiling modules: {lacking}")
+    compiler = find_compiler(tree, request.make_variables, compiler_prefix)
+    _check_request(work_dir, sources, request)
+    for path in outputs.paths():
+        path.unlink(missing_ok=True)
+    debug = outputs.debuginfo is not None
+    key = canonical([_SCHEMA, str(work_dir.resolve()), str(tree.path), tree.digest, compiler, request, debug])
+    with staged_copy(work_dir.resolve(), key, sources) as staged:
+        _remove_links(staged.root, sources)
+        symbols = _copy_symbols(work_dir.resolve() / "symbols", extra_symbols)
+        log = []
+        for folder in request.kbuild_dirs:
+            words = kbuild_arguments(
+                tree,
+                request,
+                folder,
+                str(staged.root),
+                compiler,
+                extra_symbols=list(map(str, symbols)),
+                debug=debug,
+            )
+            done = _make(["make", f"-j{jobs}", *words], staged, compiler, sources)
+            log.append(done.out + done.err)
+            symbols.append(staged.root / folder / "Module.symvers")
+        found = _find_modules(staged.root, request, sources, expected)
+        made = finish_modules(found, work_dir.resolve() / "finished", tree, debug=debug, sign_key=sign_key)
+        _write(outputs, made.modules, made.debuginfo, symbols[len(extra_symbols) :], staged.root)
+    text = "\n".join(log)
+    return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text)
+
+
+def _check_request(work_dir: Path, sources: Mapping[str, Path], request: KbuildRequest) -> None:
+    if problems := request.problems():
+        raise StepError("\n".join(map(str, problems)))
+    if re.search(r"[\s:%$#]", str(work_dir.resolve())):
+        raise StepError(
+            f"{work_dir}: kbuild works in no folder whose path holds blanks or one of : % $ #; "
+            "put the build folder (XSPACK_OUT) elsewhere"
+        )
+    for name in sources:
+        if name.startswith("/") or ".." in name.split("/") or not name:
+            raise StepError(f"{name!r} is no place below a driver's source folder")
+    for folder in request.kbuild_dirs:
+        prefix = f"{folder.strip('/')}/" if folder.strip("./") else ""
+        if not {f"{prefix}Kbuild", f"{prefix}Makefile"} & set(sources):
+            raise StepError(
+                f"the driver's folder {folder or '.'!r} holds neither Kbuild nor Makefile: "
+                "name the one that does in kbuild_dir"
+            )
+
+
+def _remove_links(root: Path, sources: Mapping[str, Path]) -> None:
+    """Remove what only linking makes: modules that are made no more, and their symbols, would stay."""
+    for pattern in ("*.ko", "Module.symvers", "modules.order"):
+        for path in root.rglob(pattern):
+            if path.relative_to(root).as_posix() not in sources:
+                path.unlink()
+
+
+def _copy_symbols(folder: Path, extra_symbols: Sequence[Path]) -> list[Path]:
+    """Other drivers' Module.symvers under names that kbuild can take: its list is separated by blanks."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return [
+        Path(shutil.copyfile(path, folder / f"{number}.symvers")) for number, path in enumerate(extra_symbols)
+    ]
+
+
+def _make(argv: list[str], staged: Staged, compiler: Compiler, sources: Mapping[str, Path]) -> Done:
+    env = dict(ENVIRONMENT)
+    if compiler.prefix:
+        env |= {name: value for name, value in os.environ.items() if name.startswith(("CCACHE_", "DISTCC_"))}
+    done = run(argv, env=env, check=False, pass_fds=[staged.lock], what="compiling modules")
+    root = re.compile(re.escape(str(staged.root)) + r"/([^\s:'\"]+)")
+    out, err = (
+        root.sub(lambda found: str(sources.get(found[1], found[1])), text) for text in (done.out, done.err)
+    )
+    if done.status:
+        failure = Interrupted if done.status < 0 else StepError
+        said = "\n    ".join(error_lines(err) or error_lines(out) or (err or out).splitlines()[-20:])
+        head = f"compiling modules: make ended with status {done.status}"
+        raise failure(f"{head}\n    {said}\n  command: {shlex.join(argv)}")
+    return Done(done.status, out, err)
+
+
+def error_lines(said: str, limit: int = 60) -> list[str]:
+    """The lines that tell what went wrong, each with what follows it indented; at most ``limit``."""
+    kept: list[str] = []
+    following = False
+    for line in said.splitlines():
+        following = bool(_ERROR.search(line)) or (following and line.startswith(" "))
+        if following:
+            kept.append(line.rstrip())
+    return kept if len(kept) <= limit else [*kept[:limit], f"({len(kept) - limit} more lines)"]
+
+
+def _find_modules(
+    root: Path, request: KbuildRequest, sources: Mapping[str, Path], expected: Sequence[str]
+) -> dict[str, Path]:
+    """The modules by their places below INSTALL_MOD_DIR."""
+    found: dict[str, Path] = {}
+    for folder in request.kbuild_dirs:
+        base = root / folder
+        for path in sorted(base.rglob("*.ko")):
+            if path.relative_to(root).as_posix() in sources or path in found.values():
+                continue
+            name = path.relative_to(base).as_posix()
+            if name in found:
+                both = f"{found[name].relative_to(root)} and {path.relative_to(root)}"
+                raise StepError(f"two modules for one place, {name}: {both}; build them as two drivers")
+            found[name] = path
+    if not found:
+        raise StepError(
+            "kbuild made no module: no Kbuild or Makefile adds one to obj-m; is a CONFIG_ switch missing?"
+        )
+    names = {Path(name).stem.replace("-", "_") for name in found}
+    if lacking := [name for name in expected if name.replace("-", "_") not in names]:
+        raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(found))}")
+    return found
+
+
+def _write(
+    outputs: Outputs,
+    modules: Mapping[str, Path],
+    debuginfo: Mapping[str, Path],
+    symvers: Sequence[Path],
+    root: Path,
+) -> None:
+    try:
+        write_tar(outputs.modules, modules)
+        if outputs.symvers:
+            write_symvers(outputs.symvers, symvers, root)
+        if outputs.debuginfo:
+            write_tar(outputs.debuginfo, debuginfo)
+    except BaseException:
+        for path in outputs.paths():
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _compiled(log: str) -> list[str]:
+    """What kbuild says it compiled or assembled, without the generated ``.mod.o`` of each module."""
+    found = re.findall(r"^  (?:CC|AS|CPP|HOSTCC)\s+(?:\[M\]\s+)?(\S+\.o)$", log, re.M)
+    return sorted(name for name in found if not name.endswith(".mod.o"))
