@@ -129,7 +129,7 @@ def test_damage_is_seen(signing_key, plain_rpm, tmp_path):
     bad.write_bytes(b"no rpm at all")
     with pytest.raises(BadInput) as caught:
         verify_rpm(signing_key.file, bad)
-    assert str(caught.value) == f"{bad}: not an rpm package (or package manifest)"
+    assert str(caught.value) == f"{bad}: not an RPM"
 
 
 def test_failures_say_what_gpg_said_and_leave_nothing(signing_key, locked_key, plain_rpm, tmp_path):

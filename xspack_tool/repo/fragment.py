@@ -1,0 +1,76 @@
+"""What one RPM contributes to the yum index: read once for each RPM, kept as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """An RPM in the index. ``location`` is relative to the repository's root; sizes are bytes, times
+    seconds since 1970; the last three are its elements of primary, filelists and other."""
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    location: str
+    sha256: str
+    size: int
+    installed_size: int
+    build_time: int
+    primary: str
+    filelists: str
+    other: str
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"
+
+    def to_json(self) -> str:
+        """As text for a file."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Fragment:
+        """The reverse of :meth:`to_json`."""
+        return cls(**json.loads(text))
+
+
+def make_fragment(rpm: Path, location: str) -> Fragment:
+    """Index ``rpm`` under ``location``, such as ``Packages/x-1-1.noarch.rpm``; the clock and the file's times
+    do not show.
+
+    It is read by createrepo_c in this process: give it RPMs that rpm itself has read before, as signed ones
+    were. Raises BadInput if it is no RPM.
+    """
+    import createrepo_c
+
+    try:
+        package = createrepo_c.package_from_rpm(str(rpm), location_href=location)
+    except (createrepo_c.CreaterepoCError, OSError) as error:
+        raise BadInput(rpm, f"cannot be indexed: {' '.join(str(error).split())}") from None
+    package.time_file = package.time_build
+    return Fragment(
+        name=package.name,
+        epoch=int(package.epoch or 0),
+        version=package.version,
+        release=package.release,
+        arch=package.arch,
+        location=location,
+        sha256=package.pkgId,
+        size=package.size_package,
+        installed_size=package.size_installed,
+        build_time=package.time_build,
+        primary=createrepo_c.xml_dump_primary(package),
+        filelists=createrepo_c.xml_dump_filelists(package),
+        other=createrepo_c.xml_dump_other(package),
+    )

@@ -1,0 +1,106 @@
+"""The yum index of a pack, put together from the fragments of its RPMs."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xspack_tool.errors import BadInput
+from xspack_tool.repo.fragment import Fragment
+
+if TYPE_CHECKING:
+    import createrepo_c
+
+#: The files that :func:`write_repodata` writes, under names that are known before they are built: the type
+#: of their record in repomd.xml, and the name.
+RECORDS = {
+    "primary": "primary.xml.gz",
+    "filelists": "filelists.xml.gz",
+    "other": "other.xml.gz",
+    "group": "comps.xml",
+    "group_gz": "comps.xml.gz",
+}
+REPOMD = "repomd.xml"
+
+
+def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, revision: int) -> None:
+    """Write repomd.xml and the files of :data:`RECORDS` to ``out_dir``.
+
+    Only gzip and SHA-256 are used: the host installer reads nothing else. repomd.xml names the files as they
+    are called in the pack, ``repodata/<sha256>-primary.xml.gz`` and so on: see :func:`iso_names`.
+    ``revision`` (seconds since 1970) stands for every time in it. The order of the fragments does not matter.
+    """
+    import createrepo_c
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(fragments, key=lambda fragment: (fragment.location, fragment.sha256))
+    with tempfile.TemporaryDirectory(prefix=".index-", dir=out_dir) as scratch:
+        _write_chunks(ordered, Path(scratch))
+        content = comps.encode()
+        (Path(scratch) / RECORDS["group"]).write_bytes(content)
+        (Path(scratch) / RECORDS["group_gz"]).write_bytes(_gzip(content))
+        repomd = createrepo_c.Repomd()
+        repomd.set_revision(str(revision))
+        for kind, name in RECORDS.items():
+            repomd.set_record(_record(kind, Path(scratch) / name, revision))
+        (Path(scratch) / REPOMD).write_text(repomd.xml_dump(), encoding="utf-8")
+        for name in (*RECORDS.values(), REPOMD):
+            os.replace(Path(scratch) / name, out_dir / name)
+
+
+def _gzip(content: bytes) -> bytes:
+    """As zlib itself does it: Python's gzip module writes another header from version to version."""
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(content) + packer.flush()
+
+
+def _write_chunks(fragments: list[Fragment], folder: Path) -> None:
+    import createrepo_c
+
+    kinds = {
+        "primary": createrepo_c.PrimaryXmlFile,
+        "filelists": createrepo_c.FilelistsXmlFile,
+        "other": createrepo_c.OtherXmlFile,
+    }
+    for kind, writer in kinds.items():
+        file = writer(str(folder / RECORDS[kind]), createrepo_c.GZ_COMPRESSION)
+        file.set_num_of_pkgs(len(fragments))
+        for fragment in fragments:
+            file.add_chunk(getattr(fragment, kind))
+        file.close()
+
+
+def _record(kind: str, path: Path, revision: int) -> createrepo_c.RepomdRecord:
+    import createrepo_c
+
+    record = createrepo_c.RepomdRecord(kind, str(path))
+    record.fill(createrepo_c.SHA256)
+    record.timestamp = revision
+    record.location_href = f"repodata/{record.checksum}-{path.name}"
+    return record
+
+
+def iso_names(repomd: Path) -> dict[str, str]:
+    """Where each file of :data:`RECORDS` goes in the pack: name as built -> path from the pack's root.
+
+    Raises BadInput if ``repomd`` was not written by :func:`write_repodata`.
+    """
+    from defusedxml import ElementTree
+    from defusedxml.common import DefusedXmlException
+
+    try:
+        root = ElementTree.fromstring(repomd.read_bytes(), forbid_dtd=True)
+    except (ElementTree.ParseError, DefusedXmlException) as error:
+        raise BadInput(repomd, f"no index of a repository: {error}") from None
+    names = {}
+    for location in root.iter("{http://linux.duke.edu/metadata/repo}location"):
+        href = location.get("href", "")
+        names[posixpath.basename(href).partition("-")[2]] = href
+    if set(names) != set(RECORDS.values()):
+        raise BadInput(repomd, "not an index that was written for a pack")
+    return names
