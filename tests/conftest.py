@@ -1,0 +1,43 @@
+"""Fixtures for every room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from support import need_root
+
+# Time limits a single example would break under load; what fails must fail again.
+hypothesis.settings.register_profile("xspack", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("xspack")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What steers a build must come from the test."""
+    for name in list(os.environ):
+        if name.startswith(("XSPACK_", "SCONS")) or name in ("SOURCE_DATE_EPOCH", "GNUPGHOME"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A folder with a path short enough for sockets, which other users may enter; pytest's own is neither."""
+    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def scratch_root(short_dir: Path) -> Path:
+    """An empty root folder to install into, as root."""
+    need_root()
+    root = short_dir / "root"
+    root.mkdir()
+    return root

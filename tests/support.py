@@ -1,0 +1,42 @@
+"""What tests of several rooms share: ``from support import need``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from xspack_tool.run import missing_program
+
+#: The folder of the checkout.
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def lacks(what: str) -> NoReturn:
+    """Skip the test and say what to install; a failure where CI=true, so that nothing stays unseen."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def need(*programs: str) -> None:
+    """Go on only where all these programs are installed."""
+    for program in programs:
+        if what := missing_program(program):
+            lacks(what)
+
+
+def need_module(*modules: str) -> None:
+    """Go on only where all these Python modules are installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            lacks(f"{module} is needed: pip install {module}")
+
+
+def need_root() -> None:
+    """Go on only as root: chroot and owners of files ask for it."""
+    if os.geteuid() != 0:
+        lacks("root is needed: run the tests as root")

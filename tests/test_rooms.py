@@ -1,0 +1,120 @@
+"""docs/design.md's table of rooms and the imports in the code say the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+PACKAGE = ROOT / "xspack_tool"
+FREE = {"errors"}
+
+
+def room_of(module: tuple[str, ...]) -> str:
+    """The room of a module below xspack_tool: its folder or file, ``__init__`` for the package itself."""
+    return module[0] if module else "__init__"
+
+
+def table() -> dict[str, set[str]]:
+    """The rooms of the page, each with what it may import."""
+    text = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \|[^|]*\|([^|]*)\|$", text, re.MULTILINE)
+    return {room: set(re.findall(r"\w+", allowed.replace(".py", ""))) for room, allowed in rows}
+
+
+def imports(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """(line, what): a room, or a top-level module of others, wherever it is imported."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(("xspack_tool", *package)[: len(package) + 2 - node.level]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            # `from xspack_tool import run` names a room behind the word import.
+            names = (
+                [f"{module}.{alias.name}" for alias in node.names] if module == "xspack_tool" else [module]
+            )
+        else:
+            continue
+        for name in names:
+            top, *rest = name.split(".")
+            yield node.lineno, known_room(tuple(rest)) if top == "xspack_tool" else top
+
+
+def known_room(module: tuple[str, ...]) -> str:
+    """``from xspack_tool import generate`` names no room, but the package's own file."""
+    room = room_of(module)
+    return room if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").is_file() else "__init__"
+
+
+def breaches(file: Path, source: str, allowed: dict[str, set[str]]) -> list[str]:
+    """Every import of a file that its room may not have."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    room = room_of(parts)
+    may = allowed[room] | FREE | {room}
+    found = []
+    for line, what in imports(source, parts[:-1]):
+        if what in allowed or what == "SCons":
+            bad = what not in may
+        else:
+            bad = what == "subprocess" and room != "run"
+        if bad:
+            found.append(f"{file.relative_to(ROOT)}:{line}: {room} may not import {what}")
+    return found
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_room_is_in_the_table() -> None:
+    rooms = {room_of(file.relative_to(PACKAGE).with_suffix("").parts) for file in files()}
+    assert rooms == set(table())
+
+
+def test_no_room_imports_what_it_may_not() -> None:
+    allowed = table()
+    found = [line for file in files() for line in breaches(file, file.read_text(encoding="utf-8"), allowed)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "what"),
+    [
+        ("model/x.py", "from xspack_tool.rpm.info import RpmInfo", "model may not import rpm"),
+        ("model/x.py", "def f():\n    import xspack_tool.run", "model may not import run"),
+        ("model/x.py", "from xspack_tool import run", "model may not import run"),
+        ("model/x.py", "from xspack_tool import generate", "model may not import __init__"),
+        ("model/x.py", "from ..plan import step", "model may not import plan"),
+        ("model/x.py", "from .. import plan", "model may not import plan"),
+        ("rules/shell/x.py", "from ...pack import iso", "rules may not import pack"),
+        ("rpm/x.py", "import SCons.Node.FS", "rpm may not import SCons"),
+        ("plan/x.py", "from subprocess import run", "plan may not import subprocess"),
+        ("cli/x.py", "from xspack_tool.kinds import pack", "cli may not import kinds"),
+        ("errors.py", "from xspack_tool.model import syntax", "errors may not import model"),
+    ],
+)
+def test_a_breach_is_found(file: str, source: str, what: str) -> None:
+    line = source.count("\n") + 1
+    assert breaches(PACKAGE / file, source, table()) == [f"xspack_tool/{file}:{line}: {what}"]
+
+
+def test_start_up_loads_no_heavy_library() -> None:
+    """What kinds and plan import at start keeps out what only a build needs."""
+    heavy = {
+        *("createrepo_c", "defusedxml", "elftools", "gnupg", "license_expression", "pycdlib", "rich"),
+        *("rpmfile", "solv", "tree_sitter", "tree_sitter_bash", "zstandard", "xspack_tool.cli"),
+    }
+    assert heavy & loaded_by("xspack_tool.kinds, xspack_tool.plan") == set()
+
+
+def loaded_by(modules: str) -> set[str]:
+    code = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
