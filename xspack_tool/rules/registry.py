@@ -3,8 +3,8 @@
 A rule is a small function with an id, a severity, a meaning and a remedy. There are three places where it
 can look, and the decorator says which: an RPM's header (:func:`rpm_rule`), single files of its payload
 (:func:`member_rule`), or the pack as a whole (:func:`pack_rule`). A rule that looks in a second place adds it
-with :func:`also_on_member` or :func:`also_on_pack`. A user's own rule is registered with the same functions.
-A family of rules is a module in ``families``; putting it there is all it takes.
+with :func:`also_on_rpm`, :func:`also_on_member` or :func:`also_on_pack`. A user's own rule is registered with
+the same functions. A family of rules is a module in ``families``; putting it there is all it takes.
 """
 
 from __future__ import annotations
@@ -128,6 +128,16 @@ def also_on_member(id: str, wants: Wants) -> Callable[[OnMember], OnMember]:
 
     def add(check: OnMember) -> OnMember:
         _RULES[id] = replace(_RULES[id], on_member=check, wants=wants)
+        return check
+
+    return add
+
+
+def also_on_rpm(id: str) -> Callable[[OnRpm], OnRpm]:
+    """Let the rule of that id look at the header as well."""
+
+    def add(check: OnRpm) -> OnRpm:
+        _RULES[id] = replace(_RULES[id], on_rpm=check)
         return check
 
     return add
