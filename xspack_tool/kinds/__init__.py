@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from xspack_tool.kinds.base import Field, Kind, PackageKind, add_kind
+from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.kinds.firmware import Firmware
-#from xspack_tool.kinds.pack import Pack
+from xspack_tool.kinds.pack import Pack
+from xspack_tool.kinds.kernel_module import KernelModule
 from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
 from xspack_tool.kinds.spec_rpm import SpecRpm
 from xspack_tool.kinds.userspace import Userspace
@@ -15,10 +16,11 @@ from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import install_gate, user_place
 from xspack_tool.plan.sources import XsFile, XsLink
+from xspack_tool.profiles.local import kernel_trees
 
-__all__ = ["Draft", "Field", "Kind", "PackageKind", "add_kind", "install"]
+__all__ = ["REQUIRED", "Draft", "Field", "Kind", "PackageKind", "add_kind", "install"]
 
-KINDS: tuple[type[Kind], ...] = (Userspace, Firmware, PrebuiltRpm, SpecRpm)
+KINDS: tuple[type[Kind], ...] = (Userspace, Firmware, KernelModule, PrebuiltRpm, SpecRpm, Pack)
 
 #: Construction variables and what they are where nobody sets them.
 DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
@@ -34,6 +36,7 @@ def install(env: Any) -> None:
     env.AddMethod(_add_users_kind, "XsKind")
     env.AddMethod(lambda env, source, **options: XsFile(source, **options), "XsFile")
     env.AddMethod(lambda env, target: XsLink(target), "XsLink")
+    env.AddMethod(lambda env: list(kernel_trees().values()), "XsKernelTrees")
     env.AddMethod(lambda env, name: test_key(env, name, user_place()), "TestKey")
 
 

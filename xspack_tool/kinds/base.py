@@ -101,6 +101,10 @@ class PackageKind(Kind):
         """Where a key of ``files`` or ``config`` lies on the host: the path itself, unless a kind says otherwise."""
         return path
 
+    def folder(self, field: str) -> Any:
+        """The folder that a field names, as a node."""
+        return self.env.Dir(self.given[field]) if isinstance(self.given[field], str) else self.given[field]
+
     def fill(self, draft: Draft) -> None:
         """Say which files, dependencies and scriptlets this kind's own fields mean."""
 

@@ -19,7 +19,7 @@ from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of
-#from xspack_tool.repo.fragment import make_fragment
+from xspack_tool.repo.fragment import make_fragment
 from xspack_tool.rpm.write import write_rpm
 
 Report = Callable[[list[Problem]], None]

@@ -46,19 +46,30 @@ def local_facts() -> dict[str, Any]:
 
 
 def kernels() -> list[str]:
-    """The versions of all installed kernel build trees, as the modules built there will know them.
+    """The versions of all installed kernel build trees, oldest first."""
+    return list(kernel_trees())
+
+
+def kernel_trees() -> dict[str, str]:
+    """The installed kernel build trees: version as the modules built there will know it -> folder, oldest first.
 
     It is the tree's ``utsrelease.h`` that counts: on Debian ``kernel.release`` says something else.
     """
-    found = set()
+    found: dict[str, str] = {}
     for pattern in KERNEL_TREES:
-        for tree in glob.glob(pattern):
+        for tree in sorted(glob.glob(pattern)):
             try:
                 with open(f"{tree}/include/generated/utsrelease.h", encoding="ascii") as header:
-                    found.update(_RELEASE.findall(header.read()))
+                    for version in _RELEASE.findall(header.read()):
+                        found.setdefault(version, tree)
             except (OSError, UnicodeDecodeError):
                 continue
-    return sorted(found)
+    return {version: found[version] for version in sorted(found, key=_by_number)}
+
+
+def _by_number(version: str) -> list[tuple[int, str]]:
+    """Sorts 6.1.0-9 before 6.1.0-10."""
+    return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", version)]
 
 
 def _glibc() -> str:

@@ -1,0 +1,31 @@
+"""A kind of one's own: ``env.PythonApp`` makes an RPM of a folder of Python code, with a launcher."""
+
+from xspack_tool.kinds import REQUIRED, Field, PackageKind
+
+
+class PythonApp(PackageKind):
+    """Python code below /opt, with a launcher in /usr/bin for the Python of the release."""
+
+    FIELDS = {
+        **PackageKind.FIELDS,
+        "source": Field("folder of Python code", REQUIRED),
+        "module": Field("module that the launcher runs", REQUIRED),
+    }
+    ARCH = "noarch"
+
+    def fill(self, draft):
+        home, python = f"/opt/{self.name}", draft.profile.python
+        if not python:
+            draft.problem("module", self.given["module"], f"{draft.profile.name} has no Python", "choose another target")
+        draft.tree(home, self.folder("source"), field="source", exclude=["__pycache__"])
+        launcher = f"#!/bin/sh\nPYTHONPATH={home} exec {python} -B -m {self.given['module']} \"$@\"\n"
+        draft.text(f"/usr/bin/{self.name}", launcher, mode=0o755, field="module")
+        draft.relate("requires", python)
+
+
+def generate(env):
+    env.XsKind(PythonApp)
+
+
+def exists(env):
+    return True

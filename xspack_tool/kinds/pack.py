@@ -1,0 +1,147 @@
+"""``env.Pack``: the signed ISO that hosts take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from xspack_tool.errors import Problem
+from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
+from xspack_tool.model.dependency import Dependency, parse_dependency
+from xspack_tool.model.pack import Pack as PackModel
+from xspack_tool.model.pack import Rollup
+from xspack_tool.plan.keys import SigningKey, key_check, signing_key
+from xspack_tool.plan.pack import PackInputs, plan_pack
+from xspack_tool.plan.package import built_of
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import exists, nodes_of
+
+
+class Pack(Kind):
+    """A supplemental pack or, where it holds kernel modules, a driver disk: one signed ISO."""
+
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "version": Field("version of the pack", REQUIRED),
+        "uuid": Field("uuid of this version of this pack", REQUIRED),
+        "description": Field("one line that administrators see", REQUIRED),
+        "packages": Field("packages that the pack holds", REQUIRED),
+        "key": Field("armoured public key file; its secret key must be in the keyring"),
+        "unsigned": Field("True with key=None: a pack for trying out, which no host takes", False),
+        "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
+        "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
+        "precheck": Field("script that hosts run before the pack is applied"),
+        "remove": Field("script that removes the pack again, for administrators"),
+        "rollups": Field("older packs that this one replaces: uuids, or uuid -> label"),
+        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False),
+        "driver_disk": Field("True: offered to the host installer as drivers, too"),
+        "volume_id": Field("volume id of the ISO (or made from label and version)"),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)"),
+        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso"),
+        "waive": Field("rule id -> why it does not hold here"),
+    }
+
+    def declare(self) -> list[Any]:
+        packages = self._packages()
+        key = self._key()
+        scripts = {name: self._script(name) for name in ("precheck", "remove")}
+        pack = self._model(packages, key, scripts)
+        broken = any(hasattr(node.attributes, "xspack_broken") for node in packages)
+        if not self.problems:
+            self.problems += pack.problems()
+            self.problems += session().claim_uuid(pack.uuid, self.place, self.target)
+        if self.problems or broken:
+            self.report(self.problems)
+            return []
+        waive = tuple(sorted((self.given["waive"] or {}).items()))
+        inputs = PackInputs(packages, key, scripts["precheck"], scripts["remove"], waive)
+        return plan_pack(self.env, pack, inputs, self.place, self.target, self.given["target"], self.report)
+
+    def _model(self, packages: list[Any], key: SigningKey | None, scripts: Mapping[str, Any]) -> PackModel:
+        given = self.given
+        version = str(given["version"] or "")
+        modules = any((built := built_of(node)) and built.holds_modules for node in packages)
+        volume = re.sub(r"[^A-Za-z0-9_]", "_", f"{self.name}_{version}")
+        return PackModel(
+            label=self.name,
+            version=version,
+            uuid=str(given["uuid"] or ""),
+            description=str(given["description"] or ""),
+            key=key.name if key else "",
+            requires=self._requires(),
+            after_apply=tuple(listed(given["after_apply"])),
+            rollups=self._rollups(),
+            enforce_homogeneity=bool(given["enforce_homogeneity"]),
+            driver_disk=modules if given["driver_disk"] is None else bool(given["driver_disk"]),
+            has_precheck=scripts["precheck"] is not None,
+            has_remove=scripts["remove"] is not None,
+            volume_id=given["volume_id"] or volume,
+            vendor=str(given["vendor"] or self.env.get("XSPACK_VENDOR") or ""),
+        )
+
+    def _packages(self) -> list[Any]:
+        """The RPM nodes that the user names, found through Install and Alias as well."""
+        found: dict[Any, None] = {}
+        for node in nodes_of(self.env, listed(self.given["packages"])):
+            rpms = list(_rpms_behind(node))
+            found.update(dict.fromkeys(rpms))
+            if not rpms:
+                rule = "not a package of xspack"
+                remedy = "name what env.Userspace, env.PrebuiltRpm and the like return"
+                self.problems.append(Problem("packages", str(node), rule, remedy))
+        if self.given["packages"] is not None and not found and not self.problems:
+            self.problems.append(Problem("packages", [], "a pack without packages", "name at least one package"))
+        self._same_names(list(found))
+        return list(found)
+
+    def _same_names(self, packages: list[Any]) -> None:
+        names: dict[tuple[str, str], Any] = {}
+        for node in packages:
+            built = built_of(node)
+            if built is None:
+                continue
+            identity = built.identity
+            other = names.setdefault((identity.name, identity.arch), built)
+            if other is not built:
+                rule = f"{identity.name}.{identity.arch} comes twice, from {other.target} and {built.target}"
+                self.problems.append(Problem("packages", identity.name, rule, "keep one version of it"))
+
+    def _key(self) -> SigningKey | None:
+        if self.given["key"] is None:
+            if not self.given["unsigned"]:
+                rule = "a pack without a key is one that no host takes"
+                remedy = "name the public key file, use env.TestKey(..), or say unsigned=True"
+                self.problems.append(Problem("key", None, rule, remedy))
+            return None
+        key, problems = signing_key(self.env, self.given["key"])
+        self.problems += problems
+        if key is not None:
+            check = key_check(key)
+            session().checks.append(lambda: [problem.at(self.place, self.target) for problem in check()])
+        return key
+
+    def _script(self, field: str) -> Any:
+        if self.given[field] is None:
+            return None
+        nodes = nodes_of(self.env, self.given[field])
+        for node in nodes:
+            if not exists(node):
+                self.problems.append(Problem(field, str(node), "no such file", "make it, or correct the name"))
+        return nodes[0]
+
+    def _requires(self) -> tuple[Dependency, ...]:
+        parsed = [parse_dependency("requires", value) for value in listed(self.given["requires"])]
+        self.problems += [one for one in parsed if isinstance(one, Problem)]
+        return tuple(one for one in parsed if isinstance(one, Dependency))
+
+    def _rollups(self) -> tuple[Rollup, ...]:
+        value = self.given["rollups"] or []
+        pairs = value.items() if isinstance(value, Mapping) else [(uuid, self.name) for uuid in listed(value)]
+        return tuple(sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid))
+
+
+def _rpms_behind(node: Any) -> list[Any]:
+    """The RPM nodes of ours that a node is, was installed from, or is an alias of."""
+    if built_of(node) or hasattr(node.attributes, "xspack_broken"):
+        return [node]
+    return [rpm for source in node.sources for rpm in _rpms_behind(source)]

@@ -1,0 +1,205 @@
+"""The nodes of a pack: update document, generated RPMs, repository, signatures, ISO."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from SCons.Node import Node
+from SCons.Util import NodeList
+
+from xspack_tool.errors import Place
+from xspack_tool.model.pack import Pack
+from xspack_tool.model.package import Package
+from xspack_tool.pack.document import parse_document, render_applied, render_document
+from xspack_tool.pack.generated import control_package, update_package
+from xspack_tool.pack.iso import master_iso
+from xspack_tool.plan.help import tell
+from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.package import Built, Report, fragment, identity_of, rpm_nodes, signed_rpm, write_whole
+from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.session import session
+from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.tools import version_of
+from xspack_tool.repo.comps import comps_xml
+from xspack_tool.repo.fragment import Fragment
+from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.rpm.write import write_rpm
+
+
+@dataclass(frozen=True)
+class PackInputs:
+    """What a pack is made of, as nodes."""
+
+    packages: list[Node]
+    key: SigningKey | None
+    precheck: Node | None
+    remove: Node | None
+    waive: tuple[tuple[str, str], ...]
+
+
+class PackPlan:
+    """One pack while its nodes are made."""
+
+    def __init__(self, env: Any, pack: Pack, inputs: PackInputs, place: Place, target: str, report: Report) -> None:
+        self.env, self.pack, self.inputs = env, pack, inputs
+        self.place, self.target, self.report = place, target, report
+        self.profile = profile_of(env)
+
+    def out(self, *parts: str) -> str:
+        """A path in the pack's own folder."""
+        return out_path(self.env, "packs", self.pack.label, *parts)
+
+    def plan(self, target: Any) -> NodeList:
+        """All nodes, the ISO being what is returned."""
+        iso = self.env.File(target or out_path(self.env, f"{self.pack.label}-{self.pack.version}.iso"))
+        taken = session().claim_output(iso, self.place, self.target)
+        if taken:
+            self.report(taken)
+            return NodeList([])
+        payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
+        pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
+        facts = self._facts(pieces)
+        document = self._document(facts)
+        generated = [self._update(facts, document), *self._control(facts)]
+        if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
+            return NodeList([])
+        more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
+        pieces += [fragment(self.env, rpm, signed) for rpm, signed in more]
+        index = self._index(pieces, facts)
+        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], facts)
+
+    def _facts(self, pieces: list[Node]) -> Node:
+        """Installed size and time of the payload: all that the document and the generated RPMs need of it, so
+        that a change that leaves both alone goes no further."""
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            fragments = [read_fragment(path) for path in sources]
+            facts = {
+                "installed_size": sum(one.installed_size for one in fragments),
+                "time": max(one.build_time for one in fragments),
+            }
+            write_whole(targets[0], json.dumps(facts, sort_keys=True) + "\n")
+
+        return add_step(self.env, [self.out("facts.json")], pieces, Step("Facts", None, perform))[0]
+
+    def _document(self, facts: Node) -> Node:
+        """update.xml."""
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            write_whole(targets[0], render_document(self.pack, read_facts(sources[0])["installed_size"]))
+
+        step = Step("Document", {"pack": self.pack}, perform)
+        return add_step(self.env, [self.out("update.xml")], [facts], step)[0]
+
+    def _update(self, facts: Node, document: Node) -> Node:
+        """update-<label>, which requires the payload and owns the applied record."""
+        identities = [identity_of(rpm) for rpm in self.inputs.packages]
+        payload = sorted((one.name, one.evr) for one in identities)
+
+        def make(sources: Paths) -> Package:
+            size = parse_document(sources[1]).installation_size
+            return update_package(self.pack, payload, render_applied(self.pack, size))
+
+        return self._generated(self.pack.update_name, {"payload": payload}, [facts, document], make)
+
+    def _control(self, facts: Node) -> list[Node]:
+        """control-<label>, where the pack has a requirement or a script of its own."""
+        if not self.pack.control_name:
+            return []
+        scripts = [node for node in (self.inputs.precheck, self.inputs.remove) if node is not None]
+        return [self._generated(self.pack.control_name, {}, [facts, *scripts], lambda sources: control_package(self.pack))]
+
+    def _generated(self, name: str, facts: dict[str, Any], sources: list[Node], make: Any) -> Node:
+        """An RPM that xspack generates; its sources are the facts, and what ``make`` and its payload read."""
+        payload_option = self.profile.payload
+        inputs_from = 2 if name == self.pack.update_name else 1
+
+        def perform(targets: Paths, paths: Paths) -> None:
+            time = read_facts(paths[0])["time"]
+            write_rpm(make(paths), paths[inputs_from:], targets[0], payload=payload_option, time=time)
+
+        identity = control_or_update(self.pack, name).identity
+        built = Built(identity, self.target, self.place)
+        every = {"pack": self.pack, "payload_option": payload_option, "rpmbuild": version_of("rpmbuild"), **facts}
+        session().need("rpmbuild", "RPMs")
+        return rpm_nodes(self.env, [built], sources, Step("RPM", every, perform), None, self.report)[0]
+
+    def _index(self, pieces: list[Node], facts: Node) -> list[Node]:
+        """repomd.xml and the files it names."""
+        comps = comps_xml(self.pack)
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            fragments = [read_fragment(path) for path in sources[:-1]]
+            write_repodata(fragments, comps, targets[0].parent, read_facts(sources[-1])["time"])
+
+        targets = [self.out("repodata", name) for name in (REPOMD, *RECORDS.values())]
+        step = Step("Repodata", {"comps": comps, "createrepo_c": version_of("createrepo_c")}, perform)
+        return add_step(self.env, targets, [*pieces, facts], step)
+
+    def _signature(self, node: Node, facts: Node) -> list[Node]:
+        """The detached signature of a file; none for an unsigned pack."""
+        key = self.inputs.key
+        if key is None:
+            return []
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            key.signer(sources[1]).sign_file(sources[0], targets[0], read_facts(sources[2])["time"])
+
+        step = Step("Sign", {"gpg": version_of("gpg")}, perform)
+        return add_step(self.env, [f"{node}.asc"], [node, key.node, facts], step, cached=False)
+
+    def _iso(self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node) -> NodeList:
+        """The ISO: everything under the names that hosts look for."""
+        repomd = index[0]
+        named = {
+            "update.xml": [document],
+            "update.xml.asc": self._signature(document, facts),
+            "repodata/repomd.xml": [repomd],
+            "repodata/repomd.xml.asc": self._signature(repomd, facts),
+            **{f"Packages/{rpm.name}": [rpm] for rpm in rpms},
+        }
+        fixed = [(path, nodes[0]) for path, nodes in named.items() if nodes]
+        volume = self.pack.volume_id
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            files = {path: source for (path, _), source in zip(fixed, sources, strict=False)}
+            places = iso_names(files["repodata/repomd.xml"])
+            records = sources[len(fixed) : len(fixed) + len(RECORDS)]
+            files.update((places[record.name], record) for record in records)
+            master_iso(files, targets[0], volume, read_facts(sources[-1])["time"])
+
+        sources = [*(node for _, node in fixed), *index[1:], facts]
+        layout = [path for path, _ in fixed]
+        step = Step("ISO", {"layout": layout, "volume": volume, "pycdlib": version_of("pycdlib")}, perform)
+        nodes = add_step(self.env, [iso], sources, step, cached=False)
+        remove_older(self.env, iso, f"iso {self.pack.label}")
+        tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
+        return NodeList(nodes)
+
+
+def plan_pack(
+    env: Any, pack: Pack, inputs: PackInputs, place: Place, target: str, file: Any, report: Report
+) -> NodeList:
+    """The ISO of a pack, and everything on the way to it."""
+    return PackPlan(env, pack, inputs, place, target, report).plan(file)
+
+
+def read_fragment(path: Path) -> Fragment:
+    """An index fragment from its file."""
+    return Fragment.from_json(path.read_text(encoding="utf-8"))
+
+
+def read_facts(path: Path) -> dict[str, int]:
+    """What :meth:`PackPlan._facts` wrote."""
+    facts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
+def control_or_update(pack: Pack, name: str) -> Package:
+    """A generated RPM as far as it is known while reading: its name, version and architecture."""
+    return update_package(pack, [], "") if name == pack.update_name else control_package(pack)
