@@ -1,0 +1,99 @@
+"""S1 and S2: a scriptlet may run in the installer's chroot, where nothing is booted and nothing may be started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from xspack_tool.rules.context import RpmContext
+from xspack_tool.rules.finding import Hit, Severity
+from xspack_tool.rules.registry import rpm_rule
+from xspack_tool.rules.shell.model import RUNNING, Command
+from xspack_tool.rules.shell.scriptlets import shell_scriptlets
+from xspack_tool.rules.shell.services import request
+
+_STARTS = frozenset({"start", "restart", "reload-or-restart", "force-restart", "isolate"})
+_TRIES = frozenset(
+    {
+        "try-restart",
+        "condrestart",
+        "try-reload-or-restart",
+        "reload-or-try-restart",
+        "force-reload",
+        "condreload",
+    }
+)
+_DETACHES = frozenset({"nohup", "setsid"})
+_STARTERS = frozenset({"systemd-run", "daemon", "daemonize", "at", "batch", "xe-toolstack-restart"})
+_ASKS = frozenset({"is-active", "is-failed", "status", "list-units", "list-timers"})
+_HOST_PROGRAMS = frozenset({"xe", "xl", "xapi-wait-init-complete", "xe-toolstack-restart"})
+_LOCAL = re.compile(r"(?:.*@|https?://)?(?:localhost|127\.0\.0\.1|\[?::1\]?|\$\(\)|\$HOSTNAME)(?:[:/].*)?")
+_REACHES = frozenset({"ssh", "scp", "sftp", "curl", "wget"})
+
+
+@rpm_rule(
+    "S1",
+    "E",
+    meaning="A scriptlet starts a process",
+    remedy="enable the unit and let the next boot start it; what must run at once goes inside: "
+    "if runlevel >/dev/null 2>&1; then .. fi",
+    bad="%post\nsystemctl start acme.service",
+    good="%post\nsystemctl enable acme.service || :",
+)
+def starts_process(context: RpmContext) -> Iterator[Hit]:
+    """Starting is tolerated (W) on a booted host, and where only a running service is restarted."""
+    for scriptlet in shell_scriptlets(context.info):
+        for command in scriptlet.script.commands:
+            if found := _started(command):
+                words, mild = found
+                severity: Severity | None = "W" if mild or RUNNING in command.guards else None
+                yield Hit(scriptlet.where, words, severity, command.line)
+
+
+@rpm_rule(
+    "S2",
+    "E",
+    meaning="A scriptlet assumes that the host is booted and running",
+    remedy="put it inside: if runlevel >/dev/null 2>&1; then .. fi",
+    bad="%post\nxe host-list",
+    good="%post\nif runlevel >/dev/null 2>&1; then\n    xe host-list || :\nfi",
+)
+def assumes_booted(context: RpmContext) -> Iterator[Hit]:
+    """xapi, its tools and the service manager answer on a booted host only."""
+    for scriptlet in shell_scriptlets(context.info):
+        for command in scriptlet.script.commands:
+            if RUNNING not in command.guards and (needs := _needed(command)):
+                yield Hit(scriptlet.where, f"{command.shown!r} needs {needs}", line=command.line)
+
+
+def _started(command: Command) -> tuple[str, bool] | None:
+    """What it starts in words, and whether that is only a service that runs already."""
+    if asked := request(command):
+        verb, service = asked
+        if verb in _TRIES:
+            return f"{command.shown!r} restarts {service}", True
+        now = verb in ("enable", "reenable", "preset") and "--now" in command.args
+        if verb in _STARTS or now:
+            return f"{command.shown!r} starts {service or 'processes'}", False
+    if detached := _DETACHES & {*command.wrappers, command.name}:
+        return f"{command.shown!r} is started with {min(detached)}", False
+    if command.name == "start-stop-daemon" and {"--start", "-S"} & set(command.args):
+        return f"{command.shown!r} starts a process", False
+    if command.name in _STARTERS:
+        return f"{command.shown!r} starts a process", False
+    if command.background:
+        return f"{command.shown!r} is started in the background (&)", False
+    return None
+
+
+def _needed(command: Command) -> str:
+    if command.name in _HOST_PROGRAMS or command.name.startswith("xenstore-"):
+        return "xapi or Xen to run"
+    if asked := request(command):
+        return "a running service manager" if asked[0] in _ASKS else ""
+    texts = (*command.args, *[redirect.body for redirect in command.redirects])
+    if command.name.startswith("python") and any("XenAPI" in text for text in texts):
+        return "xapi to run"
+    if command.name in _REACHES and any(_LOCAL.fullmatch(word) for word in command.operands):
+        return "a server on this host"
+    return ""

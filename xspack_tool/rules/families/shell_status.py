@@ -1,0 +1,79 @@
+"""S8 and S9: scriptlets that the shell cannot read, or whose status aborts the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xspack_tool.rpm.shell_syntax import syntax_error
+from xspack_tool.rules.context import RpmContext
+from xspack_tool.rules.finding import Hit
+from xspack_tool.rules.registry import rpm_rule
+from xspack_tool.rules.shell.model import Command
+from xspack_tool.rules.shell.scriptlets import ShellScriptlet, shell_scriptlets
+from xspack_tool.rules.shell.services import request
+
+#: Programs that fail only where the machine is out of order; what they are asked for is there.
+_RELIABLE = frozenset(
+    "echo printf cat cd chmod chown chgrp cp install ln ldconfig depmod dracut mkdir mv rm rmdir sed awk tee touch sync"
+    " sleep umask export local unset read logger restorecon chkconfig iptables-save ip6tables-save"
+    " systemd-tmpfiles systemd-sysusers systemd-hwdb update-ca-trust mktemp date dirname basename sort head tail tr"
+    " cut wc uname hostname id true set shift break continue trap eval type find xargs sh bash".split()
+)
+_OFFLINE = frozenset({"enable", "disable", "preset", "reenable", "mask", "unmask", "daemon-reload"})
+
+
+@rpm_rule(
+    "S8",
+    "W",
+    meaning="The shell cannot read a scriptlet (sh -n fails)",
+    remedy="correct the line that the shell names",
+    bad="%post\nif [ -e /etc/acme.conf ]; then\n    echo found",
+    good="%post\nif [ -e /etc/acme.conf ]; then\n    echo found\nfi",
+)
+def unreadable(context: RpmContext) -> Iterator[Hit]:
+    """Scriptlets of other interpreters are left alone."""
+    for scriptlet in shell_scriptlets(context.info):
+        if error := syntax_error(scriptlet.text, scriptlet.interpreter):
+            line, words = error
+            yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)
+        if not scriptlet.script.complete:
+            found = "it is too long or nested too deeply to be judged"
+            yield Hit(scriptlet.where, found, remedy="move the work into a program of the payload")
+
+
+@rpm_rule(
+    "S9",
+    "W",
+    meaning="A %pre or %post may end with a status other than 0, which aborts the transaction",
+    remedy="end the command with || :, or the script with exit 0; a refusal says why before it exits",
+    bad="%post\n[ -e /etc/acme.conf ] && /opt/acme/bin/register",
+    good="%post\nif [ -e /etc/acme.conf ]; then\n    /opt/acme/bin/register || :\nfi",
+)
+def may_abort(context: RpmContext) -> Iterator[Hit]:
+    """A conditional exit of %pre after a message is a refusal that is meant."""
+    for scriptlet in shell_scriptlets(context.info):
+        if scriptlet.phase not in ("pre", "post"):
+            continue
+        for line, found in sorted(set(_failures(scriptlet))):
+            yield Hit(scriptlet.where, found, line=line)
+
+
+def _failures(scriptlet: ShellScriptlet) -> Iterator[tuple[int, str]]:
+    script = scriptlet.script
+    for end in script.exits:
+        meant = scriptlet.phase == "pre" and end.branch and end.said
+        if end.status != "0" and not meant:
+            yield end.line, f"it may end with 'exit {end.status}'"
+    for command in script.fatal:
+        if not _reliable(command):
+            yield command.line, f"{command.shown!r} may fail, and set -e ends the script with its status"
+    for command in script.last:
+        if not _reliable(command):
+            yield command.line, f"{command.shown!r} comes last, and its status may be other than 0"
+
+
+def _reliable(command: Command) -> bool:
+    if command.negated:
+        return False
+    asked = request(command)
+    return command.name in _RELIABLE or (asked is not None and asked[0] in _OFFLINE)

@@ -1,0 +1,45 @@
+"""The shell grammar: tree-sitter's for bash, which recovers from errors and does not recurse on nested input."""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+#: Longer scripts are not read; the grammar's error recovery is quadratic on some malformed input.
+MAX_BYTES = 32 * 1024
+
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
+
+
+def is_shell(interpreter: str) -> bool:
+    """Whether a scriptlet's interpreter (``/bin/sh``, ``/bin/bash -e``, empty for the default) is a shell."""
+    words = interpreter.split()
+    return not words or posixpath.basename(words[0]) in _SHELLS
+
+
+def parse(text: str) -> Node | None:
+    """The root of the syntax tree of ``text``, None if it is longer than is read."""
+    data = text.encode("utf-8", "replace")
+    return None if len(data) > MAX_BYTES else _parser().parse(data).root_node
+
+
+def text_of(node: Node) -> str:
+    """The source of a node."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def line_of(node: Node) -> int:
+    """The line of a node, the first being 1."""
+    return int(node.start_point[0]) + 1
+
+
+@functools.cache
+def _parser() -> Parser:
+    import tree_sitter
+    import tree_sitter_bash
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))

@@ -1,0 +1,274 @@
+"""Walking a script in the order in which it runs: which commands, under which conditions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from xspack_tool.rules.shell import conditions, grammar
+from xspack_tool.rules.shell.grammar import text_of
+from xspack_tool.rules.shell.lists import LISTS, Chain, Item, chain_of, ways_of
+from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Redirect, Script, Word
+from xspack_tool.rules.shell.simple import Result, SimpleCommands, output_of
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_MOST_STEPS = 20_000
+_DEEPEST = 40
+_Handler = Callable[["Node", Guards, tuple[Redirect, ...]], Result]
+
+
+@functools.lru_cache(maxsize=512)
+def analyse(text: str, errexit: bool = False) -> Script:
+    """Read a script. Never raises; what is too long or too deep leaves ``complete`` False."""
+    walker = _Walker(errexit)
+    root = grammar.parse(text)
+    if root is None:
+        walker.script.complete = False
+        return walker.script
+    walker.script.grammatical = not root.has_error
+    walker.script.last = walker.sequence(root.children, NOTHING).culprits
+    walker.script.reads = walker.expander.reads
+    return walker.script
+
+
+class _Walker(SimpleCommands):
+    """Statements made of other statements."""
+
+    def __init__(self, errexit: bool) -> None:
+        super().__init__(errexit)
+        self._steps = 0
+        self._depth = 0
+
+    # -- sequences and single statements
+
+    def sequence(self, nodes: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Result:
+        """Statements one after the other, with the tokens between them."""
+        known, result = guards, Result()
+        for place, node in enumerate(nodes):
+            if not node.is_named or node.type == "comment":
+                continue
+            behind = nodes[place + 1] if place + 1 < len(nodes) else None
+            background = behind is not None and behind.type == "&"
+            outer, self.background = self.background, self.background or background
+            result = self.statement(node, known, redirects)
+            self.background = outer
+            if background:
+                result = Result()
+            if self.errexit and not self.shielded:
+                self.script.fatal += result.fatal
+            self.expander.status = (result.yes, result.no)
+            if result.stops:
+                break
+            known |= result.after
+        return replace(result, after=known - guards)
+
+    def statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Result:
+        """One statement of any kind."""
+        self._steps += 1
+        self._depth += 1
+        try:
+            if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
+                self.script.complete = False
+                return Result()
+            return self._statement(node, guards, redirects)
+        finally:
+            self._depth -= 1
+
+    def _statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        kind = node.type
+        if kind in LISTS:
+            return self._chain(chain_of(node, self.redirect, redirects), guards)
+        handlers: dict[str, _Handler] = {
+            "command": self.command,
+            "declaration_command": self.declaration,
+            "variable_assignment": self.assignment,
+            "variable_assignments": self.assignments,
+            "test_command": self.test,
+            "negated_command": self._negated,
+            "if_statement": self._if,
+            "case_statement": self._case,
+            "while_statement": self._loop,
+            "for_statement": self._for,
+            "c_style_for_statement": self._loop,
+            "subshell": self._subshell,
+            "compound_statement": self._compound,
+            "do_group": self._group,
+            "function_definition": self._define,
+        }
+        if kind in handlers:
+            return handlers[kind](node, guards, redirects)
+        if kind in ("ERROR", "else_clause", "program"):
+            return self.sequence(node.children, guards, redirects)
+        return Result()
+
+    # -- lists and pipelines
+
+    def _chain(self, chain: Chain, guards: Guards) -> Result:
+        result = Result()
+        for place, (operator, items) in enumerate(chain):
+            last = place == len(chain) - 1
+            self.shielded += not last
+            if not operator:
+                result = self._pipe(items, guards)
+            elif operator == "&&":
+                result = self._and(result, items, guards)
+            else:
+                result = self._or(result, items, guards)
+            self.shielded -= not last
+            if result.stops:
+                break
+        return result
+
+    def _and(self, left: Result, items: list[Item], guards: Guards) -> Result:
+        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.yes))
+        after = left.no if right.stops else NOTHING
+        return Result(
+            left.yes | right.yes, left.no & right.no, after, left.culprits + right.culprits, right.fatal
+        )
+
+    def _or(self, left: Result, items: list[Item], guards: Guards) -> Result:
+        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.no))
+        after = left.yes if right.stops else NOTHING
+        culprits = () if right.stops else right.culprits
+        yes = left.yes if right.stops else left.yes & right.yes
+        return Result(yes, left.no | right.no, after, culprits, () if right.stops else right.fatal)
+
+    def _pipe(self, items: list[Item], guards: Guards) -> Result:
+        if len(items) == 1:
+            return self.statement(items[0].node, guards, items[0].redirects)
+        outer, number = self.pipeline, self.fork()
+        members: list[Result] = []
+        flowing, source = "", 0
+        for item in items:
+            self.pipeline = number
+            first = len(self.script.commands)
+            fed = (Redirect("<<", Word("", line=source), flowing),) if flowing else ()
+            members.append(self.statement(item.node, guards, (*item.redirects, *fed)))
+            flowing = output_of(self.script.commands[first:], self.files)
+            source = next((r.target.line for r in item.redirects if r.operator == "<<"), source)
+        self.pipeline = outer
+        last = self.script.commands[-1] if self.script.commands else None
+        yes, no = conditions.of_pipeline([(member.yes, member.no) for member in members], last)
+        return Result(yes, no, NOTHING, members[-1].culprits, members[-1].culprits)
+
+    def _negated(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        self.shielded += 1
+        inner = self.sequence(node.children, guards, redirects)
+        self.shielded -= 1
+        culprits = tuple(replace(command, negated=not command.negated) for command in inner.culprits)
+        return Result(inner.no, inner.yes, NOTHING, culprits, (), inner.stops)
+
+    # -- compound commands
+
+    def _if(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        known, ways = guards, _Ways()
+        closed, fork = False, self.fork()
+        for way, (condition, body) in enumerate(ways_of(node)):
+            test = Result()
+            if condition:
+                self.shielded += 1
+                test = self.sequence(condition, known, redirects)
+                self.shielded -= 1
+            else:
+                closed = True
+            inner = self._way(fork, way, body, known | test.yes, redirects)
+            ways.add(inner, (known | test.yes) - guards)
+            known = known | test.no
+        if not closed:
+            ways.survivors.append(known - guards)
+        return ways.joined()
+
+    def _way(
+        self, fork: int, way: int, body: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...]
+    ) -> Result:
+        return self.on(fork, way, lambda: self.sequence(body, guards, redirects))
+
+    def _case(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        value = Word("")
+        ways, closed, fork = _Ways(), False, self.fork()
+        items = [child for child in node.named_children if child.type == "case_item"]
+        heads = [child for child in node.named_children if child.type != "case_item"]
+        if heads:
+            value = self.expander.word(heads[0])
+        for way, item in enumerate(items):
+            split = next((n for n, child in enumerate(item.children) if child.type == ")"), 0)
+            patterns = [text_of(child).strip("'\"") for child in item.children[:split] if child.is_named]
+            known = frozenset.intersection(*[conditions.of_case(value, p) for p in patterns] or [NOTHING])
+            closed = closed or "*" in patterns
+            inner = self._way(fork, way, item.children[split + 1 :], guards | known, redirects)
+            ways.add(inner, known)
+        if not closed:
+            ways.survivors.append(NOTHING)
+        return ways.joined()
+
+    def _loop(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...], fork: int = 0) -> Result:
+        bodies = [child for child in node.children if child.type in ("do_group", "compound_statement")]
+        test = Result()
+        if node.type == "while_statement" and bodies:
+            until = node.children[0].type == "until"
+            condition = [child for child in node.children[1:] if child.end_byte <= bodies[-1].start_byte]
+            self.shielded += 1
+            test = self.sequence(condition, guards, redirects)
+            self.shielded -= 1
+            test = Result(test.no, test.yes) if until else test
+        if not bodies:
+            return Result()
+        inner = self._way(fork or self.fork(), 0, [bodies[-1]], guards | test.yes, redirects)
+        return Result(culprits=inner.culprits)
+
+    def _for(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        name = next((text_of(child) for child in node.children if child.type == "variable_name"), "")
+        words = [
+            word
+            for child in node.named_children
+            if child.type not in ("variable_name", "do_group", "compound_statement")
+            for word in self.expander.fields(child)
+        ]
+        fork = self.fork()
+        self.expander.variables.assign_each(name, words, (*self.expander.branch, (fork, 0)), guards)
+        return self._loop(node, guards, redirects, fork)
+
+    def _subshell(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        return replace(self.sequence(node.children, guards, redirects), stops="", after=NOTHING)
+
+    def _compound(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        if node.children and node.children[0].type == "((":
+            known = frozenset({ARGUMENT}) if self.expander.reads_argument(node) else NOTHING
+            return Result(known, known)
+        return self.sequence(node.children, guards, redirects)
+
+    def _group(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        return self.sequence(node.children, guards, redirects)
+
+    def _define(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is not None and body is not None:
+            self.functions[text_of(name)] = (body, self.expander.offset)
+        return Result()
+
+
+@dataclass
+class _Ways:
+    """The ways of a condition: what is known at the end of those that go on."""
+
+    survivors: list[Guards] = field(default_factory=list)
+    culprits: list[Command] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    def add(self, inner: Result, known: Guards) -> None:
+        self.culprits += inner.culprits
+        self.stopped.append(inner.stops)
+        if not inner.stops:
+            self.survivors.append(known | inner.after)
+
+    def joined(self) -> Result:
+        """What every way that goes on agrees on, where some do not."""
+        culprits = tuple(self.culprits)
+        if not self.survivors:
+            return Result(stops="return" if "return" in self.stopped else "exit", culprits=culprits)
+        after = frozenset.intersection(*self.survivors) if any(self.stopped) else NOTHING
+        return Result(after, NOTHING, after, culprits)
