@@ -1,0 +1,104 @@
+"""The wheel, installed beside SCons in another virtual environment: both ways to the tool work there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from support import ROOT, need, need_module
+
+DECLARATION = """
+rpm = env.Userspace(
+    "hello", version="1.0", release="1", summary="A file", vendor="Acme", license="MIT",
+    files={"/opt/hello/hello.txt": "hello.txt"},
+)
+import xspack_tool
+print("from", xspack_tool.__file__)
+Default(rpm)
+"""
+WAYS = {
+    "beside-scons": 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local")',
+    "toolpath": 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local",\n'
+    '                  toolpath=[PyPackageDir("xspack_tool.site_tools")])',
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_module("pip", "hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    words = ["wheel", "-q", "--no-deps", "--no-index", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    return next(folder.glob("xspack-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def scons(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scons of a virtual environment with SCons and the wheel; libraries are borrowed from this one."""
+    venv = tmp_path_factory.mktemp("user") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    own = Path(sysconfig.get_path("purelib", "venv", {"base": str(venv), "installed_base": str(venv)}))
+    spec = find_spec("SCons")
+    assert spec is not None and spec.origin is not None
+    # A copy of SCons that no xspack was ever installed into.
+    shutil.copytree(
+        Path(spec.origin).parent, own / "SCons", ignore=shutil.ignore_patterns("__pycache__", "xspack.py")
+    )
+    (own / "borrowed.pth").write_text(f"{Path(spec.origin).parents[1]}\n")
+    words = ["--python", venv / "bin/python", "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    program = venv / "bin/scons"
+    program.write_text(f"#!{venv}/bin/python\nfrom SCons.Script.Main import main\nmain()\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+    package = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "xspack_tool").rglob("*")
+        if file.suffix in (".py", ".toml")
+    }
+    assert package - names == set()
+    outside = {name for name in names - package if ".dist-info/" not in name and "/data/" not in name}
+    assert outside == {"SCons/Tool/xspack.py"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str) -> None:
+    need("rpmbuild")
+    (tmp_path / "hello.txt").write_text("hello\n")
+    (tmp_path / "SConstruct").write_text(WAYS[way] + DECLARATION)
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    done = subprocess.run([scons, "-Q"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"from {scons.parents[1]}/lib/" in done.stdout
+    assert (tmp_path / "build/rpms/hello-1.0-1.x86_64.rpm").is_file()
+
+
+def test_the_lock_holds_every_requirement_and_names_no_host() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {word.split(";")[0].split("=")[0].split(">")[0].split("<")[0].strip().lower() for word in wanted}
+    assert names - {line.split("==")[0] for line in lock.splitlines() if "==" in line} == set()
+    assert "://" not in lock
+    assert lock.count("--hash=sha256:") > len(names)
