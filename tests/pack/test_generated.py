@@ -1,0 +1,107 @@
+"""The generated RPMs, written by rpmbuild and asked by rpm."""
+
+import dataclasses
+import subprocess
+
+import pytest
+
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.pack import Pack, Rollup
+from xspack_tool.pack.document import parse_document, render_applied
+from xspack_tool.pack.generated import control_package, update_package
+from xspack_tool.rpm.write import write_rpm
+
+UUID, OLDER = "9a1f0f0e-0000-4000-8000-000000000001", "9a1f0f0e-0000-4000-8000-000000000000"
+PACK = Pack(
+    label="acme",
+    version="5.2",
+    uuid=UUID,
+    description="100% of 'it' costs $HOME `id` \\ %(id) %{name}",
+    key="RPM-GPG-KEY-Acme",
+    requires=(Dependency("product-version", ">=", "8.2.0"),),
+    after_apply=("restartHost",),
+    rollups=(Rollup(OLDER, "acme-old"),),
+    has_precheck=True,
+    has_remove=True,
+    vendor="Acme",
+)
+PAYLOAD = [("two", "3:1.0-1"), ("one", "2.0-4.el7")]
+
+
+def query(rpm, what):
+    words = ["rpm", "-qp", "--nosignature", *what, rpm]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def written(need, tmp_path):
+    need("rpmbuild", "rpm")
+
+    def write(package, inputs=()):
+        out = tmp_path / package.file_name
+        write_rpm(package, inputs, out, payload="w2.xzdio", time=1600000000)
+        return out
+
+    return write
+
+
+def test_the_update_rpm(written, tmp_path):
+    applied = render_applied(PACK, 12345)
+    package = update_package(PACK, PAYLOAD, applied)
+    assert package.problems() == []
+    rpm = written(package)
+    assert rpm.name == "update-acme-5.2-1.noarch.rpm"
+    requires = [line for line in query(rpm, ["--requires"]).splitlines() if not line.startswith("rpmlib(")]
+    assert requires == ["/bin/sh", "one >= 2.0-4.el7", "two >= 3:1.0-1"]
+    assert query(rpm, ["-lv"]).split()[:4:3] == ["-rw-r--r--", "root"]
+    assert query(rpm, ["-l"]) == f"/var/update/applied/{UUID}\n"
+    unpacked = subprocess.run(
+        f"rpm2cpio {rpm} | cpio -i --quiet --to-stdout '*'", shell=True, capture_output=True
+    )
+    assert unpacked.stdout.decode() == applied
+    assert query(rpm, ["--qf", "%{DESCRIPTION}"]) == PACK.description
+
+
+def test_what_it_does_after_the_transaction(written, tmp_path):
+    rpm = written(update_package(PACK, PAYLOAD, render_applied(PACK, 1)))
+    script = query(rpm, ["--qf", "%{POSTTRANS}"])
+    # The script as rpm would run it, with the host's folders below tmp_path.
+    run, var = tmp_path / "run", tmp_path / "var"
+    run.mkdir()
+    (var / "update/applied").mkdir(parents=True)
+    moved = script.replace("/run/", f"{run}/").replace("/var/", f"{var}/")
+    subprocess.run(["sh", "-eu"], input=moved, text=True, check=True)
+    subprocess.run(["sh", "-eu"], input=moved, text=True, check=True)
+    assert (run / "reboot-required.hfxs").read_text() == f"{UUID}\n{UUID}\n"
+    records = list((var / "update/applied").iterdir())
+    assert [path.name for path in records] == [OLDER]
+    record = parse_document(records[0])
+    assert (record.uuid, record.label, record.description) == (OLDER, "acme-old", PACK.description)
+
+
+def test_without_guidance_and_rollups_there_is_no_script():
+    plain = dataclasses.replace(PACK, after_apply=("restartXAPI",), rollups=())
+    assert update_package(plain, PAYLOAD, "<update/>\n").scripts == ()
+
+
+def test_the_control_rpm(written, tmp_path):
+    precheck, remove = tmp_path / "p.sh", tmp_path / "r.py"
+    precheck.write_text("#!/bin/sh\nexit 0\n")
+    remove.write_text("#!/usr/bin/python\n")
+    package = control_package(PACK)
+    assert package.problems() == []
+    rpm = written(package, [precheck, remove])
+    assert rpm.name == "control-acme-5.2-1.noarch.rpm"
+    requires = [line for line in query(rpm, ["--requires"]).splitlines() if not line.startswith("rpmlib(")]
+    assert requires == ["/bin/sh", "/usr/bin/python", "product-version >= 8.2.0"]
+    listed = [line.split() for line in query(rpm, ["-lv"]).splitlines()]
+    assert [(words[0], words[2], words[3], words[-1]) for words in listed] == [
+        ("-rwxr-xr-x", "root", "root", f"/var/update/{UUID}/precheck"),
+        ("-rwxr-xr-x", "root", "root", f"/var/update/{UUID}/remove"),
+    ]
+    assert query(rpm, ["--scripts"]) == ""
+
+
+def test_a_control_rpm_may_hold_a_requirement_alone(written):
+    bare = dataclasses.replace(PACK, has_precheck=False, has_remove=False)
+    assert query(written(control_package(bare)), ["-l"]) in ("", "(contains no files)\n")
