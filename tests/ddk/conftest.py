@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from xspack_tool.ddk.kbuild import Outputs, build_modules
 from xspack_tool.ddk.staging import driver_sources
 from xspack_tool.ddk.tree import KernelTree, read_tree
 
@@ -90,3 +92,38 @@ def _listing(folder: Path) -> dict[str, Path]:
 def listing() -> Callable[[Path], dict[str, Path]]:
     """The function that lists a driver's sources."""
     return _listing
+
+
+_ACME = """\
+#include <linux/module.h>
+#include <linux/pci.h>
+static const struct pci_device_id ids[] = {
+    {PCI_DEVICE(0x1af4, 0x1000)},
+    {0x8086, 0x10d3, 0x1028, 0x0001, 0x020000, 0xffff00, 0},
+    {}
+};
+MODULE_DEVICE_TABLE(pci, ids);
+MODULE_FIRMWARE("acme/nic.bin");
+MODULE_VERSION("2.1");
+MODULE_LICENSE("GPL v2");
+static int __init acme_init(void) { printk(KERN_INFO "acme\\n"); return 0; }
+module_init(acme_init);
+"""
+
+
+@pytest.fixture(scope="session")
+def module_of(headers: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Compiles a small PCI driver, once a name."""
+
+    @functools.cache
+    def compile_module(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        texts = {"Kbuild": f"obj-m := {name}.o\n", f"{name}.c": _ACME}
+        for file, text in texts.items():
+            (folder / file).write_text(text)
+        tree = read_tree("", headers)
+        assert isinstance(tree, KernelTree)
+        build_modules(tree, {file: folder / file for file in texts}, folder / "w", Outputs(folder / "m.tar"))
+        return folder / "w" / "finished" / f"{name}.ko"
+
+    return compile_module

@@ -1,0 +1,116 @@
+"""What modules say of themselves: real ones, compared with kmod's modinfo, and hostile files."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from xspack_tool.ddk import modinfo
+from xspack_tool.ddk.modinfo import read_module
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import BadInput
+
+ALIASES = [
+    "pci:v00001AF4d00001000sv*sd*bc*sc*i*",
+    "pci:v00008086d000010D3sv00001028sd00000001bc02sc00i*",
+]
+
+
+@pytest.fixture(scope="module")
+def module(module_of: Callable[[str], Path]) -> Path:
+    """A compiled driver with ids, firmware and imported symbols."""
+    return module_of("acme")
+
+
+def test_against_kmod(module: Path, tree: KernelTree) -> None:
+    info = read_module(module)
+    assert info.name == "acme"
+    assert info.kernel == tree.kernel
+    assert sorted(info.aliases) == ALIASES
+    assert info.firmware == ("acme/nic.bin",)
+    assert (info.license, info.version, info.depends) == ("GPL v2", "2.1", ())
+    if shutil.which("modinfo"):
+        for key in ("vermagic", "srcversion", "name", "license", "version"):
+            said = subprocess.run(["modinfo", "-F", key, module], capture_output=True, text=True, check=True)
+            assert getattr(info, key) == said.stdout.strip(), key
+
+
+def test_symbol_crcs_are_the_kernels(module: Path, tree: KernelTree) -> None:
+    lines = (line.split("\t") for line in tree.symvers.read_text().splitlines())
+    known = {line[1]: int(line[0], 16) for line in lines}
+    versions = read_module(module).versions
+    assert {"module_layout", "_printk"} <= set(versions)
+    assert versions == {name: known[name] for name in versions}
+
+
+def test_compressed(module: Path, tmp_path: Path) -> None:
+    plain = read_module(module)
+    for ending, compress in ((".gz", gzip.compress), (".xz", lzma.compress)):
+        path = tmp_path / f"acme.ko{ending}"
+        path.write_bytes(compress(module.read_bytes()))
+        assert read_module(path).fields == plain.fields
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(BadInput) as failure:
+        read_module(path)
+    assert failure.value.file == str(path)
+    return failure.value.why
+
+
+def test_hostile(module: Path, tmp_path: Path) -> None:
+    content = module.read_bytes()
+    cases = {
+        "empty.ko": (b"", "no ELF file, or a damaged one"),
+        "text.ko": (b"#!/bin/sh\n" * 100, "no ELF file, or a damaged one"),
+        "cut.ko": (content[:1000], "no ELF file, or a damaged one"),
+        "program.ko": (Path("/bin/true").read_bytes(), "an ELF file, but no kernel module"),
+        "cut.ko.xz": (lzma.compress(content)[:-100], "is cut off"),
+        "cut.ko.gz": (gzip.compress(content)[:-100], "is cut off"),
+        "lie.ko.gz": (content, "its compression is damaged"),
+        "lie.ko.xz": (content, "its compression is damaged"),
+        "x.ko.zst": (content, "a module compressed as .zst, which is not read here: unpack it first"),
+    }
+    for name, (data, why) in cases.items():
+        (tmp_path / name).write_bytes(data)
+        assert refused(tmp_path / name) == why, name
+    assert refused(tmp_path / "gone.ko") == "cannot be read: No such file or directory"
+
+
+def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modinfo, "MAX_MODULE", 2**20)
+    bomb = tmp_path / "bomb.ko.gz"
+    bomb.write_bytes(gzip.compress(bytes(2**21)))
+    assert refused(bomb) == "unpacks to more than 1 MiB"
+
+
+def test_a_section_that_claims_too_much(module: Path, tmp_path: Path) -> None:
+    """A section header that claims 1 TiB (as .bss would) is refused before anything is read."""
+    content = bytearray(module.read_bytes())
+    with module.open("rb") as file:
+        elf = ELFFile(file)
+        number = elf.get_section_index(".modinfo")
+        offset = elf["e_shoff"] + number * elf["e_shentsize"]
+    content[offset + 4 : offset + 8] = (8).to_bytes(4, "little")  # sh_type: SHT_NOBITS
+    content[offset + 32 : offset + 40] = (2**40).to_bytes(8, "little")  # sh_size
+    huge = tmp_path / "huge.ko"
+    huge.write_bytes(content)
+    assert refused(huge) == "a section of more than 16 MiB"
+
+
+def test_every_damaged_byte_is_bad_input_or_read(module: Path, tmp_path: Path) -> None:
+    content = module.read_bytes()
+    path = tmp_path / "acme.ko"
+    for position in [*range(64), *range(len(content) - 2000, len(content), 37)]:
+        path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
+        try:
+            assert read_module(path).file == "acme.ko"
+        except BadInput as bad:
+            assert bad.file == str(path)

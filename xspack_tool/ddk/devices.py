@@ -1,0 +1,127 @@
+"""The table of devices that drivers claim: ids, names, and who drives them already."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.ddk.alias import DeviceId, parse_alias
+from xspack_tool.ddk.inbox import Inbox
+from xspack_tool.ddk.modinfo import ModuleInfo
+
+#: Where distributions put the lists of names, by bus.
+_NAME_FILES = {
+    bus: tuple(
+        Path(folder, f"{bus}.ids") for folder in ("/usr/share/hwdata", "/usr/share/misc", "/var/lib/usbutils")
+    )
+    for bus in ("pci", "usb")
+}
+_MAX_NAMES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DeviceNames:
+    """Names of vendors and devices, by bus and id; empty where the machine has no lists."""
+
+    vendors: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    devices: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, order=True)
+class DeviceRow:
+    """One device that a module claims. ``inbox`` are the modules of the release that claim it, too."""
+
+    id: DeviceId
+    module: str
+    vendor_name: str = ""
+    device_name: str = ""
+    inbox: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as JSON's types."""
+        ids = dataclasses.asdict(self.id)
+        rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "id"}
+        return {
+            **ids,
+            **{key: list(value) if isinstance(value, tuple) else value for key, value in rest.items()},
+        }
+
+
+def device_table(
+    modules: Iterable[ModuleInfo], inbox: Inbox | None = None, names: DeviceNames | None = None
+) -> tuple[DeviceRow, ...]:
+    """A row for each device of each module, sorted by bus and ids. Aliases that differ in nothing that a row
+    shows (USB device releases) share one."""
+    names = names or DeviceNames()
+    found: dict[tuple[DeviceId, str], set[str]] = {}
+    for module in modules:
+        for alias in module.aliases:
+            if device := parse_alias(alias):
+                found.setdefault((device, module.name), set()).add(alias)
+    rows = []
+    for (device, module_name), aliases in found.items():
+        bus = "pci" if device.bus == "pci" else "usb"
+        rows.append(
+            DeviceRow(
+                device,
+                module_name,
+                names.vendors.get((bus, device.vendor), ""),
+                names.devices.get((bus, device.vendor, device.device), ""),
+                tuple(sorted({driver for alias in aliases for driver in inbox.drivers(alias)}))
+                if inbox
+                else (),
+                tuple(sorted(aliases)),
+            )
+        )
+    return tuple(sorted(rows))
+
+
+def read_names(files: Mapping[str, Iterable[Path]] = _NAME_FILES) -> DeviceNames:
+    """The names in the machine's pci.ids and usb.ids: the first list of each bus that is there."""
+    vendors: dict[tuple[str, str], str] = {}
+    devices: dict[tuple[str, str, str], str] = {}
+    for bus, paths in files.items():
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            continue
+        vendor = ""
+        with path.open("rb") as file:
+            text = file.read(_MAX_NAMES).decode("utf-8", "replace")
+        for line in text.splitlines():
+            number, _, name = line.strip().partition("  ")
+            if line.startswith(("\t\t", "#")) or not name:
+                continue
+            if line.startswith("\t"):
+                if vendor:
+                    devices[bus, vendor, number.lower()] = name.strip()
+            else:
+                # Behind the vendors come classes and others, which begin with a letter and a blank.
+                vendor = number.lower() if len(number) == 4 and " " not in number else ""
+                if vendor:
+                    vendors[bus, vendor] = name.strip()
+    return DeviceNames(vendors, devices)
+
+
+def table_lines(rows: Iterable[DeviceRow]) -> list[str]:
+    """The rows as lines of text, below a head line."""
+    lines = [("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")]
+    for row in rows:
+        device = row.id
+        subsystem = f"{device.subvendor}:{device.subdevice}"
+        lines.append(
+            (
+                device.bus,
+                f"{device.vendor}:{device.device}",
+                "" if subsystem == "*:*" else subsystem,
+                device.device_class,
+                row.module,
+                ",".join(row.inbox),
+                " ".join(filter(None, [row.vendor_name, row.device_name])),
+            )
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
