@@ -36,7 +36,7 @@ _STRING_TAGS = (
 )
 _ARRAY_TAGS = (
     "basenames dirnames fileusername filegroupname filemd5s filelinktos requirename requireversion provides "
-    "provideversion conflictname conflictversion obsoletes obsoleteversion authors changelog payloaddigest "
+    "provideversion conflictname conflictversion obsoletes obsoleteversion authors comments payloaddigest "
     "triggerscripts triggerscriptprog filetriggerscripts filetriggerscriptprog transfiletriggerscripts "
     "transfiletriggerscriptprog"
 )

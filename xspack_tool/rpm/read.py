@@ -101,7 +101,7 @@ class _Reader:
             scripts=tuple(self.scripts()),
             changelog=tuple(
                 self.together(
-                    "changelog", self.numbers("changelogtime"), *map(self.texts, ("authors", "changelog"))
+                    "changelog", self.numbers("changelogtime"), *map(self.texts, ("authors", "comments"))
                 )
             ),
             is_source=is_source,
