@@ -131,10 +131,10 @@ class Draft:
     # Dependencies, scriptlets, changelog
 
     def relate(self, field: str, *values: object) -> None:
-        """Dependencies as the user writes them; ``field`` is requires, provides, conflicts, obsoletes,
+        """Dependencies, as the user writes them or as values; ``field`` is requires, provides, conflicts, obsoletes,
         requires_post or requires_postun."""
         for value in values:
-            parsed = parse_dependency(field, value)
+            parsed = value if isinstance(value, Dependency) else parse_dependency(field, value)
             if isinstance(parsed, Problem):
                 self.problems.append(parsed)
             else:

@@ -10,6 +10,7 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Problem
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.draft import Draft
+from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Package
 from xspack_tool.plan.ddk import compiler_of, tree_of
 from xspack_tool.plan.modules import ModulePlan, plan_modules
@@ -53,7 +54,7 @@ class KernelModule(PackageKind):
         request = self._request()
         draft.problems += request.problems()
         sources = self._sources(draft)
-        draft.relate("requires", f"kernel-uname-r = {kernel}")
+        draft.relate("requires", Dependency("kernel-uname-r", "=", kernel))
         draft.relate("provides", "vendor-driver")
         for field in ("requires_post", "requires_postun"):
             draft.relate(field, "/usr/sbin/depmod")

@@ -12,7 +12,8 @@ from xspack_tool.model.package import FileEntry, Package
 
 #: The macros beside rpm's own: nothing of the host's taste, and nothing that costs a program.
 #: `__spec_install_pre` would empty the buildroot, which is filled before rpmbuild starts; `__check_files`
-#: would look for unpackaged files, of which there are none; Debian's `_dbpath` starts two shells.
+#: would look for unpackaged files, of which there are none; Debian's `_dbpath` starts two shells. A kernel's
+#: version has as many dashes as its vendor likes, and `kernel-uname-r` must say it as it is.
 MACROS = """\
 %__os_install_post %{{nil}}
 %__spec_install_pre %{{nil}}
@@ -27,6 +28,7 @@ MACROS = """\
 %_rpmformat 4
 %_dbpath /nonexistent
 %_smp_build_ncpus 1
+%_wrong_version_format_terminate_build 0
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
 %_build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm
