@@ -25,14 +25,16 @@ rpm = env.Userspace(
     "hello", version="1.0", release="1", summary="A file", vendor="Acme", license="MIT",
     files={"/opt/hello/hello.txt": "hello.txt"},
 )
-import xspack_tool
-print("from", xspack_tool.__file__)
+import sys
+for name in ("xspack", "SCons.Tool.xspack", "xspack_tool"):
+    if name in sys.modules:
+        print("from", sys.modules[name].__file__)
 Default(rpm)
 """
+#: How an SConstruct asks for the tool, and which file SCons takes then.
 WAYS = {
-    "beside-scons": 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local")',
-    "toolpath": 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local",\n'
-    '                  toolpath=[PyPackageDir("xspack_tool.site_tools")])',
+    "beside-scons": ("", "SCons/Tool/xspack.py"),
+    "toolpath": ('toolpath=[PyPackageDir("xspack_tool.site_tools")]', "xspack_tool/site_tools/xspack.py"),
 }
 
 
@@ -84,13 +86,17 @@ def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
 def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str) -> None:
     need("rpmbuild")
     (tmp_path / "hello.txt").write_text("hello\n")
-    (tmp_path / "SConstruct").write_text(WAYS[way] + DECLARATION)
+    option, tool = WAYS[way]
+    head = f'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local", {option})'
+    (tmp_path / "SConstruct").write_text(head + DECLARATION)
     env = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
     }
     done = subprocess.run([scons, "-Q"], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"from {scons.parents[1]}/lib/" in done.stdout
+    library = scons.parents[1] / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    said = [line for line in done.stdout.splitlines() if line.startswith("from ")]
+    assert said == [f"from {library}/{tool}", f"from {library}/xspack_tool/__init__.py"]
     assert (tmp_path / "build/rpms/hello-1.0-1.x86_64.rpm").is_file()
 
 
