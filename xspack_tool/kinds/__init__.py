@@ -12,6 +12,7 @@ from xspack_tool.kinds.kernel_module import KernelModule
 from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
 from xspack_tool.kinds.spec_rpm import SpecRpm
 from xspack_tool.kinds.userspace import Userspace
+from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import install_gate, user_place
@@ -29,6 +30,7 @@ DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUP
 def install(env: Any) -> None:
     """Make every kind and helper available as ``env.<Name>``."""
     install_gate()
+    install_explain()
     introduce()
     env.SetDefault(**DEFAULTS)
     for kind in KINDS:

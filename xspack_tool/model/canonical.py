@@ -36,7 +36,14 @@ def lines(value: Any, prefix: str = "") -> list[str]:
     """The declaration field by field, ``field = value`` a line: what --debug=explain compares."""
     data = plain(value)
     if isinstance(data, dict):
-        return [line for key in sorted(data) for line in lines(data[key], f"{prefix}.{key}" if prefix else key)]
+        named = ((f"{prefix}.{key}" if prefix else key, data[key]) for key in sorted(data))
+        return [line for name, item in named for line in lines(item, name)]
     if isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
-        return [line for n, item in enumerate(data) for line in lines(item, f"{prefix}[{n}]")]
+        return [line for n, item in enumerate(data) for line in lines(item, f"{prefix}[{_label(item, n)}]")]
     return [f"{prefix} = {json.dumps(data, ensure_ascii=False, sort_keys=True)}"]
+
+
+def _label(item: Any, number: int) -> str:
+    """What tells an item of a list from the others, so that inserting one does not rename the rest."""
+    keys = ("path", "name", "phase", "date") if isinstance(item, dict) else ()
+    return next((str(item[key]) for key in keys if key in item), str(number))

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import SCons.Script
+
 from xspack_tool.plan.profile import out_path
 
 _stores: dict[str, Store] = {}
@@ -31,7 +33,7 @@ class Store:
 
     def save(self) -> None:
         """Keep what was found out; losing it costs time only."""
-        if self.changed:
+        if self.changed and not SCons.Script.GetOption("clean"):
             with suppress(OSError):
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 beside = self.file.with_suffix(f".{os.getpid()}.new")

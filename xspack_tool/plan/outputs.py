@@ -77,5 +77,4 @@ def remove_older(env: Any, node: Node, slot: str) -> None:
 
     node.attributes.xspack_step = replace(step, then=then)
     older = [os.path.join(folder, other) for other in journal.older(slot)]
-    if older:
-        env.Clean(node, older)
+    env.Clean(node, [*older, str(journal.file.parent)])

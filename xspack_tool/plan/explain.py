@@ -1,0 +1,50 @@
+"""What --debug=explain says of our targets: the declared fields that changed, with old and new value.
+
+SCons itself would print the whole old and new declaration, and neither of them where a source changed as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import SCons.Script
+from SCons.Node import Node
+
+_installed = False
+
+
+def install_explain() -> None:
+    """Take part in SCons's explanations, if they were asked for."""
+    global _installed
+    if _installed or "explain" not in SCons.Script.GetOption("debug"):
+        return
+    _installed = True
+    explain = Node.explain
+
+    def told(node: Any) -> Any:
+        text = explain(node)
+        if not text or not hasattr(node.attributes, "xspack_step") or not node.exists():
+            return text
+        stored = node.get_stored_info()
+        old = getattr(stored and stored.binfo, "bact", "") or ""
+        # What SCons found out itself stays, but for the two full texts.
+        head = text.split("because the build action changed:\n")[0]
+        whole = head != text
+        changes = "".join(f"{' ' * 11}{line}\n" for line in changed_fields(old, str(node.get_executor())))
+        if whole:
+            return f"{head}because its declaration changed:\n{changes}"
+        return text + changes
+
+    Node.explain = told
+
+
+def changed_fields(old: str, new: str) -> list[str]:
+    """``field: old -> new`` for each line ``field = value`` in which two texts differ."""
+    before, after = (dict(_field(line) for line in text.split("\n")) for text in (old, new))
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [f"{name}: {before.get(name, '(not there)')} -> {after.get(name, '(not there)')}" for name in names]
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(" = ")
+    return name, value
