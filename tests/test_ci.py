@@ -1,0 +1,48 @@
+""".ci/run: both commands, on a clean checkout, and either's failure is its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import ROOT, need
+
+BOOTSTRAP = """#!/bin/sh
+echo "$CI $(ls | tr '\\n' ' ')$*"
+[ "$*" != "$FAILS" ]
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with the real .ci/run, a stand-in for bootstrap, and a file that is not committed."""
+    need("git")
+    work = tmp_path / "work"
+    (work / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci/run", work / ".ci/run")
+    (work / "bootstrap").write_text(BOOTSTRAP)
+    (work / "bootstrap").chmod(0o755)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "all"]):
+        subprocess.run(["git", "-C", work, *words], check=True)
+    (work / "left-over").touch()
+    return work
+
+
+@pytest.mark.parametrize("fails", ["", "scons pack", "pytest"])
+def test_both_commands_run_on_a_clean_checkout(repository: Path, tmp_path: Path, fails: str) -> None:
+    (tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [repository / ".ci/run"],
+        env={**os.environ, "CI": "", "FAILS": fails, "TMPDIR": str(tmp_path / "tmp")},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["true bootstrap scons pack", "true bootstrap pytest"]
+    assert done.stderr == (f".ci/run: failed: ./bootstrap {fails}\n" if fails else "")
+    assert done.returncode == bool(fails)
+    assert list((tmp_path / "tmp").iterdir()) == []
