@@ -39,7 +39,7 @@ def test_against_kmod(module: Path, tree: KernelTree) -> None:
     if shutil.which("modinfo"):
         for key in ("vermagic", "srcversion", "name", "license", "version"):
             said = subprocess.run(["modinfo", "-F", key, module], capture_output=True, text=True, check=True)
-            assert getattr(info, key) == said.stdout.strip(), key
+            assert getattr(info, key).strip() == said.stdout.strip(), key
 
 
 def test_symbol_crcs_are_the_kernels(module: Path, tree: KernelTree) -> None:

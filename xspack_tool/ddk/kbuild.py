@@ -13,7 +13,7 @@ from pathlib import Path
 from xspack_tool.ddk.compiler import find_compiler
 from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
 from xspack_tool.ddk.request import ENVIRONMENT, Compiler, KbuildRequest, kbuild_arguments
-from xspack_tool.ddk.staging import Interrupted, Staged, staged_copy
+from xspack_tool.ddk.staging import Interrupted, Staged, driver_sources, staged_copy
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
 from xspack_tool.model.canonical import canonical
@@ -61,13 +61,15 @@ def build_modules(
     sign_key: ModuleKey | None = None,
     expected: Sequence[str] = (),
 ) -> BuildResult:
-    """Compile the driver whose ``sources`` are given by their relative names, in a copy kept in ``work_dir``.
+    """Compile the driver whose ``sources`` are given by their relative names, in a copy kept in ``work_dir``;
+    what an earlier build left among them is not taken.
 
     The modules lie in the tar as kbuild's modules_install would place them below INSTALL_MOD_DIR: relative
     to their kbuild folder, sub-folders kept. ``expected`` are names of modules that must result, such as
     those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
+    sources = {name: sources[name] for name in driver_sources(sources)}
     for program in ("make", "strip"):
         if lacking := missing_program(program):
             raise StepError(f"compiling modules: {lacking}")

@@ -25,7 +25,7 @@ _OWN = {
         "MAKEFLAGS",
         "SHELL",
     ),
-    *("INSTALL_MOD_PATH", "INSTALL_MOD_DIR", "INSTALL_MOD_STRIP", "KBUILD_BUILD_TIMESTAMP"),
+    *("INSTALL_MOD_PATH", "INSTALL_MOD_DIR", "INSTALL_MOD_STRIP", "XSPACK_SOURCES", "KBUILD_BUILD_TIMESTAMP"),
     *("KBUILD_BUILD_USER", "KBUILD_BUILD_HOST", "KBUILD_BUILD_VERSION", "SOURCE_DATE_EPOCH"),
 }
 
@@ -40,13 +40,18 @@ ENVIRONMENT = {
 }
 
 
+#: Where a make variable refers to the top of the sources.
+SOURCES = "$(XSPACK_SOURCES)"
+
+
 @dataclass(frozen=True)
 class KbuildRequest:
     """A driver's own part of a kbuild call.
 
     ``kbuild_dirs`` are the folders with a Kbuild or a Makefile, relative to the sources, built in this order:
     a later one sees the symbols of those before it. ``config`` are switches without CONFIG_: they reach the
-    Makefiles as ``CONFIG_X=m`` and, where the kernel has no such switch, the C code as macros.
+    Makefiles as ``CONFIG_X=m`` and, where the kernel has no such switch, the C code as macros. In the value
+    of a make variable, $(XSPACK_SOURCES) is the top of the sources.
     """
 
     kbuild_dirs: tuple[str, ...] = ("",)
@@ -120,6 +125,8 @@ def kbuild_arguments(
     if compiler.prefix:
         words.append(f"CC={compiler.prefix} {own.pop('CC', '') or compiler.command}")
     words += [f"{name}={value}" for name, value in sorted(own.items())]
+    if any(SOURCES in value for value in request.make_variables.values()):
+        words.append(f"XSPACK_SOURCES={staged}")
     words += [f"CONFIG_{name}={value}" for name, value in sorted(_switches(request.config).items())]
     words.append("KCFLAGS=" + " ".join(filter(None, [*cflags, *maps])))
     words.append("KAFLAGS=" + " ".join(filter(None, [*aflags, *maps])))

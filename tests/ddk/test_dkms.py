@@ -1,0 +1,74 @@
+"""dkms.conf files of all kinds, read and never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xspack_tool.ddk.dkms import DkmsConf, DkmsModule, parse_dkms
+from xspack_tool.errors import BadInput
+
+HEAD = 'PACKAGE_NAME="acme"\nPACKAGE_VERSION=1.0\n'
+
+
+def test_the_smallest() -> None:
+    assert parse_dkms(HEAD) == DkmsConf("acme", "1.0", (DkmsModule("acme"),), ("",))
+
+
+def test_modules_in_folders_by_their_own_makefile() -> None:
+    conf = parse_dkms(
+        HEAD + 'BUILT_MODULE_NAME[0]="acme"\nBUILT_MODULE_NAME[1]=${PACKAGE_NAME}-nic\n'
+        "BUILT_MODULE_NAME[2]=acme-hw\n"
+        'BUILT_MODULE_LOCATION[0]="core/"\nBUILT_MODULE_LOCATION[1]=./nic\nBUILT_MODULE_LOCATION[2]=nic/hw\n'
+        "DEST_MODULE_LOCATION[1]='/kernel/drivers/net/'\n"
+        'MAKE[0]="make KVER=$kernelver DEBUG=1 -C ${dkms_tree}/${PACKAGE_NAME}/${PACKAGE_VERSION}/build"\n'
+    )
+    nic = DkmsModule("acme-nic", "nic", "kernel/drivers/net")
+    modules = (DkmsModule("acme", "core"), nic, DkmsModule("acme-hw", "nic/hw"))
+    assert conf == DkmsConf("acme", "1.0", modules, ("core", "nic"), {"DEBUG": "1"})
+
+
+def test_kbuild_calls() -> None:
+    conf = parse_dkms(
+        HEAD + 'BDIR="$dkms_tree/${PACKAGE_NAME}/${PACKAGE_VERSION}/build"\n'
+        'MAKEARGS="-C $kernel_source_dir TOP=${BDIR}/inc V=1 CONFIG_ACME=m"\n'
+        'MAKE="make ${MAKEARGS} M=${BDIR}/core modules && '
+        "'make' -j2 -C $kernel_source_dir M=$BDIR/nic modules\"\n"
+    )
+    assert conf.kbuild_dirs == ("core", "nic")
+    assert conf.make_variables == {"TOP": "$(XSPACK_SOURCES)/inc"}
+    assert conf.config == {"ACME": "m"}
+
+
+def test_shell_that_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    conf = parse_dkms(
+        HEAD + f'touch {mark}\nX="$(touch {mark})"\nY=`touch {mark}`\ni=0\n. {mark}\n'
+        "BUILT_MODULE_NAME[$i]=one; i=$((i+1))\nBUILT_MODULE_NAME[$i]=$X\ni=$(( $i + 1 ))\n"
+        'if [ -n "$CONFIG_NET" ]; then\n  BUILT_MODULE_NAME[$i]="maybe"\nfi\nBUILT_MODULE_NAME[$i]=two\n'
+        'PATCH[0]="fix.patch"\nAUTOINSTALL=yes\n'
+    )
+    assert [module.name for module in conf.modules] == ["one", "two"]
+    assert conf.not_followed == ("PATCH",)
+    assert not mark.exists()
+
+
+def test_several_on_a_line_and_arrays() -> None:
+    conf = parse_dkms("PACKAGE_NAME=a PACKAGE_VERSION=1\nBUILT_MODULE_NAME=(x y)\nexport MAKE=make\n")
+    assert (conf.name, conf.version, [module.name for module in conf.modules]) == ("a", "1", ["x", "y"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "PACKAGE_NAME=x\n", 'PACKAGE_NAME="$(id)"\nPACKAGE_VERSION=1\n', "\0(((", "if"]
+)
+def test_what_names_no_package(text: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"^dkms\.conf: a dkms\.conf assigns PACKAGE_NAME and PACKAGE_VERSION, "
+    ):
+        parse_dkms(text)
+
+
+def test_too_large() -> None:
+    with pytest.raises(BadInput, match=r"^x: a dkms\.conf of more than 1024 KiB$"):
+        parse_dkms("#" * 2**20 + "#", "x")
