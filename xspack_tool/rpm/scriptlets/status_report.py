@@ -1,0 +1,182 @@
+"""What a package adds to server status reports (xen-bugtool): a category and what it collects.
+
+xen-bugtool reads ``/etc/xensource/bugtool/<category>.xml`` for a category that it does not know, and every
+``/etc/xensource/bugtool/<category>/*.xml``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from xml.sax.saxutils import escape, quoteattr
+
+from xspack_tool.errors import Problem
+from xspack_tool.model.syntax import nearest
+
+PII = ("no", "if_customized", "maybe", "yes")
+FOLDER = "/etc/xensource/bugtool"
+#: The categories that xen-bugtool has itself.
+BUILT_IN = frozenset(
+    "blobs boot-loader CVSM disk-info firstboot hardware-info hdparm-t high-availability host-crashdump-dumps"
+    " host-crashdump-logs kernel-info loopback-devices multipath network-config network-status pam persistent-stats"
+    " process-list system-logs system-services tapdisk-logs vncterm VM-snapshot-schedules wlb X11 xapi"
+    " xapi-subprocess xen-info xenserver-config xenserver-databases xenserver-domains xenserver-install"
+    " xenserver-logs xha-liveset yum".split()
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A folder whose files are collected: those whose path matches ``pattern``, or, ``negate``, does not."""
+
+    path: str
+    pattern: str = ""
+    negate: bool = False
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """A command whose output is collected, under ``label`` where one is given."""
+
+    command: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """``category`` is new, or one that exists; ``name`` is the package's or another of its own.
+
+    ``pii`` says whether personal data may be in it. Sizes are bytes, times seconds, both for the whole category;
+    None: not known. ``extends`` None: the category exists if it is one of xen-bugtool's own.
+    """
+
+    category: str
+    pii: Literal["no", "if_customized", "maybe", "yes"] = "maybe"
+    files: tuple[str, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    commands: tuple[ReportCommand, ...] = ()
+    min_size: int | None = None
+    max_size: int | None = None
+    min_time: int | None = None
+    max_time: int | None = None
+    mime: str = "text/plain"
+    checked: bool = True
+    hidden: bool = False
+    name: str = ""
+    extends: bool | None = None
+
+    @property
+    def is_extension(self) -> bool:
+        """Whether the category exists already."""
+        return self.category in BUILT_IN if self.extends is None else self.extends
+
+    def problems(self) -> list[Problem]:
+        """All mistakes in it; xen-bugtool drops a file that it cannot read without a word."""
+        found = [*self._name_problems(), *self._collect_problems()]
+        for low, high, unit in (("min_size", "max_size", "bytes"), ("min_time", "max_time", "seconds")):
+            found += _range_problems(low, getattr(self, low), high, getattr(self, high), unit)
+        return found
+
+    def _name_problems(self) -> list[Problem]:
+        found = []
+        for field, value in (("category", self.category), ("name", self.name or "x")):
+            if not _NAME.fullmatch(value):
+                rule = f"a report's {field} is letters, digits and _ . -"
+                found.append(Problem(field, value, rule, "choose such a name"))
+        if self.pii not in PII:
+            remedy = nearest(str(self.pii), PII) or f"use one of {', '.join(PII)}"
+            found.append(Problem("pii", self.pii, "it says whether personal data may be collected", remedy))
+        if not re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", self.mime):
+            found.append(Problem("mime", self.mime, "no media type", 'write it as "text/plain"'))
+        return found
+
+    def _collect_problems(self) -> list[Problem]:
+        found = []
+        if not (self.files or self.directories or self.commands):
+            remedy = "give files=, directories= or commands="
+            found.append(Problem("files", self.files, "the report collects nothing", remedy))
+        paths = [("files", path) for path in self.files]
+        paths += [("directories", directory.path) for directory in self.directories]
+        for field, path in paths:
+            if not path.startswith("/") or ".." in path.split("/"):
+                found.append(
+                    Problem(field, path, "a path here is absolute and holds no '..'", "begin it with /")
+                )
+        for path in self.files:
+            if re.search(r"\s", path):
+                rule = "xen-bugtool splits names at blanks"
+                found.append(Problem("files", path, rule, "collect its folder with directories="))
+        for directory in self.directories:
+            found += _pattern_problems(directory.pattern)
+        texts = [*self.files, *[d.path + d.pattern for d in self.directories]]
+        texts += [command.command + command.label for command in self.commands]
+        for text in texts:
+            if not text.strip() or re.search(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]", text):
+                rule = "empty, or it holds what XML cannot say"
+                found.append(Problem("status_report", text, rule, "give one line of text"))
+        return found
+
+
+def render(report: StatusReport) -> list[tuple[str, str]]:
+    """The files (path, text): the category's own unless it exists, and what is collected."""
+    collect = (f"{FOLDER}/{report.category}/{report.name or report.category}.xml", _collect(report))
+    if report.is_extension:
+        return [collect]
+    return [(f"{FOLDER}/{report.category}.xml", _capability(report)), collect]
+
+
+def _capability(report: StatusReport) -> str:
+    numbers = [
+        (field, str(value))
+        for field in ("min_size", "max_size", "min_time", "max_time")
+        if (value := getattr(report, field)) is not None
+    ]
+    attributes = [
+        ("pii", report.pii),
+        *numbers,
+        ("mime", report.mime),
+        ("checked", "true" if report.checked else "false"),
+        ("hidden", "true" if report.hidden else "false"),
+    ]
+    return f"<capability {_attributes(attributes)}/>\n"
+
+
+def _collect(report: StatusReport) -> str:
+    lines = []
+    if report.files:
+        lines.append(f"<files>{escape(' '.join(report.files))}</files>")
+    for directory in report.directories:
+        words = [("pattern", directory.pattern)] if directory.pattern else []
+        words += [("negate", "true")] if directory.negate else []
+        blank = " " if words else ""
+        lines.append(f"<directory{blank}{_attributes(words)}>{escape(directory.path)}</directory>")
+    for command in report.commands:
+        label = f" label={quoteattr(command.label)}" if command.label else ""
+        lines.append(f"<command{label}>{escape(command.command)}</command>")
+    return "<collect>\n" + "".join(f"  {line}\n" for line in lines) + "</collect>\n"
+
+
+def _attributes(pairs: Sequence[tuple[str, str]]) -> str:
+    return " ".join(f"{name}={quoteattr(value)}" for name, value in pairs)
+
+
+def _pattern_problems(pattern: str) -> list[Problem]:
+    try:
+        re.compile(pattern)
+    except re.error as wrong:
+        return [Problem("pattern", pattern, f"no regular expression ({wrong})", "correct the pattern")]
+    return []
+
+
+def _range_problems(low: str, least: object, high: str, most: object, unit: str) -> list[Problem]:
+    found = [
+        Problem(field, value, f"{field} is a number of {unit}", "give a whole number from 0")
+        for field, value in ((low, least), (high, most))
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0)
+    ]
+    if not found and isinstance(least, int) and isinstance(most, int) and least > most:
+        found.append(Problem(low, least, f"larger than {high}={most}", "exchange the two"))
+    return found
