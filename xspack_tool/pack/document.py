@@ -47,7 +47,7 @@ def render_applied(pack: Pack, installation_size: int) -> str:
 
 
 def render_rolled_up(pack: Pack, rollup: Rollup) -> str:
-    """The applied record of an older pack that ``pack`` has rolled up, as the public build-update writes it."""
+    """The applied record of an older pack that ``pack`` rolls up, as the public build-update writes it."""
     attributes = {"name-label": rollup.label, "version": pack.version, "uuid": rollup.uuid}
     update = ElementTree.Element("update", {**attributes, "installation-size": "0"})
     ElementTree.SubElement(update, "name-description").text = pack.description

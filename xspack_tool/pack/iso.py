@@ -1,0 +1,96 @@
+"""Mastering the ISO: a function of its files, its volume id and one time."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xspack_tool.errors import StepError
+from xspack_tool.pack.iso_clock import fixed_clock
+
+if TYPE_CHECKING:
+    import pycdlib
+
+_BLOCK = 1 << 20
+#: What ISO 9660 itself allows for a name, with its version (level 3); hosts read the Rock Ridge name.
+_STEM, _SUFFIX = 20, 3
+
+
+def master_iso(files: Mapping[str, Path], out: Path, volume_id: str, time: int) -> None:
+    """Write an ISO that holds ``files``: path from its root, such as ``Packages/x.rpm`` -> the file.
+
+    It has Rock Ridge names; files are 0644, folders 0755 (the root 0555, as pycdlib has it), all of the user
+    root and of ``time`` (seconds since 1970).
+    The result depends on names, content, ``volume_id`` and ``time`` alone. Files may be larger than 4 GiB.
+    Raises StepError; ``out`` appears whole or not at all.
+    """
+    import pycdlib
+    from pycdlib.pycdlibexception import PyCdlibException
+
+    beside = out.with_name(f".{out.name}.new")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    iso = pycdlib.PyCdlib()
+    try:
+        with fixed_clock(time):
+            iso.new(
+                interchange_level=3,
+                sys_ident="LINUX",
+                vol_ident=volume_id,
+                app_ident_str="XSPACK",
+                rock_ridge="1.09",
+            )
+            _add(iso, {_checked(path): source for path, source in files.items()})
+            with open(beside, "wb") as file:
+                iso.write_fp(file, blocksize=_BLOCK)
+        os.replace(beside, out)
+    except (PyCdlibException, OSError) as error:
+        why = error.strerror or error if isinstance(error, OSError) else error
+        raise StepError(f"writing {out.name}: {why}") from None
+    finally:
+        iso.close()
+        beside.unlink(missing_ok=True)
+
+
+def _checked(path: str) -> str:
+    names = path.split("/")
+    if any(name in ("", ".", "..") or len(os.fsencode(name)) > 248 for name in names) or len(names) > 7:
+        rule = "a path in an ISO is relative, has no '..', at most 7 names and 248 bytes a name"
+        raise StepError(f"{path!r}: {rule}")
+    return path
+
+
+def _add(iso: pycdlib.PyCdlib, files: Mapping[str, Path]) -> None:
+    plain_names = _plain_names(files)
+    for folder in sorted(path for path in plain_names if path not in files):
+        name = posixpath.basename(folder)
+        iso.add_directory(iso_path=plain_names[folder], rr_name=name, file_mode=0o040755)
+    for path in sorted(files):
+        name = posixpath.basename(path)
+        source = os.fspath(files[path])
+        iso.add_file(source, iso_path=f"{plain_names[path]};1", rr_name=name, file_mode=0o100644)
+
+
+def _plain_names(paths: Iterable[str]) -> dict[str, str]:
+    """Each path and each folder above one -> its path in ISO 9660's own, poorer names, none of them twice."""
+    found = {"": ""}
+    taken: set[str] = set()
+    folders = {path[:end] for path in paths for end in (match.start() for match in re.finditer("/", path))}
+    for path in sorted({*paths, *folders}):
+        above, _, name = path.rpartition("/")
+        stem, dot, suffix = name.rpartition(".") if path not in folders else (name, "", "")
+        stem, suffix = (stem, suffix) if dot else (name, "")
+        stem = re.sub("[^A-Z0-9_]", "_", stem.upper())[:_STEM] or "_"
+        suffix = re.sub("[^A-Z0-9_]", "_", suffix.upper())[:_SUFFIX]
+        ending = f".{suffix}" if path not in folders else ""
+        plain, number = f"{found[above]}/{stem}{ending}", 0
+        while plain in taken:
+            number += 1
+            plain = f"{found[above]}/{stem}_{number}{ending}"
+        taken.add(plain)
+        found[path] = plain
+    del found[""]
+    return found
