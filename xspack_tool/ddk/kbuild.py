@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xspack_tool.ddk.compiler import find_compiler
 from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
-from xspack_tool.ddk.request import ENVIRONMENT, Compiler, KbuildRequest, kbuild_arguments
+from xspack_tool.ddk.request import ENVIRONMENT, Compiler, KbuildPlace, KbuildRequest, kbuild_arguments
 from xspack_tool.ddk.staging import Interrupted, Staged, driver_sources, staged_copy
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
@@ -78,21 +78,22 @@ def build_modules(
     for path in outputs.paths():
         path.unlink(missing_ok=True)
     debug = outputs.debuginfo is not None
+    macros = [option for name, option in request.macros().items() if tree.config(name) is None]
     key = canonical([_SCHEMA, str(work_dir.resolve()), str(tree.path), tree.digest, compiler, request, debug])
     with staged_copy(work_dir.resolve(), key, sources) as staged:
         _remove_links(staged.root, sources)
         symbols = _copy_symbols(work_dir.resolve() / "symbols", extra_symbols)
         log = []
         for folder in request.kbuild_dirs:
-            words = kbuild_arguments(
-                tree,
-                request,
-                folder,
+            place = KbuildPlace(
+                str(tree.path),
                 str(staged.root),
-                compiler,
-                extra_symbols=list(map(str, symbols)),
-                debug=debug,
+                tuple(map(str, symbols)),
+                compiler.prefix_map,
+                compiler.prefix,
+                compiler.command,
             )
+            words = kbuild_arguments(request, folder, place, macros=macros, debug=debug)
             done = _make(["make", f"-j{jobs}", *words], staged, compiler, sources)
             log.append(done.out + done.err)
             symbols.append(staged.root / folder / "Module.symvers")
@@ -176,7 +177,7 @@ def _find_modules(
     for folder in request.kbuild_dirs:
         base = root / folder
         for path in sorted(base.rglob("*.ko")):
-            if path.relative_to(root).as_posix() in sources or path in found.values():
+            if path.relative_to(root).as_posix() in sources:
                 continue
             name = path.relative_to(base).as_posix()
             if name in found:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Problem
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -58,9 +57,27 @@ class KbuildRequest:
     make_variables: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
 
+    def switches(self) -> dict[str, str]:
+        """The switches by their names without CONFIG_, sorted."""
+        return {name.removeprefix("CONFIG_"): value for name, value in sorted(self.config.items())}
+
+    def macros(self) -> dict[str, str]:
+        """By switch, the compiler's option that defines it as autoconf.h would: for kernels without it."""
+        found = {}
+        for name, value in self.switches().items():
+            if value != "n":
+                found[name] = f"-DCONFIG_{name}" + {"y": "=1", "m": "_MODULE=1"}.get(value, f"={value}")
+        return found
+
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
         found = []
+        folders = [f"{posixpath.normpath(folder)}/".removeprefix("./") for folder in self.kbuild_dirs]
+        for number, folder in enumerate(folders):
+            if any(folder.startswith(other) for at, other in enumerate(folders) if at != number):
+                rule = "the folder lies in another of them, or is named twice"
+                remedy = "name the outer folder alone (kbuild descends), or build two drivers"
+                found.append(Problem("kbuild_dir", self.kbuild_dirs[number], rule, remedy))
         for folder in self.kbuild_dirs:
             if folder.startswith("/") or ".." in folder.split("/") or re.search(r"[\s:%$#]", folder):
                 rule = "a folder below the sources, without blanks and the characters : % $ #"
@@ -92,6 +109,18 @@ class KbuildRequest:
 
 
 @dataclass(frozen=True)
+class KbuildPlace:
+    """Where kbuild works: paths, or a shell's words. ``compiler`` is used where there is a prefix."""
+
+    tree: str
+    sources: str
+    extra_symbols: tuple[str, ...] = ()
+    prefix_map: str = "-ffile-prefix-map"
+    compiler_prefix: str = ""
+    compiler: str = ""
+
+
+@dataclass(frozen=True)
 class Compiler:
     """The compiler that kbuild is to use. ``prefix`` is ccache or distcc, ``version`` its own first line."""
 
@@ -103,51 +132,31 @@ class Compiler:
 
 
 def kbuild_arguments(
-    tree: KernelTree,
     request: KbuildRequest,
     folder: str,
-    staged: str,
-    compiler: Compiler,
+    place: KbuildPlace,
     *,
-    extra_symbols: Sequence[str] = (),
+    macros: Sequence[str] = (),
     debug: bool = False,
 ) -> list[str]:
-    """The words after ``make`` that build the modules of ``folder`` in the staged copy at ``staged``.
+    """The words after ``make`` that build the modules of ``folder``, a kbuild folder of the sources.
 
-    ``staged`` and ``extra_symbols`` may be a shell's words, as in a spec. The maps make the modules the same
-    wherever they are compiled; the build id, too, which covers the debug data that is stripped later.
+    The maps make the modules the same wherever they are compiled; the build id, too, which covers the debug
+    data that is stripped later.
     """
     own = dict(request.make_variables)
-    cflags = [own.pop("KCFLAGS", ""), *_macros(tree, request.config), "-g" if debug else ""]
+    cflags = [own.pop("KCFLAGS", ""), *macros, "-g" if debug else ""]
     aflags = [own.pop("KAFLAGS", "")]
-    maps = [f"{compiler.prefix_map}={staged}=.", f"{compiler.prefix_map}={tree.path}=/usr/src/kernel"]
-    words = ["-C", str(tree.path), f"M={posixpath.normpath(posixpath.join(staged, folder))}"]
-    if compiler.prefix:
-        words.append(f"CC={compiler.prefix} {own.pop('CC', '') or compiler.command}")
+    maps = [f"{place.prefix_map}={place.sources}=.", f"{place.prefix_map}={place.tree}=/usr/src/kernel"]
+    words = ["-C", place.tree, "M=" + "/".join([place.sources, *filter(None, [folder.strip("/")])])]
+    if place.compiler_prefix:
+        own["CC"] = f"{place.compiler_prefix} {own.get('CC') or place.compiler}"
     words += [f"{name}={value}" for name, value in sorted(own.items())]
     if any(SOURCES in value for value in request.make_variables.values()):
-        words.append(f"XSPACK_SOURCES={staged}")
-    words += [f"CONFIG_{name}={value}" for name, value in sorted(_switches(request.config).items())]
+        words.append(f"XSPACK_SOURCES={place.sources}")
+    words += [f"CONFIG_{name}={value}" for name, value in request.switches().items()]
     words.append("KCFLAGS=" + " ".join(filter(None, [*cflags, *maps])))
     words.append("KAFLAGS=" + " ".join(filter(None, [*aflags, *maps])))
-    if extra_symbols:
-        words.append("KBUILD_EXTRA_SYMBOLS=" + " ".join(extra_symbols))
+    if place.extra_symbols:
+        words.append("KBUILD_EXTRA_SYMBOLS=" + " ".join(place.extra_symbols))
     return [*words, "modules"]
-
-
-def _switches(config: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix("CONFIG_"): value for name, value in config.items()}
-
-
-def _macros(tree: KernelTree, config: Mapping[str, str]) -> list[str]:
-    """The switches as autoconf.h would define them, for those that the kernel itself does not have."""
-    macros = []
-    for name, value in sorted(_switches(config).items()):
-        if value == "n" or tree.config(name) is not None:
-            continue
-        macros.append(
-            f"-DCONFIG_{name}_MODULE=1"
-            if value == "m"
-            else f"-DCONFIG_{name}={'1' if value == 'y' else value}"
-        )
-    return macros
