@@ -37,13 +37,17 @@ def test_the_least() -> None:
     [
         (
             KbuildRequest(("../x",)),
-            "kbuild_dir='../x': a folder below the sources, without blanks and the characters : % $ #; "
-            "name the folder that holds Kbuild or Makefile",
+            (
+                "kbuild_dir='../x': a folder below the sources, without blanks and the characters : % $ #; "
+                "name the folder that holds Kbuild or Makefile"
+            ),
         ),
         (
             KbuildRequest(("a/b", "a")),
-            "kbuild_dir='a/b': the folder lies in another of them, or is named twice; "
-            "name the outer folder alone (kbuild descends), or build two drivers",
+            (
+                "kbuild_dir='a/b': the folder lies in another of them, or is named twice; "
+                "name the outer folder alone (kbuild descends), or build two drivers"
+            ),
         ),
         (
             KbuildRequest(make_variables={"M": "/"}),

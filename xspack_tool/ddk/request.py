@@ -59,7 +59,7 @@ class KbuildRequest:
 
     def switches(self) -> dict[str, str]:
         """The switches by their names without CONFIG_, sorted."""
-        return {name.removeprefix("CONFIG_"): value for name, value in sorted(self.config.items())}
+        return dict(sorted((name.removeprefix("CONFIG_"), value) for name, value in self.config.items()))
 
     def macros(self) -> dict[str, str]:
         """By switch, the compiler's option that defines it as autoconf.h would: for kernels without it."""
