@@ -39,11 +39,11 @@ class IsoEntry:
 class _Metadata(io.RawIOBase):
     """The image as pycdlib sees it while it reads directories: it may read so much and no more.
 
-    Its end is said to be far away, so that what points behind the image stays visible as such.
+    Its end is said to be far away: pycdlib would silently shorten what points behind it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._left = file, _METADATA
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor, self._size, self._at, self._left = descriptor, size, 0, _METADATA
 
     def readable(self) -> bool:
         return True
@@ -52,19 +52,21 @@ class _Metadata(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            return self._file.seek((1 << 48) + offset)
-        return self._file.seek(offset, whence)
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: 1 << 48}[whence]
+        self._at = max(0, begin + offset)
+        return self._at
 
     def read(self, size: int | None = -1) -> bytes:
         size = _METADATA if size is None or size < 0 else size
         self._left -= size
         if self._left < 0:
             raise OverflowError(f"more than {_METADATA >> 20} MiB of directories")
-        return self._file.read(size)
+        data = os.pread(self._descriptor, size, self._at) if self._at < self._size else b""
+        self._at += len(data)
+        return data
 
 
 class IsoReader:
@@ -143,10 +145,11 @@ class IsoReader:
 
     def _read(self) -> None:
         import pycdlib
+        from pycdlib.pycdlibexception import PyCdlibException
 
         iso = pycdlib.PyCdlib()
         try:
-            iso.open_fp(_Metadata(self._file))
+            iso.open_fp(_Metadata(self._file.fileno(), self._image_size))
             self.has_rock_ridge: bool = iso.has_rock_ridge()
             self.volume_id: str = iso.pvd.volume_identifier.decode("ascii", "replace").strip(" \0")
             self._entries = _Tree(iso, self._image_size).entries()
@@ -154,9 +157,12 @@ class IsoReader:
             raise self._bad(str(trick)) from None
         except (KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:  # whatever pycdlib trips over in a foreign file
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise self._bad(f"is no ISO image that can be read: {why[:200]}") from None
+        except (PyCdlibException, OverflowError) as error:
+            raise self._bad(
+                f"is no ISO image that can be read: {' '.join(str(error).split())[:200]}"
+            ) from None
+        except Exception as error:  # whatever else pycdlib trips over in a foreign file
+            raise self._bad(f"is no ISO image that can be read: damaged ({type(error).__name__})") from None
 
 
 class _Trick(Exception):
@@ -172,8 +178,6 @@ class _Tree:
 
     def entries(self) -> dict[str, IsoEntry]:
         """By path, in sorted order."""
-        if self._iso.pvd.space_size * self._iso.pvd.logical_block_size() > self._size:
-            raise _Trick("is truncated: its descriptor tells of more blocks than there are")
         found: dict[str, IsoEntry] = {}
         waiting = [("", self._iso.get_record(iso_path="/"))]
         while waiting:
@@ -186,6 +190,8 @@ class _Tree:
                 found[path] = self._entry(path, records)
                 if found[path].kind == "dir":
                     waiting.append((f"{path}/", records[0]))
+        if self._iso.pvd.space_size * self._iso.pvd.logical_block_size() > self._size:
+            raise _Trick("is truncated: its descriptor tells of more blocks than there are")
         return dict(sorted(found.items()))
 
     def _children(
@@ -224,10 +230,11 @@ class _Tree:
             return IsoEntry(path, "dir")
         if first.is_symlink():
             return IsoEntry(path, "link", link=self._link(path, first))
-        ranges = tuple((record.extent_location() * _SECTOR, record.get_data_length()) for record in records)
+        # data_length as the record has it: get_data_length() is that of the first name of the same content
+        ranges = tuple((record.extent_location() * _SECTOR, record.data_length) for record in records)
         for offset, length in ranges:
             if length and (offset < 0 or offset + length > self._size):
-                raise _Trick(f"the content of {path!r} is outside of the image")
+                raise _Trick(f"the content of {path!r} is outside of the image, which may be truncated")
         return IsoEntry(path, "file", sum(length for _, length in ranges), ranges=ranges)
 
     def _link(self, path: str, record: pycdlib.dr.DirectoryRecord) -> str:
