@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +13,8 @@ from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 if TYPE_CHECKING:
-    from xspack_tool.rules.baseline import Baseline
     from xspack_tool.rules.elf import Elf
-    from xspack_tool.rules.repository import BaseRepository
+    from xspack_tool.rules.universe import Universe
 
 #: A module's file, plain or compressed, as depmod takes it.
 MODULE = re.compile(r"\.ko(?:\.(?:gz|xz|bz2|zst))?$")
@@ -80,25 +78,29 @@ class Member(Protocol):
         """What it says as an ELF file, None if it is none; a compressed module is unpacked first."""
 
 
-@dataclass(frozen=True)
-class PrimaryKey:
-    """One primary key of a public key file. Times are seconds since 1970, ``expires`` 0 for never."""
+class Key(Protocol):
+    """What a public key file says; :class:`xspack_tool.signing.keys.PublicKey` is one.
 
-    fingerprint: str
-    algorithm: str
-    expires: int = 0
-    signing_subkeys: tuple[str, ...] = ()
-    subkeys: tuple[str, ...] = ()
+    Of its first primary key: fingerprint, algorithm (``RSA``), expiry in seconds since 1970, fingerprints of
+    sub-keys that sign, whether it is revoked; of the file: how many primary keys, a secret one, armour.
+    """
 
-
-@dataclass(frozen=True)
-class KeyFile:
-    """The public key file of a pack, as read by whoever knows OpenPGP."""
-
-    name: str
-    armoured: bool
-    has_secret: bool
-    primaries: tuple[PrimaryKey, ...]
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def expires(self) -> int | None: ...
+    @property
+    def signing_subkeys(self) -> tuple[str, ...]: ...
+    @property
+    def revoked(self) -> bool: ...
+    @property
+    def primaries(self) -> int: ...
+    @property
+    def has_secret(self) -> bool: ...
+    @property
+    def armoured(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,12 @@ class IndexRecord:
 class PackContext:
     """A pack with everything that rules judge it by; None and empty mean: not given, or not there yet.
 
-    ``rpms`` are the payload RPMs, without the two generated ones. ``signed`` are all RPMs as they go onto the
-    ISO, ``iso_paths`` and ``index`` what else is there. ``with_source`` names the RPMs (name of the
-    package) whose source goes with the pack. ``releases`` are the profiles that the pack is meant for.
+    ``rpms`` are the payload RPMs, without the two generated ones; ``signed`` are all RPMs as they go onto
+    the ISO, ``iso_paths`` and ``index`` what else is there. ``with_source`` has the names of the RPMs whose
+    source goes with the pack; ``releases`` the profiles it is meant for, if more than ``profile``.
+    ``key_name`` is the base name of the key file, ``now`` seconds since 1970 (a key's expiry is judged by
+    it). ``base`` is the release's repository, ``baseline`` the last release of the pack: folder, repository
+    or ISO. ``remove_script`` is the text of a remove script of the user's own.
     """
 
     pack: Pack
@@ -125,15 +130,29 @@ class PackContext:
     releases: tuple[Profile, ...] = ()
     with_source: frozenset[str] = frozenset()
     submission: bool = False
-    key: KeyFile | None = None
-    document_key: str | None = None
-    signed: tuple[RpmInfo, ...] | None = None
-    today: datetime.date | None = None
-    base: BaseRepository | None = None
-    baseline: Baseline | None = None
+    key: Key | None = None
+    key_name: str = ""
+    signed: tuple[RpmInfo, ...] = ()
+    now: int = 0
+    base: Path | None = None
+    baseline: Path | None = None
     iso_paths: tuple[str, ...] = ()
     index: tuple[IndexRecord, ...] = ()
     remove_script: str | None = None
+
+    @cached_property
+    def universe(self) -> Universe | None:
+        """The release's packages and the pack's in one libsolv pool; None without a base repository."""
+        from xspack_tool.rules.universe import Universe
+
+        return Universe(self.base, self.rpms, self.profile.arch) if self.base else None
+
+    @cached_property
+    def earlier(self) -> tuple[RpmInfo, ...]:
+        """All RPMs of the baseline."""
+        from xspack_tool.rules.trees import read_rpms
+
+        return tuple(info for _, info in read_rpms(self.baseline)) if self.baseline else ()
 
     @cached_property
     def drivers(self) -> tuple[RpmInfo, ...]:

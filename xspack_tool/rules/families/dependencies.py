@@ -1,0 +1,142 @@
+"""D1, P5, B3: what the pack needs, whose paths it takes, and what it was built of, against the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xspack_tool.rpm.info import PayloadFile, RpmInfo
+from xspack_tool.rules.context import PackContext
+from xspack_tool.rules.finding import Hit, Skipped
+from xspack_tool.rules.registry import Hits, pack_rule
+from xspack_tool.rules.universe import Universe, relation, split_source
+
+_NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its repository or installation ISO"
+
+
+@pack_rule(
+    "D1",
+    "E",
+    meaning="a requirement that neither the pack nor the release provides, or a conflict with one of them",
+    remedy="add the package that provides it to the pack, or drop the requirement",
+    bad="Requires: libacme.so.1, which nobody provides",
+    good="Requires: libacme.so.1, which acme-libs in the same pack provides",
+)
+def closure(context: PackContext) -> Hits:
+    universe = context.universe
+    if universe is None:
+        yield Skipped(_NEEDS_BASE)
+        return
+    for info in context.rpms:
+        for wanted in sorted(set(info.requires), key=str):
+            if not wanted.name.startswith("rpmlib(") and not universe.is_provided(wanted):
+                yield Hit(
+                    "Requires", f"{wanted}: neither the pack nor the release provides it", rpm=info.file_name
+                )
+        yield from _conflicts(info, universe)
+    for dependency in context.pack.requires:
+        if not universe.is_provided(relation(dependency)):
+            yield Hit("requires", f"{dependency}: the release does not provide it")
+
+
+def _conflicts(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
+    for wanted in info.conflicts:
+        pack, release = universe.providers(wanted)
+        for other in pack:
+            if other is not info:
+                found = f"{wanted}: {other.file_name} in the same pack provides it"
+                yield Hit("Conflicts", found, rpm=info.file_name, remedy="leave one of the two out")
+        if release:
+            found = f"{wanted}: the release has {', '.join(release)}; hosts with it refuse the pack"
+            yield Hit(
+                "Conflicts",
+                found,
+                "W",
+                rpm=info.file_name,
+                remedy="say in the pack's notes which hosts it is for",
+            )
+
+
+@pack_rule(
+    "P5",
+    "E",
+    meaning="one path is owned by two RPMs of the pack, or by one of the release, with different content",
+    remedy="install it elsewhere, or in one of the RPMs alone",
+    bad="/usr/bin/acme in acme-agent and in acme-tools",
+    good="/usr/bin/acme in acme-agent alone; a folder, or the same file with the same mode, in both",
+)
+def one_owner(context: PackContext) -> Hits:
+    owners: dict[str, tuple[RpmInfo, PayloadFile]] = {}
+    for info in context.rpms:
+        for file in info.files:
+            if file.path not in owners:
+                owners[file.path] = (info, file)
+                continue
+            first, other = owners[file.path]
+            if not _same(file, other):
+                yield Hit(
+                    file.path,
+                    f"also in {first.file_name}, with {_difference(file, other)}",
+                    rpm=info.file_name,
+                )
+    if context.universe is None:
+        yield Skipped(_NEEDS_BASE)
+        return
+    for info in context.rpms:
+        yield from _taken(info, context.universe)
+
+
+def _taken(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
+    """Paths of the release's packages, unless the RPM takes the place of the package itself."""
+    replaced = {info.name, *(relation.name for relation in info.obsoletes)}
+    for file in info.files:
+        if file.is_dir:
+            continue
+        for owner in universe.owners(file.path):
+            if owner.name in replaced:
+                continue
+            if owner.file is None:
+                found = f"{owner.nevra} of the release owns it; that RPM is not at hand to compare"
+                yield Hit(file.path, found, "W", rpm=info.file_name)
+            elif not _same(file, owner.file):
+                found = f"{owner.nevra} of the release owns it, with {_difference(file, owner.file)}"
+                yield Hit(file.path, found, rpm=info.file_name)
+
+
+def _same(one: PayloadFile, other: PayloadFile) -> bool:
+    """As rpm judges (rpmfilesCompare): no conflict of ghosts and folders, else all counts."""
+    if one.is_ghost or other.is_ghost or (one.is_dir and other.is_dir):
+        return True
+    return not _difference(one, other)
+
+
+def _difference(one: PayloadFile, other: PayloadFile) -> str:
+    if one.mode >> 12 != other.mode >> 12:
+        return "another type"
+    if (one.size, one.digest, one.link) != (other.size, other.digest, other.link):
+        return "another content"
+    if (one.mode, one.owner, one.group) != (other.mode, other.owner, other.group):
+        return "another mode or owner"
+    return ""
+
+
+@pack_rule(
+    "B3",
+    "W",
+    meaning="a sub-package of something that the release builds itself, from another release of it",
+    remedy="take the sub-package that was built with the release's own packages (the vendor's binpkg ISO)",
+    bad="net-snmp-utils-5.7.2-1.el7 where the release has net-snmp-5.7.2-1.xs7",
+    good="net-snmp-utils-5.7.2-1.xs7 where the release has net-snmp-5.7.2-1.xs7",
+)
+def same_build(context: PackContext) -> Hits:
+    universe = context.universe
+    if universe is None:
+        yield Skipped(_NEEDS_BASE)
+        return
+    for info in context.rpms:
+        source = split_source(info.source_rpm)
+        known = universe.sources.get(source[0], set()) if source else set()
+        if source and known and source[1] not in known and info.name not in universe.names:
+            has = ", ".join(f"{source[0]}-{evr}" for evr in sorted(known))
+            yield Hit(
+                "Source RPM", f"built of {source[0]}-{source[1]}; the release has {has}", rpm=info.file_name
+            )

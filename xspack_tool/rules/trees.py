@@ -1,0 +1,116 @@
+"""The files of a repository, wherever it lies: in a folder, on an ISO, or as ISOs in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Protocol
+
+from xspack_tool.errors import BadInput
+from xspack_tool.rpm.info import RpmInfo
+from xspack_tool.rpm.read import read_info
+
+
+class Tree(Protocol):
+    """Files by their paths below the root of a repository (``repodata/repomd.xml``)."""
+
+    name: str
+
+    def paths(self) -> list[str]:
+        """All files, sorted."""
+
+    def open(self, path: str) -> BinaryIO:
+        """One of them."""
+
+
+class FolderTree:
+    """A folder on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name, self._folder = str(folder), folder
+
+    def paths(self) -> list[str]:
+        """All files, sorted; links to folders are not followed."""
+        found = []
+        for folder, _, names in os.walk(self._folder):
+            below = Path(folder).relative_to(self._folder)
+            found += [(below / name).as_posix() for name in names]
+        return sorted(found)
+
+    def open(self, path: str) -> BinaryIO:
+        """One of them."""
+        return open(self._folder / path, "rb")
+
+
+class IsoTree:
+    """An ISO 9660 image, read by its Rock Ridge names."""
+
+    def __init__(self, iso: Any, name: str) -> None:
+        self.name, self._iso = name, iso
+
+    def paths(self) -> list[str]:
+        """All files, sorted."""
+        return sorted(
+            f"{folder}/{name}".lstrip("/").replace("//", "/")
+            for folder, _, names in self._iso.walk(rr_path="/")
+            for name in names
+        )
+
+    def open(self, path: str) -> BinaryIO:
+        """One of them."""
+        opened: BinaryIO = self._iso.open_file_from_iso(rr_path=f"/{path}").__enter__()
+        return opened
+
+
+@contextmanager
+def open_tree(path: Path) -> Iterator[Tree]:
+    """The files below a folder or on an ISO. Raises BadInput for what is neither, or cannot be read."""
+    if path.is_dir():
+        yield FolderTree(path)
+        return
+    from pycdlib import PyCdlib
+    from pycdlib.pycdlibexception import PyCdlibException
+
+    iso = PyCdlib()
+    try:
+        iso.open(str(path))
+    except (OSError, PyCdlibException) as why:
+        raise BadInput(path, f"neither a folder nor an ISO that can be read: {why}") from None
+    try:
+        if not iso.has_rock_ridge():
+            raise BadInput(path, "an ISO without Rock Ridge names")
+        yield IsoTree(iso, str(path))
+    except PyCdlibException as why:
+        raise BadInput(path, f"damaged ISO: {why}") from None
+    finally:
+        iso.close()
+
+
+def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
+    """Every binary RPM in a folder, on an ISO, or on the ISOs in a folder: its path there, and its header."""
+    with open_tree(path) as tree:
+        for name in tree.paths():
+            if name.endswith(".rpm"):
+                with tree.open(name) as file:
+                    info, _ = read_info(file, f"{tree.name}: {name}")
+                if not info.is_source:
+                    yield name, info
+            elif name.endswith(".iso") and path.is_dir():
+                yield from read_rpms(path / name)
+
+
+def repository_files(path: Path) -> list[Path]:
+    """The files that say all about a repository, for whoever has to notice when it changes.
+
+    An ISO itself; of a yum repository its repomd.xml, which has the checksums of everything else; of a plain
+    folder every RPM and ISO in it.
+    """
+    if not path.is_dir():
+        return [path]
+    if (path / "repodata" / "repomd.xml").is_file():
+        return [path / "repodata" / "repomd.xml"]
+    return [
+        path / name for name in FolderTree(path).paths() if PurePosixPath(name).suffix in (".rpm", ".iso")
+    ]
