@@ -17,6 +17,7 @@ from xspack_tool.model.package import Package
 from xspack_tool.pack.document import parse_document, render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.pack.iso import master_iso
+from xspack_tool.plan.findings import Judged, is_strict, pack_findings, refuse_if_stopped, rpm_record
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -71,7 +72,15 @@ class PackPlan:
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
         pieces += [fragment(self.env, rpm, signed) for rpm, signed in more]
         index = self._index(pieces, facts)
-        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], facts)
+        findings = self._findings(payload, more)
+        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], facts, findings)
+
+    def _findings(self, payload: list[tuple[Node, Node]], generated: list[tuple[Node, Node]]) -> Node:
+        """What the rules say of the pack; the ISO waits for it."""
+        records = [[rpm_record(self.env, rpm, signed) for rpm, signed in rpms] for rpms in (payload, generated)]
+        judged = Judged([rpm for rpm, _ in payload], *records)
+        inputs = self.inputs
+        return pack_findings(self.env, self.pack, judged, inputs.key, inputs.remove, inputs.waive)[0]
 
     def _facts(self, pieces: list[Node]) -> Node:
         """Installed size and time of the payload: all that the document and the generated RPMs need of it, so
@@ -153,7 +162,7 @@ class PackPlan:
         step = Step("Sign", {"gpg": version_of("gpg")}, perform)
         return add_step(self.env, [f"{node}.asc"], [node, key.node, facts], step, cached=False)
 
-    def _iso(self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node) -> NodeList:
+    def _iso(self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node, findings: Node) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
         repomd = index[0]
         named = {
@@ -165,19 +174,23 @@ class PackPlan:
         }
         fixed = [(path, nodes[0]) for path, nodes in named.items() if nodes]
         volume = self.pack.volume_id
+        strict = is_strict(self.env)
 
         def perform(targets: Paths, sources: Paths) -> None:
+            refuse_if_stopped(sources[-2], strict)
             files = {path: source for (path, _), source in zip(fixed, sources, strict=False)}
             places = iso_names(files["repodata/repomd.xml"])
             records = sources[len(fixed) : len(fixed) + len(RECORDS)]
             files.update((places[record.name], record) for record in records)
             master_iso(files, targets[0], volume, read_facts(sources[-1])["time"])
 
-        sources = [*(node for _, node in fixed), *index[1:], facts]
+        sources = [*(node for _, node in fixed), *index[1:], findings, facts]
         layout = [path for path, _ in fixed]
-        step = Step("ISO", {"layout": layout, "volume": volume, "pycdlib": version_of("pycdlib")}, perform)
+        every = {"layout": layout, "volume": volume, "strict": strict, "pycdlib": version_of("pycdlib")}
+        step = Step("ISO", every, perform)
         nodes = add_step(self.env, [iso], sources, step, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")
+        session().isos.append(iso)
         tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
         return NodeList(nodes)
 

@@ -10,6 +10,7 @@ from typing import Any
 from SCons.Node import Node
 from SCons.Util import NodeList
 
+from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Place, Problem
 from xspack_tool.model.package import Identity, Package
 from xspack_tool.plan.help import tell
@@ -34,6 +35,8 @@ class Built:
     place: Place
     waive: tuple[tuple[str, str], ...] = ()
     holds_modules: bool = False
+    #: The kernel build tree that its modules are judged by.
+    tree: KernelTree | None = None
 
 
 def built_of(node: Node) -> Built | None:

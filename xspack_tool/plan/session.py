@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SCons.Node.FS
 import SCons.Script.Main
@@ -15,6 +15,10 @@ from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.run import missing_program
+
+if TYPE_CHECKING:
+    from xspack_tool.rules.registry import Rule
+    from xspack_tool.rules.report import Report
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)))
@@ -32,6 +36,14 @@ class Session:
     programs: dict[str, str] = field(default_factory=dict)
     #: Checks that only make sense when everything was read.
     checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
+    #: Rules that the user added.
+    rules: list[Rule] = field(default_factory=list)
+    #: The findings file of every pack, and the reports that this run made or stumbled over, by label.
+    findings: list[Node] = field(default_factory=list)
+    isos: list[Node] = field(default_factory=list)
+    reports: dict[str, Report] = field(default_factory=dict)
+    #: Runs when building has ended, well or not.
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
         """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
@@ -90,7 +102,11 @@ def install_gate() -> None:
         if problems:
             sys.stderr.write(f"scons: *** {DeclarationError(problems)}\n")
             raise SystemExit(2)
-        return build_targets(*args, **kwargs)
+        try:
+            return build_targets(*args, **kwargs)
+        finally:
+            for finish in _session.at_end:
+                finish()
 
     SCons.Script.Main._build_targets = gated
 

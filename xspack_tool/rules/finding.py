@@ -48,7 +48,7 @@ class Finding:
     rule: str
     severity: Severity
     found: str
-    remedy: str
+    remedy: str = ""
     pack: str = ""
     rpm: str = ""
     where: str = ""

@@ -34,8 +34,9 @@ class Report:
     findings: tuple[Finding, ...]
 
     def count(self, severity: str) -> int:
-        """How many findings of that severity are not waived."""
-        return sum(1 for finding in self.findings if finding.severity == severity and not finding.waived)
+        """How many findings of that severity are not waived; what could not be checked is none."""
+        counted = (one for one in self.findings if not one.waived and not one.skipped)
+        return sum(1 for one in counted if one.severity == severity)
 
     def stops(self, strict: bool = False) -> bool:
         """Whether the ISO must not be made: an error, or with ``strict`` a warning, that is not waived."""
@@ -98,24 +99,33 @@ def _unused(rpm: str, rule: str) -> Finding:
 
 
 def as_text(reports: Sequence[Report], colour: bool = False) -> str:
-    """All findings of all packs for a terminal, a line each, and the counts a pack; empty without packs."""
-    lines = []
-    for finding in sorted((one for report in reports for one in report.findings), key=lambda one: one.order):
-        line = str(finding)
-        if colour:
-            code = "2" if finding.waived else _COLOURS[finding.severity]
-            head, _, rest = line.partition(" ")
-            line = (
-                f"\x1b[{code}m{head} {rest}\x1b[0m"
-                if finding.waived
-                else f"\x1b[1;{code}m{head}\x1b[0m {rest}"
-            )
-        lines.append(line)
+    """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
+    that was lacking, and the counts a pack; empty without packs."""
+    every = sorted((one for report in reports for one in report.findings), key=lambda one: one.order)
+    lines = [_line(finding, colour) for finding in every if not finding.skipped]
+    lines += _skipped_lines(finding for finding in every if finding.skipped)
     for report in sorted(reports, key=lambda report: report.label):
         waived = sum(1 for finding in report.findings if finding.waived)
         counts = [_counted(report.count(severity), _WORDS[severity]) for severity in _WORDS]
         lines.append(f"{report.label}-{report.version}: {', '.join([*counts, f'{waived} waived'])}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _line(finding: Finding, colour: bool) -> str:
+    line = str(finding)
+    if not colour:
+        return line
+    head, _, rest = line.partition(" ")
+    if finding.waived:
+        return f"\x1b[2m{line}\x1b[0m"
+    return f"\x1b[1;{_COLOURS[finding.severity]}m{head}\x1b[0m {rest}"
+
+
+def _skipped_lines(skipped: Iterable[Finding]) -> list[str]:
+    rules: dict[str, dict[str, None]] = {}
+    for finding in skipped:
+        rules.setdefault(finding.found, {})[finding.rule] = None
+    return [f"I {' '.join(ids)}: {found}" for found, ids in rules.items()]
 
 
 def _counted(count: int, word: str) -> str:

@@ -1,0 +1,222 @@
+"""The nodes that judge: the rules over each RPM, once, and over each pack; and showing what they found."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import SCons.Script
+import SCons.Script.Main
+from SCons.Node import Node
+
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import StepError
+from xspack_tool.model.pack import Pack
+from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.package import built_of, env_cache, identity_of, write_whole
+from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.session import session
+from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.signing.keys import read_public_key
+
+if TYPE_CHECKING:
+    from xspack_tool.rpm.info import RpmInfo
+    from xspack_tool.rules.finding import Finding
+    from xspack_tool.rules.report import Report
+
+_RULES = Path(__file__).parent.parent / "rules"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The RPMs of a pack, with the records of what the rules found in them."""
+
+    payload: list[Node]
+    records: list[Node]
+    generated: list[Node]
+
+
+def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
+    """The record of one RPM: its header, and what the rules found; planned once for each target release."""
+    profile = profile_of(env)
+    planned = env_cache(signed, "record")
+    if profile.name not in planned:
+        built = built_of(rpm)
+        tree = built.tree if built else None
+        symvers = tree.symvers if isinstance(tree, KernelTree) else None
+
+        def perform(targets: Paths, sources: Paths) -> None:
+            from xspack_tool.rpm.info import info_to_plain
+            from xspack_tool.rpm.read import read_rpm
+            from xspack_tool.rules.context import RpmFacts
+            from xspack_tool.rules.engine import check_rpm
+            from xspack_tool.rules.finding import to_plain
+
+            findings = check_rpm(sources[0], profile, RpmFacts(symvers=symvers))
+            record = {
+                "info": info_to_plain(read_rpm(sources[0])),
+                "findings": [to_plain(finding) for finding in findings],
+            }
+            write_whole(targets[0], json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n")
+
+        facts = {
+            "profile": profile,
+            "rules": rules_signature(),
+            "symvers": tree.digest if isinstance(tree, KernelTree) else "",
+        }
+        folder = [profile.name] if signed is rpm else [profile.name, str(signed.dir.name)]
+        place = out_path(env, "findings", *folder, f"{rpm.name}.json")
+        planned[profile.name] = add_step(env, [place], [signed], Step("Check", facts, perform))[0]
+        identity = identity_of(rpm)
+        remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {identity.name}.{identity.arch}")
+    return planned[profile.name]
+
+
+def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:
+    """The header and the findings of an RPM's record."""
+    from xspack_tool.rpm.info import info_from_plain
+    from xspack_tool.rules.finding import from_plain
+
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return info_from_plain(record["info"]), [from_plain(item) for item in record["findings"]]
+
+
+def pack_findings(
+    env: Any, pack: Pack, judged: Judged, key: SigningKey | None, remove: Node | None, waive: Any
+) -> list[Node]:
+    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found."""
+    profile = profile_of(env)
+    named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
+    base, baseline = (_outside(env, value) for value in named.values())
+    of_rpms = {rpm.name: dict(built.waive) for rpm in judged.payload if (built := built_of(rpm)) and built.waive}
+    with_source = frozenset(
+        built.identity.name for rpm in judged.payload if (built := built_of(rpm)) and built.holds_modules
+    )
+    count, all_records = len(judged.payload), [*judged.records, *judged.generated]
+
+    def perform(targets: Paths, sources: Paths) -> None:
+        from xspack_tool.rules.context import PackContext
+        from xspack_tool.rules.registry import all_rules
+        from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
+
+        records = [read_record(path) for path in sources[: len(all_records)]]
+        more = list(sources[len(all_records) :])
+        context = PackContext(
+            pack=pack,
+            profile=profile,
+            rpms=tuple(info for info, _ in records[:count]),
+            with_source=with_source,
+            key=read_public_key(more.pop(0)) if key else None,
+            key_name=pack.key,
+            signed=tuple(info for info, _ in records) if key else (),
+            now=int(time.time()),
+            base=base,
+            baseline=baseline,
+            remove_script=more.pop(0).read_text(encoding="utf-8") if remove is not None else None,
+        )
+        found = {info.file_name: findings for info, findings in records[:count]}
+        report = judge(context, found, Waivers(dict(waive), of_rpms))
+        write_whole(targets[1], as_sarif(report, all_rules()))
+        write_whole(targets[0], as_json(report))
+        session().reports[pack.label] = report
+
+    facts = {
+        "pack": pack,
+        "profile": profile,
+        "rules": rules_signature(),
+        "waive": [list(waive), [[name, sorted(own.items())] for name, own in sorted(of_rpms.items())]],
+        "outside": [_state(base), _state(baseline)],
+        "with_source": sorted(with_source),
+        "order": [node.name for node in all_records],
+    }
+    sources = [*all_records, *([key.node] if key else []), *([remove] if remove is not None else [])]
+    targets = [out_path(env, f"{pack.label}-findings.{ending}") for ending in ("json", "sarif")]
+    _show_at_end(is_strict(env))
+    nodes = add_step(env, targets, sources, Step("Judge", facts, perform), cached=False)
+    session().findings.append(nodes[0])
+    env.Alias("check", nodes)
+    return nodes
+
+
+def refuse_if_stopped(path: Path, strict: bool) -> None:
+    """Raise StepError if the findings of a pack stop its ISO; they are shown when the build ends."""
+    report = read_report(path)
+    if report.stops(strict):
+        session().reports[report.label] = report
+        counts = f"{report.count('E')} E" + (f" and {report.count('W')} W" if strict else "")
+        raise StepError(f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays")
+
+
+def read_report(path: Path) -> Report:
+    """The report of a findings file."""
+    from xspack_tool.rules.finding import from_plain
+    from xspack_tool.rules.report import Report
+
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
+
+
+def show_findings(strict: bool) -> None:
+    """All findings of this run together, after building. After `scons check`, those of every pack, and the exit
+    status tells of them."""
+    if "check" in SCons.Script.COMMAND_LINE_TARGETS:
+        for node in session().findings:
+            if node.exists():
+                report = read_report(Path(node.get_abspath()))
+                session().reports[report.label] = report
+        if any(report.stops(strict) for report in session().reports.values()):
+            SCons.Script.Main.exit_status = 2
+    reports = [report for report in session().reports.values() if report.findings]
+    if reports:
+        from xspack_tool.rules.report import as_text
+
+        sys.stdout.write(as_text(reports, colour=sys.stdout.isatty()))
+        sys.stdout.flush()
+
+
+def is_strict(env: Any) -> bool:
+    """Whether W findings stop a pack, too."""
+    return env.subst("$XSPACK_STRICT").lower() not in ("", "0", "no", "false", "off")
+
+
+def _show_at_end(strict: bool) -> None:
+    if not session().at_end:
+        session().at_end.append(lambda: show_findings(strict))
+
+
+@functools.cache
+def rules_signature() -> str:
+    """What findings depend on besides their input: our rules as they are, and the user's own."""
+    digest = hashlib.sha256()
+    for path in sorted(_RULES.rglob("*.py")):
+        digest.update(path.read_bytes())
+    for rule in session().rules:
+        digest.update(rule.signature.encode())
+    return digest.hexdigest()
+
+
+def _outside(env: Any, value: str) -> Path | None:
+    return Path(env.Dir(".").Entry(value).srcnode().get_abspath()) if value else None
+
+
+def _state(place: Path | None) -> Any:
+    """What tells that a repository outside the tree changed: its index, or the names, sizes and times of
+    what is there."""
+    if place is None:
+        return None
+    index = place / "repodata" / "repomd.xml"
+    if index.is_file():
+        return hashlib.sha256(index.read_bytes()).hexdigest()
+    try:
+        files = [place] if place.is_file() else sorted(place.rglob("*.rpm"))
+        return [[file.name, (found := os.stat(file)).st_size, found.st_mtime_ns] for file in files]
+    except OSError:
+        return None
