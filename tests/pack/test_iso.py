@@ -103,6 +103,11 @@ def test_what_isoinfo_shows(need, files, tmp_path):
         "Packages/x.y",
         "repodata",
     }
+    for name, path in files.items():
+        content = subprocess.run(
+            ["isoinfo", "-i", iso, "-R", "-x", f"/{name}"], capture_output=True, check=True
+        )
+        assert content.stdout == path.read_bytes()
     # The poorer names of ISO 9660 itself: of its characters, and none twice.
     plain = isoinfo("-f").splitlines()
     assert len(set(plain)) == len(plain) and not [name for name in plain if re.search(r"[^A-Z0-9_./;]", name)]

@@ -120,11 +120,7 @@ def test_truncated_images(good, kept, tmp_path):
     with pytest.raises(BadInput) as caught:
         IsoReader(iso)
     message = str(caught.value)
-    reasons = (
-        "is no ISO image",
-        "is truncated: its descriptor",
-        "the content of 'Packages/a.rpm' is outside",
-    )
+    reasons = ("is no ISO image", "is truncated: its descriptor", "the content of ")
     assert any(message.startswith(f"{iso}: {reason}") for reason in reasons) and "\n" not in message
 
 
@@ -155,7 +151,7 @@ def test_files_that_overlap_are_not_unpacked(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "a/../../../x"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "a/../../../x", "x/../y"])
 def test_links_that_lead_out(need, target, tmp_path):
     need("genisoimage")
     tree = tmp_path / "tree"
