@@ -34,9 +34,8 @@ def remove_script(context: PackContext) -> Iterator[Hit]:
         return
     script = analyse(context.remove_script)
     pack = context.pack
-    steps = _steps(
-        pack.uuid, f"update-{pack.label}", f"control-{pack.label}", [info.name for info in context.rpms]
-    )
+    names = [info.name for info in context.rpms]
+    steps = _steps(pack.uuid, f"update-{pack.label}", f"control-{pack.label}", names, context.remove_script)
     severity: Severity | None = (
         "W" if any(command.name not in _KNOWN for command in script.commands) else None
     )
@@ -52,12 +51,12 @@ def remove_script(context: PackContext) -> Iterator[Hit]:
             reached = max(reached, min(place for place in places if place >= reached))
 
 
-def _steps(uuid: str, update: str, control: str, payload: list[str]) -> list[tuple[str, _Does]]:
+def _steps(uuid: str, update: str, control: str, payload: list[str], text: str) -> list[tuple[str, _Does]]:
     return [
         ("copy itself away before its own package is erased", _copies_itself),
         ("free the pack's disk (xe update-pool-clean)", _xe("update-pool-clean")),
         (f"erase {update}", _erases(update)),
-        *[(f"erase {name}", _erases(name)) for name in payload],
+        *[(f"erase {name}", _erases(name, text)) for name in payload],
         (f"delete /var/update/applied/{uuid}", _deletes(f"/var/update/applied/{uuid}")),
         ("let the host look at its updates again (xe update-resync-host)", _xe("update-resync-host")),
         ("take the pack out of xapi's database (xe update-destroy)", _xe("update-destroy")),
@@ -75,13 +74,16 @@ def _xe(request: str) -> _Does:
     return lambda command: command.name == "xe" and request in command.args
 
 
-def _erases(name: str) -> _Does:
-    pattern = re.compile(rf"(?:^|\s){re.escape(name)}(?:\s|$)")
+def _erases(name: str, text: str = "") -> _Does:
+    """Whether a command erases a package. With ``text``, the script, a loop over names is one as well."""
+    pattern = re.compile(rf"(?<![\w.+-]){re.escape(name)}(?![\w.+-])")
+    named = pattern.search(text) is not None
 
     def does(command: Command) -> bool:
         verbs = {"-e", "--erase", "remove", "erase", "autoremove"}
-        erases = command.name in _ERASERS and bool(verbs & set(command.args))
-        return erases and any(pattern.search(arg) for arg in command.args)
+        if command.name not in _ERASERS or verbs.isdisjoint(command.args):
+            return False
+        return named or any(pattern.search(arg) for arg in command.args)
 
     return does
 

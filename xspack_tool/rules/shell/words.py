@@ -107,7 +107,7 @@ class Expander:
         if kind in ("string", "translated_string"):
             return self._string(node)
         if kind == "simple_expansion":
-            return self._variable(text_of(node)[1:], self._line(node))
+            return self._variable(text_of(node).lstrip()[1:], self._line(node))
         if kind == "expansion":
             return self._expansion(node)
         if kind == "command_substitution":
@@ -128,7 +128,10 @@ class Expander:
             start, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
             if child.type == "string_content":
                 continue
-            parts += [_quoted(data[place:start]), self.word(child)]
+            # The grammar counts blanks before a $ as part of it.
+            source = text_of(child)
+            blanks = source[: len(source) - len(source.lstrip())]
+            parts += [_quoted(data[place:start]), Word(blanks), self.word(child)]
             place = end
         return _joined([*parts, _quoted(data[place : max(place, len(data) - 1)])])
 
