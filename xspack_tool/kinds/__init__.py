@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from SCons.Script import ARGUMENTS
+
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.kinds.firmware import Firmware
 from xspack_tool.kinds.pack import Pack
+from xspack_tool.kinds.helpers import install_helpers
 from xspack_tool.kinds.kernel_module import KernelModule
 from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
 from xspack_tool.kinds.spec_rpm import SpecRpm
 from xspack_tool.kinds.userspace import Userspace
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
-from xspack_tool.plan.keys import test_key
-from xspack_tool.plan.session import install_gate, user_place
-from xspack_tool.plan.sources import XsFile, XsLink
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.plan.session import install_gate
 
 __all__ = ["REQUIRED", "Draft", "Field", "Kind", "PackageKind", "add_kind", "install"]
 
@@ -32,14 +32,13 @@ def install(env: Any) -> None:
     install_gate()
     install_explain()
     introduce()
-    env.SetDefault(**DEFAULTS)
+    # A variable may be given on the command line, too: scons XSPACK_STRICT=1. The SConstruct has the last word.
+    given = {name: value for name, value in ARGUMENTS.items() if name.startswith("XSPACK_")}
+    env.SetDefault(**{**DEFAULTS, **given})
     for kind in KINDS:
         add_kind(env, kind)
     env.AddMethod(_add_users_kind, "XsKind")
-    env.AddMethod(lambda env, source, **options: XsFile(source, **options), "XsFile")
-    env.AddMethod(lambda env, target: XsLink(target), "XsLink")
-    env.AddMethod(lambda env: list(kernel_trees().values()), "XsKernelTrees")
-    env.AddMethod(lambda env, name: test_key(env, name, user_place()), "TestKey")
+    install_helpers(env)
 
 
 def _add_users_kind(env: Any, kind: type[Kind]) -> None:

@@ -50,6 +50,17 @@ class Kind:
         """Hand mistakes over to the one list that is shown before anything is built."""
         session().problems += [problem.at(self.place, self.target) for problem in problems]
 
+    def waived(self) -> tuple[tuple[str, str], ...]:
+        """The waivers of this declaration, sorted; mistakes in them are noted."""
+        waive = self.given["waive"]
+        if waive is None:
+            return ()
+        from xspack_tool.rules.registry import waiver_problems
+
+        problems = waiver_problems(waive)
+        self.report(problems)
+        return () if problems else tuple(sorted(waive.items()))
+
     def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
         known = ", ".join(self.FIELDS)
         problems = [
@@ -114,6 +125,9 @@ class PackageKind(Kind):
         if not self.problems:
             self._fill_common(draft)
             self.fill(draft)
+            # Last, since nothing runs after a user's `exit 0`.
+            for phase, body in (self.given["scripts"] or {}).items():
+                draft.script(phase, body)
         package, inputs = draft.finish(**self.identity()) if not self.problems else (None, [])
         if package is None or draft.problems:
             self.report(draft.problems)
@@ -125,10 +139,6 @@ class PackageKind(Kind):
         """The nodes of the finished declaration."""
         built = Built(package.identity, self.target, self.place, waive=self.waived())
         return plan_package(self.env, package, inputs, built, self.given["target"], self.report)
-
-    def waived(self) -> tuple[tuple[str, str], ...]:
-        """The waivers of this declaration, sorted."""
-        return tuple(sorted((self.given["waive"] or {}).items()))
 
     def identity(self) -> dict[str, Any]:
         """The plain fields of the package, with the environment's defaults."""
@@ -158,8 +168,6 @@ class PackageKind(Kind):
             draft.add("licenses", f"/usr/share/licenses/{self.name}/", given["licenses"], role="license")
         for field in ("requires", "provides", "conflicts", "obsoletes"):
             draft.relate(field, *listed(given[field]))
-        for phase, body in (given["scripts"] or {}).items():
-            draft.script(phase, body)
         draft.change(*listed(given["changelog"]))
 
     def _late(self, check: Any) -> Any:

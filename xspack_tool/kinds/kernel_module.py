@@ -71,7 +71,7 @@ class KernelModule(PackageKind):
         draft.archive(f"/lib/modules/{kernel}/{folder}", self._modules.tar, field="source")
 
     def plan(self, package: Package, inputs: list[Any]) -> list[Any]:
-        built = Built(package.identity, self.target, self.place, waive=self.waived(), holds_modules=True)
+        built = Built(package.identity, self.target, self.place, self.waived(), holds_modules=True, tree=self._tree)
         nodes = plan_package(self.env, package, inputs, built, self.given["target"], self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers

@@ -31,7 +31,7 @@ class Pack(Kind):
         "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
         "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
         "precheck": Field("script that hosts run before the pack is applied"),
-        "remove": Field("script that removes the pack again, for administrators"),
+        "remove": Field("True for a script that removes the pack again, for administrators, or one of your own"),
         "rollups": Field("older packs that this one replaces: uuids, or uuid -> label"),
         "enforce_homogeneity": Field("True if all hosts of a pool must have it", False),
         "driver_disk": Field("True: offered to the host installer as drivers, too"),
@@ -44,16 +44,16 @@ class Pack(Kind):
     def declare(self) -> list[Any]:
         packages = self._packages()
         key = self._key()
-        scripts = {name: self._script(name) for name in ("precheck", "remove")}
+        scripts = {"precheck": self._script("precheck"), "remove": self._remove(packages)}
         pack = self._model(packages, key, scripts)
         broken = any(hasattr(node.attributes, "xspack_broken") for node in packages)
         if not self.problems:
             self.problems += pack.problems()
             self.problems += session().claim_uuid(pack.uuid, self.place, self.target)
+        waive = self.waived()
         if self.problems or broken:
             self.report(self.problems)
             return []
-        waive = tuple(sorted((self.given["waive"] or {}).items()))
         inputs = PackInputs(packages, key, scripts["precheck"], scripts["remove"], waive)
         return plan_pack(self.env, pack, inputs, self.place, self.target, self.given["target"], self.report)
 
@@ -128,6 +128,15 @@ class Pack(Kind):
             if not exists(node):
                 self.problems.append(Problem(field, str(node), "no such file", "make it, or correct the name"))
         return nodes[0]
+
+    def _remove(self, packages: list[Any]) -> Any:
+        """The remove script: the user's own, True for one of ours, None for none."""
+        if self.given["remove"] not in (True, False, None):
+            return self._script("remove")
+        if self.given["remove"] and any((built := built_of(node)) and built.holds_modules for node in packages):
+            rule = "a pack with kernel modules must not be removable (R1)"
+            self.problems.append(Problem("remove", True, rule, "leave remove= out, or make two packs"))
+        return True if self.given["remove"] else None
 
     def _requires(self) -> tuple[Dependency, ...]:
         parsed = [parse_dependency("requires", value) for value in listed(self.given["requires"])]

@@ -39,7 +39,7 @@ class PrebuiltRpm(Kind):
             return broken_package(self.env, Path(self.name).name)
         file = self.node
         identity = Identity(**file_fact(self.env, file, "identity", _identity))
-        waive = tuple(sorted((self.given["waive"] or {}).items()))
+        waive = self.waived()
         built = Built(identity, self.target, self.place, waive=waive)
         step = Step("Copy", {"prebuilt": identity}, _copy)
         return rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)

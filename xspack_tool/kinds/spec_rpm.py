@@ -78,7 +78,7 @@ class SpecRpm(Kind):
         def perform(targets: Paths, paths: Paths) -> None:
             build_spec(paths[0], paths[1:], defines, targets, payload=payload, source_date_epoch=epoch)
 
-        waive = tuple(sorted((self.given["waive"] or {}).items()))
+        waive = self.waived()
         built = [Built(identity, self.target, self.place, waive=waive) for identity in identities]
         names = [node.name for node in sources]
         facts = {

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from xspack_tool.kinds.base import Field, PackageKind, listed
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.plan.sources import nodes_of
+from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
+from xspack_tool.rpm.scriptlets.migrate import migrate_problems, migrate_script
+from xspack_tool.rpm.scriptlets.status_report import StatusReport, render
 from xspack_tool.rpm.scriptlets.units import unit_problems, unit_scripts
 
 
@@ -19,17 +23,44 @@ class Userspace(PackageKind):
         **PackageKind.FIELDS,
         "systemd_units": Field("unit files, enabled when installed"),
         "udev_rules": Field("files for /etc/udev/rules.d"),
+        "firewall": Field("rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'"),
+        "migrate": Field("files and folders that a release upgrade carries over from the previous installation"),
+        "status_report": Field("what xen-bugtool collects: env.XsStatusReport(..)"),
         "logrotate": Field("files for /etc/logrotate.d; an ending .logrotate is left away"),
     }
 
     def fill(self, draft: Draft) -> None:
+        migrate, firewall = listed(self.given["migrate"]), listed(self.given["firewall"])
+        draft.problems += migrate_problems(migrate)
+        draft.problems += firewall_problems(firewall, draft.profile.firewall)
+        self._status_report(draft)
         units = self._below(draft, "systemd_units", "/usr/lib/systemd/system", role="")
         draft.problems += unit_problems(units)
-        if units and not draft.problems:
-            for phase, text in unit_scripts(units).items():
-                draft.script(phase, text, field="systemd_units")
         self._below(draft, "udev_rules", "/etc/udev/rules.d", role="config")
         self._below(draft, "logrotate", "/etc/logrotate.d", role="config")
+        if draft.problems:
+            return
+        # State comes over first, so that what is enabled then finds it.
+        self._scripts(draft, "migrate", migrate_script(migrate, self.name))
+        self._scripts(draft, "systemd_units", unit_scripts(units))
+        self._scripts(draft, "firewall", firewall_scripts(self.name, firewall, draft.profile.firewall))
+        for path, text in firewall_files(self.name, firewall, draft.profile.firewall):
+            draft.text(path, text, field="firewall")
+
+    def _scripts(self, draft: Draft, field: str, scripts: Mapping[str, str]) -> None:
+        for phase, text in scripts.items():
+            draft.script(phase, text, field=field)
+
+    def _status_report(self, draft: Draft) -> None:
+        for report in listed(self.given["status_report"]):
+            if not isinstance(report, StatusReport):
+                draft.problem("status_report", report, "not a status report", "give env.XsStatusReport(..)")
+                continue
+            named = report if report.name else replace(report, name=self.name)
+            draft.problems += named.problems()
+            if not named.problems():
+                for path, text in render(named):
+                    draft.text(path, text, field="status_report")
 
     def _below(self, draft: Draft, field: str, folder: str, *, role: Any) -> list[str]:
         """Place each file of a field in its folder; the names they get there."""

@@ -40,18 +40,21 @@ def update_package(pack: Pack, payload: Iterable[tuple[str, str]], applied: str)
     )
 
 
-def control_package(pack: Pack) -> Package:
+def control_package(pack: Pack, remove: str | None = None) -> Package:
     """``control-<label>``: requires the base, and owns the precheck and the remove script.
 
-    Its inputs are those scripts, precheck first, as far as ``pack`` has them. The interpreters that they name
+    Its inputs are those scripts, precheck first, as far as ``pack`` has them; ``remove`` is the text of a remove
+    script that is generated, and no input then. The interpreters that they name
     become dependencies. Call it only where ``pack.control_name`` is not empty.
     """
-    wanted = (("precheck", pack.has_precheck), ("remove", pack.has_remove))
+    wanted = (("precheck", pack.has_precheck, None), ("remove", pack.has_remove, remove))
     folder = f"{SCRIPTS}/{pack.uuid}"
     return replace(
         _base(pack, pack.control_name, f"Guards the supplemental pack {pack.label}"),
         requires=pack.requires,
-        entries=tuple(FileEntry(f"{folder}/{name}", "file", mode=0o755) for name, there in wanted if there),
+        entries=tuple(
+            FileEntry(f"{folder}/{name}", "file", mode=0o755, text=text) for name, there, text in wanted if there
+        ),
     )
 
 

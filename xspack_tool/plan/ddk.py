@@ -15,6 +15,7 @@ from xspack_tool.ddk.tree import KernelTree, read_tree
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.profile import profile_of
+from xspack_tool.profiles.local import kernel_trees
 
 _read = functools.cache(read_tree)
 
@@ -26,6 +27,11 @@ def tree_of(env: Any, value: Any = None) -> KernelTree | Problem | None:
         return None
     path = env.Dir(env.subst(named)).srcnode().get_abspath() if isinstance(named, str) else named.get_abspath()
     return _read("ddk" if value else "XSPACK_DDK", path)
+
+
+def installed_trees() -> list[str]:
+    """The kernel build trees that this machine has, the newest kernel's last."""
+    return list(kernel_trees().values())
 
 
 def kernel_of(env: Any) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import SCons.Node.Alias
+import SCons.Node.FS
 import SCons.Script
 import SCons.Script.Main
 from SCons.Node import Node
@@ -19,6 +21,7 @@ from SCons.Node import Node
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
 from xspack_tool.model.pack import Pack
+from xspack_tool.plan.ddk import tree_of
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import built_of, env_cache, identity_of, write_whole
@@ -50,7 +53,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     planned = env_cache(signed, "record")
     if profile.name not in planned:
         built = built_of(rpm)
-        tree = built.tree if built else None
+        tree = (built.tree if built else None) or tree_of(env)
         symvers = tree.symvers if isinstance(tree, KernelTree) else None
 
         def perform(targets: Paths, sources: Paths) -> None:
@@ -90,7 +93,7 @@ def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:
 
 
 def pack_findings(
-    env: Any, pack: Pack, judged: Judged, key: SigningKey | None, remove: Node | None, waive: Any
+    env: Any, pack: Pack, judged: Judged, key: SigningKey | None, remove: Node | str | None, waive: Any
 ) -> list[Node]:
     """``<label>-findings.json`` and its SARIF twin; they are written whatever was found."""
     profile = profile_of(env)
@@ -120,7 +123,7 @@ def pack_findings(
             now=int(time.time()),
             base=base,
             baseline=baseline,
-            remove_script=more.pop(0).read_text(encoding="utf-8") if remove is not None else None,
+            remove_script=more.pop(0).read_text(encoding="utf-8") if isinstance(remove, Node) else remove,
         )
         found = {info.file_name: findings for info, findings in records[:count]}
         report = judge(context, found, Waivers(dict(waive), of_rpms))
@@ -135,11 +138,12 @@ def pack_findings(
         "waive": [list(waive), [[name, sorted(own.items())] for name, own in sorted(of_rpms.items())]],
         "outside": [_state(base), _state(baseline)],
         "with_source": sorted(with_source),
+        "remove": remove if isinstance(remove, str) else "",
         "order": [node.name for node in all_records],
     }
-    sources = [*all_records, *([key.node] if key else []), *([remove] if remove is not None else [])]
+    sources = [*all_records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
     targets = [out_path(env, f"{pack.label}-findings.{ending}") for ending in ("json", "sarif")]
-    _show_at_end(is_strict(env))
+    _take_part(is_strict(env))
     nodes = add_step(env, targets, sources, Step("Judge", facts, perform), cached=False)
     session().findings.append(nodes[0])
     env.Alias("check", nodes)
@@ -187,9 +191,36 @@ def is_strict(env: Any) -> bool:
     return env.subst("$XSPACK_STRICT").lower() not in ("", "0", "no", "false", "off")
 
 
-def _show_at_end(strict: bool) -> None:
+def _take_part(strict: bool) -> None:
     if not session().at_end:
+        session().at_start.append(judge_all_first)
         session().at_end.append(lambda: show_findings(strict))
+
+
+def judge_all_first() -> None:
+    """Have every pack that was asked for judged before the first ISO is made, so that the findings of all are
+    known even where those of one stop the build. This is order alone: no ISO depends on another pack."""
+    asked = [iso for iso in session().isos if _is_asked_for(iso)]
+    for iso in asked if len(asked) > 1 else ():
+        iso.add_prerequisite([session().isos[other] for other in asked])
+
+
+def _is_asked_for(iso: Node) -> bool:
+    targets = SCons.Script.BUILD_TARGETS or SCons.Script.DEFAULT_TARGETS
+    return not targets or any(_leads_to(_node(target), iso) for target in targets)
+
+
+def _node(target: Any) -> Node:
+    if isinstance(target, Node):
+        return target
+    alias = SCons.Node.Alias.default_ans.lookup(str(target))
+    return alias or SCons.Node.FS.get_default_fs().Entry(str(target)).disambiguate()
+
+
+def _leads_to(target: Node, iso: Node) -> bool:
+    if isinstance(target, SCons.Node.FS.Dir):
+        return bool(iso.is_under(target))
+    return target is iso or any(_leads_to(source, iso) for source in target.sources)
 
 
 @functools.cache

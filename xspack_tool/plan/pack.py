@@ -29,6 +29,7 @@ from xspack_tool.plan.tools import version_of
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.fragment import Fragment
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.rpm.scriptlets.remove import removal_script
 from xspack_tool.rpm.write import write_rpm
 
 
@@ -39,7 +40,8 @@ class PackInputs:
     packages: list[Node]
     key: SigningKey | None
     precheck: Node | None
-    remove: Node | None
+    #: The user's script, or True for one that is written here.
+    remove: Node | bool | None
     waive: tuple[tuple[str, str], ...]
 
 
@@ -80,7 +82,8 @@ class PackPlan:
         records = [[rpm_record(self.env, rpm, signed) for rpm, signed in rpms] for rpms in (payload, generated)]
         judged = Judged([rpm for rpm, _ in payload], *records)
         inputs = self.inputs
-        return pack_findings(self.env, self.pack, judged, inputs.key, inputs.remove, inputs.waive)[0]
+        remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
+        return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)[0]
 
     def _facts(self, pieces: list[Node]) -> Node:
         """Installed size and time of the payload: all that the document and the generated RPMs need of it, so
@@ -120,8 +123,20 @@ class PackPlan:
         """control-<label>, where the pack has a requirement or a script of its own."""
         if not self.pack.control_name:
             return []
-        scripts = [node for node in (self.inputs.precheck, self.inputs.remove) if node is not None]
-        return [self._generated(self.pack.control_name, {}, [facts, *scripts], lambda sources: control_package(self.pack))]
+        removal = self._removal()
+        scripts = [node for node in (self.inputs.precheck, self.inputs.remove) if isinstance(node, Node)]
+
+        def make(sources: Paths) -> Package:
+            return control_package(self.pack, removal)
+
+        return [self._generated(self.pack.control_name, {"remove": removal}, [facts, *scripts], make)]
+
+    def _removal(self) -> str | None:
+        """The text of the remove script, where it is ours to write."""
+        if self.inputs.remove is not True:
+            return None
+        pack, names = self.pack, sorted(identity_of(rpm).name for rpm in self.inputs.packages)
+        return removal_script(pack.label, pack.uuid, pack.control_name, pack.update_name, names)
 
     def _generated(self, name: str, facts: dict[str, Any], sources: list[Node], make: Any) -> Node:
         """An RPM that xspack generates; its sources are the facts, and what ``make`` and its payload read."""
@@ -190,7 +205,7 @@ class PackPlan:
         step = Step("ISO", every, perform)
         nodes = add_step(self.env, [iso], sources, step, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")
-        session().isos.append(iso)
+        session().isos[iso] = findings
         tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
         return NodeList(nodes)
 

@@ -38,11 +38,12 @@ class Session:
     checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
     #: Rules that the user added.
     rules: list[Rule] = field(default_factory=list)
-    #: The findings file of every pack, and the reports that this run made or stumbled over, by label.
+    #: The findings file of every pack, the ISO that waits for each, and the reports that this run made or stumbled over, by label.
     findings: list[Node] = field(default_factory=list)
-    isos: list[Node] = field(default_factory=list)
+    isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
-    #: Runs when building has ended, well or not.
+    #: Runs before building begins, and when it has ended, well or not.
+    at_start: list[Callable[[], None]] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
@@ -102,6 +103,8 @@ def install_gate() -> None:
         if problems:
             sys.stderr.write(f"scons: *** {DeclarationError(problems)}\n")
             raise SystemExit(2)
+        for prepare in _session.at_start:
+            prepare()
         try:
             return build_targets(*args, **kwargs)
         finally:

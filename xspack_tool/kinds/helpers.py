@@ -1,0 +1,95 @@
+"""The small values that declarations are made of: ``env.XsFile``, ``env.XsStatusReport``, ``env.XsRule`` and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xspack_tool.errors import DeclarationError, Problem
+from xspack_tool.model.syntax import nearest
+from xspack_tool.plan.ddk import installed_trees
+from xspack_tool.plan.keys import test_key
+from xspack_tool.plan.session import session, user_place
+from xspack_tool.plan.sources import XsFile, XsLink
+from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
+
+
+def install_helpers(env: Any) -> None:
+    """Make the helpers available."""
+    for name, helper in HELPERS.items():
+        env.AddMethod(helper, name)
+
+
+def xs_file(env: Any, source: Any, **options: Any) -> XsFile | None:
+    """A payload file with ``mode``, ``owner`` or ``group`` of its own."""
+    return _value(XsFile, "XsFile", source, options)
+
+
+def xs_link(env: Any, target: str) -> XsLink:
+    """A symbolic link of the payload."""
+    return XsLink(target)
+
+
+def xs_status_report(env: Any, category: str, **options: Any) -> StatusReport | None:
+    """What xen-bugtool collects: ``files``, ``directories`` (a path, or (path, pattern)), ``commands`` (a command, or
+    (command, label)); ``pii`` says whether personal data may be in it: no, if_customized, maybe or yes."""
+    for name, kind in (("files", str), ("directories", Directory), ("commands", ReportCommand)):
+        if name in options:
+            options[name] = tuple(
+                value if isinstance(value, kind) else kind(*value) if isinstance(value, tuple) else kind(value)
+                for value in options[name]
+            )
+    return _value(StatusReport, "XsStatusReport", category, options)
+
+
+def xs_rule(
+    env: Any,
+    id: str,
+    severity: str,
+    *,
+    meaning: str,
+    remedy: str,
+    check: Callable[..., Any],
+    on: str = "rpm",
+    wants: Callable[..., bool] | None = None,
+    bad: str = "",
+    good: str = "",
+) -> None:
+    """Add a rule. ``check(context)`` yields a Hit for each breach: with ``on="rpm"`` the context is one RPM, with
+    ``"pack"`` the pack; with ``"member"`` it is called with each file for which ``wants(context, file)`` holds."""
+    from xspack_tool.rules.registry import Rule, all_rules, register
+
+    places = {"rpm": "on_rpm", "pack": "on_pack", "member": "on_member"}
+    if on not in places:
+        problem = Problem("on", on, "no place where a rule looks", f"use one of {', '.join(places)}")
+        session().problems.append(problem.at(user_place(), f"XsRule {id!r}"))
+        return
+    all_rules()  # so that an id of ours is known to be taken
+    try:
+        rule = register(Rule(id, severity, meaning, remedy, bad, good, wants=wants, **{places[on]: check}))  # type: ignore[arg-type]
+    except DeclarationError as error:
+        session().problems += [problem.at(user_place(), f"XsRule {id!r}") for problem in error.problems]
+    else:
+        session().rules.append(rule)
+
+
+def _value(kind: Any, name: str, first: Any, options: dict[str, Any]) -> Any:
+    """A value of ``kind``; unknown options are mistakes of the user's."""
+    known = [field for field in kind.__dataclass_fields__][1:]
+    problems = [
+        Problem(key, value, "unknown keyword", nearest(key, known) or f"the keywords are {', '.join(known)}")
+        for key, value in options.items()
+        if key not in known
+    ]
+    session().problems += [problem.at(user_place(), f"{name} {str(first)!r}") for problem in problems]
+    return kind(first, **{key: value for key, value in options.items() if key in known})
+
+
+HELPERS: dict[str, Callable[..., Any]] = {
+    "XsFile": xs_file,
+    "XsLink": xs_link,
+    "XsStatusReport": xs_status_report,
+    "XsRule": xs_rule,
+    "XsKernelTrees": lambda env: installed_trees(),
+    "TestKey": lambda env, name: test_key(env, name, user_place()),
+}
