@@ -138,21 +138,41 @@ def agents_of(home: Path) -> list[str]:
     return found
 
 
+def socket_folder(home: str) -> Path:
+    words = ["gpgconf", "--homedir", home, "--list-dirs", "socketdir"]
+    return Path(subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip())
+
+
 def test_a_long_home_works_and_no_agent_is_left(tmp_path):
     home = (tmp_path / ("long-" * 20) / "gnupg").resolve()
     code = (
         "import sys, pathlib as p\n"
+        "from xspack_tool.signing.home import gnupg_home\n"
         "from xspack_tool.signing.keys import make_test_key as m, has_secret_key as h\n"
-        "home = p.Path(sys.argv[1]);"
-        f"print(h(home, m(home, home.parent / 'KEY', 'KEY', {CREATED}).fingerprint));"
-        "import subprocess; print(subprocess.run(['pgrep', '-fc', '^gpg-agent --homedir /tmp/xspack-'],"
-        "capture_output=True).stdout.decode() >= '1')"
+        "home = p.Path(sys.argv[1])\n"
+        f"print(h(home, m(home, home.parent / 'KEY', 'KEY', {CREATED}).fingerprint), gnupg_home(home))"
     )
     done = subprocess.run([sys.executable, "-c", code, home], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\nTrue\n"
-    assert len(str(home)) > 107
+    works, used = done.stdout.split()
+    assert works == "True" and len(str(home)) > 107
+    # Below /run/user, where gpg has it so, sockets have room; elsewhere there was a link, which is gone.
+    folder = socket_folder(str(home))
+    assert used == str(home) if folder != home else re.fullmatch(r"/tmp/xspack-\d+/[0-9a-f]{16}", used)
+    assert not os.path.islink(used)
     deadline = time.monotonic() + 5
     while agents_of(home) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert agents_of(home) == []
     assert not [path.name for path in home.rglob("*") if "lock" in path.name or path.name.startswith(".#")]
+
+
+def test_a_long_home_without_run_user(tmp_path, monkeypatch):
+    """As on a machine where nobody is logged in: the sockets are in the home, and a link makes it short."""
+    home = tmp_path / ("long-" * 20) / "gnupg"
+    monkeypatch.setattr("xspack_tool.signing.home._agent_socket", lambda path: f"{path}/S.gpg-agent")
+    used = gnupg_home(home)
+    assert re.fullmatch(rf"/tmp/xspack-{os.getuid()}/[0-9a-f]{{16}}", used)
+    assert os.readlink(used) == str(home)
+    assert os.stat(os.path.dirname(used)).st_mode & 0o777 == 0o700
+    assert gnupg_home(home) == used
+    os.unlink(used)

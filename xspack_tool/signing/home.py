@@ -57,6 +57,7 @@ def scratch_home() -> Iterator[Path]:
     try:
         yield home
     finally:
+        _remove_sockets(str(home))
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -93,6 +94,13 @@ def _short_link(home: str) -> str:
 def _end(home: str) -> None:
     with suppress(StepError):
         run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=10)
+    _remove_sockets(home)
     if os.path.islink(home) and home.startswith(f"/tmp/xspack-{os.getuid()}/"):
         with suppress(OSError):
             os.unlink(home)
+
+
+def _remove_sockets(home: str) -> None:
+    """Remove the folder below /run/user that gpg makes for a home when it merely looks for an agent."""
+    with suppress(StepError):
+        run(["gpgconf", "--homedir", home, "--remove-socketdir"], timeout=10)
