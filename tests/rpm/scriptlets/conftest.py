@@ -119,5 +119,7 @@ def iptables(host: Host) -> Host:
         (host.root / "sbin" / name).symlink_to(multi)
     extensions = next(Path("/usr").glob("lib*/**/xtables/libxt_tcp.so")).parent
     target = host.root / str(extensions).lstrip("/")
-    shutil.copytree(extensions, target)
+    target.mkdir(parents=True)
+    for name in ("libxt_tcp", "libxt_udp", "libxt_comment", "libxt_standard", "libipt_REJECT"):
+        shutil.copy2(extensions / f"{name}.so", target)
     return host

@@ -75,8 +75,9 @@ END_OF_RULES
     elif ! iptables-restore < "$saved" 2>/dev/null; then
         edit_saved "$rules"
     elif fill; then
-        cp -p "$saved" "$saved.$chain" &&
-            iptables-save > "$saved.$chain" && mv -f "$saved.$chain" "$saved" || rm -f "$saved.$chain"
+        # Without /proc, as in a bare chroot, iptables-save says nothing and reports success.
+        cp -p "$saved" "$saved.$chain" && iptables-save > "$saved.$chain" &&
+            grep -q "^:$chain " "$saved.$chain" && mv -f "$saved.$chain" "$saved" || edit_saved "$rules"
     elif runlevel >/dev/null 2>&1; then
         iptables-restore < "$saved"
         echo "iptables did not take the rules of $chain: none was added" >&2
