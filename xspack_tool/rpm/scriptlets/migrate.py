@@ -25,7 +25,10 @@ if [ -n "${{XS_PREVIOUS_INSTALLATION:-}}" ] && [ -d "$XS_PREVIOUS_INSTALLATION" 
             return
         fi
         rm -rf "$1.rpmsave-new"
-        cp -a "$old$1" "$1.rpmsave-new" || return
+        if ! cp -a "$old$1" "$1.rpmsave-new"; then
+            rm -rf "$1.rpmsave-new"
+            return 1
+        fi
         if [ -e "$1" ] || [ -L "$1" ]; then
             if [ -L "$1" ] || [ -L "$old$1" ] || ! cmp -s "$old$1" "$1"; then
                 mv -f "$1" "$1.rpmnew"
