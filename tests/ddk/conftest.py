@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import lacks, need
 
 from xspack_tool.ddk.kbuild import Outputs, build_modules
 from xspack_tool.ddk.staging import driver_sources
@@ -16,22 +16,15 @@ from xspack_tool.ddk.tree import KernelTree, read_tree
 _INSTALL = "apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)"
 
 
-def need(found: object, what: str, install: str) -> None:
-    """Skip where something is missing; in CI that is a failure."""
-    if not found:
-        message = f"{what} is needed: {install}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def headers() -> Path:
     """The build tree of an installed kernel."""
     trees = sorted(Path("/usr/src").glob("linux-headers-*[0-9]-amd64")) or sorted(
         Path("/usr/src/kernels").glob("*")
     )
-    need(trees, "a kernel build tree", _INSTALL)
+    if not trees:
+        lacks(f"a kernel build tree is needed: {_INSTALL}")
+    need("make", "gcc", "strip")
     return trees[-1]
 
 

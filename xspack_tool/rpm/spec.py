@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.changelog import ChangelogEntry
@@ -59,7 +60,9 @@ def body(what: str, text: str) -> str:
     """The escaped body of a section. Raises StepError for a line that would begin another section."""
     for number, line in enumerate(text.splitlines(), 1):
         if _KEYWORD.match(line):
-            raise StepError(f"{what}, line {number}: rpmbuild would take {line.strip()!r} for its own; reword it")
+            raise StepError(
+                f"{what}, line {number}: rpmbuild would take {line.strip()!r} for its own; reword it"
+            )
     return escape(text)
 
 
@@ -112,7 +115,10 @@ def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
         month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[entry.date.month - 1]
         lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
         # A line that begins with * would begin another entry.
-        lines += [body("changelog", f" {line}" if line.startswith("*") else line) for line in entry.text.splitlines()]
+        lines += [
+            body("changelog", f" {line}" if line.startswith("*") else line)
+            for line in entry.text.splitlines()
+        ]
         lines.append("")
     return lines
 
@@ -122,11 +128,34 @@ def script_text(parts: Iterable[str]) -> str:
     return "\n".join(part.strip("\n") for part in parts)
 
 
-def render_spec(package: Package, entries: Iterable[FileEntry], scripts: dict[str, str]) -> str:
-    """The spec that packs a filled buildroot: ``entries`` with their final modes, scriptlet texts by phase."""
+@dataclass(frozen=True)
+class Making:
+    """What the spec of a source RPM has besides: macros before the tags, the file names of its sources, the
+    bodies of %prep, %build and %install, and a file that lists more of the payload."""
+
+    head: str
+    sources: tuple[str, ...]
+    prep: str
+    build: str
+    install: str
+    file_list: str = ""
+
+    def sections(self) -> list[str]:
+        """The three sections, each with a blank line behind it."""
+        pairs = (("prep", self.prep), ("build", self.build), ("install", self.install))
+        return [line for name, text in pairs for line in (f"%{name}", text.rstrip("\n"), "")]
+
+
+def render_spec(
+    package: Package, entries: Iterable[FileEntry], scripts: dict[str, str], making: Making | None = None
+) -> str:
+    """The spec that packs a filled buildroot, or (``making``) fills it first: ``entries`` with their final
+    modes, scriptlet texts by phase."""
     interpreters = {script.phase: script.interpreter for script in package.scripts}
     lines = [
+        *([making.head.rstrip("\n"), ""] if making else []),
         *render_preamble(package),
+        *(f"Source{number}: {escape(name)}" for number, name in enumerate(making.sources if making else ())),
         *render_relations("Requires", package.requires),
         *render_relations("Requires(post)", package.requires_post),
         *render_relations("Requires(postun)", package.requires_postun),
@@ -137,12 +166,14 @@ def render_spec(package: Package, entries: Iterable[FileEntry], scripts: dict[st
         "%description",
         body("description", package.description or package.summary),
         "",
+        *(making.sections() if making else []),
     ]
     for phase in sorted(scripts):
         interpreter = interpreters.get(phase, "/bin/sh")
         option = "" if interpreter == "/bin/sh" else f" -p {interpreter}"
         lines += [f"%{phase}{option}", body(f"script {phase}", scripts[phase]), ""]
-    lines += ["%files", *render_files(entries), ""]
+    option = f" -f {making.file_list}" if making and making.file_list else ""
+    lines += [f"%files{option}", *render_files(entries), ""]
     if package.changelog:
         lines += ["%changelog", *render_changelog(package.changelog)]
     return "\n".join(lines).rstrip("\n") + "\n"

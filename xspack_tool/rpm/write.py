@@ -63,7 +63,9 @@ def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: s
         file_count = sum(entry.has_input for entry in package.entries)
         entries = stage(package.entries, inputs[:file_count], root, time)
         spec = work / f"{package.name}.spec"
-        spec.write_text(render_spec(package, entries, _scripts(package, inputs[file_count:])), encoding="utf-8")
+        spec.write_text(
+            render_spec(package, entries, script_texts(package, inputs[file_count:])), encoding="utf-8"
+        )
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
         macros = work / "macros"
         macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
@@ -88,12 +90,13 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
         os.replace(made[out.name], out)
 
 
-def _scripts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
+def script_texts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
     """The text of each scriptlet, the user's files read in."""
     waiting = iter(inputs)
     return {
         script.phase: script_text(
-            next(waiting).read_text(encoding="utf-8") if part.text is None else part.text for part in script.parts
+            next(waiting).read_text(encoding="utf-8") if part.text is None else part.text
+            for part in script.parts
         )
         for script in package.scripts
     }

@@ -1,0 +1,99 @@
+"""Source RPMs of drivers: what rebuilds a package from sources, with plain rpmbuild, elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from xspack_tool.model.package import FileEntry, Package
+from xspack_tool.rpm.spec import Making, render_macros, render_spec
+from xspack_tool.rpm.stage import stage
+from xspack_tool.rpm.write import move_rpms, rpmbuild_command, script_texts
+from xspack_tool.run import run
+
+#: The files of a package that are not compiled, in the source RPM.
+PAYLOAD = "payload.tar"
+
+#: What of our macro file must hold where the package is rebuilt with the macros of that machine.
+_LOCAL_TASTE = """\
+%global _binary_payload {payload}
+%global _binary_filedigest_algorithm 8
+%global _rpmformat 4
+%global _buildhost xspack
+%global use_source_date_epoch_as_buildtime 1
+%global clamp_mtime_to_source_date_epoch 1
+"""
+
+
+def source_rpm_name(package: Package) -> str:
+    """``name-version-release.src.rpm``."""
+    return f"{package.name}-{package.version}-{package.release}.src.rpm"
+
+
+def write_source_rpm(
+    package: Package,
+    inputs: Sequence[Path],
+    making: Making,
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    payload: str,
+    time: int,
+) -> None:
+    """Write the source RPM of a package whose compiled files ``making`` makes; ``package`` and ``inputs`` are
+    the rest of it, as for write_rpm. ``sources`` are the files that ``making.sources`` name.
+
+    Raises StepError with rpmbuild's own words; ``out`` appears whole or not at all.
+    """
+    work = out.parent / f".{out.name}.work"
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        root = work / "root"
+        root.mkdir(parents=True)
+        file_count = sum(entry.has_input for entry in package.entries)
+        entries = stage(package.entries, inputs[:file_count], root, time)
+        making = replace(making, head=_LOCAL_TASTE.format(payload=payload) + making.head)
+        for name, source in zip(making.sources, sources, strict=True):
+            shutil.copyfile(source, work / name)
+        if entries:
+            _write_payload(work / PAYLOAD, root, entries, time)
+            number = len(making.sources)
+            unpack = f"mkdir -p %{{buildroot}}\ntar -xf %{{SOURCE{number}}} -C %{{buildroot}}\n"
+            making = replace(making, sources=(*making.sources, PAYLOAD), install=unpack + making.install)
+        spec = work / f"{package.name}.spec"
+        text = render_spec(package, entries, script_texts(package, inputs[file_count:]), making)
+        spec.write_text(text, encoding="utf-8")
+        macros = work / "macros"
+        macros.write_text(render_macros(payload) + "%_srcdefattr (-,root,root)\n", encoding="utf-8")
+        for path in (spec, *(work / name for name in making.sources)):
+            path.chmod(0o644)
+            os.utime(path, (time, time))
+        # rpm keeps the expanded spec in the source RPM: all folders are named from here, so that it is the same
+        # wherever it is written.
+        command = rpmbuild_command(package.arch, macros, Path("."))
+        command += ["--define=_sourcedir .", "--define=buildroot ./BUILDROOT", "-bs", "--nodeps", spec.name]
+        run(command, cwd=work, env={"SOURCE_DATE_EPOCH": str(time)}, what=f"writing {out.name}")
+        move_rpms(work / "SRPMS", [out])
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_payload(target: Path, root: Path, entries: Sequence[FileEntry], time: int) -> None:
+    """The staged files as one archive, in the order of the package's entries."""
+    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
+        for entry in entries:
+            name = entry.path.lstrip("/")
+            member = archive.gettarinfo(root / name, name)
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            member.mtime = time
+            if member.isreg():
+                # Hard links of the staging folder are none of the package's.
+                with (root / name).open("rb") as content:
+                    archive.addfile(member, content)
+            else:
+                archive.addfile(member)
