@@ -6,28 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from SCons.Util import flatten
+
 from xspack_tool.errors import Place, Problem
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.package import Built, broken_package, plan_package
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session, user_place
+from xspack_tool.plan.sources import nodes_of
 
 REQUIRED = object()
 
 
 @dataclass(frozen=True)
 class Field:
-    """A keyword of a kind: its meaning, as help and errors show it, and what it is when it is not given."""
+    """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
+    shape of its value (None: any)."""
 
     meaning: str
     default: Any = None
+    shape: shape.Shape | None = None
 
     @property
     def required(self) -> bool:
         """Whether it must be given."""
         return self.default is REQUIRED
+
+    @property
+    def without(self) -> Any:
+        """Its value where the user gives none."""
+        return None if self.required else self.default
 
 
 class Kind:
@@ -40,11 +51,23 @@ class Kind:
         self.env, self.name, self.place = env, name, place
         self.target = f"{type(self).__name__} {name!r}"
         self.problems = self._check_fields(given)
-        self.given = {key: given.get(key, field.default) for key, field in self.FIELDS.items()}
+        wrong = {problem.field for problem in self.problems}
+        #: The value of each field; one that has not even the right shape counts as not given.
+        self.given = {
+            key: field.without if key in wrong or given.get(key) is None else given[key]
+            for key, field in self.FIELDS.items()
+        }
+        #: Whether all that a kind cannot do without is there.
+        self.is_complete = not any(self.FIELDS[key].required for key in wrong & self.FIELDS.keys())
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         """Make the nodes of this target."""
         raise NotImplementedError
+
+    def note(self, problems: list[Problem]) -> None:
+        """Add to the mistakes found in this declaration; of a field that is wrong already, one is enough."""
+        known = {problem.field for problem in self.problems}
+        self.problems += [problem for problem in problems if not problem.field or problem.field not in known]
 
     def report(self, problems: list[Problem]) -> None:
         """Hand mistakes over to the one list that is shown before anything is built."""
@@ -75,6 +98,12 @@ class Kind:
             for key, field in self.FIELDS.items()
             if field.required and given.get(key) is None
         ]
+        for key, value in given.items():
+            field = self.FIELDS.get(key, Field(""))
+            found = shape.text_problems(key, value)
+            if not found and value is not None and field.shape:
+                found = field.shape.problems(key, value)
+            problems += found
         return problems
 
 
@@ -82,27 +111,27 @@ class PackageKind(Kind):
     """A kind that becomes an RPM. A subclass adds to FIELDS and fills the draft."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the RPM", REQUIRED),
-        "release": Field("release of the RPM", "1"),
-        "epoch": Field("epoch of the RPM", 0),
-        "arch": Field("architecture: x86_64 (the default) or noarch", None),
-        "summary": Field("one line that says what it is", None),
-        "description": Field("what it is, at length", ""),
-        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)", None),
-        "packager": Field("packager (or $XSPACK_PACKAGER)", None),
-        "url": Field("home page (or $XSPACK_URL)", None),
-        "files": Field("destination on the host -> file, folder, XsFile or XsLink", None),
-        "config": Field("destination -> configuration file, kept on upgrade", None),
-        "docs": Field("files for /usr/share/doc/<name>", None),
-        "licenses": Field("licence texts for /usr/share/licenses/<name>", None),
+        "version": Field("version of the RPM", REQUIRED, shape.TEXT),
+        "release": Field("release of the RPM", "1", shape.TEXT),
+        "epoch": Field("epoch of the RPM", 0, shape.NUMBER),
+        "arch": Field("architecture: x86_64 (the default) or noarch", None, shape.TEXT),
+        "summary": Field("one line that says what it is", None, shape.TEXT),
+        "description": Field("what it is, at length", "", shape.TEXT),
+        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None, shape.TEXT),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, shape.TEXT),
+        "packager": Field("packager (or $XSPACK_PACKAGER)", None, shape.TEXT),
+        "url": Field("home page (or $XSPACK_URL)", None, shape.TEXT),
+        "files": Field("destination on the host -> file, folder, XsFile or XsLink", None, shape.FILE_TABLE),
+        "config": Field("destination -> configuration file, kept on upgrade", None, shape.FILE_TABLE),
+        "docs": Field("files for /usr/share/doc/<name>", None, shape.FILES),
+        "licenses": Field("licence texts for /usr/share/licenses/<name>", None, shape.FILES),
         "requires": Field("what it needs: 'name' or 'name >= version'", None),
         "provides": Field("what it provides", None),
         "conflicts": Field("what it cannot stand beside", None),
         "obsoletes": Field("what it replaces", None),
-        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None),
+        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, shape.SCRIPT_TABLE),
         "changelog": Field("entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'", None),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, shape.FILE),
         "waive": Field("rule id -> why it does not hold here", None),
     }
     #: The architecture of the RPM where none is given.
@@ -114,28 +143,28 @@ class PackageKind(Kind):
 
     def folder(self, field: str) -> Any:
         """The folder that a field names, as a node."""
-        return self.env.Dir(self.given[field]) if isinstance(self.given[field], str) else self.given[field]
+        return nodes_of(self.env, self.given[field])[0]
 
     def fill(self, draft: Draft) -> None:
         """Say which files, dependencies and scriptlets this kind's own fields mean."""
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         draft = Draft(self.env, self.name, profile_of(self.env))
-        draft.problems += self.problems
-        if not self.problems:
-            self._fill_common(draft)
+        self._fill_common(draft)
+        if self.is_complete:
             self.fill(draft)
-            # Last, since nothing runs after a user's `exit 0`.
-            for phase, body in (self.given["scripts"] or {}).items():
-                draft.script(phase, body)
-        package, inputs = draft.finish(**self.identity()) if not self.problems else (None, [])
-        if package is None or draft.problems:
-            self.report(draft.problems)
-            return broken_package(self.env, self.name)
+        # Last, since nothing runs after a user's `exit 0`.
+        for phase, body in (self.given["scripts"] or {}).items():
+            draft.script(phase, body)
+        package, inputs = draft.finish(**self.identity())
         session().checks += [self._late(check) for check in draft.late_checks]
+        self.note(draft.problems)
+        if self.problems:
+            self.report(self.problems)
+            return broken_package(self.env, self.name)
         return self.plan(package, inputs)
 
-    def plan(self, package: Package, inputs: list[Any]) -> list[Any]:
+    def plan(self, package: Package, inputs: list[Any]) -> Any:
         """The nodes of the finished declaration."""
         built = Built(package.identity, self.target, self.place, waive=self.waived())
         return plan_package(self.env, package, inputs, built, self.given["target"], self.report)
@@ -178,14 +207,22 @@ def listed(value: Any) -> list[Any]:
     """A list of what a field holds: nothing, one thing, or several."""
     if value is None:
         return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    found: list[Any] = flatten([value])
+    return found
 
 
 def add_kind(env: Any, kind: type[Kind]) -> None:
     """Make a kind available as ``env.<its class name>``."""
 
-    def method(env: Any, name: str, **given: Any) -> Any:
-        return kind(env, name, given, user_place()).declare()
+    def method(env: Any, *names: Any, **given: Any) -> Any:
+        place = user_place()
+        names = tuple(flatten(names))
+        if len(names) == 1 and shape.is_source(names[0]) and not shape.text_problems("", names[0]):
+            return kind(env, names[0], given, place).declare()
+        rule = "a declaration begins with its one name; everything else is a keyword"
+        remedy = f'write env.{kind.__name__}("name", version=.., ..)'
+        session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
+        return broken_package(env, kind.__name__)
 
     method.__doc__ = kind.__doc__
     env.AddMethod(method, kind.__name__)

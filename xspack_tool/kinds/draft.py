@@ -46,19 +46,23 @@ class Draft:
 
     # Payload
 
-    def add(self, field: str, destination: str, value: Any, *, role: Role = "", mode: int | None = None) -> None:
+    def add(
+        self, field: str, destination: str, value: Any, *, role: Role = "", mode: int | None = None
+    ) -> None:
         """Place whatever the user named at a destination: a file, several files or a folder tree, an XsLink,
         an XsFile. Several files, or a destination that ends in /, go below it under their own names."""
         if isinstance(value, XsLink):
             self.link(destination, value.target, field=field)
             return
-        options = {"mode": mode}
+        options: dict[str, Any] = {"mode": mode}
         if isinstance(value, XsFile):
             options = {"mode": value.mode, "owner": value.owner, "group": value.group}
             value = value.source
         nodes = nodes_of(self.env, value)
         if not nodes:
-            self.problem(field, destination, "no file is named for this destination", "name one, or leave it out")
+            self.problem(
+                field, destination, "no file is named for this destination", "name one, or leave it out"
+            )
         for node in nodes:
             below = destination.endswith("/") or len(nodes) > 1
             if is_dir(node):
@@ -110,7 +114,11 @@ class Draft:
         def check() -> list[Problem]:
             if exists(node):
                 return []
-            return [Problem(field, str(node), "no such file, and nothing builds it", "make it, or correct the name")]
+            return [
+                Problem(
+                    field, str(node), "no such file, and nothing builds it", "make it, or correct the name"
+                )
+            ]
 
         self.late_checks.append(check)
 
@@ -169,12 +177,15 @@ class Draft:
         self._no_file_as_folder()
         placed = [self._placed[path] for path in sorted(self._placed)]
         scripts = [(phase, self._scripts[phase]) for phase in PHASES if phase in self._scripts]
+        relations: dict[str, Any] = {
+            field: tuple(dict.fromkeys(found)) for field, found in self._relations.items()
+        }
         package = Package(
             name=self.name,
             entries=tuple(one.entry for one in placed),
             scripts=tuple(self._script(phase, parts) for phase, parts in scripts),
             changelog=tuple(self._changelog),
-            **{field: tuple(dict.fromkeys(found)) for field, found in self._relations.items()},
+            **relations,
             **identity,
         )
         self.problems += package.problems()
@@ -188,7 +199,9 @@ class Draft:
         if first.startswith("#!"):
             interpreter = first[2:].split("\n", 1)[0].strip().split(" ")[0]
         if interpreter not in ("/bin/sh", "/bin/bash") and len(parts) > 1:
-            rule = f"a scriptlet for {interpreter} cannot be joined with the parts that xspack writes in shell"
+            rule = (
+                f"a scriptlet for {interpreter} cannot be joined with the parts that xspack writes in shell"
+            )
             self.problem("scripts", phase, rule, "write it in shell, or call the program from it")
         return Script(phase, tuple(part for part, _ in parts), interpreter)
 

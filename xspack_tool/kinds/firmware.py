@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.plan.ddk import kernel_of
@@ -16,8 +17,8 @@ class Firmware(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **{name: field for name, field in PackageKind.FIELDS.items() if name != "config"},
-        "files": Field("name that the driver asks for -> file", REQUIRED),
-        "kernel": Field("`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)"),
+        "files": Field("name that the driver asks for -> file", REQUIRED, shape.FILE_TABLE),
+        "kernel": Field("`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)", None, shape.TEXT),
     }
     ARCH: ClassVar[str] = "noarch"
 

@@ -20,7 +20,7 @@ def install_helpers(env: Any) -> None:
         env.AddMethod(helper, name)
 
 
-def xs_file(env: Any, source: Any, **options: Any) -> XsFile | None:
+def xs_file(env: Any, source: Any, **options: Any) -> Any:
     """A payload file with ``mode``, ``owner`` or ``group`` of its own."""
     return _value(XsFile, "XsFile", source, options)
 
@@ -30,13 +30,17 @@ def xs_link(env: Any, target: str) -> XsLink:
     return XsLink(target)
 
 
-def xs_status_report(env: Any, category: str, **options: Any) -> StatusReport | None:
+def xs_status_report(env: Any, category: str, **options: Any) -> Any:
     """What xen-bugtool collects: ``files``, ``directories`` (a path, or (path, pattern)), ``commands`` (a command, or
     (command, label)); ``pii`` says whether personal data may be in it: no, if_customized, maybe or yes."""
     for name, kind in (("files", str), ("directories", Directory), ("commands", ReportCommand)):
         if name in options:
             options[name] = tuple(
-                value if isinstance(value, kind) else kind(*value) if isinstance(value, tuple) else kind(value)
+                value
+                if isinstance(value, kind)
+                else kind(*value)
+                if isinstance(value, tuple)
+                else kind(value)
                 for value in options[name]
             )
     return _value(StatusReport, "XsStatusReport", category, options)

@@ -29,18 +29,22 @@ class KernelModule(PackageKind):
         "module_dir": Field("folder below /lib/modules/<kernel> (or the profile's: updates)"),
         "kernel_in_name": Field("True for the historic name <name>-modules-<flavour>-<kernel>", False),
         "flavour": Field("the flavour in such a name", "xen"),
-        "kbuild_dir": Field("folder or folders of the sources with a Kbuild or Makefile, in building order", ""),
+        "kbuild_dir": Field(
+            "folder or folders of the sources with a Kbuild or Makefile, in building order", ""
+        ),
         "make_variables": Field("make variable -> value", None),
         "config": Field("CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None),
         "extra_symbols": Field("drivers, or Module.symvers files, whose symbols the modules use", None),
         "compiler_prefix": Field("ccache or distcc", ""),
     }
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         tree = tree_of(self.env, self.given["ddk"])
         if tree is None:
             rule = "modules are compiled against the kernel of the release"
-            self.problems.append(Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree"))
+            self.problems.append(
+                Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree")
+            )
         elif isinstance(tree, Problem):
             self.problems.append(tree)
         else:
@@ -70,8 +74,10 @@ class KernelModule(PackageKind):
         folder = self.given["module_dir"] or draft.profile.module_dirs[0]
         draft.archive(f"/lib/modules/{kernel}/{folder}", self._modules.tar, field="source")
 
-    def plan(self, package: Package, inputs: list[Any]) -> list[Any]:
-        built = Built(package.identity, self.target, self.place, self.waived(), holds_modules=True, tree=self._tree)
+    def plan(self, package: Package, inputs: list[Any]) -> Any:
+        built = Built(
+            package.identity, self.target, self.place, self.waived(), holds_modules=True, tree=self._tree
+        )
         nodes = plan_package(self.env, package, inputs, built, self.given["target"], self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
@@ -97,5 +103,7 @@ class KernelModule(PackageKind):
         nodes = nodes_of(self.env, self.given["source"])
         if len(nodes) != 1 or not is_dir(nodes[0]) or not nodes[0].srcnode().exists():
             rule = "a driver has one source folder, with its Kbuild or Makefile"
-            draft.problem("source", str(nodes[0]) if nodes else None, rule, "name it: source=env.Dir(\"driver\")")
+            draft.problem(
+                "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
+            )
         return nodes[0] if nodes else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from xspack_tool.errors import Problem
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
@@ -15,40 +16,44 @@ from xspack_tool.plan.keys import SigningKey, key_check, signing_key
 from xspack_tool.plan.pack import PackInputs, plan_pack
 from xspack_tool.plan.package import built_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, nodes_of
+from xspack_tool.plan.sources import file_problems, nodes_of
 
 
 class Pack(Kind):
     """A supplemental pack or, where it holds kernel modules, a driver disk: one signed ISO."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the pack", REQUIRED),
-        "uuid": Field("uuid of this version of this pack", REQUIRED),
-        "description": Field("one line that administrators see", REQUIRED),
-        "packages": Field("packages that the pack holds", REQUIRED),
-        "key": Field("armoured public key file; its secret key must be in the keyring"),
-        "unsigned": Field("True with key=None: a pack for trying out, which no host takes", False),
+        "version": Field("version of the pack", REQUIRED, shape.TEXT),
+        "uuid": Field("uuid of this version of this pack", REQUIRED, shape.TEXT),
+        "description": Field("one line that administrators see", REQUIRED, shape.TEXT),
+        "packages": Field("packages that the pack holds", REQUIRED, shape.FILES),
+        "key": Field("armoured public key file; its secret key must be in the keyring", None, shape.FILE),
+        "unsigned": Field("True with key=None: a pack for trying out, which no host takes", False, shape.FLAG),
         "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
         "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
-        "precheck": Field("script that hosts run before the pack is applied"),
-        "remove": Field("True for a script that removes the pack again, for administrators, or one of your own"),
-        "rollups": Field("older packs that this one replaces: uuids, or uuid -> label"),
-        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False),
-        "driver_disk": Field("True: offered to the host installer as drivers, too"),
-        "volume_id": Field("volume id of the ISO (or made from label and version)"),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)"),
-        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso"),
+        "precheck": Field("script that hosts run before the pack is applied", None, shape.FILE),
+        "remove": Field(
+            "True for a script that removes the pack again, for administrators, or one of your own",
+            None,
+            shape.FLAG_OR_FILE,
+        ),
+        "rollups": Field("older packs that this one replaces: uuids, or uuid -> label", None, shape.ROLLUPS),
+        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False, shape.FLAG),
+        "driver_disk": Field("True: offered to the host installer as drivers, too", None, shape.FLAG),
+        "volume_id": Field("volume id of the ISO (or made from label and version)", None, shape.TEXT),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, shape.TEXT),
+        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso", None, shape.FILE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         packages = self._packages()
         key = self._key()
         scripts = {"precheck": self._script("precheck"), "remove": self._remove(packages)}
         pack = self._model(packages, key, scripts)
         broken = any(hasattr(node.attributes, "xspack_broken") for node in packages)
-        if not self.problems:
-            self.problems += pack.problems()
+        self.note(pack.problems())
+        if pack.uuid:
             self.problems += session().claim_uuid(pack.uuid, self.place, self.target)
         waive = self.waived()
         if self.problems or broken:
@@ -89,8 +94,8 @@ class Pack(Kind):
                 rule = "not a package of xspack"
                 remedy = "name what env.Userspace, env.PrebuiltRpm and the like return"
                 self.problems.append(Problem("packages", str(node), rule, remedy))
-        if self.given["packages"] is not None and not found and not self.problems:
-            self.problems.append(Problem("packages", [], "a pack without packages", "name at least one package"))
+        if not found:
+            self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
         self._same_names(list(found))
         return list(found)
 
@@ -123,17 +128,17 @@ class Pack(Kind):
     def _script(self, field: str) -> Any:
         if self.given[field] is None:
             return None
-        nodes = nodes_of(self.env, self.given[field])
-        for node in nodes:
-            if not exists(node):
-                self.problems.append(Problem(field, str(node), "no such file", "make it, or correct the name"))
-        return nodes[0]
+        node = nodes_of(self.env, self.given[field])[0]
+        session().checks.append(lambda: [one.at(self.place, self.target) for one in file_problems(field, node)])
+        return node
 
     def _remove(self, packages: list[Any]) -> Any:
         """The remove script: the user's own, True for one of ours, None for none."""
         if self.given["remove"] not in (True, False, None):
             return self._script("remove")
-        if self.given["remove"] and any((built := built_of(node)) and built.holds_modules for node in packages):
+        if self.given["remove"] and any(
+            (built := built_of(node)) and built.holds_modules for node in packages
+        ):
             rule = "a pack with kernel modules must not be removable (R1)"
             self.problems.append(Problem("remove", True, rule, "leave remove= out, or make two packs"))
         return True if self.given["remove"] else None
@@ -146,7 +151,9 @@ class Pack(Kind):
     def _rollups(self) -> tuple[Rollup, ...]:
         value = self.given["rollups"] or []
         pairs = value.items() if isinstance(value, Mapping) else [(uuid, self.name) for uuid in listed(value)]
-        return tuple(sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid))
+        return tuple(
+            sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid)
+        )
 
 
 def _rpms_behind(node: Any) -> list[Any]:

@@ -32,7 +32,7 @@ class PrebuiltRpm(Kind):
         nodes = nodes_of(env, name)
         self.node = nodes[0] if len(nodes) == 1 else None
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         problems = [*self.problems, *self._file_problems()]
         if problems:
             self.report(problems)
@@ -52,7 +52,14 @@ class PrebuiltRpm(Kind):
             return [Problem("", self.name, rule, "declare it with env.SpecRpm, or commit the built file")]
         want = self.given["sha256"]
         if want is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", str(want)):
-            return [Problem("sha256", want, "not a SHA-256", "give its 64 hexadecimal digits, as sha256sum prints them")]
+            return [
+                Problem(
+                    "sha256",
+                    want,
+                    "not a SHA-256",
+                    "give its 64 hexadecimal digits, as sha256sum prints them",
+                )
+            ]
         try:
             file_fact(self.env, self.node, "identity", _identity)
         except BadInput as error:

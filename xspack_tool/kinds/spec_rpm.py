@@ -32,7 +32,7 @@ class SpecRpm(Kind):
         super().__init__(env, str(name), given, place)
         self.spec = nodes_of(env, name)[0]
 
-    def declare(self) -> list[Any]:
+    def declare(self) -> Any:
         sources = nodes_of(self.env, listed(self.given["sources"]))
         problems = [*self.problems, *self._problems(sources)]
         identities: list[Identity] = []
@@ -58,7 +58,9 @@ class SpecRpm(Kind):
             problems.append(Problem("", self.name, rule, "correct the name"))
         for node in sources:
             if is_dir(node) or not exists(node):
-                problems.append(Problem("sources", str(node), "no such file", "name each source file of the spec"))
+                problems.append(
+                    Problem("sources", str(node), "no such file", "name each source file of the spec")
+                )
         names = [node.name for node in sources]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
@@ -71,7 +73,7 @@ class SpecRpm(Kind):
         found = remembered(self.env, f"spec {path}", state, lambda: query_spec(path, self._defines))
         return [Identity(**fields) for fields in found]
 
-    def _plan(self, identities: list[Identity], sources: list[Any]) -> list[Any]:
+    def _plan(self, identities: list[Identity], sources: list[Any]) -> Any:
         defines, epoch = self._defines, source_date_epoch()
         payload = profile_of(self.env).payload
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, PackageKind, listed
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.plan.sources import nodes_of
@@ -21,12 +22,14 @@ class Userspace(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
-        "systemd_units": Field("unit files, enabled when installed"),
-        "udev_rules": Field("files for /etc/udev/rules.d"),
+        "systemd_units": Field("unit files, enabled when installed", None, shape.FILES),
+        "udev_rules": Field("files for /etc/udev/rules.d", None, shape.FILES),
         "firewall": Field("rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'"),
-        "migrate": Field("files and folders that a release upgrade carries over from the previous installation"),
+        "migrate": Field(
+            "files and folders that a release upgrade carries over from the previous installation"
+        ),
         "status_report": Field("what xen-bugtool collects: env.XsStatusReport(..)"),
-        "logrotate": Field("files for /etc/logrotate.d; an ending .logrotate is left away"),
+        "logrotate": Field("files for /etc/logrotate.d; an ending .logrotate is left away", None, shape.FILES),
     }
 
     def fill(self, draft: Draft) -> None:

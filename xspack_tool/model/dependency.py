@@ -48,7 +48,5 @@ def parse_dependency(field: str, value: object) -> Dependency | Problem:
     if words[1] not in OPERATORS:
         return Problem(field, value, f"unknown operator {words[1]!r}", f"use one of {' '.join(OPERATORS)}")
     if not EVR.fullmatch(words[2]):
-        return Problem(
-            field, value, f"{words[2]!r} is no version", "write it as [epoch:]version[-release]"
-        )
+        return Problem(field, value, f"{words[2]!r} is no version", "write it as [epoch:]version[-release]")
     return Dependency(*words)

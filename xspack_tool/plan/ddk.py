@@ -25,7 +25,9 @@ def tree_of(env: Any, value: Any = None) -> KernelTree | Problem | None:
     named = value or env.get("XSPACK_DDK")
     if not named:
         return None
-    path = env.Dir(env.subst(named)).srcnode().get_abspath() if isinstance(named, str) else named.get_abspath()
+    path = (
+        env.Dir(env.subst(named)).srcnode().get_abspath() if isinstance(named, str) else named.get_abspath()
+    )
     return _read("ddk" if value else "XSPACK_DDK", path)
 
 

@@ -42,7 +42,9 @@ def changed_fields(old: str, new: str) -> list[str]:
     """``field: old -> new`` for each line ``field = value`` in which two texts differ."""
     before, after = (dict(_field(line) for line in text.split("\n")) for text in (old, new))
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [f"{name}: {before.get(name, '(not there)')} -> {after.get(name, '(not there)')}" for name in names]
+    return [
+        f"{name}: {before.get(name, '(not there)')} -> {after.get(name, '(not there)')}" for name in names
+    ]
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -79,7 +79,9 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         place = out_path(env, "findings", *folder, f"{rpm.name}.json")
         planned[profile.name] = add_step(env, [place], [signed], Step("Check", facts, perform))[0]
         identity = identity_of(rpm)
-        remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {identity.name}.{identity.arch}")
+        remove_older(
+            env, planned[profile.name], f"findings {'/'.join(folder)} {identity.name}.{identity.arch}"
+        )
     return planned[profile.name]
 
 
@@ -99,7 +101,9 @@ def pack_findings(
     profile = profile_of(env)
     named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
     base, baseline = (_outside(env, value) for value in named.values())
-    of_rpms = {rpm.name: dict(built.waive) for rpm in judged.payload if (built := built_of(rpm)) and built.waive}
+    of_rpms = {
+        rpm.name: dict(built.waive) for rpm in judged.payload if (built := built_of(rpm)) and built.waive
+    }
     with_source = frozenset(
         built.identity.name for rpm in judged.payload if (built := built_of(rpm)) and built.holds_modules
     )
@@ -156,7 +160,9 @@ def refuse_if_stopped(path: Path, strict: bool) -> None:
     if report.stops(strict):
         session().reports[report.label] = report
         counts = f"{report.count('E')} E" + (f" and {report.count('W')} W" if strict else "")
-        raise StepError(f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays")
+        raise StepError(
+            f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays"
+        )
 
 
 def read_report(path: Path) -> Report:

@@ -40,7 +40,9 @@ def tell_kind(kind: Any) -> None:
     """Tell of a kind that a SConstruct added."""
     if wanted():
         introduce()
-        SCons.Script.HelpFunction(f"  env.{kind.__name__}(..): {(kind.__doc__ or '').strip().splitlines()[0]}\n")
+        SCons.Script.HelpFunction(
+            f"  env.{kind.__name__}(..): {(kind.__doc__ or '').strip().splitlines()[0]}\n"
+        )
 
 
 def tell(target: str, node: Any, content: str = "") -> None:

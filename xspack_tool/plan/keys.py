@@ -84,6 +84,8 @@ def key_check(key: SigningKey) -> Callable[[], list[Problem]]:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
         where = key.home or "gpg's own keyring"
         rule = f"{where} holds no secret key {public.fingerprint}"
-        return [Problem("key", name, rule, "import it there, or set XSPACK_GNUPGHOME to the keyring that has it")]
+        return [
+            Problem("key", name, rule, "import it there, or set XSPACK_GNUPGHOME to the keyring that has it")
+        ]
 
     return check

@@ -64,7 +64,11 @@ def remove_older(env: Any, node: Node, slot: str) -> None:
     """Have older versions of ``slot`` removed when ``node`` was built, and with `-c`."""
     folder = env.Dir(out_path(env)).get_abspath()
     with _lock:
-        journal = _journals.setdefault(folder, Journal(Path(folder))) if folder not in _journals else _journals[folder]
+        journal = (
+            _journals.setdefault(folder, Journal(Path(folder)))
+            if folder not in _journals
+            else _journals[folder]
+        )
     name = journal.relative(node)
     journal.live.add(name)
     step = step_of(node)

@@ -48,7 +48,9 @@ class PackInputs:
 class PackPlan:
     """One pack while its nodes are made."""
 
-    def __init__(self, env: Any, pack: Pack, inputs: PackInputs, place: Place, target: str, report: Report) -> None:
+    def __init__(
+        self, env: Any, pack: Pack, inputs: PackInputs, place: Place, target: str, report: Report
+    ) -> None:
         self.env, self.pack, self.inputs = env, pack, inputs
         self.place, self.target, self.report = place, target, report
         self.profile = profile_of(env)
@@ -79,7 +81,9 @@ class PackPlan:
 
     def _findings(self, payload: list[tuple[Node, Node]], generated: list[tuple[Node, Node]]) -> Node:
         """What the rules say of the pack; the ISO waits for it."""
-        records = [[rpm_record(self.env, rpm, signed) for rpm, signed in rpms] for rpms in (payload, generated)]
+        records = [
+            [rpm_record(self.env, rpm, signed) for rpm, signed in rpms] for rpms in (payload, generated)
+        ]
         judged = Judged([rpm for rpm, _ in payload], *records)
         inputs = self.inputs
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
@@ -149,7 +153,12 @@ class PackPlan:
 
         identity = control_or_update(self.pack, name).identity
         built = Built(identity, self.target, self.place)
-        every = {"pack": self.pack, "payload_option": payload_option, "rpmbuild": version_of("rpmbuild"), **facts}
+        every = {
+            "pack": self.pack,
+            "payload_option": payload_option,
+            "rpmbuild": version_of("rpmbuild"),
+            **facts,
+        }
         session().need("rpmbuild", "RPMs")
         return rpm_nodes(self.env, [built], sources, Step("RPM", every, perform), None, self.report)[0]
 
@@ -177,7 +186,9 @@ class PackPlan:
         step = Step("Sign", {"gpg": version_of("gpg")}, perform)
         return add_step(self.env, [f"{node}.asc"], [node, key.node, facts], step, cached=False)
 
-    def _iso(self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node, findings: Node) -> NodeList:
+    def _iso(
+        self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node, findings: Node
+    ) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
         repomd = index[0]
         named = {

@@ -129,7 +129,9 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
         folder = [] if signed is rpm else [str(signed.dir.name)]
         place = out_path(env, "index", *folder, f"{rpm.name}.json")
         fragments[""] = add_step(env, [place], [signed], step)[0]
-        remove_older(env, fragments[""], f"index {'/'.join(folder)} {identity_of(rpm).name}.{identity_of(rpm).arch}")
+        remove_older(
+            env, fragments[""], f"index {'/'.join(folder)} {identity_of(rpm).name}.{identity_of(rpm).arch}"
+        )
     return fragments[""]
 
 

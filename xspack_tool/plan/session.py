@@ -48,7 +48,9 @@ class Session:
 
     def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
         """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
-        return self._claim(self.outputs, node.get_abspath(), "target", _relative(node.get_abspath()), place, target)
+        return self._claim(
+            self.outputs, node.get_abspath(), "target", _relative(node.get_abspath()), place, target
+        )
 
     def claim_uuid(self, uuid: str, place: Place, target: str) -> list[Problem]:
         """Note that a pack has this uuid; a Problem if another has it."""
@@ -62,7 +64,11 @@ class Session:
             return []
         other = table[key]
         rule = f"already taken by {other[1]} at {other[0]}"
-        remedy = "make a new one: a uuid stands for one version of one pack" if name == "uuid" else "rename one of them"
+        remedy = (
+            "make a new one: a uuid stands for one version of one pack"
+            if name == "uuid"
+            else "rename one of them"
+        )
         return [Problem(name, shown, rule, remedy, place, target)]
 
     def need(self, program: str, what: str) -> None:

@@ -11,6 +11,8 @@ import SCons.Node.FS
 from SCons.Node import Node
 from SCons.Util import flatten
 
+from xspack_tool.errors import Problem
+
 
 @dataclass(frozen=True)
 class XsFile:
@@ -65,6 +67,16 @@ def is_dir(node: Node) -> bool:
 def exists(node: Node) -> bool:
     """Whether a node is there or will be built."""
     return bool(node.has_builder() or node.rexists() or node.srcnode().exists())
+
+
+def file_problems(field: str, node: Node) -> list[Problem]:
+    """Whether a node is no file that is there or will be built; asked when everything was read."""
+    if is_dir(node):
+        return [Problem(field, str(node), "a folder, where a file is wanted", "name the files in it")]
+    if not exists(node):
+        rule = "no such file, and nothing builds it"
+        return [Problem(field, str(node), rule, "make it, or correct the name")]
+    return []
 
 
 def walk(folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:

@@ -45,7 +45,8 @@ class Step:
 
 def step_of(node: Node) -> Step:
     """The step that was planned for a node."""
-    return node.attributes.xspack_step
+    step: Step = node.attributes.xspack_step
+    return step
 
 
 class StepAction(FunctionAction):
@@ -97,7 +98,9 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     except XspackError as error:
         return BuildError(target, str(error))
     except OSError as error:
-        return BuildError(target, f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}")
+        return BuildError(
+            target, f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}"
+        )
     except (KeyboardInterrupt, SystemExit):
         # Raised inside a thread of SCons, either would hang -j2.
         return BuildError(target, f"{step.name} was interrupted")
@@ -107,7 +110,9 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
 _BUILDER = Builder(action=StepAction())
 
 
-def add_step(env: Any, targets: Sequence[Any], sources: Sequence[Any], step: Step, *, cached: bool = True) -> list[Node]:
+def add_step(
+    env: Any, targets: Sequence[Any], sources: Sequence[Any], step: Step, *, cached: bool = True
+) -> list[Node]:
     """Make the nodes of a step. A target is never deleted before its new content is there (Precious);
     with ``cached`` False it is never put into a CacheDir."""
     nodes: list[Node] = _BUILDER(env, target=list(targets), source=list(sources))

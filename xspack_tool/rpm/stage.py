@@ -30,7 +30,9 @@ def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time
     waiting = iter(inputs)
     made: list[FileEntry] = []
     for entry in entries:
-        made += _archive(entry, next(waiting), root) if entry.kind == "archive" else [_one(entry, waiting, root)]
+        made += (
+            _archive(entry, next(waiting), root) if entry.kind == "archive" else [_one(entry, waiting, root)]
+        )
     for place, _, files in os.walk(root, topdown=False):
         for name in files:
             os.utime(os.path.join(place, name), (time, time), follow_symlinks=False)

@@ -28,13 +28,15 @@ def query_spec(spec: Path, defines: Defines) -> list[dict[str, str | int]]:
 
     Raises StepError with rpmspec's own words.
     """
-    argv = ["rpmspec", "--query", "--builtrpms", f"--queryformat={_QUERY}", *_definitions(defines), spec]
+    argv = ["rpmspec", "--query", "--builtrpms", f"--queryformat={_QUERY}", *_definitions(defines), str(spec)]
     lines = run(argv, what=f"reading {spec.name}", timeout=120).out.splitlines()
     found: list[dict[str, str | int]] = []
     for line in lines:
         name, epoch, version, release, arch = line.split("\t")
         if not _DEBUG.search(name):
-            found.append({"name": name, "epoch": int(epoch), "version": version, "release": release, "arch": arch})
+            found.append(
+                {"name": name, "epoch": int(epoch), "version": version, "release": release, "arch": arch}
+            )
     if not found:
         raise StepError(f"{spec.name} makes no binary RPM: it has no %files")
     return found
@@ -62,7 +64,9 @@ def build_spec(
             shutil.copy(source, work / "SOURCES" / source.name)
         macros = work / "macros"
         lines = render_macros(payload).splitlines(keepends=True)
-        macros.write_text("".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8")
+        macros.write_text(
+            "".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8"
+        )
         time = _changelog_time(spec, defines)
         if time is None:
             time = CONSTANT_TIME if source_date_epoch is None else source_date_epoch
@@ -79,6 +83,6 @@ def _definitions(defines: Defines) -> list[str]:
 
 
 def _changelog_time(spec: Path, defines: Defines) -> int | None:
-    argv = ["rpmspec", "--query", "--srpm", r"--queryformat=%{CHANGELOGTIME}\n", *_definitions(defines), spec]
+    argv = ["rpmspec", "--query", "--srpm", r"--queryformat=%{CHANGELOGTIME}\n", *_definitions(defines), str(spec)]
     said = run(argv, what=f"reading {spec.name}", timeout=120).out.strip().split("\n")[0]
     return int(said) if said.isdigit() else None
