@@ -1,6 +1,7 @@
 """Where the passphrase comes from, and that nobody sees it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -46,7 +47,18 @@ def test_the_descriptor_holds_it_once():
 
 
 def test_nobody_sees_it(locked_key, plain_rpm, tmp_path):
-    """Signs in a process of its own while every command line and environment on the machine is watched."""
+    """Signs in a process of its own while every command line and environment on the machine is watched.
+
+    gpg and rpmsign are reached through scripts that note how they were called, however short they live.
+    """
+    calls = tmp_path / "calls"
+    for program in ("gpg", "rpmsign"):
+        script = tmp_path / "bin" / program
+        script.parent.mkdir(exist_ok=True)
+        note = f"{{ echo; echo {program} \"$@\"; env; }} >>'{calls}'"
+        script.write_text(f'#!/bin/sh\n{note}\nexec {shutil.which(program)} "$@"\n')
+        script.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     code = (
         "import logging, sys; from pathlib import Path; logging.basicConfig(level=1)\n"
         "from xspack_tool.signing.keys import read_public_key; from xspack_tool.signing.sign import Signer\n"
@@ -73,13 +85,14 @@ def test_nobody_sees_it(locked_key, plain_rpm, tmp_path):
     watcher.start()
     words = [locked_key.home, locked_key.file, plain_rpm, tmp_path]
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], input=secret + b"\n", capture_output=True, check=False
+        [sys.executable, "-c", code, *words], input=secret + b"\n", env=env, capture_output=True, check=False
     )
     over.set()
     watcher.join()
     assert done.returncode == 0 and done.stdout.endswith(b"signed\n"), done.stderr.decode()
-    assert any(b"rpmsign" in line and b"--addsign" in line for line in seen)
-    assert any(line.startswith(b"gpg\0") and b"--passphrase-fd" in line for line in seen)
+    called = calls.read_text().splitlines()
+    assert len([line for line in called if line.startswith("rpmsign --addsign ")]) == 4
+    assert len([line for line in called if line.startswith("gpg ") and "--passphrase-fd" in line]) == 8
     assert not [line for line in seen if secret in line]
     assert secret not in done.stdout + done.stderr
     for folder in (tmp_path, locked_key.home):
