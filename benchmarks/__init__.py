@@ -1,0 +1,1 @@
+"""xspack beside the tools that people use today, measured: ``python -m benchmarks``."""

@@ -1,0 +1,256 @@
+"""The cases: what is done to which trees, and what the figures are compared with."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from benchmarks.driver import driver_arms
+from benchmarks.lab import SCONS, Arm, Lab, interleaved
+from benchmarks.measure import Sample, measure, median
+from benchmarks.trees import ROOT, Shape, write
+
+MIB = 1 << 20
+START_UP = """\
+env = Environment(tools={tools!r}, toolpath=[{toolpath!r}])
+env.Command("out", "in", Copy("$TARGET", "$SOURCE"))
+Default("out")
+"""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of the product's goals, and whether it was reached."""
+
+    text: str
+    value: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what was done, the samples of each tool by its name, and the goals it is held against."""
+
+    what: str
+    samples: dict[str, list[Sample]]
+    goals: list[Goal] = field(default_factory=list)
+
+    def wall(self, tool: str) -> float:
+        """The median of a tool's seconds by the clock."""
+        return median([sample.wall for sample in self.samples.get(tool, [])])
+
+    def cpu(self, tool: str) -> float:
+        """The median of a tool's seconds of processor time."""
+        return median([sample.cpu for sample in self.samples.get(tool, [])])
+
+
+def at_least(text: str, value: float, least: float) -> Goal:
+    """A ratio that must not be less."""
+    return Goal(f"{text} at least {least:g}", f"{value:.2f}", value >= least)
+
+
+def at_most(text: str, value: float, most: float, unit: str = "") -> Goal:
+    """A figure that must not be more."""
+    return Goal(f"{text} at most {most:g}{unit}", f"{value:.2f}{unit}", value <= most)
+
+
+def start_up(lab: Lab) -> Iterator[Row]:
+    """The tool in an environment that declares no pack, and plain SCons."""
+    steps: dict[str, Callable[[], Sample]] = {}
+    for name, tools in (("xspack", ["default", "xspack"]), ("plain SCons", ["default"])):
+        folder = lab.folder / f"start-{name.split()[0]}"
+        write(
+            folder / "SConstruct", START_UP.format(tools=tools, toolpath=str(ROOT / "site_scons/site_tools"))
+        )
+        write(folder / "in", "in\n")
+        measure(SCONS, folder)
+        steps[name] = partial(measure, SCONS, folder)
+    row = Row("start-up, no pack", interleaved(lab.rounds * 3, steps))
+    row.goals.append(at_most("over plain SCons", row.wall("xspack") - row.wall("plain SCons"), 0.15, " s"))
+    yield row
+
+
+def rpm_step(lab: Lab) -> Iterator[Row]:
+    """The RPMs alone, unsigned: rpmbuild as xspack calls it, as the distribution sets it up, and nfpm."""
+    shape = Shape(3 if lab.quick else 50)
+    arms = [lab.xspack("rpms", shape), lab.usual("rpms", shape)]
+    nfpm = lab.nfpm("rpms", shape)
+    row = Row(
+        f"RPM step, {shape.packages} packages, -j2", full(lab, [*arms, *([nfpm] if nfpm else [])], "rpms")
+    )
+    yield row
+
+
+def many(lab: Lab) -> Iterator[Row]:
+    """Many small packages: everything, one file, one version, nothing; then ten times as many."""
+    counts = (3, 6) if lab.quick else (50, 500)
+    surplus = []
+    for count in counts:
+        shape = Shape(count)
+        arms = [lab.xspack(f"many{count}", shape), lab.usual(f"many{count}", shape)]
+        first = count == counts[0]
+        row = Row(f"full build, {count} packages, -j2", full(lab, arms, "pack", lab.rounds if first else 1))
+        if first:
+            row.goals.append(at_least("times as fast", row.wall("usual pipeline") / row.wall("xspack"), 2))
+        yield row
+        arms.append(lab.plain(arms[0]))
+        measured = small_changes(lab, arms)
+        surplus += [measured["one changed file"].wall("xspack") - measured["nothing changed"].wall("xspack")]
+        for what, row in measured.items():
+            row = Row(f"{what}, {count} packages", row.samples)
+            row.goals.extend(_goals(what, row, surplus) if first or what == "one changed file" else [])
+            yield row
+
+
+def _goals(what: str, row: Row, surplus: list[float]) -> list[Goal]:
+    if what == "nothing changed":
+        return [at_most("times plain SCons", row.wall("xspack") / row.wall("plain SCons"), 1.25)]
+    if what == "one changed file" and len(surplus) == 1:
+        faster = row.wall("usual pipeline") / row.wall("xspack")
+        return [at_most("over the null build", surplus[0], 1, " s"), at_least("times as fast", faster, 2.5)]
+    if what == "one changed file":
+        # A tenth, and two hundredths of a second, are what equal builds differ by on a busy machine.
+        return [
+            at_most(
+                "over the null build, as with fewer,", surplus[1], round(surplus[0] * 1.1 + 0.02, 2), " s"
+            )
+        ]
+    return []
+
+
+def small_changes(lab: Lab, arms: list[Arm]) -> dict[str, Row]:
+    """Nothing, a file, a version, again and again in turn."""
+    serial = itertools.count(1)
+    for arm in arms:
+        arm.run("pack")
+        arm.run("pack")
+    steps: dict[str, Callable[[], Sample]] = {}
+    changing = [arm for arm in arms if arm.name != "plain SCons"]
+    for what in ("nothing changed", "one changed file", "one changed version"):
+        for arm in arms if what == "nothing changed" else changing:
+            steps[f"{what}|{arm.name}"] = partial(_changed, arm, what, serial)
+    found = interleaved(lab.rounds, steps)
+    rows: dict[str, dict[str, list[Sample]]] = {}
+    for name, samples in found.items():
+        what, tool = name.split("|")
+        rows.setdefault(what, {})[tool] = samples
+    return {what: Row(what, samples) for what, samples in rows.items()}
+
+
+def _changed(arm: Arm, what: str, serial: Iterator[int]) -> Sample:
+    if what == "one changed file":
+        arm.tree.change_file(next(serial))
+    elif what == "one changed version":
+        arm.tree.change_version(next(serial))
+    return arm.run("pack")
+
+
+def full(lab: Lab, arms: list[Arm], what: str, rounds: int = 0) -> dict[str, list[Sample]]:
+    """Builds from nothing, in turn."""
+
+    def build(arm: Arm) -> Sample:
+        arm.clean()
+        return arm.run(what)
+
+    return interleaved(rounds or lab.rounds, {arm.name: partial(build, arm) for arm in arms})
+
+
+def parallel(lab: Lab) -> Iterator[Row]:
+    """xspack with one job and with two."""
+    shape = Shape(3 if lab.quick else 50)
+    one, two = lab.xspack("jobs1", shape, jobs=1), lab.xspack("jobs2", shape, jobs=2)
+    one.name, two.name = "xspack -j1", "xspack"
+    row = Row(f"full build, {shape.packages} packages, -j1 and -j2", full(lab, [one, two], "pack"))
+    row.goals.append(at_least("times -j1", row.wall("xspack -j1") / row.wall("xspack"), 1.7))
+    yield row
+
+
+def payload(lab: Lab) -> Iterator[Row]:
+    """Four packages with one large file each."""
+    size = MIB if lab.quick else 256 * MIB
+    shape = Shape(4, data=size, compressible=False)
+    arms = [lab.xspack("payload", shape), lab.usual("payload", shape)]
+    row = Row(f"payload of 4 x {size // MIB} MiB, -j2", full(lab, arms, "pack", 1))
+    row.goals.append(
+        at_most("memory of our process", max(s.memory for s in row.samples["xspack"]), 300, " MB")
+    )
+    yield row
+    yield Row(
+        "the same, nothing changed",
+        interleaved(lab.rounds, {arm.name: partial(arm.run, "pack") for arm in arms}),
+    )
+    for arm in arms:
+        shutil.rmtree(arm.tree.folder)
+
+
+def driver(lab: Lab) -> Iterator[Row]:
+    """A driver of six C files: compiled, packed, signed; then one C file changed."""
+    arms = driver_arms(lab)
+    if not arms:
+        return
+    yield Row("a driver of 6 C files, full build, -j2", full(lab, arms, "pack"))
+    steps = {arm.name: partial(_changed, arm, "one changed file", itertools.count(1)) for arm in arms}
+    yield Row("a driver, one changed C file", interleaved(lab.rounds, steps))
+
+
+def iso(lab: Lab) -> Iterator[Row]:
+    """Mastering alone: the same files by pycdlib, as xspack calls it, and by genisoimage."""
+    size = MIB if lab.quick else 256 * MIB
+    folder = lab.folder / "iso"
+    for number in range(4):
+        path = folder / "Packages" / f"part-{number}.rpm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes([number]) * size)
+    code = (
+        "from pathlib import Path; from xspack_tool.pack.iso import master_iso; import sys\n"
+        "files = {f'Packages/{p.name}': p for p in Path('Packages').iterdir()}\n"
+        "master_iso(files, Path('../xspack.iso'), 'BENCH', 1700000000)\n"
+    )
+    ours = [sys.executable, "-c", code]
+    theirs = ["genisoimage", "-quiet", "-r", "-V", "BENCH", "-o", "../genisoimage.iso", "."]
+    env = {"PYTHONPATH": str(ROOT)}
+    steps: dict[str, Callable[[], Sample]] = {
+        "xspack": partial(measure, ours, folder, env),
+        "genisoimage": partial(measure, theirs, folder),
+    }
+    row = Row(f"mastering an ISO of {4 * size // MIB} MiB", interleaved(lab.rounds, steps))
+    row.goals.append(at_most("times genisoimage", row.wall("xspack") / row.wall("genisoimage"), 1.2))
+    yield row
+    shutil.rmtree(folder)
+    for made in lab.folder.glob("*.iso"):
+        made.unlink()
+
+
+def large(lab: Lab) -> Iterator[Row]:
+    """4 GiB of payload: memory is what counts."""
+    size = MIB if lab.quick else 1024 * MIB
+    arm = lab.xspack("large", Shape(4, data=size))
+    row = Row(f"payload of 4 x {size // MIB} MiB of repeated text, -j2", {"xspack": [arm.run("pack")]})
+    row.goals.append(at_most("memory of our process", row.samples["xspack"][0].memory, 300, " MB"))
+    yield row
+    shutil.rmtree(arm.tree.folder)
+
+
+def thousand(lab: Lab) -> Iterator[Row]:
+    """A thousand packages work."""
+    count = 8 if lab.quick else 1000
+    arm = lab.xspack("thousand", Shape(count))
+    yield Row(f"full build, {count} packages, -j2, once", {"xspack": [arm.run("pack")]})
+    yield Row(f"nothing changed, {count} packages", {"xspack": [arm.run("pack")]})
+
+
+CASES: dict[str, Callable[[Lab], Iterator[Row]]] = {
+    "start": start_up,
+    "rpms": rpm_step,
+    "many": many,
+    "parallel": parallel,
+    "payload": payload,
+    "driver": driver,
+    "iso": iso,
+    "large": large,
+    "thousand": thousand,
+}

@@ -1,0 +1,93 @@
+"""What was measured, as a table."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from benchmarks.cases import Row
+
+TOOLS = ("xspack", "usual pipeline", "nfpm", "plain SCons")
+_ASKED = {
+    "rpm": ["rpm", "--version"],
+    "gpg": ["gpg", "--version"],
+    "make": ["make", "--version"],
+    "createrepo_c": ["createrepo_c", "--version"],
+    "genisoimage": ["genisoimage", "--version"],
+}
+
+
+def machine() -> list[str]:
+    """Processor, memory and the versions of all that took part; nothing that names the machine."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    versions = [f"Python {platform.python_version()}", f"SCons {version('scons')}"]
+    versions += [f"{name} {version(name)}" for name in ("pycdlib", "createrepo_c")]
+    versions += [words for argv in _ASKED.values() if (words := _first_line(argv))]
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return [
+        f"{_processor()}, {cores} cores, {memory:.0f} GiB of memory; {system}, Linux {platform.release()}",
+        "; ".join(versions),
+    ]
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _first_line(argv: list[str]) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return (done.stdout or done.stderr).strip().partition("\n")[0]
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as a table in Markdown: medians in seconds, processor time in brackets, and ratios to xspack."""
+    head = ["case", "xspack", "other tools", "ratio to xspack", "goal", "reached"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in rows:
+        others = [tool for tool in row.samples if tool != "xspack"]
+        cells = [
+            row.what,
+            seconds(row, "xspack"),
+            "<br>".join(f"{tool} {seconds(row, tool)}" for tool in others),
+            "<br>".join(f"{row.wall(tool) / row.wall('xspack'):.2f}" for tool in others),
+            "<br>".join(f"{goal.text}: {goal.value}" for goal in row.goals),
+            "<br>".join("yes" if goal.reached else "**no**" for goal in row.goals),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def seconds(row: Row, tool: str) -> str:
+    """``1.23 s (2.01)``: the clock's median, and the processor's."""
+    return f"{row.wall(tool):.3f} s ({row.cpu(tool):.3f})"
+
+
+def results(rows: list[Row], command: str, rounds: int) -> str:
+    """The text of RESULTS.md, but for what people wrote about the goals that were missed."""
+    missed = [
+        f"- {row.what}: {goal.text}: {goal.value}" for row in rows for goal in row.goals if not goal.reached
+    ]
+    parts = [
+        "# Results",
+        "",
+        f"Written by `{command}`: one run, {rounds} rounds, tools in turn within each round. How to read it is in",
+        "[README.md](README.md).",
+        "",
+        *(f"- {line}" for line in machine()),
+        "",
+        table(rows),
+        "## Missed",
+        "",
+        *(missed or ["Nothing."]),
+        "",
+    ]
+    return "\n".join(parts)
