@@ -27,6 +27,7 @@ MAX_ENTRIES = 1024
 MAX_VALUES = 2_000_000
 
 NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRINGS, I18N = range(10)
+_SIGSIZE, _LONGSIGSIZE = 1000, 270
 _SIZES = {NULL: 0, CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
 _TEXTS = (STRING, STRINGS, I18N)
 
@@ -67,11 +68,12 @@ _USED_SIGNATURE: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Headers:
-    """The values of both headers by rpmfile's names, and where the payload begins in the file."""
+    """The values of both headers by rpmfile's names, and where the header and the payload begin in the file."""
 
     values: dict[str, Any]
     payload_offset: int
     is_source_lead: bool
+    header_offset: int = 0
 
 
 def read_headers(file: BinaryIO, name: str) -> Headers:
@@ -86,15 +88,26 @@ def read_headers(file: BinaryIO, name: str) -> Headers:
         raise BadInput(name, "no RPM: it does not begin as one")
     signature = _Header(file, size, name, "signature header")
     file.seek(-file.tell() % 8, os.SEEK_CUR)
+    header_offset = file.tell()
     main = _Header(file, size, name, "header")
     offset = file.tell()
+    said = signature.number(_SIGSIZE) or signature.number(_LONGSIGSIZE)
+    _check_size(said, size - header_offset, name)
     picked = signature.only(_USED_SIGNATURE, rpmfile_headers.sigtags)
     picked_main = main.only(_USED, rpmfile_headers.tags)
     try:
         _, values = rpmfile_headers.get_headers(io.BytesIO(lead + picked + picked_main))
     except (RPMError, ValueError, AssertionError, struct.error) as why:
         raise BadInput(name, f"damaged header: {why}") from None
-    return Headers({**values, **main.wide_numbers()}, offset, lead[6:8] == b"\x00\x01")
+    return Headers({**values, **main.wide_numbers()}, offset, lead[6:8] == b"\x00\x01", header_offset)
+
+
+def _check_size(said: int, found: int, name: str) -> None:
+    """The signature header says how many bytes follow it, if it says anything."""
+    if said > found:
+        raise BadInput(name, f"truncated: {found} bytes follow its signature header, which says {said}")
+    if 0 < said < found:
+        raise BadInput(name, f"{found} bytes follow its signature header, which says {said}")
 
 
 class _Header:
@@ -149,6 +162,13 @@ class _Header:
             raise self._bad(f"holds {values} values, more than xspack reads ({MAX_VALUES})")
         intro = _INTRO.pack(_MAGIC, 0, len(kept), len(self.store))
         return b"".join([intro, *kept, self.store])
+
+    def number(self, tag: int) -> int:
+        """The first number of a tag, 0 if it is not there."""
+        for number, kind, offset, _ in self.entries:
+            if number == tag and kind in (INT32, INT64):
+                return int(struct.unpack_from("!I" if kind == INT32 else "!Q", self.store, offset)[0])
+        return 0
 
     def wide_numbers(self) -> dict[str, tuple[int, ...]]:
         """The 64-bit numbers, a type that rpmfile does not know."""

@@ -135,6 +135,16 @@ class Uncompressed:
         while count:
             count -= len(self.exactly(min(count, _BLOCK)))
 
+    def finish(self) -> None:
+        """Go to the end of the stream, where checksums are; nothing but a little padding may be left."""
+        left = _BLOCK
+        while part := self.read(left):
+            left -= len(part)
+            if not left:
+                raise BadInput(self.name, "its payload goes on behind its end")
+        if self._inflate is not None and not self._inflate.eof:
+            raise BadInput(self.name, "truncated: its payload ends too early")
+
     def _block(self) -> bytes:
         import lzma
 
@@ -199,6 +209,7 @@ class _Cpio:
                 names = (*(self.waiting.pop(inode, []) if links > 1 else []), file)
                 yield names, io.BufferedReader(content, max(1, min(size, _BLOCK)))
             self.stream.skip(content.left + -size % 4)
+        self.stream.finish()
         if self.waiting:
             raise BadInput(self.name, "damaged: its payload has hard links without content")
 
