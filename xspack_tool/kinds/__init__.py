@@ -9,9 +9,9 @@ from SCons.Script import ARGUMENTS
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.kinds.firmware import Firmware
-from xspack_tool.kinds.pack import Pack
 from xspack_tool.kinds.helpers import install_helpers
 from xspack_tool.kinds.kernel_module import KernelModule
+from xspack_tool.kinds.pack import Pack
 from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
 from xspack_tool.kinds.spec_rpm import SpecRpm
 from xspack_tool.kinds.userspace import Userspace

@@ -28,7 +28,9 @@ class Pack(Kind):
         "description": Field("one line that administrators see", REQUIRED, shape.TEXT),
         "packages": Field("packages that the pack holds", REQUIRED, shape.FILES),
         "key": Field("armoured public key file; its secret key must be in the keyring", None, shape.FILE),
-        "unsigned": Field("True with key=None: a pack for trying out, which no host takes", False, shape.FLAG),
+        "unsigned": Field(
+            "True with key=None: a pack for trying out, which no host takes", False, shape.FLAG
+        ),
         "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
         "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
         "precheck": Field("script that hosts run before the pack is applied", None, shape.FILE),
@@ -129,7 +131,9 @@ class Pack(Kind):
         if self.given[field] is None:
             return None
         node = nodes_of(self.env, self.given[field])[0]
-        session().checks.append(lambda: [one.at(self.place, self.target) for one in file_problems(field, node)])
+        session().checks.append(
+            lambda: [one.at(self.place, self.target) for one in file_problems(field, node)]
+        )
         return node
 
     def _remove(self, packages: list[Any]) -> Any:

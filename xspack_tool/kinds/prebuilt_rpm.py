@@ -13,7 +13,6 @@ from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
-from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, nodes_of
 from xspack_tool.plan.step import Paths, Step
 

@@ -29,7 +29,9 @@ class Userspace(PackageKind):
             "files and folders that a release upgrade carries over from the previous installation"
         ),
         "status_report": Field("what xen-bugtool collects: env.XsStatusReport(..)"),
-        "logrotate": Field("files for /etc/logrotate.d; an ending .logrotate is left away", None, shape.FILES),
+        "logrotate": Field(
+            "files for /etc/logrotate.d; an ending .logrotate is left away", None, shape.FILES
+        ),
     }
 
     def fill(self, draft: Draft) -> None:

@@ -10,15 +10,13 @@ from typing import Any
 import SCons.Script
 from SCons.Node import Node
 
-_installed = False
+from xspack_tool.plan.session import session
 
 
 def install_explain() -> None:
     """Take part in SCons's explanations, if they were asked for."""
-    global _installed
-    if _installed or "explain" not in SCons.Script.GetOption("debug"):
+    if "explain" not in SCons.Script.GetOption("debug") or not session().first_time("explain"):
         return
-    _installed = True
     explain = Node.explain
 
     def told(node: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 
 import SCons.Script
 
+from xspack_tool.plan.session import session
+
 VARIABLES = {
     "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of one's own",
     "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree",
@@ -17,8 +19,6 @@ VARIABLES = {
     "XSPACK_STRICT": "W findings stop the build, too",
 }
 
-_introduced = False
-
 
 def wanted() -> bool:
     """Whether SCons was called for help."""
@@ -27,10 +27,8 @@ def wanted() -> bool:
 
 def introduce() -> None:
     """Tell the commands and variables, once."""
-    global _introduced
-    if _introduced or not wanted():
+    if not wanted() or not session().first_time("help"):
         return
-    _introduced = True
     rows = [f"  {name}\n      {meaning}" for name, meaning in VARIABLES.items()]
     commands = ["  scons pack      build and sign every pack"]
     SCons.Script.HelpFunction("\n".join(["xspack", *commands, "Variables:", *rows, "Declared:", ""]))

@@ -17,7 +17,7 @@ from typing import Any
 from SCons.Node import Node
 
 from xspack_tool.plan.profile import out_path
-from xspack_tool.plan.step import Step, step_of
+from xspack_tool.plan.step import step_of
 
 _lock = threading.Lock()
 _journals: dict[str, Journal] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import Built, Report, fragment, identity_of, rpm_nodes, signed_rpm, write_whole
-from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of

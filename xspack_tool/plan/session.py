@@ -32,13 +32,15 @@ class Session:
     #: Output file -> who declared it.
     outputs: dict[str, tuple[Place, str]] = field(default_factory=dict)
     uuids: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    #: What is done once a run.
+    seen: set[str] = field(default_factory=set)
     #: Programs that the build needs -> what for.
     programs: dict[str, str] = field(default_factory=dict)
     #: Checks that only make sense when everything was read.
     checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
     #: Rules that the user added.
     rules: list[Rule] = field(default_factory=list)
-    #: The findings file of every pack, the ISO that waits for each, and the reports that this run made or stumbled over, by label.
+    #: The findings file of every pack, the ISO that waits for each, and the reports of this run by label.
     findings: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
@@ -71,6 +73,12 @@ class Session:
         )
         return [Problem(name, shown, rule, remedy, place, target)]
 
+    def first_time(self, what: str) -> bool:
+        """Whether ``what`` is asked for the first time in this run."""
+        known = what in self.seen
+        self.seen.add(what)
+        return not known
+
     def need(self, program: str, what: str) -> None:
         """Note that the build will start ``program``."""
         self.programs.setdefault(program, what)
@@ -85,7 +93,6 @@ class Session:
 
 
 _session = Session()
-_installed = False
 
 
 def session() -> Session:
@@ -98,10 +105,8 @@ def install_gate() -> None:
 
     SCons offers no hook there, so its own function that begins the build is wrapped, once.
     """
-    global _installed
-    if _installed:
+    if not _session.first_time("gate"):
         return
-    _installed = True
     build_targets = SCons.Script.Main._build_targets
 
     def gated(*args: Any, **kwargs: Any) -> Any:
