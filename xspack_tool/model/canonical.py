@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 from typing import Any
 
@@ -29,7 +30,24 @@ def plain(value: Any) -> Any:
 
 def canonical(value: Any) -> str:
     """Sorted JSON: the same for equal declarations on every machine and under every hash seed."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
+
+
+def _shallow(value: Any) -> Any:
+    """What :func:`plain` says of one value, the values within it as they are: every target is encoded each time."""
+    kind: type = type(value)
+    if dataclasses.is_dataclass(kind):
+        named = ((name, getattr(value, name), default) for name, default in _fields(kind))
+        return {name: item for name, item, default in named if item is not default and item != default}
+    return plain(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_shallow)
 
 
 def lines(value: Any, prefix: str = "") -> list[str]:

@@ -5,11 +5,13 @@ SCons itself would print the whole old and new declaration, and neither of them 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import SCons.Script
 from SCons.Node import Node
 
+from xspack_tool.model.canonical import lines
 from xspack_tool.plan.session import session
 
 
@@ -37,12 +39,18 @@ def install_explain() -> None:
 
 
 def changed_fields(old: str, new: str) -> list[str]:
-    """``field: old -> new`` for each line ``field = value`` in which two texts differ."""
-    before, after = (dict(_field(line) for line in text.split("\n")) for text in (old, new))
+    """``field: old -> new`` for each field in which two declarations, as StepAction writes them, differ."""
+    before, after = (dict(map(_field, _lines(text))) for text in (old, new))
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [
         f"{name}: {before.get(name, '(not there)')} -> {after.get(name, '(not there)')}" for name in names
     ]
+
+
+def _lines(text: str) -> list[str]:
+    name, _, more = text.partition("\n")
+    facts, *modes = more.split("\n")
+    return [name, *(lines(json.loads(facts)) if facts else []), *modes]
 
 
 def _field(line: str) -> tuple[str, str]:

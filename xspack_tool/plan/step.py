@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from SCons.Errors import BuildError
 from SCons.Node import Node
 
 from xspack_tool.errors import XspackError
-from xspack_tool.model.canonical import canonical, lines
+from xspack_tool.model.canonical import canonical
 from xspack_tool.rpm.stage import normal_mode
 
 #: Raised when the bytes of some output change for equal inputs: everything is rebuilt once.
@@ -39,8 +40,15 @@ class Step:
     #: Runs after the targets are there and whole.
     then: Callable[[], None] | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "signature", f"{FORMAT}\0{self.name}\0{canonical(self.facts)}")
+    @functools.cached_property
+    def canonical(self) -> str:
+        """The facts as one line."""
+        return canonical(self.facts)
+
+    @property
+    def signature(self) -> str:
+        """What a target of this step depends on besides its sources."""
+        return f"{FORMAT}\0{self.name}\0{self.canonical}"
 
 
 def step_of(node: Node) -> Step:
@@ -58,16 +66,16 @@ class StepAction(FunctionAction):
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
         step = step_of(target[0])
-        text: str = step.signature  # type: ignore[attr-defined]
+        text = step.signature
         if step.modes:
             text += "\0" + "".join(map(_mode, source))
         return text.encode()
 
     def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
-        """The declaration field by field: --debug=explain shows which of them changed."""
+        """The declaration, out of which --debug=explain reads what changed. SCons asks for it in every build."""
         step = step_of(target[0])
         modes = [f"mode of {node} = {_mode(node)}" for node in source] if step.modes else []
-        return "\n".join([step.name, *lines(step.facts), *modes])
+        return "\n".join([step.name, step.canonical, *modes])
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What is printed while building."""
