@@ -1,1 +1,90 @@
-"""The xspack command."""
+"""``xspack``: looks at, judges, tries and changes finished packs. One file per command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from xspack_tool.errors import DeclarationError, XspackError
+
+if TYPE_CHECKING:
+    from xspack_tool.cli.command import Command
+
+#: The files of the commands, in the order of the help.
+MODULES = ("info", "verify", "unpack", "devices", "rules")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``xspack`` and return its exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="xspack", description="Supplemental packs, from the outside.")
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in map(load, MODULES):
+        command.add_to(commands.add_parser(command.name, help=command.help, description=command.help))
+    return run(parser, sys.argv[1:] if argv is None else argv)
+
+
+def build_update(argv: Sequence[str] | None = None) -> int:
+    """``build-update`` under its own name, for scripts that call it so."""
+    command = load("build_update")
+    parser = argparse.ArgumentParser(prog="build-update", description=command.help)
+    command.add_to(parser)
+    return run(parser, sys.argv[1:] if argv is None else argv)
+
+
+def load(module: str) -> Command:
+    """The command in a file of this room."""
+    command: Command = importlib.import_module(f"xspack_tool.cli.{module}").COMMAND
+    return command
+
+
+def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    """Parse, do, and turn whatever goes wrong for the user's part into words and a status."""
+    from xspack_tool.cli.command import UsageError
+    from xspack_tool.cli.output import Output
+
+    try:
+        args = parser.parse_args(argv)
+        status: int = args.run(args, Output(sys.stdout))
+        sys.stdout.flush()
+        return status
+    except SystemExit as left:  # argparse: 0 after --help, 2 for wrong usage
+        return left.code if isinstance(left.code, int) else 2
+    except UsageError as error:
+        return _say(parser.prog, str(error), 2)
+    except DeclarationError as error:
+        return _say(parser.prog, "; ".join(map(str, error.problems)), 2)
+    except XspackError as error:
+        return _say(parser.prog, str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename else ""
+        return _say(parser.prog, f"{about}{error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        return _say(parser.prog, "interrupted", 130)
+
+
+def _say(program: str, text: str, status: int) -> int:
+    from xspack_tool.cli.output import Output
+
+    Output(sys.stderr).line(f"{program}: {text}", "red")
+    return status
+
+
+class _Version(argparse.Action):
+    """``--version``; the installed package is asked only when it is wanted."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
+        from importlib.metadata import version
+
+        print(f"xspack {version('xspack')}")
+        parser.exit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 _SIGNATURE, _ISSUER, _ISSUER_FINGERPRINT = 2, 16, 33
 
 
@@ -63,3 +65,18 @@ def _issuer(body: bytes) -> bytes:
             if kind == _ISSUER_FINGERPRINT and len(packet) == 22:
                 return packet[-8:]
     return b""
+
+
+def armoured_key_ids(text: bytes) -> list[str]:
+    """The key ids in an ASCII-armoured signature (RFC 4880, 6.2); a binary one is taken as it is."""
+    begin = text.find(b"-----BEGIN PGP SIGNATURE-----")
+    if begin < 0:
+        return key_ids(text)
+    lines = text[begin:].replace(b"\r", b"").split(b"\n")[1:]
+    body = lines[lines.index(b"") + 1 :] if b"" in lines else []
+    ends = (number for number, line in enumerate(body) if line[:1] in (b"=", b"-"))
+    encoded = b"".join(body[: next(ends, len(body))])
+    try:
+        return key_ids(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        return []

@@ -30,17 +30,28 @@ def check_rpm(
     The payload is unpacked only if a rule wants the content of a file, once for all rules, and no further
     than the last wanted file. Raises BadInput for what is no sound RPM, StepError for a rule that fails.
     """
-    chosen = all_rules() if rules is None else rules
     with open_rpm(path) as file:
-        info, offset = read_info(file, str(path))
-        context = RpmContext(info, profile, facts or RpmFacts())
-        found = [
-            finding
-            for rule in chosen
-            if (check := rule.on_rpm) is not None
-            for finding in _run(rule, info.file_name, check, context)
-        ]
-        found += _check_members(file, offset, str(path), context, chosen)
+        return check_open_rpm(file, str(path), profile, facts, rules)
+
+
+def check_open_rpm(
+    file: BinaryIO,
+    name: str,
+    profile: Profile,
+    facts: RpmFacts | None = None,
+    rules: Sequence[Rule] | None = None,
+) -> list[Finding]:
+    """:func:`check_rpm` of a file that is open already; ``name`` is for messages."""
+    chosen = all_rules() if rules is None else rules
+    info, offset = read_info(file, name)
+    context = RpmContext(info, profile, facts or RpmFacts())
+    found = [
+        finding
+        for rule in chosen
+        if (check := rule.on_rpm) is not None
+        for finding in _run(rule, info.file_name, check, context)
+    ]
+    found += _check_members(file, offset, name, context, chosen)
     return sorted(set(found), key=lambda finding: finding.order)
 
 

@@ -56,18 +56,19 @@ class Owner:
 
 
 class Universe:
-    """Answers about the release's packages (``base``) and the RPMs of the pack together."""
+    """Answers about the release's packages (``base``; None: none are known) and the RPMs of the pack together."""
 
-    def __init__(self, base: Path, rpms: Iterable[RpmInfo], arch: str) -> None:
+    def __init__(self, base: Path | None, rpms: Iterable[RpmInfo], arch: str) -> None:
         self.path, self.rpms = base, tuple(rpms)
         self._pool = _pool(arch or "x86_64")
         self._base = self._pool.add_repo("base")
         self._infos: dict[int, RpmInfo] = {}
-        with open_tree(base) as tree:
-            if "repodata/repomd.xml" in tree.paths():
-                self._read_index(tree)
-        if self._base.isempty():
-            self._read_headers()
+        if base is not None:
+            with open_tree(base) as tree:
+                if "repodata/repomd.xml" in tree.paths():
+                    self._read_index(tree)
+            if self._base.isempty():
+                self._read_headers(base)
         pack = self._pool.add_repo("pack")
         self._pack = {_add(pack, info).id: info for info in self.rpms}
         probe = pack.add_solvable()
@@ -115,20 +116,21 @@ class Universe:
 
     def _file(self, solvable: Any, path: str) -> PayloadFile | None:
         """The path in the header of the release's RPM, if that can be read."""
-        if solvable.id not in self._infos:
+        if solvable.id not in self._infos and self.path is not None:
             location = solvable.lookup_location()[0]
             with open_tree(self.path) as tree:
                 if location not in tree.paths():
                     return None
                 self._infos[solvable.id] = _read(tree, location)
-        return next((file for file in self._infos[solvable.id].files if file.path == path), None)
+        info = self._infos.get(solvable.id)
+        return next((file for file in (info.files if info else ()) if file.path == path), None)
 
-    def _read_headers(self) -> None:
-        for _, info in read_rpms(self.path):
+    def _read_headers(self, path: Path) -> None:
+        for _, info in read_rpms(path):
             solvable = _add(self._base, info)
             self._infos[solvable.id] = info
         if self._base.isempty():
-            raise BadInput(self.path, "no repository: it holds neither repodata nor RPMs")
+            raise BadInput(path, "no repository: it holds neither repodata nor RPMs")
 
     def _read_index(self, tree: Tree) -> None:
         import solv

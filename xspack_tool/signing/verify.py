@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,26 +63,44 @@ class RpmStatus:
         return any(what == "MD5 digest" for what, _ in self.checks)
 
 
+@contextmanager
+def host_keyring(keyfile: Path) -> Iterator[Callable[[Path, Path], SignatureStatus]]:
+    """A host's gpg that has imported ``keyfile`` and nothing else: a function of a file and its detached
+    signature.
+
+    Raises BadInput, as that function does, if a file cannot be read as what it should be.
+    """
+    key = read_public_key(keyfile)
+    with scratch_home() as home:
+        gpg = python_gnupg(str(home), "--no-autostart", "--trust-model=pgp", f"--trusted-key={key.key_id}")
+        gpg.import_keys(keyfile.read_bytes())
+
+        def check(data: Path, signature: Path) -> SignatureStatus:
+            for path, largest in ((signature, _LARGEST_SIGNATURE), (data, 1 << 30)):
+                if not path.is_file():
+                    raise BadInput(path, "no such file")
+                if path.stat().st_size > largest:
+                    raise BadInput(path, f"larger than {largest} bytes")
+            with open(signature, "rb") as file:
+                return _status(gpg.verify_file(file, str(data.absolute()), close_file=False).stderr)
+
+        yield check
+
+
+def _status(stderr: str) -> SignatureStatus:
+    lines = [line.split() for line in stderr.splitlines() if line.startswith("[GNUPG:] ")]
+    signer = next((words[2] for words in lines if words[1] == "VALIDSIG"), "")
+    said = [line for line in stderr.splitlines() if line.startswith("gpg: ")]
+    return SignatureStatus(tuple(words[1] for words in lines), signer, "\n".join(said))
+
+
 def verify_file(keyfile: Path, data: Path, signature: Path) -> SignatureStatus:
     """What a host's gpg says of ``signature`` on ``data`` when it has imported ``keyfile`` and nothing else.
 
     Raises BadInput if one of the files cannot be read as what it should be.
     """
-    key = read_public_key(keyfile)
-    for path, largest in ((signature, _LARGEST_SIGNATURE), (data, 1 << 30)):
-        if not path.is_file():
-            raise BadInput(path, "no such file")
-        if path.stat().st_size > largest:
-            raise BadInput(path, f"larger than {largest} bytes")
-    with scratch_home() as home:
-        gpg = python_gnupg(str(home), "--no-autostart", "--trust-model=pgp", f"--trusted-key={key.key_id}")
-        gpg.import_keys(keyfile.read_bytes())
-        with open(signature, "rb") as file:
-            result = gpg.verify_file(file, str(data.absolute()), close_file=False)
-    lines = [line.split() for line in result.stderr.splitlines() if line.startswith("[GNUPG:] ")]
-    signer = next((words[2] for words in lines if words[1] == "VALIDSIG"), "")
-    said = [line for line in result.stderr.splitlines() if line.startswith("gpg: ")]
-    return SignatureStatus(tuple(words[1] for words in lines), signer, "\n".join(said))
+    with host_keyring(keyfile) as check:
+        return check(data, signature)
 
 
 def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xspack_tool.rpm.conflicts import file_difference
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.finding import Hit, Skipped
@@ -72,10 +73,10 @@ def one_owner(context: PackContext) -> Hits:
                 owners[file.path] = (info, file)
                 continue
             first, other = owners[file.path]
-            if not _same(file, other):
+            if difference := file_difference(file, other):
                 yield Hit(
                     file.path,
-                    f"also in {first.file_name}, with {_difference(file, other)}",
+                    f"also in {first.file_name}, with {difference}",
                     rpm=info.file_name,
                 )
     if context.universe is None:
@@ -97,26 +98,9 @@ def _taken(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
             if owner.file is None:
                 found = f"{owner.nevra} of the release owns it; that RPM is not at hand to compare"
                 yield Hit(file.path, found, "W", rpm=info.file_name)
-            elif not _same(file, owner.file):
-                found = f"{owner.nevra} of the release owns it, with {_difference(file, owner.file)}"
+            elif difference := file_difference(file, owner.file):
+                found = f"{owner.nevra} of the release owns it, with {difference}"
                 yield Hit(file.path, found, rpm=info.file_name)
-
-
-def _same(one: PayloadFile, other: PayloadFile) -> bool:
-    """As rpm judges (rpmfilesCompare): no conflict of ghosts and folders, else all counts."""
-    if one.is_ghost or other.is_ghost or (one.is_dir and other.is_dir):
-        return True
-    return not _difference(one, other)
-
-
-def _difference(one: PayloadFile, other: PayloadFile) -> str:
-    if one.mode >> 12 != other.mode >> 12:
-        return "another type"
-    if (one.size, one.digest, one.link) != (other.size, other.digest, other.link):
-        return "another content"
-    if (one.mode, one.owner, one.group) != (other.mode, other.owner, other.group):
-        return "another mode or owner"
-    return ""
 
 
 @pack_rule(

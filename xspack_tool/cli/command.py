@@ -1,0 +1,35 @@
+"""How a command of ``xspack`` is registered: one file, with one ``COMMAND`` in it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xspack_tool.cli.output import Output
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its one-line help, its arguments, and what it does.
+
+    ``run`` returns the exit status: 0, or 1 for findings or a rejected pack. It raises an XspackError for what
+    it cannot do, and UsageError for arguments that make no sense together.
+    """
+
+    name: str
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Output], int]
+    reports: bool = True
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Give the parser this command's arguments; those that report take ``--json``."""
+        self.arguments(parser)
+        if self.reports:
+            parser.add_argument("--json", action="store_true", help="print JSON for programs")
+        parser.set_defaults(run=self.run)
+
+
+class UsageError(Exception):
+    """Arguments that make no sense: exit status 2."""

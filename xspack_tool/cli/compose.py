@@ -1,0 +1,137 @@
+"""A whole pack from RPMs, without SCons: the functions that a build calls step by step, called in a row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.pack import Pack
+from xspack_tool.pack.document import render_applied, render_document
+from xspack_tool.pack.generated import control_package, update_package
+from xspack_tool.pack.iso import master_iso
+from xspack_tool.repo.comps import comps_xml
+from xspack_tool.repo.fragment import make_fragment
+from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.rpm.info import RpmInfo
+from xspack_tool.rpm.read import read_rpm
+from xspack_tool.rpm.write import write_rpm
+from xspack_tool.signing.sign import Signer
+
+#: rpmsign and gpg wait for each other and for the agent: two at a time is what pays.
+_SIGNERS = 2
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a pack is made of besides its declaration. ``signer`` None leaves it unsigned, ``comps`` None
+    writes the groups that the declaration asks for; ``payload`` is rpm's `_binary_payload`."""
+
+    rpms: Sequence[Path]
+    payload: str
+    precheck: Path | None = None
+    remove: Path | None = None
+    comps: str | None = None
+    signer: Signer | None = None
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything that goes onto an ISO but the index: RPMs and other files by their path there."""
+
+    document: str
+    rpms: Mapping[str, Path]
+    comps: str
+    volume_id: str
+    time: int
+    signer: Signer | None
+    others: Mapping[str, Path] = field(default_factory=dict)
+
+
+def compose(
+    pack: Pack, parts: Ingredients, out: Path, work: Path, progress: Progress = lambda count: None
+) -> None:
+    """Write the ISO of ``pack`` to ``out``; ``work`` is an empty folder that the caller removes.
+
+    Raises StepError and BadInput; ``out`` appears whole or not at all.
+    """
+    infos = [read_rpm(path) for path in parts.rpms]
+    size, time = sum(info.installed_size for info in infos), max(info.build_time for info in infos)
+    names = [path.name for path in parts.rpms]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise StepError(f"{twice[0]} is given twice; name each RPM once")
+    generated = generate(pack, parts, infos, size, time, work / "generated")
+    assembly = Assembly(
+        document=render_document(pack, size),
+        rpms={f"Packages/{path.name}": path for path in (*parts.rpms, *generated)},
+        comps=comps_xml(pack) if parts.comps is None else parts.comps,
+        volume_id=pack.volume_id,
+        time=time,
+        signer=parts.signer,
+    )
+    assemble(assembly, out, work, progress)
+
+
+def generate(
+    pack: Pack, parts: Ingredients, infos: Sequence[RpmInfo], size: int, time: int, folder: Path
+) -> list[Path]:
+    """``update-<label>`` and, where the pack needs one, ``control-<label>``, written to ``folder``."""
+    folder.mkdir(parents=True)
+    update = update_package(pack, sorted((info.name, info.evr) for info in infos), render_applied(pack, size))
+    made = [folder / update.file_name]
+    write_rpm(update, [], made[0], payload=parts.payload, time=time)
+    if pack.control_name:
+        control = control_package(pack)
+        scripts = [script for script in (parts.precheck, parts.remove) if script is not None]
+        made.append(folder / control.file_name)
+        write_rpm(control, scripts, made[1], payload=parts.payload, time=time)
+    return made
+
+
+def assemble(assembly: Assembly, out: Path, work: Path, progress: Progress = lambda count: None) -> None:
+    """Sign, index and master. ``progress`` is told of each RPM that is signed and indexed."""
+    rpms = _signed(assembly, work / "signed", progress)
+    files = {**assembly.others, **rpms}
+    repodata = work / "repodata"
+    fragments = [make_fragment(path, place) for place, path in rpms.items()]
+    write_repodata(fragments, assembly.comps, repodata, assembly.time)
+    places = iso_names(repodata / REPOMD)
+    files |= {places[name]: repodata / name for name in RECORDS.values()}
+    document = work / "update.xml"
+    document.write_text(assembly.document, encoding="utf-8")
+    for place, path in (("update.xml", document), (f"repodata/{REPOMD}", repodata / REPOMD)):
+        files[place] = path
+        if assembly.signer:
+            files[f"{place}.asc"] = path.with_name(f"{path.name}.asc")
+            assembly.signer.sign_file(path, files[f"{place}.asc"], assembly.time)
+    master_iso(files, out, assembly.volume_id, assembly.time)
+
+
+def _signed(assembly: Assembly, folder: Path, progress: Progress) -> dict[str, Path]:
+    """The RPMs as they go onto the ISO."""
+    signer = assembly.signer
+    if signer is None:
+        return dict(assembly.rpms)
+
+    def sign(place: str) -> Path:
+        target, source = folder / place, assembly.rpms[place]
+        signer.sign_rpm(source, target, read_rpm(source).build_time)
+        progress(1)
+        return target
+
+    with ThreadPoolExecutor(_SIGNERS) as pool:
+        return dict(zip(assembly.rpms, pool.map(sign, assembly.rpms), strict=True))
+
+
+def room_for(folder: Path, needed: int) -> None:
+    """Raise StepError where ``folder`` has less than ``needed`` bytes left: said before the work, not after."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StepError(
+            f"{folder} has {free >> 20} MiB free, {needed >> 20} MiB are needed; set TMPDIR elsewhere"
+        )

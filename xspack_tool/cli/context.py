@@ -1,0 +1,66 @@
+"""A finished pack as the rules see one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.pack import Pack
+from xspack_tool.model.profile import Profile
+from xspack_tool.rules.context import IndexRecord, PackContext
+
+_NO_PACK = Pack(label="", version="", uuid="", description="", key="")
+
+
+def pack_model(pack: OpenedPack) -> Pack:
+    """What must have been declared for this pack; empty where it has no update document that can be read."""
+    document = pack.document
+    if document is None:
+        return replace(_NO_PACK, label=pack.path.stem)
+    info = pack.control.info if pack.control else None
+    wanted = [one for one in info.requires if not one.name.startswith(("rpmlib(", "/"))] if info else []
+    return Pack(
+        label=document.label,
+        version=document.version,
+        uuid=document.uuid,
+        description=document.description,
+        key=document.key,
+        requires=tuple(Dependency(one.name, one.operator, one.evr) for one in dict.fromkeys(wanted)),
+        after_apply=document.after_apply,
+        rollups=document.rollups,
+        enforce_homogeneity=document.enforce_homogeneity,
+        driver_disk=pack.index is not None and pack.index.group("drivers") is not None,
+        has_precheck=pack.script("precheck") is not None,
+        has_remove=pack.script("remove") is not None,
+        volume_id=pack.volume_id,
+        vendor=info.vendor if info else "",
+    )
+
+
+def pack_context(
+    pack: OpenedPack, profile: Profile, base: Path | None, baseline: Path | None, now: int
+) -> PackContext:
+    """Everything that the rules judge a pack by. ``now`` is seconds since 1970."""
+    remove = pack.script("remove")
+    sources = {f"{info.name}-{info.version}-{info.release}.src.rpm" for info in pack.infos if info.is_source}
+    payload = tuple(rpm.info for rpm in pack.payload if rpm.info and not rpm.info.is_source)
+    return PackContext(
+        pack=pack_model(pack),
+        profile=profile,
+        rpms=payload,
+        with_source=frozenset(info.name for info in payload if info.source_rpm in sources),
+        key=pack.key,
+        key_name=pack.key_name,
+        signed=tuple(info for info in pack.infos if not info.is_source),
+        now=now,
+        base=base,
+        baseline=baseline,
+        iso_paths=pack.paths,
+        index=tuple(
+            IndexRecord(record.type, record.href, record.checksum_type)
+            for record in (pack.index.records if pack.index else ())
+        ),
+        remove_script=pack.texts.get(remove.path) if remove else None,
+    )

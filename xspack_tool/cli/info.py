@@ -1,0 +1,175 @@
+"""``xspack info``: what a pack is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.cli.command import Command
+from xspack_tool.cli.modules import modules_of_pack
+from xspack_tool.cli.output import Output
+from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.hosts.opened import SIGNED, OpenedPack, PackRpm, open_pack
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("iso", type=Path, metavar="ISO")
+    parser.add_argument("--key", type=Path, metavar="F", help="public key file to check the signatures with")
+
+
+def _run(args: argparse.Namespace, out: Output) -> int:
+    pack = open_pack(args.iso, args.key)
+    devices = device_table(modules_of_pack(pack), names=read_names())
+    if args.json:
+        out.json(describe(pack, devices))
+    else:
+        _show(pack, devices, out)
+    return 0 if pack.document is not None and pack.index is not None and all(map(_readable, pack.rpms)) else 1
+
+
+COMMAND = Command("info", "what a pack is: metadata, RPMs, devices, key, guidance", _arguments, _run)
+
+
+def size_words(count: int) -> str:
+    """A count of bytes for people: ``1.5 MiB``."""
+    amount, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            break
+        amount /= 1024
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def describe(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]:
+    """A pack as JSON's types."""
+    document, index = pack.document, pack.index
+    return {
+        "document": vars(document) | {"rollups": [vars(one) for one in document.rollups]}
+        if document
+        else None,
+        "document_fault": pack.document_fault,
+        "index_fault": pack.index_fault,
+        "groups": {group.id: list(group.packages) for group in index.groups} if index else {},
+        "volume_id": pack.volume_id,
+        "files": {entry.path: entry.size for entry in pack.entries if entry.kind == "file"},
+        "signers": {path: list(signers) for path, signers in sorted(pack.signers.items())},
+        "signatures_accepted": {path: status.accepted for path, status in sorted(pack.signatures.items())},
+        "base_requirements": base_requirements(pack),
+        "scripts": _scripts(pack),
+        "rpms": [_describe_rpm(rpm) for rpm in pack.rpms],
+        "devices": [row.as_json() for row in devices],
+    }
+
+
+def base_requirements(pack: OpenedPack) -> list[str]:
+    """What the control RPM requires of the host, without rpm's own and interpreters."""
+    info = pack.control.info if pack.control else None
+    wanted = [one for one in info.requires if not one.name.startswith(("rpmlib(", "/"))] if info else []
+    return [str(one) for one in dict.fromkeys(wanted)]
+
+
+def _describe_rpm(rpm: PackRpm) -> dict[str, Any]:
+    info = rpm.info
+    more = (
+        {
+            "nevra": info.nevra,
+            "summary": info.summary,
+            "license": info.license,
+            "installed_size": info.installed_size,
+            "signed_by": list(info.signed_by),
+            "signature": rpm.signature,
+        }
+        if info
+        else {}
+    )
+    return {"path": rpm.path, "size": rpm.size, "fault": rpm.fault, **more}
+
+
+def _scripts(pack: OpenedPack) -> list[str]:
+    return [name for name in ("precheck", "remove") if pack.script(name) is not None]
+
+
+def _readable(rpm: PackRpm) -> bool:
+    return rpm.info is not None
+
+
+def _show(pack: OpenedPack, devices: tuple[DeviceRow, ...], out: Output) -> None:
+    out.table(("PACK", f"{pack.path.name}"), _facts(pack, devices))
+    out.line()
+    rows = [
+        (
+            rpm.info.nevra,
+            size_words(rpm.size),
+            size_words(rpm.info.installed_size),
+            _signed(rpm),
+            rpm.info.summary,
+        )
+        if rpm.info
+        else (rpm.name, size_words(rpm.size), "", "", f"cannot be read: {rpm.fault}")
+        for rpm in pack.rpms
+    ]
+    out.table(("RPM", "SIZE", "INSTALLED", "SIGNED BY", "SUMMARY"), rows)
+    if devices:
+        out.line()
+        out.table(*device_cells(devices))
+
+
+def device_cells(devices: tuple[DeviceRow, ...]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head and the rows of the table of devices."""
+    head: tuple[str, ...] = ("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")
+    rows: list[tuple[str, ...]] = []
+    for row in devices:
+        subsystem = f"{row.id.subvendor}:{row.id.subdevice}"
+        ids = (row.id.bus, f"{row.id.vendor}:{row.id.device}", "" if subsystem == "*:*" else subsystem)
+        name = " ".join(filter(None, (row.vendor_name, row.device_name)))
+        rows.append((*ids, row.id.device_class, row.module, ", ".join(row.inbox), name))
+    return head, rows
+
+
+def _signed(rpm: PackRpm) -> str:
+    signers = ", ".join(rpm.info.signed_by) if rpm.info else ""
+    words = {
+        "unknown": "",
+        "good": " (good)",
+        "bad": " (damaged)",
+        "other key": " (another key)",
+        "unsigned": "nobody",
+    }
+    return signers + words[rpm.signature]
+
+
+def _facts(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> list[tuple[str, str]]:
+    document = pack.document
+    facts = [("update.xml", pack.document_fault)]
+    if document is not None:
+        signers = "; ".join(
+            f"{path} by {', '.join(pack.signers.get(path, ())) or 'nobody'}{_verdict(pack, path)}"
+            for path in SIGNED
+        )
+        facts = [
+            ("label", document.label),
+            ("version", document.version),
+            ("uuid", document.uuid),
+            ("description", document.description),
+            ("installed size", size_words(document.installation_size)),
+            ("after apply", ", ".join(document.after_apply)),
+            ("all hosts alike", "yes" if document.enforce_homogeneity else ""),
+            ("key", document.key),
+            ("signed", signers),
+            ("control", document.control),
+            ("requires", ", ".join(base_requirements(pack))),
+            ("scripts", ", ".join(_scripts(pack))),
+            ("rolls up", ", ".join(f"{one.uuid} ({one.label})" for one in document.rollups)),
+        ]
+    groups = ", ".join(group.id for group in pack.index.groups) if pack.index else pack.index_fault
+    facts += [("groups" if pack.index else "index", groups), ("volume id", pack.volume_id)]
+    facts.append(("devices", str(len(devices)) if devices else ""))
+    return [fact for fact in facts if fact[1]]
+
+
+def _verdict(pack: OpenedPack, path: str) -> str:
+    status = pack.signatures.get(path)
+    if status is None:
+        return ""
+    return " (good)" if status.accepted else f" (not taken: no {', '.join(status.missing)})"

@@ -1,0 +1,71 @@
+"""What commands print: tables and colour on a terminal, plain text in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: What would move a terminal's cursor or change the direction of text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """A foreign text that is harmless for a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class Output:
+    """Prints to one stream. rich is loaded on a terminal only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.rich = stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line, in a rich style such as ``bold red`` on a terminal."""
+        if self.rich:
+            from rich.text import Text
+
+            self._console.print(Text(plain(text), style=style), soft_wrap=True)
+        else:
+            self._stream.write(f"{plain(text)}\n")
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows under a head line, in columns."""
+        clean = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+        if self.rich:
+            self._rich_table(head, clean)
+            return
+        lines = [list(head), *clean]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        for line in lines:
+            self._stream.write("  ".join(map(str.ljust, line, widths)).rstrip() + "\n")
+
+    def json(self, data: Any) -> None:
+        """A value as JSON, keys sorted."""
+        self._stream.write(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
+
+    def _rich_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for title in head:
+            table.add_column(title, overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print(table)
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(file=self._stream, highlight=False, emoji=False, markup=False)

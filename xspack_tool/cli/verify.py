@@ -1,0 +1,139 @@
+"""``xspack verify``: would the hosts take a finished pack?"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.cli.command import Command
+from xspack_tool.cli.context import pack_context
+from xspack_tool.cli.output import Output
+from xspack_tool.cli.progress import progress
+from xspack_tool.cli.release import add_release_arguments, host_of
+from xspack_tool.errors import BadInput
+from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
+from xspack_tool.hosts.opened import OpenedPack, hash_rpms, open_pack, payloads
+from xspack_tool.hosts.package_manager import judge_package_manager
+from xspack_tool.hosts.release import ROOT_BYTES, Host
+from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.hosts.xapi import judge_xapi
+from xspack_tool.model.profile import Profile
+from xspack_tool.rules.context import modules_of
+from xspack_tool.rules.engine import check_open_rpm
+from xspack_tool.rules.finding import Finding, to_plain
+from xspack_tool.rules.report import Report, as_text, judge
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("iso", type=Path, metavar="ISO")
+    parser.add_argument("--key", type=Path, metavar="F", help="the public key file that the host has")
+    add_release_arguments(parser)
+    parser.add_argument(
+        "--baseline", type=Path, metavar="REPO", help="the last release of the pack: folder or ISO"
+    )
+    parser.add_argument(
+        "--introduced",
+        type=Path,
+        action="append",
+        metavar="ISO",
+        help="a pack that the host knows already (may be given more than once)",
+    )
+    parser.add_argument(
+        "--free", type=int, default=ROOT_BYTES, metavar="BYTES", help="free space on / of the host (18 GiB)"
+    )
+    parser.add_argument("--strict", action="store_true", help="W findings count as well")
+
+
+def _run(args: argparse.Namespace, out: Output) -> int:
+    try:
+        opened = open_pack(args.iso, args.key)
+    except BadInput as bad:
+        if bad.file != str(args.iso):
+            raise
+        raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
+    profile, host = host_of(args, opened)
+    pack, findings = read_all(opened, profile)
+    report = judge(pack_context(pack, profile, args.base, args.baseline, int(time.time())), findings)
+    verdicts = judge_hosts(pack, host)
+    if args.json:
+        out.json(describe(verdicts, report))
+    else:
+        _show(verdicts, report, out)
+    good = all(verdict.accepted for verdict in verdicts) and not report.stops(args.strict)
+    return 0 if good else 1
+
+
+COMMAND = Command(
+    "verify", "would hosts take it? xapi, the installer, yum or dnf, and the rules", _arguments, _run
+)
+
+
+def read_all(pack: OpenedPack, profile: Profile) -> tuple[OpenedPack, dict[str, list[Finding]]]:
+    """The pack with its checksums, and what the rules find in each payload RPM; both are read at once."""
+    total = sum(rpm.size for rpm in pack.rpms)
+    with progress("reading", total, is_bytes=True) as tell, ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(hash_rpms, pack, tell)
+        findings = rule_findings(pack, profile)
+        return hashed.result(), findings
+
+
+def rule_findings(pack: OpenedPack, profile: Profile) -> dict[str, list[Finding]]:
+    """What the rules find in each payload RPM, by file name. A payload that cannot be unpacked is X2's."""
+    wanted = {id(rpm.info) for rpm in pack.payload if rpm.info and not rpm.info.is_source}
+    found: dict[str, list[Finding]] = {}
+    for rpm, file in payloads(pack, lambda info: id(info) in wanted):
+        assert rpm.info is not None  # payloads() yields no others
+        try:
+            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile)
+        except BadInput as bad:
+            remedy = "make it anew: no host can unpack it"
+            found[rpm.info.file_name] = [
+                Finding("X2", "E", bad.why, remedy, rpm=rpm.info.file_name, where="payload")
+            ]
+    return found
+
+
+def judge_hosts(pack: OpenedPack, host: Host) -> list[Verdict]:
+    """What each host says; of a driver disk only where the pack has modules and the group."""
+    verdicts = [judge_xapi(pack, host), judge_installer(pack, host), judge_package_manager(pack, host)]
+    drivers = any(modules_of(info) for info in pack.infos)
+    if drivers and pack.index is not None and pack.index.group("drivers"):
+        verdicts.append(judge_driver_disk(pack, host))
+    return verdicts
+
+
+def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:
+    """The result as JSON's types."""
+    return {
+        "accepted": all(verdict.accepted for verdict in verdicts),
+        "hosts": {
+            verdict.host: {
+                "accepted": verdict.accepted,
+                "rejections": [vars(one) for one in verdict.rejections],
+                "remarks": list(verdict.remarks),
+                "unjudged": list(verdict.unjudged),
+            }
+            for verdict in verdicts
+        },
+        "findings": [to_plain(finding) for finding in report.findings],
+    }
+
+
+def _show(verdicts: Sequence[Verdict], report: Report, out: Output) -> None:
+    for verdict in verdicts:
+        taken = "takes it, as far as it can be judged" if verdict.unjudged else "takes it"
+        words, style = (taken, "green") if verdict.accepted else ("does not take it", "bold red")
+        out.line(f"{verdict.host}: {words}", style)
+        for rejection in verdict.rejections:
+            out.line(f"  {rejection}")
+        for remark in verdict.remarks:
+            out.line(f"  but: {remark}", "yellow")
+    for text in dict.fromkeys(text for verdict in verdicts for text in verdict.unjudged):
+        out.line(f"not judged: {text}", "cyan")
+    out.line("rules:", "bold")
+    for line in as_text([report]).splitlines():
+        out.line(f"  {line}", {"E": "red", "W": "yellow"}.get(line[:1], ""))

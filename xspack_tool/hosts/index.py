@@ -1,0 +1,223 @@
+"""The yum index of a foreign pack, read within bounds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO
+from xml.etree.ElementTree import Element, ParseError
+
+from xspack_tool.errors import BadInput
+from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.rpm.payload import Uncompressed, compression
+
+REPOMD = "repodata/repomd.xml"
+#: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.
+_MAX_REPOMD, _MAX_COMPS, _MAX_PRIMARY = 1 << 20, 2 << 20, 32 << 20
+#: No package of an index has as many elements, or elements as deep.
+_MAX_ELEMENTS, _MAX_DEPTH = 100_000, 32
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Record:
+    """A file that repomd.xml names. ``fault`` says what a reader of it would trip over, empty if nothing."""
+
+    type: str
+    href: str
+    checksum_type: str
+    checksum: str
+    compression: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class IndexedPackage:
+    """An RPM as primary tells it; ``size`` in bytes, ``href`` relative to the pack's root."""
+
+    name: str
+    arch: str
+    href: str
+    size: int
+    checksum_type: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of comps with the packages that come with it (mandatory and default ones)."""
+
+    id: str
+    visible: bool
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """A pack's index. ``comps`` is the text of its group file, empty without one."""
+
+    records: tuple[Record, ...]
+    packages: tuple[IndexedPackage, ...]
+    groups: tuple[Group, ...]
+    comps: str = ""
+
+    def record(self, type: str) -> Record | None:
+        """The first record of that type."""
+        return next((record for record in self.records if record.type == type), None)
+
+    def group(self, id: str) -> Group | None:
+        """The group of that id."""
+        return next((group for group in self.groups if group.id == id), None)
+
+
+def read_index(iso: IsoReader) -> Index:
+    """The index of a pack. Raises BadInput where repomd.xml or what it names cannot be read at all; a file
+    that is missing, or has another checksum than repomd.xml says, is a fault of its record."""
+    name = f"{iso.path}: {REPOMD}"
+    if REPOMD not in iso:
+        raise BadInput(name, "missing")
+    root = parse_xml(iso.read(REPOMD, _MAX_REPOMD), name)
+    records = tuple(_record(iso, node) for node in root if _tag(node) == "data")
+    primary = next((record for record in records if record.type == "primary"), None)
+    if primary is None:
+        raise BadInput(name, "names no primary index")
+    packages = () if primary.href not in iso else tuple(_packages(iso, primary.href))
+    comps = _comps(iso, records)
+    return Index(records, packages, read_groups(comps, f"{iso.path}: group file") if comps else (), comps)
+
+
+def parse_xml(content: bytes | str, name: str) -> Element:
+    """The root of a small foreign document; entities and external references are refused. Raises BadInput."""
+    from defusedxml import DefusedXmlException
+    from defusedxml import ElementTree as SafeTree
+
+    try:
+        root: Element = SafeTree.fromstring(content)
+    except DefusedXmlException:
+        raise BadInput(name, "declares entities, which no index needs") from None
+    except (ParseError, ValueError, LookupError) as error:
+        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None
+    return root
+
+
+def read_groups(comps: str, name: str) -> tuple[Group, ...]:
+    """The groups of a comps file, as yum and dnf see them. Raises BadInput."""
+    root = parse_xml(comps.encode(), name)
+    return tuple(_group(node) for node in root if _tag(node) == "group")
+
+
+def _group(node: Element) -> Group:
+    listed = [
+        (child.text or "").strip()
+        for child in node.iter("packagereq")
+        if child.get("type", "mandatory") in ("mandatory", "default", "")
+    ]
+    # Without the element a group is visible; yum and dnf read the word in any case.
+    visible = (node.findtext("uservisible") or "true").strip().lower() != "false"
+    return Group((node.findtext("id") or "").strip(), visible, tuple(listed))
+
+
+def _tag(node: Element) -> str:
+    return node.tag.rpartition("}")[2]
+
+
+def _child(node: Element, tag: str) -> Element:
+    return next((child for child in node if _tag(child) == tag), Element(tag))
+
+
+def _record(iso: IsoReader, node: Element) -> Record:
+    checksum, href = _child(node, "checksum"), _child(node, "location").get("href", "")
+    record = Record(
+        node.get("type", ""), href, checksum.get("type", ""), (checksum.text or "").strip().lower()
+    )
+    if href not in iso:
+        return Record(**{**vars(record), "fault": "is not on the ISO"})
+    with iso.open(href) as file:
+        begin = file.read(8)
+        file.seek(0)
+        said = _digest(file, record.checksum_type)
+    fault = "" if said in (None, record.checksum) else "has another checksum than repomd.xml says"
+    kind = compression(begin)
+    return Record(**{**vars(record), "compression": "" if kind == "none" else kind, "fault": fault})
+
+
+def _digest(file: BinaryIO, kind: str) -> str | None:
+    """The checksum of a file; None for a kind of checksum that is not known."""
+    if kind not in ("sha", "sha1", "sha224", "sha256", "sha384", "sha512", "md5"):
+        return None
+    found = hashlib.new("sha1" if kind == "sha" else kind, usedforsecurity=False)
+    while block := file.read(_BLOCK):
+        found.update(block)
+    return found.hexdigest()
+
+
+class _Bounded:
+    """An unpacked stream for a parser, which ends in BadInput where it would become too long."""
+
+    def __init__(self, file: BinaryIO, name: str, limit: int) -> None:
+        self._name, self._left, self._limit = name, limit, limit
+        begin = file.read(8)
+        file.seek(0)
+        self._stream = Uncompressed(file, compression(begin) or "none", name)
+
+    def read(self, count: int = _BLOCK) -> bytes:
+        data = self._stream.read(count if count >= 0 else _BLOCK)
+        self._left -= len(data)
+        if self._left < 0:
+            raise BadInput(self._name, f"unpacks to more than {self._limit >> 20} MiB")
+        return data
+
+    def all(self) -> bytes:
+        return b"".join(iter(self.read, b""))
+
+
+def _comps(iso: IsoReader, records: tuple[Record, ...]) -> str:
+    for kind in ("group", "group_gz", "group_xz", "group_zst"):
+        for record in records:
+            if record.type == kind and record.href in iso:
+                with iso.open(record.href) as file:
+                    content = _Bounded(file, f"{iso.path}: {record.href}", _MAX_COMPS).all()
+                return content.decode("utf-8", "replace")
+    return ""
+
+
+def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
+    name = f"{iso.path}: {href}"
+    with iso.open(href) as file:
+        for node in _elements(_Bounded(file, name, _MAX_PRIMARY), name):
+            if _tag(node) == "package":
+                checksum, size = _child(node, "checksum"), _child(node, "size").get("package", "")
+                yield IndexedPackage(
+                    name=_child(node, "name").text or "",
+                    arch=_child(node, "arch").text or "",
+                    href=_child(node, "location").get("href", ""),
+                    size=int(size) if size.isascii() and size.isdigit() and len(size) < 19 else -1,
+                    checksum_type=checksum.get("type", ""),
+                    checksum=(checksum.text or "").strip().lower(),
+                )
+
+
+def _elements(stream: Any, name: str) -> Iterator[Element]:
+    """The children of the root, each forgotten after it was seen."""
+    from defusedxml import DefusedXmlException
+    from defusedxml import ElementTree as SafeTree
+
+    depth = alive = 0
+    root: Element | None = None
+    source: IO[bytes] = stream
+    try:
+        for event, node in SafeTree.iterparse(source, events=("start", "end"), forbid_dtd=True):
+            root = node if root is None else root
+            depth += 1 if event == "start" else -1
+            alive += event == "start"
+            if alive > _MAX_ELEMENTS or depth > _MAX_DEPTH:
+                raise BadInput(name, "has more elements for a package than any index")
+            if event == "end" and depth == 1:
+                yield node
+                root.clear()
+                alive = 0
+    except DefusedXmlException:
+        raise BadInput(name, "declares a document type or entities, which no index needs") from None
+    except (ParseError, ValueError, LookupError) as error:
+        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None

@@ -1,0 +1,35 @@
+"""What a host says of a pack: it takes it, or why not, in the words that its user would see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One reason to refuse a pack: the error code that the host's user sees, and what is behind it."""
+
+    code: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one host says.
+
+    ``remarks`` are what it takes but does not treat as its author may expect; ``unjudged`` is what could not
+    be judged here, and what would be needed.
+    """
+
+    host: str
+    rejections: tuple[Rejection, ...] = ()
+    remarks: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing was found for which the host would refuse it."""
+        return not self.rejections
