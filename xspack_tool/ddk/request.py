@@ -86,7 +86,7 @@ class KbuildRequest:
                 )
         for name, value in self.make_variables.items():
             if not _NAME.fullmatch(name) or name.startswith("CONFIG_"):
-                remedy = "put CONFIG_ switches into config=" if name.startswith("CONFIG_") else "rename it"
+                remedy = "put CONFIG_ switches into kconfig=" if name.startswith("CONFIG_") else "rename it"
                 found.append(Problem("make_variables", name, "no name of a make variable", remedy))
             elif name in _OWN:
                 found.append(
@@ -98,11 +98,13 @@ class KbuildRequest:
                 )
         for name, value in self.config.items():
             if not _NAME.fullmatch(name.removeprefix("CONFIG_")):
-                found.append(Problem("config", name, "no name of a CONFIG_ switch", "write it as ACME_DEBUG"))
+                found.append(
+                    Problem("kconfig", name, "no name of a CONFIG_ switch", "write it as ACME_DEBUG")
+                )
             elif not _SWITCH.fullmatch(value):
                 found.append(
                     Problem(
-                        "config", value, f"{name} is y, m, n or a number", "put texts into make_variables"
+                        "kconfig", value, f"{name} is y, m, n or a number", "put texts into make_variables"
                     )
                 )
         return found

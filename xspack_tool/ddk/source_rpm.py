@@ -75,6 +75,7 @@ for folder in {folders}; do
         echo '%%attr(0644,root,root) "'{folder}/"$module"'"' >> "$list"
     done
 done
+%{{?xspack_symvers:cat {symvers} 2>/dev/null | sed "s#\t$sources/#\t#" | LC_ALL=C sort -u -k2,2 > %{{xspack_symvers}}}}
 if ! test -s "$list"; then
     echo "kbuild made no module: no Kbuild or Makefile adds one to obj-m" >&2
     exit 1
@@ -114,7 +115,8 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
     macros = "".join(_MACRO.format(name=name, option=option) for name, option in request.macros().items())
     compiler = shlex.quote(request.make_variables.get("CC", "gcc").split(" ")[0])
     folders = " ".join(shlex.quote(folder.strip("/") or ".") for folder in request.kbuild_dirs)
-    install = _INSTALL.format(folder=shlex.quote(driver.folder), folders=folders, time=time)
+    symvers = " ".join(f"{folder}/Module.symvers" for folder in folders.split(" "))
+    install = _INSTALL.format(folder=shlex.quote(driver.folder), folders=folders, symvers=symvers, time=time)
     return SourceSections(
         HEAD.format(kernel=driver.kernel),
         _PREP.format(kernel=shlex.quote(driver.kernel), top=shlex.quote(top)),

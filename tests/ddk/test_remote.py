@@ -1,0 +1,433 @@
+"""A kit behind a real sshd on loopback: builds, failures, and that nothing is left there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from support import lacks, need, need_root
+
+from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.remote import RemoteFacts, build_remote, read_facts
+from xspack_tool.ddk.request import KbuildRequest
+from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
+from xspack_tool.ddk.ssh import RemoteDdk, ssh_command
+from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.model.package import Package
+from xspack_tool.rpm.source import write_source_rpm
+from xspack_tool.rpm.spec import Making
+
+CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+PermitRootLogin yes
+LogLevel ERROR
+SetEnv {environment}
+"""
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A server of our own, the kit it stands for, and the folder where builds work there."""
+
+    process: subprocess.Popen[bytes]
+    ddk: RemoteDdk
+    room: Path
+
+    def sessions(self) -> list[int]:
+        """The processes of sshd that serve connections: all its descendants of that name."""
+        found, waiting = [], [self.process.pid]
+        while waiting:
+            out = subprocess.run(
+                ["ps", "-o", "pid=,comm=", "--ppid", str(waiting.pop())], capture_output=True, text=True
+            )
+            rows = [line.split() for line in out.stdout.splitlines()]
+            children = [int(row[0]) for row in rows if row[1].startswith("sshd")]
+            found += children
+            waiting += children
+        return found
+
+
+def keygen(path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+Start = Callable[..., Sshd]
+
+
+@pytest.fixture
+def sshd(short_dir: Path) -> Iterator[Start]:
+    """Starts servers; ``environment`` is what sessions find, ``room`` where temporary files go there."""
+    need("ssh", "ssh-keygen", "rpmbuild", "make", "gcc", "strip", "ps")
+    program = shutil.which("sshd") or "/usr/sbin/sshd"
+    if not Path(program).exists():
+        lacks("sshd is needed: apt-get install openssh-server")
+    need_root()
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    keys = {name: keygen(short_dir / name) for name in ("host_key", "user_key")}
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        *, room: Path | None = None, environment: Mapping[str, str] | None = None, **given: object
+    ) -> Sshd:
+        room = room or short_dir / "room"
+        room.mkdir(exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        pairs = " ".join(f'{k}="{v}"' for k, v in {"TMPDIR": str(room), **(environment or {})}.items())
+        config = short_dir / f"sshd_{port}"
+        config.write_text(CONFIG.format(port=port, folder=short_dir, environment=pairs))
+        started.append(subprocess.Popen([program, "-D", "-e", "-f", config], stderr=subprocess.PIPE))
+        public = keys["host_key"].with_suffix(".pub").read_text()
+        known = short_dir / f"known_{port}"
+        known.write_text(f"[127.0.0.1]:{port} {public}")
+        for _ in range(100):
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        ddk = RemoteDdk("root@127.0.0.1", port, keys["user_key"], known)
+        return Sshd(started[-1], replace(ddk, **given), room)  # type: ignore[arg-type]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def kit(sshd: Start, tree: KernelTree) -> Sshd:
+    """A kit with an installed kernel's tree."""
+    return sshd(tree=str(tree.path))
+
+
+SPEC = """\
+Name: tiny
+Version: 1
+Release: 1
+Summary: tiny
+License: MIT
+%global debug_package %{{nil}}
+%description
+tiny
+%package debuginfo
+Summary: debug
+%description debuginfo
+debug
+%build
+{build}
+%install
+mkdir -p %{{buildroot}}/opt
+echo "%{{kernel_tree}} $SOURCE_DATE_EPOCH $HOME" > %{{buildroot}}/opt/tiny
+echo symbols > %{{xspack_symvers}}
+%files
+/opt/tiny
+%files debuginfo
+"""
+
+
+@pytest.fixture
+def source_rpm(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a source RPM that compiles nothing: its %build is given."""
+
+    def make(build: str = "true") -> Path:
+        spec = tmp_path / "tiny.spec"
+        spec.write_text(SPEC.format(build=build))
+        top = ["--define", f"_topdir {tmp_path}/srpm"]
+        subprocess.run(["rpmbuild", "-bs", "--quiet", *top, "--define", "xspack_symvers x", spec], check=True)
+        return tmp_path / "srpm/SRPMS/tiny-1-1.src.rpm"
+
+    return make
+
+
+NAME = "tiny-1-1.x86_64.rpm"
+
+
+def build(kit: Sshd, facts: RemoteFacts, source: Path, out: Path, **options: Path) -> Path:
+    build_remote(kit.ddk, facts, source, [out / NAME], time=CONSTANT_TIME, memo=out / "memo", **options)
+    return out / NAME
+
+
+def failing(kit: Sshd, facts: RemoteFacts, source: Path, out: Path) -> str:
+    """What is said when a build fails; no output and nothing on the kit may be left then."""
+    with pytest.raises(StepError) as failure:
+        build(kit, facts, source, out)
+    assert not out.exists() or not list(out.glob("*tiny*"))
+    assert wait_for(lambda: list(kit.room.iterdir()) == [])
+    return str(failure.value)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def test_facts_are_asked_for_once(kit: Sshd, tree: KernelTree, tmp_path: Path) -> None:
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    assert (facts.kernel, facts.arch, facts.tree) == (tree.kernel, tree.arch, str(tree.path))
+    assert facts.compiler.startswith("gcc ") and facts.rpm.startswith("RPM version ") and facts.release
+    kit.process.terminate()
+    kit.process.wait()
+    assert read_facts(kit.ddk, tmp_path / "memo") == facts
+    with pytest.raises(StepError, match=r"root@127\.0\.0\.1: it cannot be reached: check host= and port="):
+        read_facts(kit.ddk, tmp_path / "another memo")
+    assert not (tmp_path / "another memo").exists()
+
+
+def test_the_same_modules_as_here(
+    kit: Sshd, tree: KernelTree, tiny: Path, tmp_path: Path, listing: Callable[[Path], dict[str, Path]]
+) -> None:
+    tiny.joinpath("tiny.c").write_text(
+        "#include <linux/module.h>\nint tiny(void) { WARN_ON(1); return 0; }\nEXPORT_SYMBOL(tiny);\n"
+        'MODULE_LICENSE("GPL");\n'
+    )
+    outputs = Outputs(tmp_path / "m.tar", tmp_path / "m.symvers")
+    build_modules(tree, listing(tiny), tmp_path / "work", outputs)
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    driver = DriverSource(facts.kernel, f"/lib/modules/{facts.kernel}/updates", KbuildRequest())
+    sections = source_sections(driver, "tiny-1", CONSTANT_TIME)
+    making = Making(
+        sections.head, ("tiny-1.tar",), sections.prep, sections.build, sections.install, sections.file_list
+    )
+    write_source_tar(tmp_path / "tiny-1.tar", "tiny-1", listing(tiny), CONSTANT_TIME)
+    source = tmp_path / "tiny-1-1.src.rpm"
+    package = Package("tiny", "1", "1", "tiny", "GPL-2.0-only")
+    write_source_rpm(
+        package, [], making, [tmp_path / "tiny-1.tar"], source, payload="w2.xzdio", time=CONSTANT_TIME
+    )
+    built = build(kit, facts, source, tmp_path / "out", symvers=tmp_path / "out/symvers")
+    assert (tmp_path / "out/symvers").read_bytes() == (tmp_path / "m.symvers").read_bytes()
+    assert list(kit.room.iterdir()) == []
+    with tarfile.open(outputs.modules) as archive:
+        here = archive.extractfile("tiny.ko")
+        assert here is not None
+        assert content_of(built, f"/lib/modules/{facts.kernel}/updates/tiny.ko") == here.read()
+
+
+def content_of(rpm: Path, path: str) -> bytes:
+    import rpmfile
+
+    with rpmfile.open(str(rpm)) as opened:
+        return bytes(opened.extractfile(f".{path}").read())
+
+
+def test_rpms_come_back_without_debuginfo(
+    kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree
+) -> None:
+    dead, alive = (kit.room / f"xspack-ddk.{pid}.abcdef" for pid in (4194304, os.getpid()))
+    dead.mkdir()
+    alive.mkdir()
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    built = build(kit, facts, source_rpm(), tmp_path / "out", symvers=tmp_path / "out/symvers")
+    words = content_of(built, "/opt/tiny").decode().split()
+    assert words[:2] == [str(tree.path), str(CONSTANT_TIME)]
+    assert words[2].startswith(f"{kit.room}/xspack-ddk.")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["symvers", NAME]
+    assert (tmp_path / "out/symvers").read_text() == "symbols\n"
+    assert list(kit.room.iterdir()) == [alive]
+
+
+def test_a_failed_build_tells_the_kits_words(
+    kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]
+) -> None:
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    said = failing(kit, facts, source_rpm("echo 'acme.c:3: error: bad' >&2\nexit 1"), tmp_path / "out")
+    assert said.startswith(
+        "building tiny-1-1.src.rpm on root@127.0.0.1: root@127.0.0.1: its rpmbuild failed\n    acme.c:3: error: bad\n"
+    )
+
+
+def test_a_lost_connection_and_a_retry(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    mark = tmp_path / "alive"
+    source = source_rpm(f"touch {mark}\nsleep 60; touch {mark}.after")
+
+    def cut() -> None:
+        assert wait_for(mark.exists)
+        for session in kit.sessions():
+            os.kill(session, signal.SIGKILL)
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    said = failing(kit, facts, source, tmp_path / "out")
+    cutter.join()
+    reason = "the connection was lost; nothing of the build is kept, there or here: build again"
+    assert said.startswith(f"building tiny-1-1.src.rpm on root@127.0.0.1: root@127.0.0.1: {reason}\n")
+    assert build(kit, facts, source_rpm(), tmp_path / "out").is_file()
+
+
+def test_a_killed_client_leaves_nothing(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
+    """The build there ends when ours is killed, and takes its folder with it."""
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    mark = tmp_path / "alive"
+    source = source_rpm(f"touch {mark}\nsleep 60")
+    child = os.fork()
+    if not child:
+        os.setsid()
+        build(kit, facts, source, tmp_path / "out")
+        os._exit(0)
+    assert wait_for(mark.exists)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert wait_for(lambda: list(kit.room.iterdir()) == [])
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(kit.room) not in listed
+
+
+def test_several_builds_at_once(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
+    facts = read_facts(kit.ddk, tmp_path / "memo")
+    twice = replace(kit, ddk=replace(kit.ddk, jobs=2))
+    source = source_rpm("sleep 1")
+    builds = [
+        threading.Thread(target=build, args=(twice, facts, source, tmp_path / f"out{number}"))
+        for number in range(3)
+    ]
+    for thread in builds:
+        thread.start()
+    seen = 0
+    while any(thread.is_alive() for thread in builds):
+        seen = max(seen, len(list(kit.room.iterdir())))
+        time.sleep(0.02)
+    assert seen == 2
+    assert all((tmp_path / f"out{number}" / NAME).is_file() for number in range(3))
+
+
+def test_another_host_key(kit: Sshd, tmp_path: Path) -> None:
+    other = tmp_path / "known"
+    other.write_text(
+        f"[127.0.0.1]:{kit.ddk.port} {keygen(tmp_path / 'other').with_suffix('.pub').read_text()}"
+    )
+    for known in (other, tmp_path / "empty"):
+        known.touch()
+        with pytest.raises(
+            StepError, match=r"root@127\.0\.0\.1: its host key is not the one in known_hosts: "
+        ):
+            read_facts(replace(kit.ddk, known_hosts=known), tmp_path / "memo")
+
+
+def test_a_key_that_is_not_let_in(kit: Sshd, tmp_path: Path) -> None:
+    stranger = replace(kit.ddk, identity=keygen(tmp_path / "stranger"))
+    with pytest.raises(StepError, match=r"root@127\.0\.0\.1: it does not let us in without a question: "):
+        read_facts(stranger, tmp_path / "memo")
+
+
+@pytest.mark.parametrize(("program", "package"), [("gcc", "gcc"), ("rpmbuild", "rpm-build")])
+def test_a_kit_without_a_program(
+    sshd: Start, tmp_path: Path, tree: KernelTree, program: str, package: str
+) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name in [
+        "sh",
+        "rpmbuild",
+        "make",
+        "gcc",
+        "strip",
+        "tar",
+        "base64",
+        "sha256sum",
+        "setsid",
+        "sed",
+        "head",
+        "uname",
+        "cut",
+        "rpm",
+    ]:
+        if name != program:
+            (path / name).symlink_to(shutil.which(name) or "/bin/false")
+    kit = sshd(environment={"PATH": str(path)}, tree=str(tree.path))
+    expected = f": there is no {program}; there: dnf install {package} "
+    with pytest.raises(StepError, match=expected):
+        read_facts(kit.ddk, tmp_path / "memo")
+
+
+def test_a_kit_without_a_tree(kit: Sshd, tmp_path: Path) -> None:
+    with pytest.raises(
+        StepError, match=r": there is no built kernel tree at /nowhere: install kernel-devel there$"
+    ):
+        read_facts(replace(kit.ddk, tree="/nowhere"), tmp_path / "memo")
+
+
+def test_a_kit_that_changed(
+    kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree
+) -> None:
+    place = tmp_path / "tree"
+    for name in ("Module.symvers", "include/generated/utsrelease.h", "include/generated/autoconf.h"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree.path / name, place / name)
+    kit = replace(kit, ddk=replace(kit.ddk, tree=str(place)))
+    out = tmp_path / "out"
+    facts = read_facts(kit.ddk, out / "memo")
+    with (place / "Module.symvers").open("a") as symvers:
+        symvers.write("0x00000001\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")
+    said = failing(kit, facts, source_rpm(), out)
+    assert said.endswith(": the kit is another than when it was first asked; build again, for the new one")
+    assert not (out / "memo").exists()
+    assert build(kit, read_facts(kit.ddk, out / "memo"), source_rpm(), out).is_file()
+
+
+def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree) -> None:
+    room = tmp_path / "full"
+    room.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", room], capture_output=True, check=False
+    )
+    if mount.returncode:
+        lacks("the right to mount a tmpfs is needed")
+    try:
+        kit = sshd(room=room, tree=str(tree.path))
+        facts = read_facts(kit.ddk, tmp_path / "memo")
+        said = failing(kit, facts, source_rpm("head -c 1000000 /dev/zero > big"), tmp_path / "out")
+        assert ": its disk is full in its /var/tmp (or TMPDIR); free some space there\n" in said
+    finally:
+        subprocess.run(["umount", "-l", room], check=True)
+
+
+@pytest.mark.parametrize(
+    ("ddk", "problem"),
+    [
+        (RemoteDdk("-oProxyCommand=x"), "host='-oProxyCommand=x': no host as ssh takes it; write it as "),
+        (RemoteDdk("root@-x"), "host='root@-x': no host as ssh takes it; write it as "),
+        (RemoteDdk("a", port=0), "port=0: a port is a number from 1 to 65535; leave it out for 22"),
+        (
+            RemoteDdk("a", identity=Path("/none")),
+            "identity='/none': there is no such file; name one that is ",
+        ),
+        (RemoteDdk("a", tree="x"), "tree='x': an absolute path on the kit; name its kernel build tree"),
+        (RemoteDdk("a", jobs=0), "jobs=0: at least one build at a time; give 1 or more"),
+    ],
+)
+def test_problems(ddk: RemoteDdk, problem: str) -> None:
+    (found,) = ddk.problems()
+    assert str(found).startswith(problem)
+
+
+def test_nothing_is_asked_and_all_is_checked() -> None:
+    words = ssh_command(RemoteDdk("root@ddk-8.4", 2222, Path("/k"), Path("/known")))
+    assert {"-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oIdentitiesOnly=yes"} < set(words)
+    assert words[-6:] == ["-i", "/k", "-p", "2222", "--", "root@ddk-8.4"]
+    assert RemoteDdk("root@ddk-8.4").problems() == RemoteDdk("root@[fe80::1%eth0]").problems() == []

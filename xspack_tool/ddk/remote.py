@@ -1,0 +1,160 @@
+"""Drivers built on a kit: the source RPM travels there, that machine's own rpmbuild builds it, the RPMs come back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import os
+import tarfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from xspack_tool.ddk.kbuild import error_lines
+from xspack_tool.ddk.remote_scripts import (
+    BUILD,
+    BUILD_FAILED,
+    CHANGED,
+    FACTS,
+    LACKS_PROGRAM,
+    NO_SPACE,
+    NO_TREE,
+)
+from xspack_tool.ddk.ssh import RemoteDdk, remote_run
+from xspack_tool.errors import StepError
+from xspack_tool.run import Done
+
+_PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux"}
+
+
+@dataclass(frozen=True)
+class RemoteFacts:
+    """What a kit is: its kernel (`uname -r` of the modules) and where its tree lies, the architecture of its
+    RPMs, its release, compiler and rpm in their own words, and a digest of the tree's configuration and CRCs."""
+
+    tree: str
+    kernel: str
+    arch: str
+    release: str
+    compiler: str
+    rpm: str
+    digest: str
+
+    def text(self) -> str:
+        """As the kit prints them."""
+        return "\n".join(f"{name}={value}" for name, value in asdict(self).items())
+
+
+def read_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts:
+    """The kit's facts, asked for once and kept in the file ``memo``. Raises StepError."""
+    if known := _remembered(ddk, memo):
+        return known
+    what = "asking the kit what it is"
+    done = remote_run(ddk, FACTS, [ddk.tree], what=what)
+    _raise_for(ddk, done, what, memo)
+    pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    names = list(RemoteFacts.__dataclass_fields__)
+    if sorted(pairs) != sorted(names) or not pairs["kernel"]:
+        raise StepError(
+            f"{what}: {ddk.host}: its login shell answers with {done.out[:200]!r}; it must print nothing"
+        )
+    facts = RemoteFacts(**pairs)
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    beside = memo.with_name(f".{memo.name}.{os.getpid()}.new")
+    beside.write_text(json.dumps({"kit": ddk.key, **asdict(facts)}))
+    os.replace(beside, memo)
+    return facts
+
+
+def _remembered(ddk: RemoteDdk, memo: Path) -> RemoteFacts | None:
+    try:
+        known = json.loads(memo.read_text())
+        return RemoteFacts(**known) if known.pop("kit") == ddk.key else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def build_remote(
+    ddk: RemoteDdk,
+    facts: RemoteFacts,
+    source_rpm: Path,
+    outs: Sequence[Path],
+    *,
+    time: int,
+    memo: Path,
+    symvers: Path | None = None,
+) -> None:
+    """Build a driver's source RPM on the kit. ``outs`` are the places of the RPMs, under the names that rpmbuild
+    gives them; debuginfo stays behind. ``symvers`` is where the driver's Module.symvers goes.
+
+    Nothing of ours is left on the kit, whatever happens. Raises StepError with one reason; no output then.
+    A kit that is no longer what ``facts`` say is not used, and ``memo`` is forgotten.
+    """
+    what = f"building {source_rpm.name} on {ddk.host}"
+    content = source_rpm.read_bytes()
+    arguments = [ddk.tree, facts.text(), str(len(content)), str(time)]
+    done = remote_run(ddk, BUILD, arguments, stdin=content, what=what)
+    _raise_for(ddk, done, what, memo)
+    made = _unpack(done.out, what)
+    wanted = [*outs, *([symvers] if symvers else [])]
+    names = {path: "Module.symvers" if path == symvers else path.name for path in wanted}
+    if lacking := [name for name in names.values() if name not in made]:
+        raise StepError(
+            f"{what}: it made no {', '.join(lacking)}, but {', '.join(sorted(made)) or 'nothing'}"
+        )
+    for path in wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.new").write_bytes(made[names[path]])
+    for path in wanted:
+        os.replace(path.with_name(f".{path.name}.new"), path)
+
+
+def _unpack(text: str, what: str) -> dict[str, bytes]:
+    """The plain files at the top of the archive that came back, by name."""
+    made = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text)), mode="r:") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if member.isfile() and "/" not in name and (content := archive.extractfile(member)):
+                    made[name] = content.read()
+    except (tarfile.TarError, binascii.Error, ValueError, EOFError) as failure:
+        raise StepError(
+            f"{what}: what came back is no archive: the connection was lost; build again"
+        ) from failure
+    return made
+
+
+def _raise_for(ddk: RemoteDdk, done: Done, what: str, memo: Path) -> None:
+    """What the statuses of the scripts mean."""
+    head, said = f"{what}: {ddk.host}", done.err.strip()
+    if done.status == 0:
+        return
+    if "No space left on device" in done.err or done.status == NO_SPACE:
+        where = "in its /var/tmp (or TMPDIR)"
+        raise StepError(f"{head}: its disk is full {where}; free some space there\n    {_last(said)}")
+    if done.status == LACKS_PROGRAM:
+        program = _last(said)
+        package = _PACKAGES.get(program, program)
+        raise StepError(
+            f"{head}: there is no {program}; there: dnf install {package} (Debian: apt-get install)"
+        )
+    if done.status == NO_TREE:
+        raise StepError(f"{head}: {_last(said)}")
+    if done.status == CHANGED:
+        memo.unlink(missing_ok=True)
+        raise StepError(
+            f"{head}: the kit is another than when it was first asked; build again, for the new one"
+        )
+    if done.status == BUILD_FAILED:
+        # rpmbuild's shell shows each command behind a +.
+        plain = "\n".join(line for line in said.splitlines() if not line.startswith("+ "))
+        lines = "\n    ".join(error_lines(plain) or plain.splitlines()[-20:])
+        raise StepError(f"{head}: its rpmbuild failed\n    {lines}")
+    raise StepError(f"{head}: the remote shell ended with status {done.status}\n    {_last(said)}")
+
+
+def _last(said: str) -> str:
+    return said.splitlines()[-1] if said else ""

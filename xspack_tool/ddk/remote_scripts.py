@@ -1,0 +1,112 @@
+"""What runs on a kit: POSIX shell that leaves nothing behind, for dash and for the bash of CentOS 7."""
+
+from __future__ import annotations
+
+#: Statuses by which the scripts say what is wrong.
+LACKS_PROGRAM, NO_TREE, CHANGED, BUILD_FAILED, NO_SPACE = 73, 74, 75, 76, 77
+
+#: Finds the kernel tree ($1 or the machine's own) and prints the facts of the kit, a line each.
+_FACTS = f"""\
+for program in rpmbuild make gcc strip tar base64 sha256sum setsid; do
+    if ! command -v "$program" >/dev/null 2>&1; then
+        echo "$program" >&2
+        exit {LACKS_PROGRAM}
+    fi
+done
+tree=$1
+if test -z "$tree"; then
+    for found in "/lib/modules/$(uname -r)/build" /lib/modules/*/build /usr/src/kernels/*; do
+        test -f "$found/Module.symvers" || continue
+        found=$(cd "$found" && pwd -P)
+        case $tree in
+            "" | "$found") tree=$found ;;
+            *) echo "it has several kernel build trees, among them $tree and $found: name one of them, tree=" >&2
+               exit {NO_TREE} ;;
+        esac
+        test "$found" = "$(cd "/lib/modules/$(uname -r)/build" 2>/dev/null && pwd -P)" && break
+    done
+fi
+if ! test -f "$tree/Module.symvers" || ! test -f "$tree/include/generated/utsrelease.h"; then
+    echo "there is no built kernel tree at ${{tree:-/lib/modules/$(uname -r)/build}}: install kernel-devel there" >&2
+    exit {NO_TREE}
+fi
+tree=$(cd "$tree" && pwd -P)
+generated=$tree/include/generated
+read_facts() {{
+    echo "tree=$tree"
+    echo "kernel=$(sed -n 's/^#define UTS_RELEASE "\\(.*\\)"$/\\1/p' "$generated/utsrelease.h")"
+    echo "arch=$(rpm --eval '%{{_target_cpu}}')"
+    echo "release=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME" || head -n1 /etc/redhat-release)"
+    echo "compiler=$(gcc --version | head -n1)"
+    echo "rpm=$(rpmbuild --version | head -n1)"
+    cd "$tree"
+    set -- Module.symvers include/generated/autoconf.h include/generated/utsrelease.h
+    test ! -f include/generated/compile.h || set -- "$@" include/generated/compile.h
+    echo "digest=$(sha256sum "$@" | sha256sum | cut -d' ' -f1)"
+    cd /
+}}
+"""
+
+FACTS = f"set -u\numask 077\n{_FACTS}read_facts\n"
+
+#: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH. The RPMs go
+#: back in base64 of a tar. The folder's name holds the shell's process id: of what a crash or a power cut left,
+#: the next build clears up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.
+BUILD = f"""\
+set -u
+umask 077
+exec 3>&1 1>&2
+parent=$PPID
+room=${{TMPDIR:-/var/tmp}}
+for old in "$room"/xspack-ddk.*; do
+    owner=${{old#"$room"/xspack-ddk.}}
+    owner=${{owner%%.*}}
+    test -d "$old" && test -O "$old" && ! kill -0 "$owner" 2>/dev/null && rm -rf "$old"
+done
+top=
+build=
+watcher=
+leave() {{
+    trap '' HUP INT TERM PIPE
+    test -z "$watcher" || kill "$watcher" 2>/dev/null
+    test -z "$build" || kill -s KILL -- "-$build" 2>/dev/null
+    cd /
+    test -z "$top" || rm -rf "$top"
+}}
+trap leave EXIT
+trap 'exit 1' HUP INT TERM PIPE
+top=$(mktemp -d "$room/xspack-ddk.$$.XXXXXX") || exit {NO_SPACE}
+{_FACTS}
+facts=$(read_facts)
+if test "$facts" != "$2"; then
+    exit {CHANGED}
+fi
+mkdir "$top/tmp" && cat > "$top/source.rpm" || exit {NO_SPACE}
+if test "$(wc -c < "$top/source.rpm")" -ne "$3"; then
+    echo "the source RPM did not arrive whole" >&2
+    exit {NO_SPACE}
+fi
+HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$4 setsid rpmbuild --rebuild --define "_topdir $top" \\
+    --define "_tmppath $top/tmp" --define "kernel_tree $tree" --define "xspack_symvers $top/Module.symvers" \\
+    "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
+build=$!
+(
+    trap - EXIT HUP INT TERM PIPE
+    while kill -0 "$parent" 2>/dev/null; do sleep 1; done
+    kill -s KILL -- "-$build"
+) > /dev/null 2>&1 < /dev/null 3>&- &
+watcher=$!
+if ! wait "$build"; then
+    build=
+    # Even the log may have found no space: what counts is whether there is some now.
+    head -c 262144 /dev/zero > "$top/probe" || exit {NO_SPACE}
+    tail -c 200000 "$top/log" >&2
+    exit {BUILD_FAILED}
+fi
+build=
+cd "$top"
+mkdir result
+find RPMS -name '*.rpm' ! -name '*-debuginfo-*' ! -name '*-debugsource-*' -exec mv {{}} result \\; || exit {NO_SPACE}
+test ! -f Module.symvers || mv Module.symvers result
+tar -C result -cf result.tar . && base64 < result.tar >&3 || exit {NO_SPACE}
+"""
