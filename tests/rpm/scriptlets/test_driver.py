@@ -64,4 +64,6 @@ def test_what_is_no_kernel_is_refused(kernel: str) -> None:
 
 
 def test_kernels_of_dom0_are_right() -> None:
-    assert [p for kernel in ("4.4.0+10", "4.19.0+1", "6.12.0-55.el10.x86_64") for p in kernel_problems(kernel)] == []
+    assert [
+        p for kernel in ("4.4.0+10", "4.19.0+1", "6.12.0-55.el10.x86_64") for p in kernel_problems(kernel)
+    ] == []

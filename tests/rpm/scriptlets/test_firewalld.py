@@ -77,11 +77,19 @@ def firewalld(tmp_path: Path) -> Path:
 def run(folder: Path, text: str, argument: int) -> str:
     """Run a scriptlet with the folders in place of the machine's own; what it said."""
     (folder / "scriptlet").write_text(text)
-    mounts = (
-        f"mount --bind {folder}/etc /etc/firewalld && mount --bind {folder}/services /usr/lib/firewalld/services"
-    )
+    mounts = f"mount --bind {folder}/etc /etc/firewalld && mount --bind {folder}/services /usr/lib/firewalld/services"
     done = subprocess.run(
-        ["unshare", "-m", "-n", "sh", "-c", f'{mounts} && exec sh "$@"', "sh", str(folder / "scriptlet"), str(argument)],
+        [
+            "unshare",
+            "-m",
+            "-n",
+            "sh",
+            "-c",
+            f'{mounts} && exec sh "$@"',
+            "sh",
+            str(folder / "scriptlet"),
+            str(argument),
+        ],
         capture_output=True,
         text=True,
     )
@@ -117,7 +125,10 @@ def test_an_upgrade_keeps_it_open(firewalld: Path) -> None:
 
 
 def test_a_running_daemon_is_told(host) -> None:
-    host.fake("/bin/firewall-cmd", 'case "$*" in *get-zones) echo public work ;; esac\n')
+    host.fake("/bin/firewall-cmd", 'case "$*" in *list-all-zones) cat /zones ;; esac\n')
+    zone = "{}\n  target: default\n  services: ssh {}\n"
+    names = (("public (active)", "acme-agent"), ("work", "acme-agent2"), ("home", "acme-agent dns"))
+    host.write("/zones", "\n".join(zone.format(*pair) for pair in names))
     host.run(SCRIPTS["post"], 1)
     host.run(SCRIPTS["preun"], 0)
     assert host.calls() == [
@@ -126,9 +137,9 @@ def test_a_running_daemon_is_told(host) -> None:
         "firewall-cmd -q --permanent --add-service=acme-agent",
         "firewall-cmd -q --reload",
         "firewall-cmd --state",
-        "firewall-cmd --permanent --get-zones",
+        "firewall-cmd --permanent --list-all-zones",
         "firewall-cmd -q --permanent --zone=public --remove-service=acme-agent",
-        "firewall-cmd -q --permanent --zone=work --remove-service=acme-agent",
+        "firewall-cmd -q --permanent --zone=home --remove-service=acme-agent",
     ]
 
 

@@ -229,7 +229,9 @@ def test_a_rule_cannot_run_commands(dom0, wrap) -> None:
     assert firewall_problems([rule]) == []
     dom0.run(firewall_scripts("acme", [rule])["post"], 1, wrap=wrap)
     assert not (dom0.root / "pwned").exists()
-    shown = '-A pack-acme -p tcp -m comment --comment "$(touch /pwned) `touch /pwned` ; touch /pwned" -j ACCEPT'
+    shown = (
+        '-A pack-acme -p tcp -m comment --comment "$(touch /pwned) `touch /pwned` ; touch /pwned" -j ACCEPT'
+    )
     assert shown in loaded_after(dom0)
 
 

@@ -73,7 +73,9 @@ def test_the_previous_root_is_left_as_it_was(upgraded) -> None:
     assert {path: facts(path) for path in (upgraded.root / "mnt").rglob("*")} == before
 
 
-@pytest.mark.parametrize("env", [{}, {"XS_PREVIOUS_INSTALLATION": ""}, {"XS_PREVIOUS_INSTALLATION": "/nowhere"}])
+@pytest.mark.parametrize(
+    "env", [{}, {"XS_PREVIOUS_INSTALLATION": ""}, {"XS_PREVIOUS_INSTALLATION": "/nowhere"}]
+)
 def test_without_a_previous_installation_nothing_happens(upgraded, env) -> None:
     assert upgraded.run(POST, 1, env) == ""
     assert upgraded.read("/etc/acme.conf") == "default\n"
@@ -138,6 +140,6 @@ def test_paths_are_judged() -> None:
     assert [str(problem) for problem in migrate_problems(["etc/a", "/a/../b", "/a\nb", 7])] == [
         "migrate[0]='etc/a': a destination is an absolute path; begin it with /",
         "migrate[1]='/a/../b': a destination holds no '..'; write the path it means",
-        "migrate[2]='/a\\nb': a path holds no control characters; rename it",
+        "migrate[2]='/a\\nb': a path is UTF-8 without control characters; rename it",
         "migrate[3]=7: a destination is an absolute path; begin it with /",
     ]

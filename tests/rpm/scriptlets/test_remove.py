@@ -62,7 +62,9 @@ def pool(host):
 def remove(pool) -> tuple[int, str, list[str]]:
     """Run the script where the control package put it: status, messages, calls that change something."""
     done = pool.try_run(f"exec sh {REMOVE}")
-    changes = [call for call in pool.calls() if not call.startswith(("rpm -q", "xe host-list", "xe host-param"))]
+    changes = [
+        call for call in pool.calls() if not call.startswith(("rpm -q", "xe host-list", "xe host-param"))
+    ]
     return done.returncode, done.stderr, changes
 
 

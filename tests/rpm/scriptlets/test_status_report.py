@@ -51,7 +51,7 @@ def test_what_is_written_is_what_is_read() -> None:
     capability, collect = (ET.fromstring(text) for _, text in render(FULL))
     assert (capability.tag, capability.attrib["pii"]) == ("capability", "if_customized")
     assert (collect.findtext("files") or "").split() == list(FULL.files)
-    for element, directory in zip(collect.findall("directory"), FULL.directories):
+    for element, directory in zip(collect.findall("directory"), FULL.directories, strict=True):
         assert (element.text, element.get("pattern")) == (directory.path, directory.pattern)
         assert (element.get("negate", "false") == "true") is directory.negate
         assert re.compile(element.attrib["pattern"])

@@ -122,6 +122,8 @@ def test_names_are_judged() -> None:
 def test_the_verdict_of_the_real_systemctl_is_used(unit_host) -> None:
     unit_host.run(SCRIPTS["post"], 1)
     done = subprocess.run(
-        ["systemctl", f"--root={unit_host.root}", "is-enabled", "acme.service"], capture_output=True, text=True
+        ["systemctl", f"--root={unit_host.root}", "is-enabled", "acme.service"],
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == "enabled\n"

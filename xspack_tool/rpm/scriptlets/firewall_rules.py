@@ -11,11 +11,12 @@ from xspack_tool.errors import Problem
 
 _FORM = 'write it as iptables takes it behind the chain: "-p tcp --dport 5900 -j ACCEPT"'
 #: What chooses the chain, the table or the action: that is the generated script's to say.
-_OURS = frozenset(
+_OURS_WORDS = (
     "-A -C -D -I -R -L -S -F -Z -N -X -P -E -t -w -W -c -n -v -h -V -4 -6 --append --check --delete --insert"
     " --replace --list --list-rules --flush --zero --new-chain --delete-chain --policy --rename-chain --table"
-    " --wait --set-counters --numeric --verbose --line-numbers --help --version --modprobe --exact".split()
+    " --wait --set-counters --numeric --verbose --line-numbers --help --version --modprobe --exact"
 )
+_OURS = frozenset(_OURS_WORDS.split())
 _PORTS = frozenset({"--dport", "--sport", "--destination-port", "--source-port"})
 _PORT_LISTS = frozenset({"--dports", "--sports", "--ports", "--destination-ports", "--source-ports"})
 _WITH_PORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "6", "17"})
@@ -42,7 +43,7 @@ class FirewallRule:
 
     def value(self, *options: str) -> str:
         """What follows the first of the options that is there, empty where none is."""
-        pairs = zip(self.words, self.words[1:])
+        pairs = zip(self.words, self.words[1:], strict=False)
         return next((behind for word, behind in pairs if word in options), "")
 
 
@@ -83,7 +84,7 @@ def _first_mistake(rule: FirewallRule) -> tuple[str, str] | None:
 
 def _port_mistake(rule: FirewallRule) -> tuple[str, str] | None:
     protocol = rule.value("-p", "--protocol", "--proto").lower()
-    for word, behind in zip(rule.words, (*rule.words[1:], "")):
+    for word, behind in zip(rule.words, (*rule.words[1:], ""), strict=True):
         if word not in _PORTS | _PORT_LISTS:
             continue
         if protocol not in _WITH_PORTS:

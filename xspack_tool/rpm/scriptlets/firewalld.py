@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import quoteattr
 
 from xspack_tool.errors import Problem
 from xspack_tool.rpm.scriptlets.firewall_rules import FirewallRule
 
 #: Options of rules that a service file can say, or that say nothing more.
-_SAYABLE = frozenset(
+_SAYABLE_WORDS = (
     "-p --protocol --proto -m --match --dport --destination-port --dports --destination-ports -j --jump"
-    " --ctstate --state".split()
+    " --ctstate --state"
 )
+_SAYABLE = frozenset(_SAYABLE_WORDS.split())
 _MATCHES = frozenset({"tcp", "udp", "sctp", "dccp", "multiport", "conntrack", "state"})
 
 _POST = """\
@@ -31,13 +31,16 @@ fi
 
 _PREUN = """\
 if [ "$1" = 0 ]; then
+    zones_with() {{ # reads a list of all zones: those that have the service
+        awk '/^[^ ]/ {{ zone = $1 }} $1 == "services:" && index($0 " ", " {service} ") {{ print zone }}'
+    }}
     if firewall-cmd --state >/dev/null 2>&1; then
-        for zone in $(firewall-cmd --permanent --get-zones); do
-            firewall-cmd -q --permanent --zone="$zone" --remove-service={service} >/dev/null 2>&1 || :
+        for zone in $(firewall-cmd --permanent --list-all-zones | zones_with); do
+            firewall-cmd -q --permanent --zone="$zone" --remove-service={service} || :
         done
     else
-        for zone in $(firewall-offline-cmd --get-zones); do
-            firewall-offline-cmd -q --zone="$zone" --remove-service-from-zone={service} >/dev/null 2>&1 || :
+        for zone in $(firewall-offline-cmd --list-all-zones | zones_with); do
+            firewall-offline-cmd -q --zone="$zone" --remove-service-from-zone={service} || :
         done
     fi
 fi
@@ -86,6 +89,9 @@ def service_file(name: str, rules: Sequence[FirewallRule]) -> tuple[str, str]:
 
 
 def _elements(rule: FirewallRule) -> list[str]:
+    # Imported here: it brings half of the standard library along, and few trees need it.
+    from xml.sax.saxutils import quoteattr
+
     protocol = quoteattr(rule.value("-p", "--protocol", "--proto").lower())
     ports = rule.value("--dport", "--destination-port", "--dports", "--destination-ports")
     if not ports:
@@ -96,7 +102,7 @@ def _elements(rule: FirewallRule) -> list[str]:
 
 
 def _is_sayable(rule: FirewallRule) -> bool:
-    pairs = list(zip(rule.words[::2], rule.words[1::2]))
+    pairs = list(zip(rule.words[::2], rule.words[1::2], strict=False))
     matches = {value for option, value in pairs if option in ("-m", "--match")}
     return (
         len(rule.words) % 2 == 0

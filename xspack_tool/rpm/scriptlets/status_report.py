@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.syntax import nearest
@@ -18,13 +17,14 @@ from xspack_tool.model.syntax import nearest
 PII = ("no", "if_customized", "maybe", "yes")
 FOLDER = "/etc/xensource/bugtool"
 #: The categories that xen-bugtool has itself.
-BUILT_IN = frozenset(
+_BUILT_IN_WORDS = (
     "blobs boot-loader CVSM disk-info firstboot hardware-info hdparm-t high-availability host-crashdump-dumps"
     " host-crashdump-logs kernel-info loopback-devices multipath network-config network-status pam persistent-stats"
     " process-list system-logs system-services tapdisk-logs vncterm VM-snapshot-schedules wlb X11 xapi"
     " xapi-subprocess xen-info xenserver-config xenserver-databases xenserver-domains xenserver-install"
-    " xenserver-logs xha-liveset yum".split()
+    " xenserver-logs xha-liveset yum"
 )
+BUILT_IN = frozenset(_BUILT_IN_WORDS.split())
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -145,6 +145,9 @@ def _capability(report: StatusReport) -> str:
 
 
 def _collect(report: StatusReport) -> str:
+    # Imported here: it brings half of the standard library along, and few trees need it.
+    from xml.sax.saxutils import escape, quoteattr
+
     lines = []
     if report.files:
         lines.append(f"<files>{escape(' '.join(report.files))}</files>")
@@ -160,6 +163,8 @@ def _collect(report: StatusReport) -> str:
 
 
 def _attributes(pairs: Sequence[tuple[str, str]]) -> str:
+    from xml.sax.saxutils import quoteattr
+
     return " ".join(f"{name}={quoteattr(value)}" for name, value in pairs)
 
 

@@ -12,10 +12,11 @@ from xspack_tool.rules.shell.model import Command
 from xspack_tool.rules.shell.walk import analyse
 
 _ERASERS = frozenset({"rpm", "yum", "dnf", "dnf5"})
-_KNOWN = frozenset(
-    "[ echo printf cat cp mv rm mktemp sed awk grep cut tr sort head tail cd chmod sleep logger sh bash ssh xe rpm yum dnf"
-    " dnf5 read local export trap set shift basename dirname . exec command".split()
+_KNOWN_WORDS = (
+    "[ : echo printf cat cp mv rm mktemp sed awk grep cut tr sort head tail cd chmod sleep logger sh bash ssh xe rpm"
+    " yum dnf dnf5 read local export trap set shift basename dirname . exec command"
 )
+_KNOWN = frozenset(_KNOWN_WORDS.split())
 _Does = Callable[[Command], bool]
 
 

@@ -13,12 +13,13 @@ from xspack_tool.rules.shell.scriptlets import ShellScriptlet, shell_scriptlets
 from xspack_tool.rules.shell.services import request
 
 #: Programs that fail only where the machine is out of order; what they are asked for is there.
-_RELIABLE = frozenset(
+_RELIABLE_WORDS = (
     "echo printf cat cd chmod chown chgrp cp install ln ldconfig depmod dracut mkdir mv rm rmdir sed awk tee touch sync"
     " sleep umask export local unset read logger restorecon chkconfig iptables-save ip6tables-save"
     " systemd-tmpfiles systemd-sysusers systemd-hwdb update-ca-trust mktemp date dirname basename sort head tail tr"
-    " cut wc uname hostname id true set shift break continue trap eval type find xargs sh bash".split()
+    " cut wc uname hostname true set shift break continue trap eval find xargs"
 )
+_RELIABLE = frozenset(_RELIABLE_WORDS.split())
 _OFFLINE = frozenset({"enable", "disable", "preset", "reenable", "mask", "unmask", "daemon-reload"})
 
 

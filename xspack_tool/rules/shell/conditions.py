@@ -32,10 +32,11 @@ Known = tuple[Guards, Guards]
 
 UNKNOWN: Known = (NOTHING, NOTHING)
 BOOTED: Known = (frozenset({RUNNING}), frozenset({INSTALLING}))
-_OPERANDS = frozenset(
+_OPERANDS_WORDS = (
     "word string raw_string ansi_c_string translated_string number simple_expansion expansion concatenation"
-    " command_substitution arithmetic_expansion extglob_pattern regex variable_name".split()
+    " command_substitution arithmetic_expansion extglob_pattern regex variable_name"
 )
+_OPERANDS = frozenset(_OPERANDS_WORDS.split())
 #: Paths that exist on a booted host alone (sd_booted(3); xapi's own cookie).
 _BOOTED_PATHS = frozenset(
     {
@@ -53,17 +54,17 @@ def of_command(command: Command) -> Known:
     """What the status of a command says."""
     name, args = command.name, command.args
     known = UNKNOWN
-    if name == "runlevel" or (name == "who" and "-r" in args):
-        known = BOOTED
-    elif name in ("pidof", "pgrep") and {"systemd", "init", "xapi"} & set(args):
+    asks_init = name in ("pidof", "pgrep") and not {"systemd", "init", "xapi"}.isdisjoint(args)
+    asks_level = name == "runlevel" or (name == "who" and "-r" in args)
+    looks_up = name in ("which", "type", "hash") or (name == "command" and args[:1] in (("-v",), ("-V",)))
+    if asks_init or asks_level:
         known = BOOTED
     elif name == "ischroot":
         known = swapped(BOOTED)
-    elif name == "systemctl" and {"is-system-running", "is-active"} & set(args):
+    elif name == "systemctl" and not {"is-system-running", "is-active"}.isdisjoint(args):
         known = (BOOTED[0], NOTHING)
-    elif name in ("which", "type", "hash", "rpm") or (name == "command" and args[:1] in (("-v",), ("-V",))):
-        if command.operands and (name != "rpm" or {"-q", "--quiet"} & set(args)):
-            known = _installed(posixpath.basename(command.operands[-1]))
+    elif command.operands and (looks_up or (name == "rpm" and "-q" in args)):
+        known = _installed(posixpath.basename(command.operands[-1]))
     if any(word.reads_argument for word in command.words):
         known = both(known, frozenset({ARGUMENT}))
     return known

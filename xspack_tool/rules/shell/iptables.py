@@ -96,7 +96,9 @@ def saves(script: Script, command: Command, family: str) -> bool:
     if program(command) != (family, "-save"):
         return False
     targets = {redirect.target.text for redirect in command.redirects if redirect.writes}
-    targets |= {arg for option, arg in zip(command.args, command.args[1:]) if option in ("-f", "--file")}
+    targets |= {
+        arg for option, arg in zip(command.args, command.args[1:], strict=False) if option in ("-f", "--file")
+    }
     for member in script.downstream(command):
         targets |= {redirect.target.text for redirect in member.redirects if redirect.writes}
         targets |= set(member.operands) if member.name in ("tee", "sponge") else set()

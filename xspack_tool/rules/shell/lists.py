@@ -39,10 +39,10 @@ def chain_of(node: Node, redirect: Callable[[Node], Redirect], inherited: tuple[
         current = pending.pop()
         if current.type in LISTS or current.type == "heredoc_redirect":
             if current.type == "heredoc_redirect":
-                _add(chain, redirect(current))
+                _add(chain, redirect(current), current, inherited)
             pending.extend(reversed(current.children))
         elif current.type in _REDIRECTS:
-            _add(chain, redirect(current))
+            _add(chain, redirect(current), current, inherited)
         elif current.type in ("&&", "||"):
             chain.append((current.type, []))
         elif current.is_named and current.type not in ("heredoc_start", "heredoc_body", "heredoc_end"):
@@ -50,10 +50,12 @@ def chain_of(node: Node, redirect: Callable[[Node], Redirect], inherited: tuple[
     return [(operator, items) for operator, items in chain if items]
 
 
-def _add(chain: Chain, redirect: Redirect) -> None:
+def _add(chain: Chain, redirect: Redirect, node: Node, inherited: tuple[Redirect, ...]) -> None:
+    """Give a redirection to the command before it; one without a command (``> file``) is an item itself."""
     items = chain[-1][1]
-    if items:
-        items[-1] = replace(items[-1], redirects=(*items[-1].redirects, redirect))
+    if not items:
+        items.append(Item(node, inherited))
+    items[-1] = replace(items[-1], redirects=(*items[-1].redirects, redirect))
 
 
 def ways_of(node: Node) -> list[tuple[list[Node], Sequence[Node]]]:

@@ -172,6 +172,7 @@ class SimpleCommands:
             self._set([word.text for word in words[1:]])
             return Result()
         if name in _NEVER_FAIL:
+            self._nothing_but(redirects, line, guards)
             return Result()
         runs = unwrap(words)
         if not runs.words:
@@ -193,6 +194,16 @@ class SimpleCommands:
             return self._walk_body(*body, guards, redirects)
         yes, no = conditions.of_command(command)
         return Result(yes, no, NOTHING, (command,), (command,))
+
+    def bare_redirect(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+        """``> file`` without a command."""
+        self._nothing_but(redirects, self._line(node), guards)
+        return Result()
+
+    def _nothing_but(self, redirects: tuple[Redirect, ...], line: int, guards: Guards) -> None:
+        if redirects:
+            branch = self.expander.branch
+            self.script.commands.append(Command((Word(":"),), line, guards, branch, redirects=redirects))
 
     def _exit(self, words: Sequence[Word], line: int) -> Result:
         word = words[1] if len(words) > 1 else Word("$?", frozenset({"?"}))

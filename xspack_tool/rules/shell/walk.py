@@ -94,6 +94,7 @@ class _Walker(SimpleCommands):
             "while_statement": self._loop,
             "for_statement": self._for,
             "c_style_for_statement": self._loop,
+            "file_redirect": self.bare_redirect,
             "subshell": self._subshell,
             "compound_statement": self._compound,
             "do_group": self._group,
