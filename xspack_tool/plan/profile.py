@@ -17,7 +17,7 @@ _loaded: dict[str, Profile] = {}
 def profile_of(env: Any) -> Profile:
     """The profile that XSPACK_TARGET names. A wrong one is reported with the other mistakes, and the
     default profile stands in for it until then."""
-    name = env.subst("$XSPACK_TARGET")
+    name = _text(env, "XSPACK_TARGET")
     if "/" in name or name.endswith(".toml"):
         name = env.File(name).srcnode().get_abspath()
     if name not in _loaded:
@@ -31,7 +31,13 @@ def profile_of(env: Any) -> Profile:
 
 def out_path(env: Any, *parts: str) -> str:
     """A path below XSPACK_OUT."""
-    return "/".join([env.subst("$XSPACK_OUT").rstrip("/"), *parts])
+    return "/".join([_text(env, "XSPACK_OUT").rstrip("/"), *parts])
+
+
+def _text(env: Any, variable: str) -> str:
+    """The value of a variable; substitution is slow, so it is left out where there is nothing to substitute."""
+    value = env.get(variable, "")
+    return value if type(value) is str and "$" not in value else str(env.subst(f"${variable}"))
 
 
 def source_date_epoch() -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
+import sys
 
 from xspack_tool.run import run
 
@@ -14,12 +16,22 @@ _ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg"}
 @functools.cache
 def version_of(tool: str) -> str:
     """The version of a program or of a Python distribution, empty where it is missing."""
-    if tool not in _ASKED:
-        # Imported here: it costs a tenth of the tool's start, and only a tree with packs needs it.
-        from importlib.metadata import version
+    return _program_version(_ASKED[tool]) if tool in _ASKED else _distribution_version(tool)
 
-        return version(tool)
-    return _program_version(_ASKED[tool])
+
+def _distribution_version(name: str) -> str:
+    """The version as it stands in the name of the distribution's .dist-info folder."""
+    for folder in sys.path:
+        try:
+            for entry in os.listdir(folder or "."):
+                if entry.startswith(f"{name}-") and entry.endswith(".dist-info"):
+                    return entry[len(name) + 1 : -len(".dist-info")]
+        except OSError:
+            continue
+    # Imported here: with what it brings along it costs more than all the rest of reading a small tree.
+    from importlib.metadata import version
+
+    return version(name)
 
 
 @functools.cache
