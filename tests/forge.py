@@ -18,6 +18,7 @@ _MACROS = """\
 %__os_install_post %{nil}
 %debug_package %{nil}
 %_build_id_links none
+%_wrong_version_format_terminate_build 0
 %_missing_doc_files_terminate_build 0
 %_buildhost forge
 %_rpmformat 4
@@ -185,3 +186,10 @@ class _folder:
 
     def __exit__(self, *_: object) -> None:
         self._made.cleanup()
+
+
+def forge_folder(base: Path) -> Path:
+    """Where forged RPMs are kept: with workers, one folder for all of them; ``base`` is pytest's own."""
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "forged"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forge import Forged, forge
+from forge import Forged, forge, forge_folder
 
 
 @pytest.fixture(scope="session")
 def forged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """An RPM with the fields of Forged; equal ones are built once for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "forged"
-    folder.mkdir(exist_ok=True)
+    folder = forge_folder(tmp_path_factory.getbasetemp())
     return lambda **fields: forge(Forged(**fields), folder)
 
 

@@ -135,6 +135,11 @@ class Uncompressed:
         while count:
             count -= len(self.exactly(min(count, _BLOCK)))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the end that was reached is the end of the compressed stream."""
+        return self._inflate is None or bool(self._inflate.eof)
+
     def finish(self) -> None:
         """Go to the end of the stream, where checksums are; nothing but a little padding may be left."""
         left = _BLOCK
@@ -142,7 +147,7 @@ class Uncompressed:
             left -= len(part)
             if not left:
                 raise BadInput(self.name, "its payload goes on behind its end")
-        if self._inflate is not None and not self._inflate.eof:
+        if not self.is_whole:
             raise BadInput(self.name, "truncated: its payload ends too early")
 
     def _block(self) -> bytes:

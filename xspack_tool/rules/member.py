@@ -69,3 +69,5 @@ def _copy(source: Uncompressed, target: tempfile.SpooledTemporaryFile[bytes], li
         if limit < 0:
             raise BadInput(name, "unpacks to more than any module has")
         target.write(block)
+    if not source.is_whole:
+        raise BadInput(name, "truncated: it ends too early")

@@ -1,0 +1,89 @@
+"""Real RPMs, and what the rules say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forge import Forged, forge, forge_folder
+
+from xspack_tool.model.dependency import Dependency, parse_dependency
+from xspack_tool.model.pack import Pack
+from xspack_tool.profiles import load_profile
+from xspack_tool.rpm.read import read_rpm
+from xspack_tool.rules.context import PackContext, RpmFacts
+from xspack_tool.rules.engine import check_pack, check_rpm
+from xspack_tool.rules.finding import Finding
+from xspack_tool.rules.registry import all_rules
+
+UUID = "9a1f0f0e-4b4e-4f8a-9a53-0d6e0d1f5b11"
+
+
+@pytest.fixture(scope="session")
+def forged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """An RPM with the fields of Forged; equal ones are built once for all workers."""
+    folder = forge_folder(tmp_path_factory.getbasetemp())
+    return lambda **fields: forge(Forged(**fields), folder)
+
+
+def told(findings: Iterable[Finding], rpms: bool = False) -> list[str]:
+    """Severity, place and what was found, of each finding."""
+    return [
+        f"{one.severity} {f'{one.rpm}: ' if rpms and one.rpm else ''}{one.where}: {one.found}"
+        for one in findings
+    ]
+
+
+@pytest.fixture(scope="session")
+def verdict(forged: Callable[..., Path]) -> Callable[..., list[str]]:
+    """What one rule says of an RPM with the fields of Forged."""
+
+    def judge(
+        rule: str, profile: str = "xenserver-8", facts: RpmFacts | None = None, **fields: Any
+    ) -> list[str]:
+        rules = [one for one in all_rules() if one.id == rule]
+        return told(check_rpm(forged(**fields), load_profile(profile), facts, rules))
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def pack_verdict() -> Callable[..., list[str]]:
+    """What one rule says of a pack that holds these RPMs; other fields are Pack's and PackContext's."""
+
+    def judge(rule: str, rpms: Iterable[Path] = (), profile: str = "xenserver-8", **fields: Any) -> list[str]:
+        rules = [one for one in all_rules() if one.id == rule]
+        return told(check_pack(pack_context(rpms, profile, **fields), rules), rpms=True)
+
+    return judge
+
+
+def pack_context(rpms: Iterable[Path], profile: str = "xenserver-8", **fields: Any) -> PackContext:
+    """A sound pack with these RPMs; ``requires`` are texts."""
+    words = {
+        "label": "acme-suite",
+        "version": "5.2",
+        "uuid": UUID,
+        "description": "Acme",
+        "key": "RPM-GPG-KEY-Acme",
+    }
+    words["volume_id"] = "acme_suite_5_2"
+    requires = tuple(map(dependency, fields.pop("requires", ())))
+    of_pack = {
+        name: fields.pop(name)
+        for name in list(fields)
+        if name in Pack.__dataclass_fields__ and name != "rpms"
+    }
+    if isinstance(of_pack.get("key"), Path):
+        fields["key"] = of_pack.pop("key")
+    pack = Pack(**{**words, "requires": requires, **of_pack})
+    infos = tuple(map(read_rpm, rpms))
+    return PackContext(pack=pack, profile=load_profile(profile), rpms=infos, **fields)
+
+
+def dependency(text: str) -> Dependency:
+    """A dependency as a declaration has it; one that cannot be parsed is taken word by word."""
+    found = parse_dependency("requires", text)
+    return found if isinstance(found, Dependency) else Dependency(*text.split())
