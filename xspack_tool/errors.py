@@ -51,7 +51,7 @@ class DeclarationError(XspackError):
     """Mistakes in declarations, all of them together."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda p: (str(p.place or ""), p.place.line if p.place else 0))
+        self.problems = sorted(problems, key=lambda problem: problem.place or Place("", 0))
         count = len(self.problems)
         head = f"{count} mistake{'s' if count != 1 else ''} in the declarations, nothing was built"
         super().__init__("\n".join([head, *(f"  {problem}" for problem in self.problems)]))

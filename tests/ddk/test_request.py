@@ -55,7 +55,7 @@ def test_the_least() -> None:
         ),
         (
             KbuildRequest(make_variables={"CONFIG_X": "m"}),
-            "make_variables='CONFIG_X': no name of a make variable; put CONFIG_ switches into config=",
+            "make_variables='CONFIG_X': no name of a make variable; put CONFIG_ switches into kconfig=",
         ),
         (
             KbuildRequest(make_variables={"X": "a\nb"}),
@@ -63,11 +63,11 @@ def test_the_least() -> None:
         ),
         (
             KbuildRequest(config={"X-Y": "m"}),
-            "config='X-Y': no name of a CONFIG_ switch; write it as ACME_DEBUG",
+            "kconfig='X-Y': no name of a CONFIG_ switch; write it as ACME_DEBUG",
         ),
         (
             KbuildRequest(config={"X": "yes"}),
-            "config='yes': X is y, m, n or a number; put texts into make_variables",
+            "kconfig='yes': X is y, m, n or a number; put texts into make_variables",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from xspack_tool.model import syntax
 from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.package import PHASES, FileEntry, Package, Role, Script, ScriptPart
-from xspack_tool.plan.sources import XsFile, XsLink, exists, is_dir, nodes_of, walk
+from xspack_tool.plan.sources import XsFile, XsLink, file_problems, is_dir, nodes_of, walk
 
 #: Below these a package owns the folders that lead to its files, so that nothing is left when it is removed.
 OWNED_BELOW = ("/opt", "/usr/share/doc", "/usr/share/licenses", "/var/update", "/lib/firmware/updates")
@@ -74,7 +74,7 @@ class Draft:
     def file(self, path: str, source: Any, *, field: str = "files", role: Role = "", **options: Any) -> None:
         """A file whose content is a source or a built file. ``mode`` None: from the source."""
         for node in nodes_of(self.env, source):
-            self._need(field, node)
+            self.need(field, node)
             self._place(FileEntry(path, "file", role=role, **options), node, field)
 
     def text(self, path: str, text: str, *, mode: int = 0o644, field: str = "files", role: Role = "") -> None:
@@ -110,20 +110,12 @@ class Draft:
             else:
                 self.file(below, item.node, field=field)
 
-    def _need(self, field: str, node: Any) -> None:
-        def check() -> list[Problem]:
-            if exists(node):
-                return []
-            return [
-                Problem(
-                    field, str(node), "no such file, and nothing builds it", "make it, or correct the name"
-                )
-            ]
-
-        self.late_checks.append(check)
+    def need(self, field: str, node: Any) -> None:
+        """Note that a file must be there, or be built, once everything was read."""
+        self.late_checks.append(lambda: file_problems(field, node))
 
     def _place(self, entry: FileEntry, node: Any, field: str) -> None:
-        wrong = syntax.check_destination(field, entry.path)
+        wrong = [*syntax.check_destination(field, entry.path), *entry.problems(field)]
         if wrong:
             self.problems += wrong
             return
@@ -157,7 +149,7 @@ class Draft:
             self._scripts.setdefault(phase, []).append((ScriptPart(body), None))
         else:
             for node in nodes_of(self.env, body):
-                self._need(field, node)
+                self.need(field, node)
                 self._scripts.setdefault(phase, []).append((ScriptPart(None), node))
 
     def change(self, *entries: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Problem
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.model.dependency import Dependency
@@ -24,29 +25,34 @@ class KernelModule(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
-        "source": Field("folder with the driver's sources and its Kbuild or Makefile", REQUIRED),
-        "ddk": Field("kernel build tree (or $XSPACK_DDK)"),
-        "module_dir": Field("folder below /lib/modules/<kernel> (or the profile's: updates)"),
-        "kernel_in_name": Field("True for the historic name <name>-modules-<flavour>-<kernel>", False),
-        "flavour": Field("the flavour in such a name", "xen"),
-        "kbuild_dir": Field(
-            "folder or folders of the sources with a Kbuild or Makefile, in building order", ""
+        "source": Field("folder with the driver's sources and its Kbuild or Makefile", REQUIRED, shape.FILE),
+        "ddk": Field("kernel build tree (or $XSPACK_DDK)", None, shape.PATH),
+        "module_dir": Field(
+            "folder below /lib/modules/<kernel> (or the profile's: updates)", None, shape.TEXT
         ),
-        "make_variables": Field("make variable -> value", None),
-        "config": Field("CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None),
-        "extra_symbols": Field("drivers, or Module.symvers files, whose symbols the modules use", None),
-        "compiler_prefix": Field("ccache or distcc", ""),
+        "kernel_in_name": Field(
+            "True for the historic name <name>-modules-<flavour>-<kernel>", False, shape.FLAG
+        ),
+        "flavour": Field("the flavour in such a name", "xen", shape.TEXT),
+        "kbuild_dir": Field(
+            "folder or folders of the sources with a Kbuild or Makefile, in building order", "", shape.TEXTS
+        ),
+        "make_variables": Field("make variable -> value", None, shape.PLAIN_TABLE),
+        "kconfig": Field("CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, shape.PLAIN_TABLE),
+        "extra_symbols": Field(
+            "drivers, or Module.symvers files, whose symbols the modules use", None, shape.FILES
+        ),
+        "compiler_prefix": Field("ccache or distcc", "", shape.TEXT),
     }
 
     def declare(self) -> Any:
         tree = tree_of(self.env, self.given["ddk"])
         if tree is None:
             rule = "modules are compiled against the kernel of the release"
-            self.problems.append(
-                Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree")
-            )
-        elif isinstance(tree, Problem):
-            self.problems.append(tree)
+            tree = Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree")
+        if isinstance(tree, Problem):
+            self.note([tree])
+            self.is_complete = False
         else:
             self._tree: KernelTree = tree
             if self.given["kernel_in_name"]:
@@ -69,7 +75,7 @@ class KernelModule(PackageKind):
             draft.problems.append(compiler)
         if draft.problems or isinstance(compiler, Problem):
             return
-        plan = ModulePlan(self._tree, request, self._symbols(), compiler)
+        plan = ModulePlan(self._tree, request, self._symbols(draft), compiler)
         self._modules = plan_modules(self.env, self.name, sources, plan)
         folder = self.given["module_dir"] or draft.profile.module_dirs[0]
         draft.archive(f"/lib/modules/{kernel}/{folder}", self._modules.tar, field="source")
@@ -84,19 +90,24 @@ class KernelModule(PackageKind):
         return nodes
 
     def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "arch": self.given["arch"] or self._tree.arch}
+        return {
+            **super().identity(),
+            "arch": self.given["arch"] or (self._tree.arch if self.is_complete else self.ARCH),
+        }
 
     def _request(self) -> KbuildRequest:
         given = self.given
         return KbuildRequest(
             kbuild_dirs=tuple(map(str, listed(given["kbuild_dir"]))),
             make_variables={str(key): str(value) for key, value in (given["make_variables"] or {}).items()},
-            config={str(key): str(value) for key, value in (given["config"] or {}).items()},
+            config={str(key): str(value) for key, value in (given["kconfig"] or {}).items()},
         )
 
-    def _symbols(self) -> tuple[Any, ...]:
+    def _symbols(self, draft: Draft) -> tuple[Any, ...]:
         """The Module.symvers of each driver, or file, whose symbols are used."""
         nodes = nodes_of(self.env, listed(self.given["extra_symbols"]))
+        for node in nodes:
+            draft.need("extra_symbols", node)
         return tuple(getattr(node.attributes, "xspack_symvers", node) for node in nodes)
 
     def _sources(self, draft: Draft) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xspack_tool.errors import BadInput, Problem
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact
@@ -21,8 +22,8 @@ class PrebuiltRpm(Kind):
     """An existing RPM; its old signature is replaced by the pack's."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits"),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm"),
+        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits", None, shape.TEXT),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, shape.FILE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 
@@ -50,7 +51,7 @@ class PrebuiltRpm(Kind):
             rule = "an RPM that is still to be built tells nothing while reading"
             return [Problem("", self.name, rule, "declare it with env.SpecRpm, or commit the built file")]
         want = self.given["sha256"]
-        if want is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", str(want)):
+        if want is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", want):
             return [
                 Problem(
                     "sha256",

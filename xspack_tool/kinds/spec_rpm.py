@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xspack_tool.errors import Problem, StepError
+from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import remembered
@@ -23,8 +24,8 @@ class SpecRpm(Kind):
     """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sources": Field("files that the spec names as Source and Patch"),
-        "defines": Field("macro -> value, for rpmbuild --define"),
+        "sources": Field("files that the spec names as Source and Patch", None, shape.FILES),
+        "defines": Field("macro -> value, for rpmbuild --define", None, shape.PLAIN_TABLE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 

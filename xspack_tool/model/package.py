@@ -39,6 +39,18 @@ class FileEntry:
         """Whether its content is a file of the user's, or one built."""
         return self.kind == "archive" or (self.kind == "file" and self.text is None)
 
+    def problems(self, field: str) -> list[Problem]:
+        """Mistakes in its mode and owners, which the user gave in ``field``."""
+        found = []
+        if self.mode is not None and (type(self.mode) is not int or not 0 <= self.mode <= 0o7777):
+            rule = f"the mode of {self.path} is a number from 0 to 0o7777"
+            found.append(Problem(field, self.mode, rule, "write it as mode=0o755"))
+        for name, value in (("owner", self.owner), ("group", self.group)):
+            if not isinstance(value, str) or not syntax.ACCOUNT.fullmatch(value):
+                rule = f"the {name} of {self.path} is the name of an account"
+                found.append(Problem(field, value, rule, f'write it as {name}="root"'))
+        return found
+
 
 @dataclass(frozen=True)
 class ScriptPart:

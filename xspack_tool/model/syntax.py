@@ -14,6 +14,8 @@ from xspack_tool.errors import Problem
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 VERSION = re.compile(r"[A-Za-z0-9_.+~]+")
+#: As useradd takes them.
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 LABEL = re.compile(r"[A-Za-z0-9_-]+")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 VOLUME_ID = re.compile(r"[A-Za-z0-9_]{1,32}")
@@ -92,8 +94,8 @@ def check_destination(field: str, value: object) -> list[Problem]:
         return [Problem(field, value, "a destination is an absolute path", "begin it with /")]
     if ".." in value.split("/"):
         return [Problem(field, value, "a destination holds no '..'", "write the path it means")]
-    if re.search(r"[\x00-\x1f\x7f]", value):
-        return [Problem(field, value, "a path holds no control characters", "rename it")]
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value):
+        return [Problem(field, value, "a path is UTF-8 without control characters", "rename it")]
     if normal_path(value) == "/":
         return [Problem(field, value, "the root itself cannot be packaged", "name a path below /")]
     return []

@@ -14,7 +14,7 @@ from xspack_tool.errors import BadInput, Place, Problem, StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, nodes_of
+from xspack_tool.plan.sources import exists, is_dir, nodes_of
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.signing.keys import has_secret_key, make_test_key, read_public_key
 from xspack_tool.signing.passphrase import read_passphrase
@@ -70,10 +70,10 @@ def key_check(key: SigningKey) -> Callable[[], list[Problem]]:
     """A check, for after reading, that the key file is there and its secret key in the keyring."""
 
     def check() -> list[Problem]:
-        if key.node.has_builder():
-            return []
         name = str(key.node)
-        if not exists(key.node):
+        if key.node.has_builder() and not is_dir(key.node):
+            return []
+        if is_dir(key.node) or not exists(key.node):
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "no such public key file", remedy)]
         try:

@@ -20,7 +20,16 @@ from xspack_tool.plan.findings import Judged, is_strict, pack_findings, refuse_i
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import Built, Report, fragment, identity_of, rpm_nodes, signed_rpm, write_whole
+from xspack_tool.plan.package import (
+    Built,
+    Report,
+    fragment,
+    identity_of,
+    output_node,
+    rpm_nodes,
+    signed_rpm,
+    write_whole,
+)
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
@@ -60,7 +69,8 @@ class PackPlan:
 
     def plan(self, target: Any) -> NodeList:
         """All nodes, the ISO being what is returned."""
-        iso = self.env.File(target or out_path(self.env, f"{self.pack.label}-{self.pack.version}.iso"))
+        name = f"{self.pack.label}-{self.pack.version}.iso"
+        iso = output_node(self.env, target or out_path(self.env, name))
         taken = session().claim_output(iso, self.place, self.target)
         if taken:
             self.report(taken)

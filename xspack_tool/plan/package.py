@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from SCons.Node import Node
-from SCons.Util import NodeList
+from SCons.Util import NodeList, flatten
 
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Place, Problem
@@ -75,12 +75,18 @@ def plan_package(
     return rpm_nodes(env, [built], unique, step, target, report)
 
 
+def output_node(env: Any, place: Any) -> Node:
+    """The file that a place names: text, a node, or a list of one of them."""
+    place = flatten([place])[0]
+    return env.fs.Entry(env.subst(place)).disambiguate() if isinstance(place, str) else place
+
+
 def rpm_nodes(
     env: Any, built: list[Built], sources: list[Node], step: Step, target: Any, report: Report
 ) -> NodeList:
     """The nodes of RPMs that one step makes, claimed, and known to `-c` with their older versions."""
     places = [target] if target else [out_path(env, "rpms", one.identity.file_name) for one in built]
-    files = [env.File(place) for place in places]
+    files = [output_node(env, place) for place in places]
     taken = [
         problem
         for one, node in zip(built, files, strict=True)

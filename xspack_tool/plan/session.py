@@ -47,9 +47,15 @@ class Session:
     #: Runs before building begins, and when it has ended, well or not.
     at_start: list[Callable[[], None]] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    #: Whether SCons has written down what this run built.
+    recorded: bool = False
 
     def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
         """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
+        if not isinstance(node, SCons.Node.FS.File):
+            return [
+                Problem("target", str(node), "a folder, where a file is wanted", "name a file", place, target)
+            ]
         return self._claim(
             self.outputs, node.get_abspath(), "target", _relative(node.get_abspath()), place, target
         )
@@ -117,7 +123,9 @@ def install_gate() -> None:
         for prepare in _session.at_start:
             prepare()
         try:
-            return build_targets(*args, **kwargs)
+            nodes = build_targets(*args, **kwargs)
+            _session.recorded = True
+            return nodes
         finally:
             for finish in _session.at_end:
                 finish()

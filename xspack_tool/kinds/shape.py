@@ -1,0 +1,98 @@
+"""The shapes that a field's value may have: checked before anything is read out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from SCons.Node import Node
+from SCons.Util import flatten, is_Sequence
+
+from xspack_tool.errors import Problem
+from xspack_tool.plan.sources import XsFile, XsLink
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``words`` say what a value is that ``holds``: "a text"."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+    def problems(self, field: str, value: object) -> list[Problem]:
+        """What is wrong with the value of a field, by its shape alone."""
+        if not self.holds(value):
+            return [Problem(field, value, f"{field} is {self.words}", "write it so, or leave it out")]
+        return []
+
+
+def text_problems(field: str, value: object) -> list[Problem]:
+    """The first text within a value that no RPM can hold: one with a NUL, or not Unicode."""
+    for text in _texts(value):
+        if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+            return [Problem(field, text, "a text is Unicode without NUL", "rename it, or write it as UTF-8")]
+    return []
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from (*_texts(key), *_texts(item))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def is_source(value: Any) -> bool:
+    """Whether a value can be what a file, or a target, is named by."""
+    return isinstance(value, Node) or (isinstance(value, str) and bool(value.strip()))
+
+
+def _is_payload(value: Any) -> bool:
+    if isinstance(value, XsFile):
+        value = value.source
+    return isinstance(value, XsLink) or _are(is_source)(value)
+
+
+def _are(one: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether a value is one such thing, or any lists of them."""
+    return lambda value: all(map(one, flatten([value]))) and (is_Sequence(value) or one(value))
+
+
+def _single(value: Any) -> bool:
+    items = flatten([value])
+    return len(items) == 1 and is_source(items[0])
+
+
+def _table(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
+
+
+TEXT = Shape("a text", _is_text)
+TEXTS = Shape("a text, or a list of texts", _are(_is_text))
+NUMBER = Shape("a whole number from 0", lambda value: type(value) is int and value >= 0)
+FLAG = Shape("True or False", lambda value: isinstance(value, bool))
+PATH = Shape("a path", is_source)
+FILE = Shape("one file: a path, or what a builder returns", _single)
+FLAG_OR_FILE = Shape("True, False, or a file", lambda value: isinstance(value, bool) or _single(value))
+FILES = Shape("files: paths, or what builders return", _are(is_source))
+FILE_TABLE = Shape("a table, destination -> file, folder, XsFile or XsLink", _table(_is_text, _is_payload))
+SCRIPT_TABLE = Shape(
+    "a table, scriptlet -> shell text or file", _table(_is_text, lambda value: value == "" or _single(value))
+)
+TEXT_TABLE = Shape("a table, text -> text", _table(_is_text, _is_text))
+PLAIN_TABLE = Shape("a table, name -> text or number", _table(_is_text, _is_plain))
+ROLLUPS = Shape(
+    "uuids, or a table, uuid -> label", lambda value: TEXT_TABLE.holds(value) or TEXTS.holds(value)
+)
