@@ -22,9 +22,9 @@ _WRITES_ALL = frozenset(
 _WRITES_LAST = frozenset({"cp", "ln", "install", "rsync"})
 #: Programs that do no harm when they run on an upgrade too.
 _HARMLESS_WORDS = (
-    "[ : echo printf cat cd date dirname basename depmod dracut mkinitrd ldconfig udevadm export local unset read logger"
-    " grep egrep sed awk sort head tail cut tr wc uname hostname id getent which type command rpm sleep sync umask"
-    " shift set trap eval mkdir touch restorecon systemd-tmpfiles systemd-hwdb mktemp runlevel ls find readlink stat"
+    "[ : echo printf cat cd date dirname basename depmod dracut mkinitrd ldconfig udevadm export local unset read"
+    " logger grep sed awk egrep sort head tail cut tr wc uname hostname id getent which type command rpm sleep sync"
+    " umask shift set trap eval mkdir touch restorecon systemd-tmpfiles systemd-hwdb mktemp runlevel ls find readlink stat"
     " gtk-update-icon-cache update-mime-database update-desktop-database fc-cache glib-compile-schemas update-ca-trust"
     " break continue sh bash source ."
 )

@@ -18,6 +18,7 @@ from xspack_tool.rules.shell.model import (
     Script,
     Word,
 )
+from xspack_tool.rules.shell.streams import output_of, redirect_of
 from xspack_tool.rules.shell.unwrap import Body, unwrap
 from xspack_tool.rules.shell.words import Expander
 
@@ -293,28 +294,7 @@ class SimpleCommands:
 
     def redirect(self, node: Node) -> Redirect:
         """A redirection with its target or text."""
-        if node.type == "heredoc_redirect":
-            return self._here_document(node)
-        operator = next((child.type for child in node.children if not child.is_named), ">")
-        targets = [child for child in node.named_children if child.type != "file_descriptor"]
-        target = self.expander.word(targets[-1]) if targets else Word("")
-        if node.type == "herestring_redirect":
-            return Redirect("<<", Word("", line=target.line), target.text)
-        return Redirect(operator, target)
-
-    def _here_document(self, node: Node) -> Redirect:
-        parts = {child.type: child for child in node.children}
-        body = parts.get("heredoc_body")
-        if body is None:
-            return Redirect("<<", Word("", line=self._line(node)))
-        text = text_of(body)
-        mark = text_of(parts["heredoc_start"]) if "heredoc_start" in parts else ""
-        if not re.search(r"['\"\\]", mark):
-            text = re.sub(r"\\([$`\\])", r"\1", text)
-            for child in body.named_children:
-                if child.type != "heredoc_content":
-                    self.expander.word(child)
-        return Redirect("<<", Word("", line=self._line(body)), text)
+        return redirect_of(node, self.expander)
 
     def _line(self, node: Node) -> int:
         return line_of(node) + self.expander.offset
@@ -322,19 +302,3 @@ class SimpleCommands:
 
 def _same_way(command: Command, branch: tuple[tuple[int, int], ...]) -> bool:
     return command.branch[: len(branch)] == branch
-
-
-def output_of(commands: Sequence[Command], files: dict[str, tuple[str, int]]) -> str:
-    """The text that the last of some commands writes, as far as it is known."""
-    if not commands:
-        return ""
-    last = commands[-1]
-    if last.name in ("echo", "printf"):
-        args = [arg for arg in last.args if not re.fullmatch(r"-[neE]+", arg)]
-        text = " ".join(args)
-        return text.replace("\\n", "\n") if last.name == "printf" or "-e" in last.args else text
-    if last.name == "cat":
-        here = [redirect.body for redirect in last.redirects if redirect.operator.startswith("<<")]
-        known = [files[operand][0] for operand in last.operands if operand in files]
-        return "".join(here or known)
-    return ""
