@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from xspack_tool.cli.compose import Assembly, Ingredients, assemble, generate
+from xspack_tool.model.canonical import canonical
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.pack.document import render_document
@@ -34,6 +36,20 @@ PACK = Pack(
 )
 
 
+class SignedOnce(Signer):
+    """Signs an RPM for real, but equal ones once only: equal input gives equal bytes."""
+
+    done: ClassVar[dict[tuple[str, str], Path]] = {}
+
+    def sign_rpm(self, src: Path, dst: Path, time: int) -> None:
+        which = (self.key.fingerprint, hashlib.sha256(src.read_bytes()).hexdigest())
+        if which not in self.done:
+            self.done[which] = Path(tempfile.mkdtemp(dir=src.parents[1])) / src.name
+            super().sign_rpm(src, self.done[which], time)
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.done[which], dst)
+
+
 @dataclass(frozen=True)
 class Key:
     """A throwaway key: its keyring, and its public file."""
@@ -47,7 +63,7 @@ class Key:
 
     @property
     def signer(self) -> Signer:
-        return Signer(self.home, self.public)
+        return SignedOnce(self.home, self.public)
 
 
 def make_key(folder: Path, name: str) -> Key:
@@ -73,12 +89,23 @@ class PackMaker:
 
     folder: Path
     key: Key
+    made: dict[str, list[Path]] = field(default_factory=dict)
 
     def rpm(self, package: Package, payload: str = "w2.gzdio") -> Path:
-        """An unsigned RPM."""
-        out = Path(tempfile.mkdtemp(dir=self.folder)) / package.file_name
-        write_rpm(package, [], out, payload=payload, time=TIME)
-        return out
+        """An unsigned RPM; a copy of the first one of the same declaration."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+
+        def write() -> list[Path]:
+            write_rpm(package, [], folder / package.file_name, payload=payload, time=TIME)
+            return [folder / package.file_name]
+
+        return self._once(payload + canonical(package), write)[0]
+
+    def _once(self, which: str, make: Callable[[], list[Path]]) -> list[Path]:
+        """What was made, once only."""
+        if which not in self.made:
+            self.made[which] = make()
+        return self.made[which]
 
     def __call__(
         self,
@@ -105,7 +132,9 @@ class PackMaker:
         infos = [read_rpm(path) for path in payload]
         parts = Ingredients(payload, "w2.gzdio", **scripts)
         size = sum(info.installed_size for info in infos)
-        made = generated(generate(pack, parts, infos, size, TIME, work / "generated"))
+        which = canonical([pack, precheck, remove, size, [(info.name, info.evr) for info in infos]])
+        made = self._once(which, lambda: generate(pack, parts, infos, size, TIME, work / "generated"))
+        made = generated(made)
         assembly = Assembly(
             document=document(render_document(pack, size)),
             rpms=rpms({f"Packages/{path.name}": path for path in (*payload, *made)}),

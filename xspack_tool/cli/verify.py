@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     try:
         opened = open_pack(args.iso, args.key)
     except BadInput as bad:
-        if bad.file != str(args.iso):
+        if bad.file != str(args.iso) or not args.iso.is_file():
             raise
         raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
     profile, host = host_of(args, opened)

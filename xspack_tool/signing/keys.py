@@ -110,6 +110,24 @@ def has_secret_key(home: Path | None, fingerprint: str) -> bool:
     return any(found == fingerprint for found, _ in _secret_keys(home, fingerprint))
 
 
+def find_secret_key(home: Path | None, which: str) -> str:
+    """The fingerprint of the secret key that a user id, or whatever else gpg takes for a key, names.
+
+    A user id that is the whole of ``which`` comes before one that holds it. Raises StepError if there is none.
+    """
+    for name in (f"={which}", which):
+        if found := _secret_keys(home, name):
+            return found[0][0]
+    place = home or "gpg's own keyring"
+    raise StepError(f"{place} holds no secret key for {which!r}; import it there, or name another keyring")
+
+
+def export_public_key(home: Path | None, fingerprint: str) -> str:
+    """The armoured public key, as a public key file holds it. Raises StepError."""
+    argv = ["gpg", "--batch", "--no-options", "--no-tty", "--quiet", "--armor", "--export", fingerprint]
+    return run(argv, env={"GNUPGHOME": gnupg_home(home)}, what="exporting the public key").out
+
+
 def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
     """(fingerprint, keygrip's token) of the primary secret keys that gpg finds and can use for ``which``."""
     argv = [

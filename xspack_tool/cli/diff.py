@@ -1,0 +1,72 @@
+"""``xspack diff``: what changed between two packs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from xspack_tool.cli.changes import Change, PackChanges, pack_changes
+from xspack_tool.cli.command import Command
+from xspack_tool.cli.modules import modules_of_pack
+from xspack_tool.cli.output import Output
+from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.hosts.opened import OpenedPack, open_pack
+
+_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", type=Path, metavar="OLD")
+    parser.add_argument("new", type=Path, metavar="NEW")
+    parser.add_argument("--summary", action="store_true", help="the line for release notes alone")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 1 where the packs differ")
+
+
+def _run(args: argparse.Namespace, out: Output) -> int:
+    old, new = open_pack(args.old), open_pack(args.new)
+    changes = pack_changes(old, new, _devices(old), _devices(new))
+    if args.json:
+        out.json(describe(changes))
+    else:
+        if not args.summary:
+            _show(changes, out)
+        out.line(changes.summary, "bold")
+    return 1 if args.exit_code and changes.any else 0
+
+
+COMMAND = Command("diff", "what changed between two packs", _arguments, _run)
+
+
+def _devices(pack: OpenedPack) -> tuple[DeviceRow, ...]:
+    return device_table(modules_of_pack(pack), names=read_names())
+
+
+def describe(changes: PackChanges) -> dict[str, object]:
+    """The changes as JSON's types."""
+    return {
+        "summary": changes.summary,
+        "differ": changes.any,
+        "document": [vars(change) for change in changes.document],
+        "rpms_added": list(changes.added),
+        "rpms_removed": list(changes.removed),
+        "rpms_changed": {name: [vars(one) for one in found] for name, found in changes.changed.items()},
+        "devices": [vars(change) for change in changes.devices],
+    }
+
+
+def _show(changes: PackChanges, out: Output) -> None:
+    _section("pack", changes.document, out)
+    for nevra in changes.removed:
+        out.line(f"- {nevra}", _STYLES["-"])
+    for nevra in changes.added:
+        out.line(f"+ {nevra}", _STYLES["+"])
+    for name, found in changes.changed.items():
+        _section(name, found, out)
+    _section("devices", changes.devices, out)
+
+
+def _section(title: str, found: tuple[Change, ...], out: Output) -> None:
+    if found:
+        out.line(title, "bold")
+        for change in found:
+            out.line(f"  {change}", _STYLES[change.kind])
