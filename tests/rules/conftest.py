@@ -61,7 +61,7 @@ def pack_verdict() -> Callable[..., list[str]]:
 
 
 def pack_context(rpms: Iterable[Path], profile: str = "xenserver-8", **fields: Any) -> PackContext:
-    """A sound pack with these RPMs; ``requires`` are texts."""
+    """A sound pack with these RPMs; ``requires`` are texts, ``of_context`` what Pack has a field of that name for."""
     words = {
         "label": "acme-suite",
         "version": "5.2",
@@ -71,16 +71,12 @@ def pack_context(rpms: Iterable[Path], profile: str = "xenserver-8", **fields: A
     }
     words["volume_id"] = "acme_suite_5_2"
     requires = tuple(map(dependency, fields.pop("requires", ())))
-    of_pack = {
-        name: fields.pop(name)
-        for name in list(fields)
-        if name in Pack.__dataclass_fields__ and name != "rpms"
-    }
-    if isinstance(of_pack.get("key"), Path):
-        fields["key"] = of_pack.pop("key")
+    of_context = fields.pop("of_context", {})
+    signed = tuple(map(read_rpm, fields.pop("signed_rpms", ())))
+    of_pack = {name: fields.pop(name) for name in list(fields) if name in Pack.__dataclass_fields__}
     pack = Pack(**{**words, "requires": requires, **of_pack})
     infos = tuple(map(read_rpm, rpms))
-    return PackContext(pack=pack, profile=load_profile(profile), rpms=infos, **fields)
+    return PackContext(pack, load_profile(profile), infos, signed=signed, **fields, **of_context)
 
 
 def dependency(text: str) -> Dependency:
