@@ -119,6 +119,7 @@ BAD = [
     ("remove user on upgrade", "postun", "getent passwd acme >/dev/null && userdel acme || :", "U4:1"),
     ("rm in a function", "postun", "clean() { rm -rf /var/lib/acme; }\nclean", "U4:1"),
     ("argument of the function", "preun", 'f() {\n  if [ "$1" = 0 ]; then rm -rf /a; fi\n}\nf 0', "U4:2"),
+    ("a script of the payload", "postun", "sh /opt/acme/clean.sh", "U4:1"),
     ("another number", "preun", "if [ $2 = 0 ]; then chkconfig --del acme; fi", "U4:1"),
 ]  # fmt: skip
 
@@ -188,6 +189,7 @@ GOOD = [
     ("argument passed to a function", "preun", 'f() { [ "$1" = 0 ] && userdel acme; }\nf "$1"'),
     ("argument passed on", "preun", '/opt/acme/bin/preun "$1"'),
     ("argument in a function's condition", "postun", 'last() { [ "$1" = 0 ]; }\nif last "$1"; then userdel acme; fi'),
+    ("a harmless body", "postun", "sh -c '/sbin/ldconfig; echo done'"),
     ("depmod", "postun", "/sbin/depmod 4.19.0+1 || :"),
     ("ldconfig and daemon-reload", "postun", "/sbin/ldconfig\nsystemctl daemon-reload >/dev/null 2>&1 || :"),
 ]  # fmt: skip

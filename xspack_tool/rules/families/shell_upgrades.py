@@ -24,9 +24,9 @@ _WRITES_LAST = frozenset({"cp", "ln", "install", "rsync"})
 _HARMLESS_WORDS = (
     "[ : echo printf cat cd date dirname basename depmod dracut mkinitrd ldconfig udevadm export local unset read"
     " logger grep sed awk egrep sort head tail cut tr wc uname hostname id getent which type command rpm sleep sync"
-    " umask shift set trap eval mkdir touch restorecon systemd-tmpfiles systemd-hwdb mktemp runlevel ls find readlink stat"
+    " umask shift set trap eval mkdir touch restorecon systemd-tmpfiles systemd-hwdb mktemp runlevel ls find stat"
     " gtk-update-icon-cache update-mime-database update-desktop-database fc-cache glib-compile-schemas update-ca-trust"
-    " break continue sh bash source ."
+    " readlink break continue source ."
 )
 _HARMLESS = frozenset(_HARMLESS_WORDS.split())
 _HARMLESS_REQUESTS = frozenset(
@@ -111,5 +111,8 @@ def _writes_below(command: Command) -> bool:
 def _acts(command: Command) -> bool:
     if any(word.reads_argument for word in command.words) or command.name in _HARMLESS:
         return False
+    if command.name in ("sh", "bash"):
+        # The text of -c and of here-documents was read; what a file of the payload does is not known.
+        return "-c" not in command.args and bool(command.operands)
     asked = request(command)
     return asked is None or asked[0] not in _HARMLESS_REQUESTS
