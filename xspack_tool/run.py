@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,8 @@ PACKAGES = {
     "ssh": ("openssh-client", "openssh-clients"),
     "dnf": ("dnf", "dnf"),
 }
+#: How long, in seconds, a program that a killed build left behind is waited for.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,3 +100,55 @@ def run(
         said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")
         raise StepError(f"{head}{words[0]} ended with status {done.status}\n    {said}\n  command: {command}")
     return done
+
+
+@dataclass(frozen=True)
+class Work:
+    """A folder for programs to work in. ``lock`` is to be in `pass_fds` of each: it is held while one runs."""
+
+    path: Path
+    lock: int
+
+
+@contextmanager
+def work_folder(out: Path) -> Iterator[Work]:
+    """An empty folder ``.NAME.work`` beside ``out``, removed at the end.
+
+    A program that outlived a killed build may still write there, under the very names of this build: it is
+    waited for. Raises StepError if that takes longer than :data:`PATIENCE`.
+    """
+    path = out.with_name(f".{out.name}.work")
+    path.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDONLY)
+    try:
+        _wait_for(lock, path)
+        _empty(path)
+        yield Work(path, lock)
+    finally:
+        with suppress(OSError):
+            _empty(path)
+            path.rmdir()
+        os.close(lock)
+
+
+def _empty(folder: Path) -> None:
+    for place, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(path := os.path.join(place, name)):
+                os.chmod(path, 0o700)  # a spec may have made it read-only
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _wait_for(lock: int, path: Path) -> None:
+    late = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > late:
+                raise StepError(
+                    f"{path} is in use by another build, or by a program that a killed one left; end it"
+                ) from None
+            time.sleep(0.05)

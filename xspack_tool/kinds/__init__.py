@@ -15,6 +15,7 @@ from xspack_tool.kinds.pack import Pack
 from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
 from xspack_tool.kinds.spec_rpm import SpecRpm
 from xspack_tool.kinds.userspace import Userspace
+from xspack_tool.plan.cache import CheckedCache
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.session import install_gate
@@ -34,7 +35,7 @@ def install(env: Any) -> None:
     introduce()
     # A variable may be given on the command line, too: scons XSPACK_STRICT=1. The SConstruct has the last word.
     given = {name: value for name, value in ARGUMENTS.items() if name.startswith("XSPACK_")}
-    env.SetDefault(**{**DEFAULTS, **given})
+    env.SetDefault(**{**DEFAULTS, **given}, CACHEDIR_CLASS=CheckedCache)
     for kind in KINDS:
         add_kind(env, kind)
     env.AddMethod(_add_users_kind, "XsKind")

@@ -1,35 +1,73 @@
-"""Outputs whose names carry a version: the older ones go when the new one is there, and with `-c`.
+"""What we made below one XSPACK_OUT: older versions go when the new one is there, `-c` leaves nothing of ours,
+and what a killed build left behind is not trusted.
 
-Which files are older versions of which package is read from a journal of what was really built, never guessed
-from names: a file that is not in it is somebody else's.
+Which files are older versions of which package is read from a journal of what was built, never guessed from
+names: a file that is not in it is somebody else's.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from SCons.Node import Node
+import SCons.Script
+from SCons.Node import Node, executed, up_to_date
+from SCons.Util import hash_file_signature
 
 from xspack_tool.plan.profile import out_path
-from xspack_tool.plan.step import step_of
+from xspack_tool.plan.session import session
 
-_lock = threading.Lock()
 _journals: dict[str, Journal] = {}
+_folders: dict[tuple[str, Any], Journal] = {}
+
+
+def journal_of(env: Any) -> Journal:
+    """The journal of an environment's XSPACK_OUT."""
+    # A relative folder means another place in each SConscript.
+    key = (out_path(env), env.fs.getcwd())
+    if key not in _folders:
+        folder = env.Dir(key[0]).get_abspath()
+        if folder not in _journals:
+            _journals[folder] = Journal(Path(folder))
+            session().at_start.append(_journals[folder].distrust)
+            session().at_end.append(_journals[folder].end)
+        _folders[key] = _journals[folder]
+    return _folders[key]
+
+
+def temporaries(path: str) -> list[str]:
+    """Where our writers keep what is to become ``path``, until it is whole."""
+    folder, name = os.path.split(path)
+    return [os.path.join(folder, f".{name}.{ending}") for ending in ("new", "work")]
+
+
+def remove_older(env: Any, node: Node, slot: str) -> None:
+    """Have other versions of ``slot`` (what a file is a version of) removed once ``node`` is there, and with `-c`."""
+    journal = journal_of(env)
+    journal.live.setdefault(slot, {})[journal.relative(node)] = node
+    if SCons.Script.GetOption("clean"):
+        for other in journal.slots.get(slot, []):
+            place = os.path.join(journal.folder, other)
+            env.Clean(node, [place, *temporaries(place)])
 
 
 class Journal:
-    """What was built below one XSPACK_OUT: slot (what a file is a version of) -> its files, relative to it."""
+    """Slot -> its files, relative to XSPACK_OUT. A name is entered before the first step of a run starts, so
+    that a file of a killed build is known; one that is not there at the end of a run is taken out."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.file = folder, folder / ".xspack" / "outputs.json"
-        #: The files declared in this run: none of them is an older version of another.
-        self.live: set[str] = set()
+        self.folder = folder
+        self.file, self.mark = folder / ".xspack" / "outputs.json", folder / ".xspack" / "unfinished"
+        #: What is declared in this run: none of a slot's files is an older version of another.
+        self.live: dict[str, dict[str, Node]] = {}
+        #: All that steps make.
+        self.nodes: list[Node] = []
+        self._begun, self._lock = False, threading.Lock()
         try:
             self.slots: dict[str, list[str]] = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -39,46 +77,103 @@ class Journal:
         """The name of a file in the journal."""
         return os.path.relpath(node.get_abspath(), self.folder)
 
-    def older(self, slot: str) -> list[str]:
-        """The files of a slot that nothing declares any more."""
-        return [name for name in self.slots.get(slot, []) if name not in self.live]
-
-    def built(self, slot: str, name: str) -> None:
-        """Note that ``name`` is there, and remove what it replaces."""
-        with _lock:
-            older = self.older(slot)
-            if not older and name in self.slots.get(slot, []):
+    def begin(self) -> None:
+        """To be called before any output is touched. The mark stays until SCons has written down what was built."""
+        with self._lock:
+            if self._begun:
                 return
-            kept = {other for other in self.slots.get(slot, []) if other not in older}
-            self.slots[slot] = sorted(kept | {name})
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            beside = self.file.with_suffix(".new")
-            beside.write_text(json.dumps(self.slots, sort_keys=True, indent=0), encoding="utf-8")
-            beside.replace(self.file)
-            for other in older:
-                with suppress(FileNotFoundError):
-                    (self.folder / other).unlink()
+            self.mark.parent.mkdir(parents=True, exist_ok=True)
+            self.mark.touch()
+            slots = {slot: {*self.slots.get(slot, []), *names} for slot, names in self.live.items()}
+            self._write({**self.slots, **{slot: sorted(names) for slot, names in slots.items()}})
+            self._begun = True
+
+    def distrust(self) -> None:
+        """If the last run was killed, remove each output that is not the one that SCons knows.
+
+        SCons compares what a target is made from, never the target: with the old declaration back in place, it
+        would take the killed build's new file for the old one.
+        """
+        if not self.mark.exists() or _only_looking():
+            return
+        for node in self.nodes:
+            path = node.get_abspath()
+            remove(*temporaries(path))
+            known = node.get_stored_info().ninfo
+            csig = getattr(known, "csig", None)
+            if csig and node.exists() and csig != hash_file_signature(path):
+                remove(path)
+                node.clear_memoized_values()
+
+    def end(self) -> None:
+        """Remove older versions, and note what is there."""
+        if SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question"):
+            return
+        if SCons.Script.GetOption("clean"):
+            self._cleaned()
+            return
+        older = [place for slot, names in self.slots.items() for place in self._older(slot, names)]
+        for place in older:
+            remove(place, *temporaries(place))
+        if older or self._begun:
+            with suppress(OSError):
+                self._write(self._there())
+        if session().recorded:
+            self.mark.unlink(missing_ok=True)
+
+    def _older(self, slot: str, names: list[str]) -> list[str]:
+        """The files of a slot that nothing declares any more, once one that is declared is there."""
+        live = self.live.get(slot, {})
+        if not any(node.get_state() in (executed, up_to_date) for node in live.values()):
+            return []
+        return [os.path.join(self.folder, name) for name in names if name not in live]
+
+    def _cleaned(self) -> None:
+        """After `-c`: the journal of what was not asked to go, or no trace of us."""
+        slots = self._there()
+        if slots:
+            self._write(slots)
+            return
+        shutil.rmtree(self.file.parent, ignore_errors=True)
+        folders = {os.path.dirname(node.get_abspath()) for node in self.nodes}
+        for place in sorted({above for folder in folders for above in self._up(folder)}, reverse=True):
+            with suppress(OSError):  # not empty: somebody else's file is in it
+                os.rmdir(place)
+
+    def _up(self, folder: str) -> list[str]:
+        """A folder and those above it, as far as XSPACK_OUT."""
+        top = str(self.folder)
+        found = []
+        while folder == top or folder.startswith(top + os.sep):
+            found.append(folder)
+            folder = os.path.dirname(folder)
+        return found
+
+    def _there(self) -> dict[str, list[str]]:
+        there = {
+            slot: [name for name in names if os.path.lexists(os.path.join(self.folder, name))]
+            for slot, names in self.slots.items()
+        }
+        return {slot: names for slot, names in there.items() if names}
+
+    def _write(self, slots: dict[str, list[str]]) -> None:
+        if slots == self.slots and self.file.exists():
+            return
+        beside = self.file.with_suffix(".new")
+        beside.write_text(json.dumps(slots, sort_keys=True, indent=0), encoding="utf-8")
+        beside.replace(self.file)
+        self.slots = slots
 
 
-def remove_older(env: Any, node: Node, slot: str) -> None:
-    """Have older versions of ``slot`` removed when ``node`` was built, and with `-c`."""
-    folder = env.Dir(out_path(env)).get_abspath()
-    with _lock:
-        journal = (
-            _journals.setdefault(folder, Journal(Path(folder)))
-            if folder not in _journals
-            else _journals[folder]
-        )
-    name = journal.relative(node)
-    journal.live.add(name)
-    step = step_of(node)
-    before = step.then
+def _only_looking() -> bool:
+    return any(SCons.Script.GetOption(option) for option in ("no_exec", "question", "clean"))
 
-    def then() -> None:
-        if before:
-            before()
-        journal.built(slot, name)
 
-    node.attributes.xspack_step = replace(step, then=then)
-    older = [os.path.join(folder, other) for other in journal.older(slot)]
-    env.Clean(node, [*older, str(journal.file.parent)])
+def remove(*paths: str) -> None:
+    """Remove what is there of files and folders."""
+    for path in paths:
+        with suppress(OSError):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)

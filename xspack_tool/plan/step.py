@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import SCons.Script
 from SCons.Action import FunctionAction
 from SCons.Builder import Builder
 from SCons.Errors import BuildError
@@ -17,6 +18,7 @@ from SCons.Node import Node
 
 from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
+from xspack_tool.plan.outputs import journal_of, remove, temporaries
 from xspack_tool.rpm.stage import normal_mode
 
 #: Raised when the bytes of some output change for equal inputs: everything is rebuilt once.
@@ -37,8 +39,6 @@ class Step:
     facts: Any
     perform: Callable[[Paths, Paths], None] = field(compare=False)
     modes: bool = False
-    #: Runs after the targets are there and whole.
-    then: Callable[[], None] | None = None
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -94,25 +94,24 @@ def _mode(node: Node) -> str:
 def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     step = step_of(target[0])
     targets = [Path(node.get_abspath()) for node in target]
-    for path in targets:
-        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        step.perform(targets, [Path(node.get_abspath()) for node in source])
+        target[0].attributes.xspack_journal.begin()
         for path in targets:
-            if not path.is_file():
-                return BuildError(target, f"{step.name} made no {path.name}")
-        if step.then:
-            step.then()
+            path.parent.mkdir(parents=True, exist_ok=True)
+        step.perform(targets, [Path(node.get_abspath()) for node in source])
+        why = next((f"{step.name} made no {path.name}" for path in targets if not path.is_file()), "")
     except XspackError as error:
-        return BuildError(target, str(error))
+        why = str(error)
     except OSError as error:
-        return BuildError(
-            target, f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}"
-        )
+        why = f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}"
     except (KeyboardInterrupt, SystemExit):
         # Raised inside a thread of SCons, either would hang -j2.
-        return BuildError(target, f"{step.name} was interrupted")
-    return None
+        why = f"{step.name} was interrupted"
+    if not why:
+        return None
+    for path in targets:
+        remove(*temporaries(str(path)))
+    return BuildError(target, why)
 
 
 _BUILDER = Builder(action=StepAction())
@@ -124,8 +123,12 @@ def add_step(
     """Make the nodes of a step. A target is never deleted before its new content is there (Precious);
     with ``cached`` False it is never put into a CacheDir."""
     nodes: list[Node] = _BUILDER(env, target=list(targets), source=list(sources))
+    journal = journal_of(env)
+    journal.nodes += nodes
     for node in nodes:
-        node.attributes.xspack_step = step
+        node.attributes.xspack_step, node.attributes.xspack_journal = step, journal
+        if SCons.Script.GetOption("clean"):
+            env.Clean(node, temporaries(node.get_abspath()))
         node.set_precious()
         if not cached:
             node.set_nocache()

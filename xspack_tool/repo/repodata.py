@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-import tempfile
+import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,18 +40,29 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
 
     out_dir.mkdir(parents=True, exist_ok=True)
     ordered = sorted(fragments, key=lambda fragment: (fragment.location, fragment.sha256))
-    with tempfile.TemporaryDirectory(prefix=".index-", dir=out_dir) as scratch:
-        _write_chunks(ordered, Path(scratch))
+    with _scratch(out_dir / f".{REPOMD}.work") as scratch:
+        _write_chunks(ordered, scratch)
         content = comps.encode()
-        (Path(scratch) / RECORDS["group"]).write_bytes(content)
-        (Path(scratch) / RECORDS["group_gz"]).write_bytes(_gzip(content))
+        (scratch / RECORDS["group"]).write_bytes(content)
+        (scratch / RECORDS["group_gz"]).write_bytes(_gzip(content))
         repomd = createrepo_c.Repomd()
         repomd.set_revision(str(revision))
         for kind, name in RECORDS.items():
-            repomd.set_record(_record(kind, Path(scratch) / name, revision))
-        (Path(scratch) / REPOMD).write_text(repomd.xml_dump(), encoding="utf-8")
+            repomd.set_record(_record(kind, scratch / name, revision))
+        (scratch / REPOMD).write_text(repomd.xml_dump(), encoding="utf-8")
         for name in (*RECORDS.values(), REPOMD):
-            os.replace(Path(scratch) / name, out_dir / name)
+            os.replace(scratch / name, out_dir / name)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder, removed at the end; what a killed build left in it goes first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _gzip(content: bytes) -> bytes:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.rpm.spec import render_macros
+from xspack_tool.rpm.stage import normal_mode
 from xspack_tool.rpm.write import move_rpms, rpmbuild_command
-from xspack_tool.run import run
+from xspack_tool.run import run, work_folder
 
 Defines = Sequence[tuple[str, str]]
 
@@ -56,13 +58,14 @@ def build_spec(
     The build time is that of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant. Raises StepError
     with the end of the build's output.
     """
-    work = outs[0].parent / f".{outs[0].name}.work"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        (work / "SOURCES").mkdir(parents=True)
+    with work_folder(outs[0]) as work:
+        folder = work.path / "SOURCES"
+        folder.mkdir()
         for source in [spec, *sources]:
-            shutil.copy(source, work / "SOURCES" / source.name)
-        macros = work / "macros"
+            # `install -p` and `cp -p` in the spec see this mode: never that of the umask at checkout.
+            shutil.copyfile(source, folder / source.name)
+            (folder / source.name).chmod(normal_mode(stat.S_IMODE(source.stat().st_mode)))
+        macros = work.path / "macros"
         lines = render_macros(payload).splitlines(keepends=True)
         macros.write_text(
             "".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8"
@@ -70,12 +73,14 @@ def build_spec(
         time = _changelog_time(spec, defines)
         if time is None:
             time = CONSTANT_TIME if source_date_epoch is None else source_date_epoch
-        command = rpmbuild_command("x86_64", macros, work)
-        argv = [*command, *_definitions(defines), "-bb", str(work / "SOURCES" / spec.name)]
-        run(argv, env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work)}, what=f"building {spec.name}")
-        move_rpms(work / "RPMS", outs)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        command = rpmbuild_command("x86_64", macros, work.path)
+        run(
+            [*command, *_definitions(defines), "-bb", str(folder / spec.name)],
+            env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
+            pass_fds=[work.lock],
+            what=f"building {spec.name}",
+        )
+        move_rpms(work.path / "RPMS", outs)
 
 
 def _definitions(defines: Defines) -> list[str]:
@@ -83,6 +88,13 @@ def _definitions(defines: Defines) -> list[str]:
 
 
 def _changelog_time(spec: Path, defines: Defines) -> int | None:
-    argv = ["rpmspec", "--query", "--srpm", r"--queryformat=%{CHANGELOGTIME}\n", *_definitions(defines), str(spec)]
+    argv = [
+        "rpmspec",
+        "--query",
+        "--srpm",
+        r"--queryformat=%{CHANGELOGTIME}\n",
+        *_definitions(defines),
+        str(spec),
+    ]
     said = run(argv, what=f"reading {spec.name}", timeout=120).out.strip().split("\n")[0]
     return int(said) if said.isdigit() else None

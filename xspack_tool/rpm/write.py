@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from xspack_tool.errors import StepError
 from xspack_tool.model.package import Package
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
-from xspack_tool.run import run
+from xspack_tool.run import run, work_folder
 
 #: rpm's own folder, at the same place on Debian and EL.
 RPM_HOME = Path("/usr/lib/rpm")
@@ -55,28 +54,26 @@ def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: s
     the package's time in seconds since 1970. The result depends on nothing else. Raises StepError with
     rpmbuild's own words; ``out`` appears whole or not at all.
     """
-    work = out.parent / f".{out.name}.work"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        root = work / "root"
-        root.mkdir(parents=True)
+    with work_folder(out) as work:
+        root = work.path / "root"
+        root.mkdir()
         file_count = sum(entry.has_input for entry in package.entries)
         entries = stage(package.entries, inputs[:file_count], root, time)
-        spec = work / f"{package.name}.spec"
+        spec = work.path / f"{package.name}.spec"
         spec.write_text(
             render_spec(package, entries, script_texts(package, inputs[file_count:])), encoding="utf-8"
         )
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
-        macros = work / "macros"
+        macros = work.path / "macros"
         macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
+        command = rpmbuild_command(package.arch, macros, work.path)
         run(
-            [*rpmbuild_command(package.arch, macros, work), "-bb", "--noclean", f"--buildroot={root}", spec],
+            [*command, "-bb", "--noclean", f"--buildroot={root}", spec],
             env={"SOURCE_DATE_EPOCH": str(time)},
+            pass_fds=[work.lock],
             what=f"writing {out.name}",
         )
-        move_rpms(work / "RPMS", [out])
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        move_rpms(work.path / "RPMS", [out])
 
 
 def move_rpms(folder: Path, outs: Sequence[Path]) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.run import missing_program, run
+from xspack_tool.run import missing_program, run, work_folder
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
 from xspack_tool.signing.passphrase import passphrase_fd
@@ -40,18 +38,19 @@ class Signer:
         """
         options = self._options(time)
         gpg = python_gnupg(gnupg_home(self.home))
-        with _beside(out) as new:
-            result = gpg.sign_file(
-                str(path),
-                passphrase=self.passphrase,
-                detach=True,
-                clearsign=False,
-                output=str(new),
-                extra_args=[*options, "--digest-algo=SHA256", f"--local-user={self._which}"],
-            )
-            if not result or not new.is_file():
-                raise StepError(f"signing {path.name}: gpg made no signature\n    {_words(result.stderr)}")
-            os.replace(new, out)
+        result = gpg.sign_file(
+            str(path),
+            passphrase=self.passphrase,
+            detach=True,
+            clearsign=False,
+            extra_args=[*options, "--digest-algo=SHA256", f"--local-user={self._which}"],
+        )
+        if not result or not result.data:
+            raise StepError(f"signing {path.name}: gpg made no signature\n    {_words(result.stderr)}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new = out.with_name(f".{out.name}.new")
+        new.write_bytes(result.data)
+        os.replace(new, out)
 
     def sign_rpm(self, src: Path, dst: Path, time: int) -> None:
         """Write ``src`` to ``dst`` with this key's signature in place of any other.
@@ -65,7 +64,8 @@ class Signer:
             raise StepError(lacking)
         options = self._options(time)
         secret = passphrase_fd(self.passphrase) if self.passphrase else nullcontext(None)
-        with _beside(dst) as new, secret as fd:
+        with work_folder(dst) as work, secret as fd:
+            new = work.path / dst.name
             shutil.copyfile(src, new)
             if fd is not None:
                 options += ["--pinentry-mode", "loopback", "--passphrase-fd", str(fd)]
@@ -77,7 +77,7 @@ class Signer:
             run(
                 argv,
                 env={"GNUPGHOME": gnupg_home(self.home)},
-                pass_fds=() if fd is None else (fd,),
+                pass_fds=[work.lock] if fd is None else [work.lock, fd],
                 what=f"signing {src.name}",
             )
             os.replace(new, dst)
@@ -100,11 +100,3 @@ def _words(stderr: str) -> str:
     """What gpg said, without the lines for machines."""
     lines = [line for line in stderr.splitlines() if line and not line.startswith("[GNUPG:]")]
     return "\n    ".join(line for line in lines if "faked system time" not in line)
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A path for a new file of the name of ``out``, in a folder beside it that is removed at the end."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".signing-", dir=out.parent) as folder:
-        yield Path(folder) / out.name
