@@ -12,7 +12,7 @@ from typing import Any
 
 from SCons.Script import Main
 
-import xspack_tool.kinds  # noqa: F401
+import xspack_tool.kinds
 
 
 def build(request: dict[str, Any]) -> None:
@@ -31,6 +31,7 @@ def build(request: dict[str, Any]) -> None:
 
 def serve() -> None:
     """Answer each request with the exit status of its build."""
+    xspack_tool.kinds.all_kinds()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

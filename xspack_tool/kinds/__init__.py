@@ -1,28 +1,47 @@
-"""The declared targets: one file each, and the list of them."""
+"""The declared targets: one file each, and the list of them. A file is imported when its target is first declared:
+an environment without packs costs next to nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from SCons.Script import ARGUMENTS
 
-from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
-from xspack_tool.kinds.draft import Draft
-from xspack_tool.kinds.firmware import Firmware
-from xspack_tool.kinds.helpers import install_helpers
-from xspack_tool.kinds.kernel_module import KernelModule
-from xspack_tool.kinds.pack import Pack
-from xspack_tool.kinds.prebuilt_rpm import PrebuiltRpm
-from xspack_tool.kinds.spec_rpm import SpecRpm
-from xspack_tool.kinds.userspace import Userspace
 from xspack_tool.plan.cache import CheckedCache
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.session import install_gate
 
-__all__ = ["REQUIRED", "Draft", "Field", "Kind", "PackageKind", "add_kind", "install"]
+if TYPE_CHECKING:
+    from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
+    from xspack_tool.kinds.draft import Draft
 
-KINDS: tuple[type[Kind], ...] = (Userspace, Firmware, KernelModule, PrebuiltRpm, SpecRpm, Pack)
+__all__ = ["REQUIRED", "Draft", "Field", "Kind", "PackageKind", "add_kind", "all_kinds", "install"]
+
+#: Our own kinds, each with its file.
+KINDS = {
+    "Userspace": "userspace",
+    "Firmware": "firmware",
+    "KernelModule": "kernel_module",
+    "PrebuiltRpm": "prebuilt_rpm",
+    "SpecRpm": "spec_rpm",
+    "Pack": "pack",
+}
+#: The functions of helpers.py that are called as ``env.<name>``.
+HELPERS = {
+    "XsFile": "xs_file",
+    "XsLink": "xs_link",
+    "XsStatusReport": "xs_status_report",
+    "XsRule": "xs_rule",
+    "XsKernelTrees": "xs_kernel_trees",
+    "TestKey": "xs_test_key",
+}
+#: What kinds outside this package are written with.
+_OFFERED = dict.fromkeys(("REQUIRED", "Field", "Kind", "PackageKind", "add_kind"), "base") | {
+    "Draft": "draft"
+}
 
 #: Construction variables and what they are where nobody sets them.
 DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
@@ -36,13 +55,43 @@ def install(env: Any) -> None:
     # A variable may be given on the command line, too: scons XSPACK_STRICT=1. The SConstruct has the last word.
     given = {name: value for name, value in ARGUMENTS.items() if name.startswith("XSPACK_")}
     env.SetDefault(**{**DEFAULTS, **given}, CACHEDIR_CLASS=CheckedCache)
-    for kind in KINDS:
-        add_kind(env, kind)
+    for name in KINDS:
+        env.AddMethod(_declaration(name), name)
+    for name, function in HELPERS.items():
+        env.AddMethod(_helper(function), name)
     env.AddMethod(_add_users_kind, "XsKind")
-    install_helpers(env)
+
+
+def all_kinds() -> tuple[type[Kind], ...]:
+    """The class of each of our own kinds."""
+    return tuple(_found(module, name) for name, module in KINDS.items())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OFFERED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _found(_OFFERED[name], name)
+
+
+def _found(module: str, name: str) -> Any:
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def _declaration(name: str) -> Callable[..., Any]:
+    def method(env: Any, *names: Any, **given: Any) -> Any:
+        return _found("base", "declare")(_found(KINDS[name], name), env, names, given)
+
+    return method
+
+
+def _helper(name: str) -> Callable[..., Any]:
+    def method(env: Any, *words: Any, **options: Any) -> Any:
+        return _found("helpers", name)(env, *words, **options)
+
+    return method
 
 
 def _add_users_kind(env: Any, kind: type[Kind]) -> None:
     """A kind written outside this package becomes ``env.<its class name>`` and appears in help."""
-    add_kind(env, kind)
+    _found("base", "add_kind")(env, kind)
     tell_kind(kind)

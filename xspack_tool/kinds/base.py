@@ -215,14 +215,19 @@ def add_kind(env: Any, kind: type[Kind]) -> None:
     """Make a kind available as ``env.<its class name>``."""
 
     def method(env: Any, *names: Any, **given: Any) -> Any:
-        place = user_place()
-        names = tuple(flatten(names))
-        if len(names) == 1 and shape.is_source(names[0]) and not shape.text_problems("", names[0]):
-            return kind(env, names[0], given, place).declare()
-        rule = "a declaration begins with its one name; everything else is a keyword"
-        remedy = f'write env.{kind.__name__}("name", version=.., ..)'
-        session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
-        return broken_package(env, kind.__name__)
+        return declare(kind, env, names, given)
 
     method.__doc__ = kind.__doc__
     env.AddMethod(method, kind.__name__)
+
+
+def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> Any:
+    """The nodes of a declaration, as the user called it."""
+    place = user_place()
+    names = tuple(flatten(names))
+    if len(names) == 1 and shape.is_source(names[0]) and not shape.text_problems("", names[0]):
+        return kind(env, names[0], given, place).declare()
+    rule = "a declaration begins with its one name; everything else is a keyword"
+    remedy = f'write env.{kind.__name__}("name", version=.., ..)'
+    session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
+    return broken_package(env, kind.__name__)

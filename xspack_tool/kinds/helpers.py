@@ -14,12 +14,6 @@ from xspack_tool.plan.sources import XsFile, XsLink
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
 
-def install_helpers(env: Any) -> None:
-    """Make the helpers available."""
-    for name, helper in HELPERS.items():
-        env.AddMethod(helper, name)
-
-
 def xs_file(env: Any, source: Any, **options: Any) -> Any:
     """A payload file with ``mode``, ``owner`` or ``group`` of its own."""
     return _value(XsFile, "XsFile", source, options)
@@ -89,11 +83,11 @@ def _value(kind: Any, name: str, first: Any, options: dict[str, Any]) -> Any:
     return kind(first, **{key: value for key, value in options.items() if key in known})
 
 
-HELPERS: dict[str, Callable[..., Any]] = {
-    "XsFile": xs_file,
-    "XsLink": xs_link,
-    "XsStatusReport": xs_status_report,
-    "XsRule": xs_rule,
-    "XsKernelTrees": lambda env: installed_trees(),
-    "TestKey": lambda env, name: test_key(env, name, user_place()),
-}
+def xs_kernel_trees(env: Any) -> list[str]:
+    """The kernel build trees that are installed here, the newest kernel's last."""
+    return installed_trees()
+
+
+def xs_test_key(env: Any, name: str) -> Any:
+    """A throwaway key, made once."""
+    return test_key(env, name, user_place())
