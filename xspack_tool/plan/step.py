@@ -18,6 +18,7 @@ from SCons.Node import Node
 
 from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
+from xspack_tool.plan.content import trust_unchanged
 from xspack_tool.plan.outputs import journal_of, remove, temporaries
 from xspack_tool.rpm.stage import normal_mode
 
@@ -130,6 +131,7 @@ def add_step(
         if SCons.Script.GetOption("clean"):
             env.Clean(node, temporaries(node.get_abspath()))
         node.set_precious()
+        trust_unchanged(node)
         if not cached:
             node.set_nocache()
     return nodes
