@@ -45,6 +45,15 @@ MODULE_LICENSE("GPL");
 """
 
 
+@pytest.fixture(scope="session")
+def flavours(headers: Path) -> list[KernelTree]:
+    """The build trees of several kernels."""
+    found = [read_tree("", path) for path in sorted(headers.parent.glob("linux-headers-*-amd64"))]
+    if len(found) < 2:
+        lacks("another kernel's build tree is needed: apt-get install linux-headers-cloud-amd64")
+    return [tree for tree in found if isinstance(tree, KernelTree)]
+
+
 @pytest.fixture
 def driver(tmp_path: Path) -> Path:
     """The sources of a driver of 20 C files: one with the kernel's headers, 19 without."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines
+from xspack_tool.ddk.modinfo import read_module
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
@@ -157,6 +158,16 @@ def test_a_missing_compiler_is_named(tiny: Path, tmp_path: Path, build: Build) -
         build(tiny, tmp_path / "work", request=KbuildRequest(make_variables={"CC": "no-such-gcc"}))
     with pytest.raises(StepError, match=r"there is no no-such-ccache; "):
         build(tiny, tmp_path / "work", compiler_prefix="no-such-ccache")
+
+
+def test_each_kernel(tiny: Path, tmp_path: Path, flavours: list[KernelTree], listing: Listing) -> None:
+    """One staged copy goes from kernel to kernel, and never takes an object of another along."""
+    work, out = tmp_path / "work", tmp_path / "out.tar"
+    for tree in (*flavours, flavours[0]):
+        result = build_modules(tree, listing(tiny), work, Outputs(out), jobs=2)
+        assert result.compiled == ("tiny.o",)
+        assert read_module(work / "finished/tiny.ko").kernel == tree.kernel
+    assert len({tree.kernel for tree in flavours}) == len(flavours)
 
 
 def test_error_lines() -> None:

@@ -164,7 +164,7 @@ def rebuild(source: Path, top: Path, tree: KernelTree) -> list[Path]:
 
 
 def run_rebuild(source: Path, top: Path, kernel_tree: Path) -> subprocess.CompletedProcess[str]:
-    defines = {"_topdir": str(top), "kernel_tree": str(kernel_tree)}
+    defines = {"_topdir": str(top), "_tmppath": str(top), "kernel_tree": str(kernel_tree)}
     words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
     command = ["rpmbuild", "--rebuild", *words, str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
