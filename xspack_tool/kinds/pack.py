@@ -123,7 +123,7 @@ class Pack(Kind):
         key, problems = signing_key(self.env, self.given["key"])
         self.problems += problems
         if key is not None:
-            check = key_check(key)
+            check = key_check(self.env, key)
             session().checks.append(lambda: [problem.at(self.place, self.target) for problem in check()])
         return key
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from SCons.Node import Node
 from SCons.Util import NodeList
 
 from xspack_tool.errors import BadInput, Place, Problem, StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.model.syntax import NAME
+from xspack_tool.plan.memo import file_state, remembered
 from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
 from xspack_tool.plan.step import Paths, Step, add_step
-from xspack_tool.signing.keys import has_secret_key, make_test_key, read_public_key
-from xspack_tool.signing.passphrase import read_passphrase
-from xspack_tool.signing.sign import Signer
+
+if TYPE_CHECKING:
+    from xspack_tool.signing.sign import Signer
+
+#: Where gpg, of whatever version, keeps what it knows of keys: their files and folder change when one comes or goes.
+_KEYRING = ("pubring.kbx", "pubring.gpg", "secring.gpg", "private-keys-v1.d")
+
+
+class _NoSecretKey(Exception):
+    """The keyring lacks the secret key with this fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +45,28 @@ class SigningKey:
 
     def signer(self, public_file: Path) -> Signer:
         """Who signs, once the public key file is there."""
+        from xspack_tool.signing.keys import read_public_key
+        from xspack_tool.signing.passphrase import read_passphrase
+        from xspack_tool.signing.sign import Signer
+
         return Signer(self.home, read_public_key(public_file), read_passphrase())
 
 
 def test_key(env: Any, name: str, place: Place) -> NodeList:
     """A throwaway key, made once: public key file and keyring below XSPACK_OUT."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        rule = "hosts keep a key under its file name: letters, digits and . _ + -"
+        problem = Problem("", "", rule, "name it as RPM-GPG-KEY-Acme-Test")
+        session().problems.append(problem.at(place, f"TestKey {name!r}"))
+        name = "faulty"
     node = env.File(out_path(env, "keys", name))
     if hasattr(node.attributes, "xspack_keyring"):
         return NodeList([node])
     home = Path(env.Dir(out_path(env, "keys", "gnupg")).get_abspath())
 
     def perform(targets: Paths, sources: Paths) -> None:
+        from xspack_tool.signing.keys import make_test_key
+
         make_test_key(home, targets[0], name, CONSTANT_TIME)
 
     session().need("gpg", "keys and signatures")
@@ -66,7 +87,7 @@ def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]
     return SigningKey(node, home), []
 
 
-def key_check(key: SigningKey) -> Callable[[], list[Problem]]:
+def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
     """A check, for after reading, that the key file is there and its secret key in the keyring."""
 
     def check() -> list[Problem]:
@@ -77,15 +98,31 @@ def key_check(key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "no such public key file", remedy)]
         try:
-            public = read_public_key(Path(key.node.get_abspath()))
-            if has_secret_key(key.home, public.fingerprint):
-                return []
+            remembered(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
-        where = key.home or "gpg's own keyring"
-        rule = f"{where} holds no secret key {public.fingerprint}"
-        return [
-            Problem("key", name, rule, "import it there, or set XSPACK_GNUPGHOME to the keyring that has it")
-        ]
+        except _NoSecretKey as lacking:
+            own = "gpg's own keyring"
+            rule = f"{key.home or own} holds no secret key {lacking}"
+            remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
+            return [Problem("key", name, rule, remedy)]
+        return []
 
     return check
+
+
+def _find_secret_key(key: SigningKey) -> str:
+    """The fingerprint of a key that can sign. Asking gpg takes longer than reading a small tree."""
+    from xspack_tool.signing.keys import has_secret_key, read_public_key
+
+    fingerprint = read_public_key(Path(key.node.get_abspath())).fingerprint
+    if not has_secret_key(key.home, fingerprint):
+        raise _NoSecretKey(fingerprint)
+    return fingerprint
+
+
+def _state(key: SigningKey) -> list[Any]:
+    """What changes when the public key file or the keyring does."""
+    home = str(key.home or os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
+    places = [key.node.get_abspath(), *(os.path.join(home, name) for name in _KEYRING)]
+    return [file_state(place) if os.path.exists(place) else place for place in places]

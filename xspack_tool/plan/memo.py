@@ -44,7 +44,7 @@ class Store:
 def file_fact(env: Any, node: Any, what: str, find: Callable[[Path], Any]) -> Any:
     """``find(path)`` of a file that exists, remembered. The answer must be plain JSON; errors are not kept."""
     path = Path(node.get_abspath())
-    return remembered(env, f"{what} {path}", _state(path), lambda: find(path))
+    return remembered(env, f"{what} {path}", file_state(path), lambda: find(path))
 
 
 def remembered(env: Any, key: str, state: Any, find: Callable[[], Any]) -> Any:
@@ -59,6 +59,7 @@ def remembered(env: Any, key: str, state: Any, find: Callable[[], Any]) -> Any:
     return known["fact"]
 
 
-def _state(path: Path) -> list[int]:
-    found = path.stat()
+def file_state(path: Path | str) -> list[int]:
+    """What changes when a file is written anew. Raises OSError where there is none."""
+    found = os.stat(path)
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
