@@ -13,7 +13,6 @@ from xspack_tool.kinds.draft import Draft
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
 from xspack_tool.rpm.scriptlets.migrate import migrate_problems, migrate_script
-from xspack_tool.rpm.scriptlets.status_report import StatusReport, render
 from xspack_tool.rpm.scriptlets.units import unit_problems, unit_scripts
 
 
@@ -58,6 +57,8 @@ class Userspace(PackageKind):
 
     def _status_report(self, draft: Draft) -> None:
         for report in listed(self.given["status_report"]):
+            from xspack_tool.rpm.scriptlets.status_report import StatusReport, render
+
             if not isinstance(report, StatusReport):
                 draft.problem("status_report", report, "not a status report", "give env.XsStatusReport(..)")
                 continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +62,8 @@ def _one(entry: FileEntry, waiting: Iterator[Path], root: Path) -> FileEntry:
 
 def _archive(entry: FileEntry, source: Path, root: Path) -> list[FileEntry]:
     """The regular files of a tar archive that a step of ours made, below the entry's path."""
+    import tarfile
+
     made = []
     with tarfile.open(source) as archive:
         for member in archive:
