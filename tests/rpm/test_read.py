@@ -242,6 +242,8 @@ def test_a_header_of_100_mb(tmp_path: Path, forged: Forge) -> None:
         (0xFFFFFFFF, 16, "its header claims 4294967295 tags in 16 bytes, more than rpm takes on the hosts"),
         (1000, 30_000_000, "truncated: its header claims more than the file holds"),
         (1, 16, "damaged: its header has no room for what tag 63 claims"),
+        (0, 16, "its header's name is ''"),
+        (0, 0, "its header's name is ''"),
     ],
 )
 def test_a_header_that_lies_about_its_size(

@@ -136,8 +136,8 @@ class _Header:
         if len(set(tags)) < len(tags):
             raise self._bad("has a tag twice")
         ordered = sorted(self.entries, key=lambda entry: entry[2])
-        ends = [entry[2] for entry in ordered[1:]] + [len(self.store)]
-        for (tag, kind, offset, count), end in zip(ordered, ends, strict=True):
+        ends = [*(entry[2] for entry in ordered[1:]), len(self.store)]
+        for (tag, kind, offset, count), end in zip(ordered, ends, strict=False):
             if kind in _TEXTS:
                 fits = (kind != STRING or count == 1) and 0 < count <= self.store.count(0, offset, end)
             else:
