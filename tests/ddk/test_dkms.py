@@ -69,6 +69,15 @@ def test_what_names_no_package(text: str) -> None:
         parse_dkms(text)
 
 
+def test_hostile() -> None:
+    grows = 'A="12345678"\n' + 'A="$A$A"\n' * 60
+    assert parse_dkms(grows + HEAD + "BUILT_MODULE_NAME[0]=$A\nBUILT_MODULE_NAME[1]=b\n").modules == (
+        DkmsModule("b"),
+    )
+    with pytest.raises(BadInput, match=r"^dkms\.conf: a dkms\.conf whose parts are nested too deeply$"):
+        parse_dkms(HEAD + 'MAKE="' + "(" * 5000 + "make" + ")" * 5000 + '"\n')
+
+
 def test_too_large() -> None:
     with pytest.raises(BadInput, match=r"^x: a dkms\.conf of more than 1024 KiB$"):
         parse_dkms("#" * 2**20 + "#", "x")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
+import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from support import lacks, need
 
 from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines
 from xspack_tool.ddk.modinfo import read_module
+from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
@@ -168,6 +176,96 @@ def test_each_kernel(tiny: Path, tmp_path: Path, flavours: list[KernelTree], lis
         assert result.compiled == ("tiny.o",)
         assert read_module(work / "finished/tiny.ko").kernel == tree.kernel
     assert len({tree.kernel for tree in flavours}) == len(flavours)
+
+
+def test_debug_data_apart(tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing) -> None:
+    """The separate debug data belongs to the module: one build id; and holds no path of this machine's."""
+    outputs = Outputs(tmp_path / "m.tar", debuginfo=tmp_path / "d.tar")
+    build_modules(tree, listing(tiny), tmp_path / "work", outputs)
+    files = unpack(tmp_path / "m.tar") | unpack(tmp_path / "d.tar")
+    assert sorted(files) == ["tiny.ko", "tiny.ko.debug"]
+    found = {}
+    for name, content in files.items():
+        elf = ELFFile(io.BytesIO(content))
+        found[name] = next(elf.get_section_by_name(".note.gnu.build-id").iter_notes())["n_desc"]
+        assert elf.has_dwarf_info() is (name == "tiny.ko.debug")
+    assert found["tiny.ko"] == found["tiny.ko.debug"]
+    assert str(tmp_path).encode() not in files["tiny.ko.debug"]
+
+
+def unpack(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        return {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+
+
+def test_signed(tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing) -> None:
+    """A module signed as the kernel itself does; the same bytes each time."""
+    need("openssl")
+    if not (tree.path / "scripts/sign-file").is_file():
+        lacks("scripts/sign-file of the kernel tree is needed: apt-get install linux-kbuild-6.1")
+    words = "openssl req -new -x509 -newkey rsa:2048 -nodes -days 99 -subj /CN=Acme -keyout k.pem -out c.pem"
+    subprocess.run(words.split(), cwd=tmp_path, check=True, capture_output=True)
+    key = ModuleKey(tmp_path / "k.pem", tmp_path / "c.pem")
+    tars = []
+    for work in ("one", "two"):
+        tars.append(tmp_path / f"{work}.tar")
+        build_modules(tree, listing(tiny), tmp_path / work, Outputs(tars[-1]), sign_key=key)
+    assert tars[0].read_bytes() == tars[1].read_bytes()
+    signed = unpack(tars[0])["tiny.ko"]
+    assert signed.endswith(b"~Module signature appended~\n")
+    length = int.from_bytes(signed[-32:-28], "big")
+    (tmp_path / "signature").write_bytes(signed[-40 - length : -40])
+    (tmp_path / "content").write_bytes(signed[: -40 - length])
+    verify = "openssl cms -verify -binary -inform DER -in signature -content content -certfile c.pem"
+    subprocess.run([*verify.split(), "-noverify", "-nointern"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_ccache(tiny: Path, tmp_path: Path, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind ccache the modules are the same; when the staged copy is lost, objects come from the cache."""
+    need("ccache")
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "cache"))
+    build(tiny, tmp_path / "plain")
+    build(tiny, tmp_path / "cached", compiler_prefix="ccache")
+    assert (tmp_path / "plain.tar").read_bytes() == (tmp_path / "cached.tar").read_bytes()
+    shutil.rmtree(tmp_path / "cached")
+    build(tiny, tmp_path / "cached", compiler_prefix="ccache")
+    assert (tmp_path / "plain.tar").read_bytes() == (tmp_path / "cached.tar").read_bytes()
+    said = subprocess.run(["ccache", "--print-stats"], capture_output=True, text=True, check=True).stdout
+    hits = dict(line.split("\t") for line in said.splitlines())
+    assert int(hits["direct_cache_hit"]) + int(hits["preprocessed_cache_hit"]) > 0
+
+
+_BUILD = """
+import sys
+from pathlib import Path
+from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.tree import read_tree
+sources = {path.name: path for path in Path(sys.argv[2]).iterdir()}
+build_modules(read_tree("", sys.argv[1]), sources, Path(sys.argv[3]), Outputs(Path(sys.argv[3] + ".tar")))
+"""
+
+
+def test_a_build_whose_parent_was_killed(tiny: Path, tmp_path: Path, tree: KernelTree, build: Build) -> None:
+    """kbuild goes on for a while then: the next build waits for it, and starts afresh."""
+    mark = tmp_path / "mark"
+    kbuild = tiny.joinpath("Kbuild")
+    plain = kbuild.read_text()
+    kbuild.write_text(
+        f"{plain}ifeq ($(wildcard {mark}),)\n$(shell touch {mark}; sleep 2; touch {mark}.after)\nendif\n"
+    )
+    root = Path(__file__).parents[2]
+    child = subprocess.Popen([sys.executable, "-c", _BUILD, tree.path, tiny, tmp_path / "work"], cwd=root)
+    while not mark.exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    assert not Path(f"{mark}.after").exists()
+    kbuild.write_text(plain)
+    assert build(tiny, tmp_path / "work").compiled == ("tiny.o",)
+    assert Path(f"{mark}.after").exists()
+    build(tiny, tmp_path / "clean")
+    assert (tmp_path / "work.tar").read_bytes() == (tmp_path / "clean.tar").read_bytes()
 
 
 def test_error_lines() -> None:

@@ -1,8 +1,7 @@
 """The facts of a driver's dkms.conf: its name, version, modules, and how kbuild is called for it.
 
-dkms runs this file as a shell script. Here it is read with bash's grammar and never run: it may come from
-anywhere, and the facts are needed at every start. Plain assignments are followed in their order; those under
-conditions, and values out of commands, are not.
+dkms runs this file as a shell script. Here it is read and never run: it may come from anywhere, and the facts
+are needed at every start.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xspack_tool.ddk.assignments import assignments, parse_shell, text_of
 from xspack_tool.ddk.request import SOURCES
 from xspack_tool.errors import BadInput
 
@@ -62,7 +62,13 @@ def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
     """Read a dkms.conf. Raises BadInput where it does not plainly name its package and version."""
     if len(text) > _MAX_SIZE:
         raise BadInput(file, f"a dkms.conf of more than {_MAX_SIZE // 1024} KiB")
-    values = _assignments(_parse(text))
+    try:
+        return _read(assignments(text, _GIVEN), file)
+    except RecursionError as deep:
+        raise BadInput(file, "a dkms.conf whose parts are nested too deeply") from deep
+
+
+def _read(values: Mapping[str, str], file: object) -> DkmsConf:
     name, version = values.get("PACKAGE_NAME"), values.get("PACKAGE_VERSION")
     if not name or not version:
         raise BadInput(
@@ -130,7 +136,7 @@ def _kbuild_calls(command: str, build: str) -> tuple[list[str], dict[str, str]]:
     they set. A call of the driver's own Makefile names no kbuild folder."""
     folders: list[str] = []
     variables: dict[str, str] = {}
-    for words in _make_calls(_parse(command)):
+    for words in _make_calls(parse_shell(command)):
         for word in words:
             key, sign, value = word.partition("=")
             if (
@@ -152,7 +158,7 @@ def _make_calls(node: Node) -> Iterator[list[str]]:
     """The words behind each ``make`` of a piece of shell."""
     if node.type == "command":
         try:
-            words = shlex.split(_text(node))
+            words = shlex.split(text_of(node))
         except ValueError:
             return
         while words and re.match(r"'?[A-Za-z_]\w*=", words[0]):
@@ -162,112 +168,3 @@ def _make_calls(node: Node) -> Iterator[list[str]]:
         return
     for child in node.named_children:
         yield from _make_calls(child)
-
-
-def _assignments(program: Node) -> dict[str, str]:
-    """Variables and array elements (``NAME[0]``) after the plain assignments; not what cannot be told."""
-    values = dict(_GIVEN)
-    for node in program.named_children:
-        for assignment in _plain_assignments(node):
-            target, value = assignment.child_by_field_name("name"), assignment.child_by_field_name("value")
-            if target is None:
-                continue
-            key = _key(target, values)
-            if value is not None and value.type == "array":
-                for number, item in enumerate(value.named_children):
-                    _assign(values, f"{_text(target)}[{number}]", _value(item, values))
-            elif key:
-                _assign(values, key, "" if value is None else _value(value, values))
-    return values
-
-
-def _assign(values: dict[str, str], key: str, value: str | None) -> None:
-    if value is None:
-        values.pop(key, None)
-    else:
-        values[key] = value
-
-
-def _plain_assignments(node: Node) -> Iterator[Node]:
-    """The assignments of a statement that take place for sure."""
-    if node.type == "variable_assignment":
-        yield node
-    elif node.type in ("variable_assignments", "declaration_command", "command"):
-        # The grammar joins a line of several assignments with the command of a later line.
-        name = node.child_by_field_name("name") if node.type == "command" else None
-        for child in node.named_children:
-            if child.type == "variable_assignment" and (
-                name is None or child.end_point[0] < name.start_point[0]
-            ):
-                yield child
-
-
-def _key(target: Node, values: Mapping[str, str]) -> str | None:
-    if target.type != "subscript":
-        return _text(target)
-    name, index = target.child_by_field_name("name"), target.child_by_field_name("index")
-    number = _value(index, values) if index is not None else None
-    return (
-        f"{_text(name)}[{number}]" if name is not None and number is not None and number.isdecimal() else None
-    )
-
-
-def _value(node: Node, values: Mapping[str, str]) -> str | None:
-    """The text that a word becomes, or None if that takes more than known variables."""
-    if node.type in ("word", "number", "string_content"):
-        return (
-            re.sub(r"\\\n", "", _text(node))
-            if node.type == "string_content"
-            else re.sub(r"\\(.)", r"\1", _text(node))
-        )
-    if node.type == "raw_string":
-        return _text(node)[1:-1]
-    if node.type in ("simple_expansion", "expansion"):
-        names = [child for child in node.named_children if child.type == "variable_name"]
-        if len(names) != 1 or _text(node) not in (f"${_text(names[0])}", f"${{{_text(names[0])}}}"):
-            return None
-        return values.get(_text(names[0]))
-    if node.type == "arithmetic_expansion":
-        return _sum(_text(node)[3:-2], values)
-    if node.type in ("string", "concatenation"):
-        return _joined(node, values)
-    return None
-
-
-def _joined(node: Node, values: Mapping[str, str]) -> str | None:
-    """The parts of a string, with the blanks between them that the grammar leaves out."""
-    quote = 1 if node.type == "string" else 0
-    whole, start = node.text or b"", node.start_byte
-    at, parts = quote, []
-    for child in node.named_children:
-        part = _value(child, values)
-        if part is None:
-            return None
-        parts += [whole[at : child.start_byte - start].decode(), part]
-        at = child.end_byte - start
-    parts.append(whole[at : len(whole) - quote].decode())
-    text = "".join(parts)
-    return re.sub(r'\\(["$`\\])', r"\1", text) if quote else text
-
-
-def _sum(text: str, values: Mapping[str, str]) -> str | None:
-    """``$((i+1))``: a sum of numbers and variables."""
-    total = 0
-    for term in text.split("+"):
-        value = values.get(term.strip().lstrip("$"), term.strip())
-        if not re.fullmatch(r"[0-9]{1,9}", value):
-            return None
-        total += int(value)
-    return str(total)
-
-
-def _parse(text: str) -> Node:
-    import tree_sitter
-    import tree_sitter_bash
-
-    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-    return parser.parse(text.encode()).root_node
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode()

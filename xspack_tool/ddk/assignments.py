@@ -1,0 +1,130 @@
+"""The values that a shell script assigns, read with bash's grammar, without running it.
+
+Plain assignments are followed in their order; those under conditions, and values out of commands, are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+#: A value that doubles itself line by line must not grow for ever.
+_MAX_VALUE = 64 * 1024
+
+
+def assignments(text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Variables, and array elements as ``NAME[0]``, after the plain assignments of a script, from those that are
+    ``given``. What cannot be told is left out."""
+    values = dict(given)
+    for node in parse_shell(text).named_children:
+        for assignment in _plain_assignments(node):
+            target, value = assignment.child_by_field_name("name"), assignment.child_by_field_name("value")
+            if target is None:
+                continue
+            key = _key(target, values)
+            if value is not None and value.type == "array":
+                for number, item in enumerate(value.named_children):
+                    _assign(values, f"{text_of(target)}[{number}]", _value(item, values))
+            elif key:
+                _assign(values, key, "" if value is None else _value(value, values))
+    return values
+
+
+def _assign(values: dict[str, str], key: str, value: str | None) -> None:
+    if value is None or len(value) > _MAX_VALUE:
+        values.pop(key, None)
+    else:
+        values[key] = value
+
+
+def _plain_assignments(node: Node) -> Iterator[Node]:
+    """The assignments of a statement that take place for sure."""
+    if node.type == "variable_assignment":
+        yield node
+    elif node.type in ("variable_assignments", "declaration_command", "command"):
+        # The grammar joins a line of several assignments with the command of a later line.
+        name = node.child_by_field_name("name") if node.type == "command" else None
+        for child in node.named_children:
+            if child.type == "variable_assignment" and (
+                name is None or child.end_point[0] < name.start_point[0]
+            ):
+                yield child
+
+
+def _key(target: Node, values: Mapping[str, str]) -> str | None:
+    if target.type != "subscript":
+        return text_of(target)
+    name, index = target.child_by_field_name("name"), target.child_by_field_name("index")
+    number = _value(index, values) if index is not None else None
+    return (
+        f"{text_of(name)}[{number}]"
+        if name is not None and number is not None and number.isdecimal()
+        else None
+    )
+
+
+def _value(node: Node, values: Mapping[str, str]) -> str | None:
+    """The text that a word becomes, or None if that takes more than known variables."""
+    if node.type in ("word", "number", "string_content"):
+        return (
+            re.sub(r"\\\n", "", text_of(node))
+            if node.type == "string_content"
+            else re.sub(r"\\(.)", r"\1", text_of(node))
+        )
+    if node.type == "raw_string":
+        return text_of(node)[1:-1]
+    if node.type in ("simple_expansion", "expansion"):
+        names = [child for child in node.named_children if child.type == "variable_name"]
+        if len(names) != 1 or text_of(node) not in (f"${text_of(names[0])}", f"${{{text_of(names[0])}}}"):
+            return None
+        return values.get(text_of(names[0]))
+    if node.type == "arithmetic_expansion":
+        return _sum(text_of(node)[3:-2], values)
+    if node.type in ("string", "concatenation"):
+        return _joined(node, values)
+    return None
+
+
+def _joined(node: Node, values: Mapping[str, str]) -> str | None:
+    """The parts of a string, with the blanks between them that the grammar leaves out."""
+    quote = 1 if node.type == "string" else 0
+    whole, start = node.text or b"", node.start_byte
+    at, parts = quote, []
+    for child in node.named_children:
+        part = _value(child, values)
+        if part is None:
+            return None
+        parts += [whole[at : child.start_byte - start].decode(), part]
+        at = child.end_byte - start
+    parts.append(whole[at : len(whole) - quote].decode())
+    text = "".join(parts)
+    return re.sub(r'\\(["$`\\])', r"\1", text) if quote else text
+
+
+def _sum(text: str, values: Mapping[str, str]) -> str | None:
+    """``$((i+1))``: a sum of numbers and variables."""
+    total = 0
+    for term in text.split("+"):
+        value = values.get(term.strip().lstrip("$"), term.strip())
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            return None
+        total += int(value)
+    return str(total)
+
+
+def parse_shell(text: str) -> Node:
+    """The syntax tree of a script."""
+    import tree_sitter
+    import tree_sitter_bash
+
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    return parser.parse(text.encode()).root_node
+
+
+def text_of(node: Node) -> str:
+    """A node as it is written."""
+    return (node.text or b"").decode()
