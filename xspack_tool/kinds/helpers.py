@@ -7,7 +7,7 @@ from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.syntax import nearest
-from xspack_tool.plan.ddk import installed_trees
+from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.sources import XsFile, XsLink
@@ -38,6 +38,16 @@ def xs_status_report(env: Any, category: str, **options: Any) -> Any:
                 for value in options[name]
             )
     return _value(StatusReport, "XsStatusReport", category, options)
+
+
+def ddk(env: Any, tree: Any = "", **options: Any) -> Any:
+    """A kit: a kernel build tree here, or (``host``) a machine that has one."""
+    found = _value(Ddk, "Ddk", tree, options)
+    problems = ddk_problems(env, found)
+    session().problems += [
+        problem.at(user_place(), f"Ddk {str(tree or found.host)!r}") for problem in problems
+    ]
+    return found if problems else ddk_paths(env, found)
 
 
 def xs_rule(

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
+from SCons.Util import NodeList, flatten
+
 from xspack_tool.ddk.request import KbuildRequest
-from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.ddk.source_rpm import DriverSource
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
+from xspack_tool.kinds.dkms import dkms_facts
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.model.dependency import Dependency
-from xspack_tool.model.package import Package
-from xspack_tool.plan.ddk import compiler_of, tree_of
-from xspack_tool.plan.modules import ModulePlan, plan_modules
-from xspack_tool.plan.package import Built, plan_package
-from xspack_tool.plan.sources import is_dir, nodes_of
+from xspack_tool.model.package import FileEntry, Package
+from xspack_tool.plan.ddk import Ddk, Kit, compiler_of, kits_of
+from xspack_tool.plan.modules import ModulePlan, Modules, SigningPair, plan_modules
+from xspack_tool.plan.package import Built, built_of, plan_package
+from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
+from xspack_tool.plan.sources import is_dir, nodes_of, walk
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
+
+_KITS = shape.Shape(
+    "a kernel build tree, env.Ddk(..), or a list of them",
+    lambda value: all(isinstance(one, Ddk) or shape.is_source(one) for one in flatten([value])),
+)
 
 
 class KernelModule(PackageKind):
-    """A driver as an RPM: its modules, compiled out of a source folder."""
+    """A driver as an RPM for each kit: its modules, compiled out of a source folder."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
         "source": Field("folder with the driver's sources and its Kbuild or Makefile", REQUIRED, shape.FILE),
-        "ddk": Field("kernel build tree (or $XSPACK_DDK)", None, shape.PATH),
+        "ddk": Field("kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, _KITS),
         "module_dir": Field(
             "folder below /lib/modules/<kernel> (or the profile's: updates)", None, shape.TEXT
         ),
@@ -39,60 +51,179 @@ class KernelModule(PackageKind):
         ),
         "make_variables": Field("make variable -> value", None, shape.PLAIN_TABLE),
         "kconfig": Field("CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, shape.PLAIN_TABLE),
+        "dkms": Field("dkms.conf that says version, source, kbuild_dir and the like", None, shape.FILE),
         "extra_symbols": Field(
             "drivers, or Module.symvers files, whose symbols the modules use", None, shape.FILES
         ),
+        "firmware": Field("name that the driver asks for -> firmware file", None, shape.FILE_TABLE),
+        "debuginfo": Field("True for an RPM of debug data beside it; no pack holds it", False, shape.FLAG),
+        "sign_key": Field("[private key, certificate] that sign the modules", None, shape.FILES),
         "compiler_prefix": Field("ccache or distcc", "", shape.TEXT),
     }
 
+    def __init__(self, env: Any, name: str, given: dict[str, Any], place: Any) -> None:
+        self._dkms, problems = dkms_facts(env, given.get("dkms"))
+        super().__init__(env, name, self._dkms.with_given(given), place)
+        self.note(problems)
+        #: The kit of one RPM, and the folder below rpms/ that tells it from others of its name.
+        self._kit: Kit | None = None
+        self._folder = ""
+        self._capability = ""
+
+    # One RPM for each kit
+
     def declare(self) -> Any:
-        tree = tree_of(self.env, self.given["ddk"])
-        if tree is None:
-            rule = "modules are compiled against the kernel of the release"
-            tree = Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree")
-        if isinstance(tree, Problem):
-            self.note([tree])
+        kits = self._kits()
+        if not kits:
             self.is_complete = False
-        else:
-            self._tree: KernelTree = tree
+            return super().declare()
+        nodes = NodeList()
+        for kit, folder in zip(kits, self._folders(kits), strict=True):
+            one = copy.copy(self)
+            one.env, one.problems = kit.for_env(self.env), list(self.problems)
+            one._kit, one._folder = kit, folder
             if self.given["kernel_in_name"]:
-                self.name = f"{self.name}-modules-{self.given['flavour']}-{tree.kernel}".replace("+", "_")
-        return super().declare()
+                one._capability = f"{self.name}-modules"
+                one.name = f"{one._capability}-{self.given['flavour']}-{kit.kernel}".replace("+", "_")
+            nodes += PackageKind.declare(one)
+        return nodes
+
+    def _kits(self) -> list[Kit]:
+        found = kits_of(self.env, self.given["ddk"])
+        problems = [kit for kit in found if isinstance(kit, Problem)]
+        if not found:
+            rule = "modules are compiled against the kernel of the release"
+            problems.append(Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree"))
+        self.note(problems)
+        return [] if problems else [kit for kit in found if isinstance(kit, Kit)]
+
+    def _folders(self, kits: list[Kit]) -> list[str]:
+        """A folder below rpms/ for each of several kits, where file names alone do not tell their RPMs apart."""
+        kernels = {kit.kernel for kit in kits}
+        if len(kits) == 1 or (self.given["kernel_in_name"] and len(kernels) == len(kits)):
+            return ["" for _ in kits]
+        names = [kit.name for kit in kits]
+        if len(set(names)) < len(names):
+            names = [f"{kit.name}-{kit.kernel}" if kit.release else kit.kernel for kit in kits]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            rule = f"two kits for {twice[0]}"
+            self.note(
+                [Problem("ddk", twice[0], rule, "say which release each is for: env.Ddk(.., release=..)")]
+            )
+        return names
+
+    # The RPM of one kit
 
     def fill(self, draft: Draft) -> None:
-        kernel = self._tree.kernel
-        request = self._request()
+        kit, request = self._kit, self._request()
         draft.problems += request.problems()
-        sources = self._sources(draft)
-        draft.relate("requires", Dependency("kernel-uname-r", "=", kernel))
+        folder = self._sources(draft)
+        if kit is None or folder is None:
+            return
+        draft.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
         draft.relate("provides", "vendor-driver")
+        if self._capability:
+            version = f"{self.given['version']}-{self.given['release']}"
+            epoch = f"{self.given['epoch']}:" if self.given["epoch"] else ""
+            draft.relate("provides", Dependency(self._capability, "=", epoch + version))
         for field in ("requires_post", "requires_postun"):
             draft.relate(field, "/usr/sbin/depmod")
-        for phase, text in driver_scripts(kernel).items():
+        for phase, text in driver_scripts(kit.kernel).items():
             draft.script(phase, text, field="source")
-        compiler = compiler_of(self.env, self._tree, request.make_variables, self.given["compiler_prefix"])
+        for name, value in (self.given["firmware"] or {}).items():
+            draft.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
+        symbols = self._symbols(draft, kit)
+        self._items = [item for item in walk(folder) if item.node is not None]
+        self._place = f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or draft.profile.module_dirs[0]}"
+        driver = DriverSource(
+            kit.kernel, self._place, request, len(symbols), debug=bool(self.given["debuginfo"])
+        )
+        self._source = SourcePlan(driver, self._items, symbols)
+        if kit.tree is None:
+            self._only_here(draft)
+        else:
+            self._compile(draft, kit, request, symbols)
+
+    def _compile(self, draft: Draft, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]) -> None:
+        """Have the modules compiled here."""
+        assert kit.tree is not None  # asked by the caller
+        compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
             draft.problems.append(compiler)
+        sign = self._sign_key(draft)
         if draft.problems or isinstance(compiler, Problem):
             return
-        plan = ModulePlan(self._tree, request, self._symbols(draft), compiler)
-        self._modules = plan_modules(self.env, self.name, sources, plan)
-        folder = self.given["module_dir"] or draft.profile.module_dirs[0]
-        draft.archive(f"/lib/modules/{kernel}/{folder}", self._modules.tar, field="source")
+        plan = ModulePlan(
+            kit.tree,
+            request,
+            symbols,
+            compiler,
+            self._dkms.modules,
+            bool(self.given["debuginfo"]),
+            sign,
+        )
+        place = [*([self._folder] if self._folder else []), self.name]
+        self._modules = plan_modules(self.env, place, self._items, plan)
+        draft.archive(self._place, self._modules.tar, field="source")
+
+    def _only_here(self, draft: Draft) -> None:
+        """What a kit on another machine cannot be asked for."""
+        why = {
+            "debuginfo": "debug data is left behind on the kit",
+            "sign_key": "the key that signs modules is never sent to another machine",
+            "compiler_prefix": "the kit's own rpmbuild compiles, with its own compiler",
+        }
+        for field, rule in why.items():
+            if self.given[field]:
+                draft.problem(field, self.given[field], rule, "leave it out, or compile here: env.Ddk(tree)")
 
     def plan(self, package: Package, inputs: list[Any]) -> Any:
+        kit = self._kit
+        assert kit is not None  # else the declaration is broken, and nothing is planned
         built = Built(
-            package.identity, self.target, self.place, self.waived(), holds_modules=True, tree=self._tree
+            package.identity,
+            self.target,
+            self.place,
+            self.waived(),
+            holds_modules=True,
+            kit=kit,
+            folder=self._folder,
+            capability=self._capability,
         )
-        nodes = plan_package(self.env, package, inputs, built, self.given["target"], self.report)
+        source = plan_source_rpm(self.env, package, inputs, self._source, built, self.report)
+        target = self.given["target"]
+        if kit.tree is None:
+            nodes, self._modules = plan_remote(self.env, package, source, kit, built, target, self.report)
+        else:
+            nodes = plan_package(self.env, package, inputs, built, target, self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
+            node.attributes.xspack_source_rpm = source
+            node.attributes.xspack_package = package
+        if self._modules.debuginfo is not None:
+            nodes += self._debuginfo(package, built, self._modules)
         return nodes
+
+    def _debuginfo(self, package: Package, built: Built, modules: Modules) -> Any:
+        """The RPM of debug data, where gdb and crash look for it."""
+        of_the_driver = ("requires", "requires_post", "requires_postun", "provides", "conflicts", "obsoletes")
+        none: dict[str, Any] = dict.fromkeys((*of_the_driver, "scripts"), ())
+        apart = replace(
+            package,
+            name=f"{package.name}-debuginfo",
+            summary=f"Debug data of {package.name}",
+            entries=(FileEntry(f"/usr/lib/debug{self._place}", "archive"),),
+            automatic_dependencies=False,
+            **none,
+        )
+        built = replace(built, identity=apart.identity, is_debuginfo=True, capability="")
+        return plan_package(self.env, apart, [modules.debuginfo], built, None, self.report)
 
     def identity(self) -> dict[str, Any]:
         return {
             **super().identity(),
-            "arch": self.given["arch"] or (self._tree.arch if self.is_complete else self.ARCH),
+            "arch": self.given["arch"] or (self._kit.arch if self._kit else self.ARCH),
         }
 
     def _request(self) -> KbuildRequest:
@@ -103,12 +234,41 @@ class KernelModule(PackageKind):
             config={str(key): str(value) for key, value in (given["kconfig"] or {}).items()},
         )
 
-    def _symbols(self, draft: Draft) -> tuple[Any, ...]:
-        """The Module.symvers of each driver, or file, whose symbols are used."""
-        nodes = nodes_of(self.env, listed(self.given["extra_symbols"]))
-        for node in nodes:
+    def _symbols(self, draft: Draft, kit: Kit) -> tuple[Any, ...]:
+        """The Module.symvers of each driver, or file, whose symbols are used. A driver that was built for several
+        kits gives that for this one, and must be there where this one is installed."""
+        found: dict[Any, None] = {}
+        drivers: dict[tuple[Any, str], list[Any]] = {}
+        for node in nodes_of(self.env, listed(self.given["extra_symbols"])):
             draft.need("extra_symbols", node)
-        return tuple(getattr(node.attributes, "xspack_symvers", node) for node in nodes)
+            built = built_of(node)
+            if built is None or not hasattr(node.attributes, "xspack_symvers"):
+                found[node] = None
+            else:
+                drivers.setdefault((built.place, built.target), []).append(node)
+        for nodes in drivers.values():
+            same = [node for node in nodes if _is_for(node.attributes.xspack.kit, kit)]
+            other = nodes[0].attributes.xspack
+            if not same:
+                rule = f"{other.target} is not built for {kit.name}"
+                draft.problem("extra_symbols", other.identity.name, rule, "give it the same ddk=")
+            for node in same[:1]:
+                identity = node.attributes.xspack.identity
+                draft.relate("requires", Dependency(identity.name, ">=", identity.evr))
+                found[node.attributes.xspack_symvers] = None
+        return tuple(found)
+
+    def _sign_key(self, draft: Draft) -> SigningPair | None:
+        nodes: list[Any] = nodes_of(self.env, listed(self.given["sign_key"]))
+        if not nodes:
+            return None
+        if len(nodes) != 2:
+            rule = "modules are signed with a private key and its certificate"
+            draft.problem("sign_key", [str(node) for node in nodes], rule, "name both files, the key first")
+            return None
+        for node in nodes:
+            draft.need("sign_key", node)
+        return SigningPair(Path(nodes[0].get_abspath()), nodes[1])
 
     def _sources(self, draft: Draft) -> Any:
         nodes = nodes_of(self.env, self.given["source"])
@@ -117,4 +277,10 @@ class KernelModule(PackageKind):
             draft.problem(
                 "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
             )
-        return nodes[0] if nodes else None
+            return None
+        return nodes[0]
+
+
+def _is_for(one: Kit | None, other: Kit) -> bool:
+    """Whether modules of two kits are for the same hosts."""
+    return one is not None and (one.kernel, one.release) == (other.kernel, other.release)

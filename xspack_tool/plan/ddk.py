@@ -1,34 +1,174 @@
-"""What kernel modules are compiled against, as an environment names it."""
+"""Kits: what kernel modules are compiled with, as an environment or a declaration names them."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from SCons.Util import flatten
+
 from xspack_tool.ddk.compiler import default_command, find_compiler
+from xspack_tool.ddk.remote import RemoteFacts, read_facts
 from xspack_tool.ddk.request import Compiler
+from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import KernelTree, read_tree
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.plan.memo import remembered
-from xspack_tool.plan.profile import profile_of
+from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
+from xspack_tool.plan.session import session
 from xspack_tool.profiles.local import kernel_trees
 
 _read = functools.cache(read_tree)
+#: What depmod and the kernel's own build leave of the devices that a release drives.
+_INBOX_LISTS = ("modules.alias", "modules.pcimap")
+#: A kit on another machine is asked again what it is after so many seconds.
+ASK_AGAIN = 24 * 3600
 
 
-def tree_of(env: Any, value: Any = None) -> KernelTree | Problem | None:
-    """The kernel build tree that ``value``, else XSPACK_DDK, names; None where neither is given."""
-    named = value or env.get("XSPACK_DDK")
-    if not named:
-        return None
-    path = (
-        env.Dir(env.subst(named)).srcnode().get_abspath() if isinstance(named, str) else named.get_abspath()
-    )
-    return _read("ddk" if value else "XSPACK_DDK", path)
+@dataclass(frozen=True)
+class Ddk:
+    """A kit as the user names it: a kernel build tree here, or a machine that has one (``host``).
+
+    ``release`` is the profile that its modules are for, ``inbox`` a modules.alias or modules.pcimap of that
+    release. Paths are absolute; ``tree`` of a machine is a path there, or empty for the one it has.
+    """
+
+    tree: str = ""
+    host: str = ""
+    port: int | None = None
+    identity: str = ""
+    known_hosts: str = ""
+    jobs: int = 1
+    release: str = ""
+    inbox: str = ""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit as it was found: its kernel (`uname -r`) and architecture, and where its tree is."""
+
+    kernel: str
+    arch: str
+    release: str = ""
+    inbox: str = ""
+    tree: KernelTree | None = None
+    remote: RemoteDdk | None = None
+    facts: RemoteFacts | None = None
+    #: Where a machine's facts are remembered.
+    memo: Path = Path()
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of a matrix: its release by name, else its kernel."""
+        return Path(self.release).stem if "/" in self.release else self.release or self.kernel
+
+    @property
+    def signature(self) -> dict[str, str]:
+        """What RPMs that a machine builds depend on; not where it is, nor where its tree lies there."""
+        return (
+            {name: value for name, value in asdict(self.facts).items() if name != "tree"}
+            if self.facts
+            else {}
+        )
+
+    def for_env(self, env: Any) -> Any:
+        """The environment in which a driver for this kit is declared: with the kit's release as target."""
+        return env.Override({"XSPACK_TARGET": self.release}) if self.release else env
+
+
+def ddk_problems(env: Any, ddk: Ddk) -> list[Problem]:
+    """What is wrong with the kit as the user wrote it, before it is looked for."""
+    found = []
+    if not ddk.tree and not ddk.host:
+        rule = "a kit is a kernel build tree here, or a machine that has one"
+        found.append(
+            Problem("tree", ddk.tree, rule, 'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")')
+        )
+    for name in ("host", "release", "inbox"):
+        if not isinstance(getattr(ddk, name), str):
+            found.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
+    if not found and ddk.release:
+        found += release_problems(env, "release", ddk.release)
+    return found
+
+
+def ddk_paths(env: Any, ddk: Ddk) -> Ddk:
+    """The kit with its paths made absolute; relative ones are those of the SConscript being read."""
+
+    def absolute(value: Any) -> str:
+        node = env.fs.Entry(os.path.expanduser(env.subst(value))) if isinstance(value, str) else value
+        return str(node.srcnode().get_abspath())
+
+    names = ["identity", "known_hosts", "inbox", *([] if ddk.host else ["tree"])]
+    paths: dict[str, Any] = {name: absolute(value) for name in names if (value := getattr(ddk, name))}
+    return replace(ddk, **paths, release=release_name(env, ddk.release))
+
+
+def kits_of(env: Any, value: Any = None) -> list[Kit | Problem]:
+    """The kits that ``value`` (of ddk=), else XSPACK_DDK, names; empty where neither is given."""
+    field = "ddk" if value else "XSPACK_DDK"
+    named = value or env.get("XSPACK_DDK") or []
+    return [_kit(env, field, one) for one in flatten([named])]
+
+
+def kit_of(env: Any) -> Kit | Problem | None:
+    """The kit of XSPACK_DDK."""
+    found = kits_of(env)
+    return found[0] if found else None
+
+
+def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
+    if not isinstance(named, Ddk):
+        named = ddk_paths(env, Ddk(named))
+    if named.inbox and not Path(named.inbox).exists():
+        return Problem("inbox", named.inbox, "there is no such list of devices", "name a modules.alias")
+    if named.host:
+        return _remote(env, named)
+    tree = _read(field, named.tree)
+    if isinstance(tree, Problem):
+        return tree
+    return Kit(tree.kernel, tree.arch, named.release, named.inbox, tree)
+
+
+def _remote(env: Any, named: Ddk) -> Kit | Problem:
+    files = {name: Path(getattr(named, name)) for name in ("identity", "known_hosts") if getattr(named, name)}
+    remote = RemoteDdk(named.host, named.port, tree=named.tree, jobs=named.jobs, **files)
+    if problems := remote.problems():
+        return problems[0]
+    place = out_path(env, ".xspack", f"kit-{hashlib.sha256(remote.key.encode()).hexdigest()[:16]}.json")
+    memo = Path(env.File(place).get_abspath())
+    facts = _ask(remote, memo)
+    if isinstance(facts, Problem):
+        return facts
+    session().need("ssh", "building on another machine")
+    return Kit(facts.kernel, facts.arch, named.release, named.inbox, remote=remote, facts=facts, memo=memo)
+
+
+@functools.cache
+def _ask(remote: RemoteDdk, memo: Path) -> RemoteFacts | Problem:
+    """The facts of a machine, remembered. Each build there compares them once more before it begins, so that
+    what is remembered here may be old; a machine that cannot be reached is taken as it was."""
+    try:
+        known = read_facts(remote, memo)
+    except StepError as error:
+        return Problem("host", remote.host, str(error), "then build again")
+    if time.time() - memo.stat().st_mtime < ASK_AGAIN:
+        return known
+    fresh = memo.with_suffix(".fresh")
+    try:
+        facts = read_facts(remote, fresh)
+        os.replace(fresh, memo)
+    except StepError:
+        os.utime(memo)
+        return known
+    return facts
 
 
 def installed_trees() -> list[str]:
@@ -37,12 +177,24 @@ def installed_trees() -> list[str]:
 
 
 def kernel_of(env: Any) -> str:
-    """The kernel (`uname -r`) that an environment's packages are for: of its build tree, else of its profile."""
-    tree = tree_of(env)
-    if isinstance(tree, KernelTree):
-        return tree.kernel
+    """The kernel (`uname -r`) that an environment's packages are for: of its kit, else of its profile."""
+    kit = kit_of(env)
+    if isinstance(kit, Kit):
+        return kit.kernel
     kernels = profile_of(env).kernels
     return kernels[0] if kernels else ""
+
+
+def inbox_of(kit: Kit | None) -> Path | None:
+    """The list of what the kit's release drives itself: the one that was named, else what the kernel's package
+    or its build tree has on this machine."""
+    if kit is None:
+        return None
+    if kit.inbox:
+        return Path(kit.inbox)
+    folders = [Path("/lib/modules", kit.kernel), *([kit.tree.path] if kit.tree else [])]
+    found = (folder / name for folder in folders for name in _INBOX_LISTS)
+    return next((path for path in found if path.is_file() and path.stat().st_size), None)
 
 
 def compiler_of(env: Any, tree: KernelTree, variables: Mapping[str, str], prefix: str) -> Compiler | Problem:

@@ -18,13 +18,13 @@ import SCons.Script
 import SCons.Script.Main
 from SCons.Node import Node
 
-from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
 from xspack_tool.model.pack import Pack
-from xspack_tool.plan.ddk import tree_of
+from xspack_tool.plan.ddk import Kit, inbox_of, kit_of
 from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import built_of, env_cache, identity_of, write_whole
+from xspack_tool.plan.package import built_of, env_cache, folder_of, key_folder, slot_of, write_whole
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
@@ -49,21 +49,25 @@ class Judged:
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     """The record of one RPM: its header, and what the rules found; planned once for each target release."""
-    profile = profile_of(env)
+    built = built_of(rpm)
+    kit = (built.kit if built else None) or kit_of(env)
+    kit = kit if isinstance(kit, Kit) else None
+    profile = profile_of(built.kit.for_env(env) if built and built.kit else env)
     planned = env_cache(signed, "record")
     if profile.name not in planned:
-        built = built_of(rpm)
-        tree = (built.tree if built else None) or tree_of(env)
-        symvers = tree.symvers if isinstance(tree, KernelTree) else None
+        symvers = kit.tree.symvers if kit and kit.tree else None
+        inbox = inbox_of(kit)
 
         def perform(targets: Paths, sources: Paths) -> None:
+            from xspack_tool.ddk.inbox import read_inbox
             from xspack_tool.rpm.info import info_to_plain
             from xspack_tool.rpm.read import read_rpm
             from xspack_tool.rules.context import RpmFacts
             from xspack_tool.rules.engine import check_rpm
             from xspack_tool.rules.finding import to_plain
 
-            findings = check_rpm(sources[0], profile, RpmFacts(symvers=symvers))
+            facts = RpmFacts(symvers=symvers, inbox=read_inbox(inbox) if inbox else None)
+            findings = check_rpm(sources[0], profile, facts)
             record = {
                 "info": info_to_plain(read_rpm(sources[0])),
                 "findings": [to_plain(finding) for finding in findings],
@@ -73,16 +77,19 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         facts = {
             "profile": profile,
             "rules": rules_signature(),
-            "symvers": tree.digest if isinstance(tree, KernelTree) else "",
+            "symvers": kit.tree.digest if kit and kit.tree else "",
+            "inbox": file_fact(env, env.File(str(inbox)), "sha256", _sha256) if inbox else "",
         }
-        folder = [profile.name] if signed is rpm else [profile.name, str(signed.dir.name)]
-        place = out_path(env, "findings", *folder, f"{rpm.name}.json")
+        folder = [profile.name, *key_folder(signed)]
+        place = out_path(env, "findings", *folder, *folder_of(rpm), f"{rpm.name}.json")
         planned[profile.name] = add_step(env, [place], [signed], Step("Check", facts, perform))[0]
-        identity = identity_of(rpm)
-        remove_older(
-            env, planned[profile.name], f"findings {'/'.join(folder)} {identity.name}.{identity.arch}"
-        )
+        slot = slot_of(rpm.attributes.xspack)
+        remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")
     return planned[profile.name]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,50 +11,69 @@ import SCons.Script
 from SCons.Node import Node
 
 from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import walk
+from xspack_tool.plan.sources import TreeItem
 from xspack_tool.plan.step import Paths, Step, add_step
 
 
 @dataclass(frozen=True)
+class SigningPair:
+    """What signs modules. The certificate tells keys apart; the private key is read while building, and
+    neither it nor anything made of it goes into a signature or a cache."""
+
+    key: Path
+    certificate: Node
+
+
+@dataclass(frozen=True)
 class ModulePlan:
-    """What a driver is compiled with."""
+    """What a driver is compiled with. ``expected`` are modules that must result."""
 
     tree: KernelTree
     request: KbuildRequest
     symbols: tuple[Node, ...]
     compiler: Compiler
+    expected: tuple[str, ...] = ()
+    debuginfo: bool = False
+    sign: SigningPair | None = None
 
 
 @dataclass(frozen=True)
 class Modules:
-    """The nodes that compiling a driver makes."""
+    """The nodes that compiling a driver makes: archives of modules and of their debug data, the symbols."""
 
     tar: Node
     symvers: Node
+    debuginfo: Node | None = None
 
 
-def plan_modules(env: Any, name: str, folder: Node, plan: ModulePlan) -> Modules:
-    """Compile the sources below ``folder``: kbuild runs on a staged copy that is kept for the next time."""
-    items = [item for item in walk(folder) if item.node is not None]
+def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:
+    """Compile the sources ``items``: kbuild runs on a staged copy that is kept for the next time. ``place`` is
+    the driver's own name below modules/."""
     names = [item.relative for item in items]
+    *folder, name = place
     stem = f"{name}-{plan.tree.kernel}"
-    work = Path(env.Dir(out_path(env, "modules", ".work", stem)).get_abspath())
+    work = Path(env.Dir(out_path(env, "modules", ".work", *folder, stem)).get_abspath())
     jobs = int(SCons.Script.GetOption("num_jobs"))
+    count = len(plan.symbols)
 
     def perform(targets: Paths, sources: Paths) -> None:
+        more = sources[len(names) :]
         build_modules(
             plan.tree,
             dict(zip(names, sources, strict=False)),
             work,
-            Outputs(modules=targets[0], symvers=targets[1]),
+            Outputs(*targets),
             request=plan.request,
-            extra_symbols=sources[len(names) :],
+            extra_symbols=more[:count],
             jobs=jobs,
             compiler_prefix=plan.compiler.prefix,
+            sign_key=ModuleKey(plan.sign.key, more[count]) if plan.sign else None,
+            expected=plan.expected,
         )
 
     for program in ("make", "strip"):
@@ -63,9 +83,12 @@ def plan_modules(env: Any, name: str, folder: Node, plan: ModulePlan) -> Modules
         "compiler": plan.compiler,
         "request": plan.request,
         "names": names,
+        "expected": plan.expected,
+        "signed": plan.sign is not None,
     }
-    targets = [out_path(env, "modules", f"{stem}.tar"), out_path(env, "modules", f"{stem}.symvers")]
-    step = Step("Modules", facts, perform)
-    tar, symvers = add_step(env, targets, [*(item.node for item in items), *plan.symbols], step)
-    env.Clean(tar, str(work))
-    return Modules(tar, symvers)
+    endings = ["tar", "symvers", *(["debug.tar"] if plan.debuginfo else [])]
+    targets = [out_path(env, "modules", *folder, f"{stem}.{ending}") for ending in endings]
+    sources = [*(item.node for item in items), *plan.symbols, *([plan.sign.certificate] if plan.sign else [])]
+    nodes = add_step(env, targets, sources, Step("Modules", facts, perform, modes=True))
+    env.Clean(nodes[0], str(work))
+    return Modules(*nodes)

@@ -10,9 +10,9 @@ from typing import Any
 from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
-from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import Place, Problem
 from xspack_tool.model.package import Identity, Package
+from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -35,8 +35,14 @@ class Built:
     place: Place
     waive: tuple[tuple[str, str], ...] = ()
     holds_modules: bool = False
-    #: The kernel build tree that its modules are judged by.
-    tree: KernelTree | None = None
+    #: What its modules were compiled with.
+    kit: Kit | None = None
+    #: The folder below rpms/ that tells it from those of the same name for other kits.
+    folder: str = ""
+    #: What all RPMs of one driver provide, where their names differ by kernel.
+    capability: str = ""
+    #: Debug data is for developers: no pack holds it.
+    is_debuginfo: bool = False
 
 
 def built_of(node: Node) -> Built | None:
@@ -85,7 +91,7 @@ def rpm_nodes(
     env: Any, built: list[Built], sources: list[Node], step: Step, target: Any, report: Report
 ) -> NodeList:
     """The nodes of RPMs that one step makes, claimed, and known to `-c` with their older versions."""
-    places = [target] if target else [out_path(env, "rpms", one.identity.file_name) for one in built]
+    places = [target] if target else [out_path(env, "rpms", *path_of(one)) for one in built]
     files = [output_node(env, place) for place in places]
     taken = [
         problem
@@ -98,7 +104,7 @@ def rpm_nodes(
     nodes = add_step(env, files, sources, step)
     for one, node in zip(built, nodes, strict=True):
         node.attributes.xspack = one
-        remove_older(env, node, f"rpm {one.identity.name}.{one.identity.arch}")
+        remove_older(env, node, f"rpm {slot_of(one)}")
         tell(one.target, node)
     return NodeList(nodes)
 
@@ -116,9 +122,10 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
 
         session().need("rpmsign", "signing RPMs")
         step = Step("Sign", {"rpmsign": version_of("rpmsign")}, perform)
-        place = out_path(env, "signed", key.name, rpm.name)
+        place = out_path(env, "signed", key.name, *folder_of(rpm), rpm.name)
         signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
-        remove_older(env, signed[which], f"signed {key.name} {identity_of(rpm).name}.{identity_of(rpm).arch}")
+        signed[which].attributes.xspack_key = key.name
+        remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm.attributes.xspack)}")
     return signed[which]
 
 
@@ -132,12 +139,10 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
             write_whole(targets[0], make_fragment(sources[0], location).to_json())
 
         step = Step("Index", {"location": location, "createrepo_c": version_of("createrepo_c")}, perform)
-        folder = [] if signed is rpm else [str(signed.dir.name)]
-        place = out_path(env, "index", *folder, f"{rpm.name}.json")
+        folder = key_folder(signed)
+        place = out_path(env, "index", *folder, *folder_of(rpm), f"{rpm.name}.json")
         fragments[""] = add_step(env, [place], [signed], step)[0]
-        remove_older(
-            env, fragments[""], f"index {'/'.join(folder)} {identity_of(rpm).name}.{identity_of(rpm).arch}"
-        )
+        remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm.attributes.xspack)}")
     return fragments[""]
 
 
@@ -145,6 +150,27 @@ def identity_of(rpm: Node) -> Identity:
     """The NEVRA of an RPM node of ours."""
     built: Built = rpm.attributes.xspack
     return built.identity
+
+
+def path_of(built: Built) -> list[str]:
+    """The folder, where there is one, and the file name of an RPM."""
+    return [*([built.folder] if built.folder else []), built.identity.file_name]
+
+
+def folder_of(rpm: Node) -> list[str]:
+    """The folder that an RPM has of its own, in each place where something is made of it."""
+    return path_of(rpm.attributes.xspack)[:-1]
+
+
+def key_folder(signed: Node) -> list[str]:
+    """The folder of what is made of a signed RPM: each key has one; none where it is unsigned."""
+    key = getattr(signed.attributes, "xspack_key", "")
+    return [key] if key else []
+
+
+def slot_of(built: Built) -> str:
+    """What an RPM is a version of."""
+    return "/".join([*path_of(built)[:-1], f"{built.identity.name}.{built.identity.arch}"])
 
 
 def env_cache(node: Node, what: str) -> dict[Any, Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,24 @@ def profile_of(env: Any) -> Profile:
             session().problems += [problem.at(user_place(), "Environment") for problem in error.problems]
             _loaded[name] = load_profile("xenserver-8")
     return _loaded[name]
+
+
+def release_name(env: Any, name: str) -> str:
+    """The name of a release's profile; a path is made absolute."""
+    is_path = "/" in name or name.endswith(".toml")
+    return str(env.File(name).srcnode().get_abspath()) if is_path else name
+
+
+def release_problems(env: Any, field: str, name: str) -> list[Problem]:
+    """What is wrong with the profile that a name, or a path, stands for."""
+    try:
+        load_profile(release_name(env, name))
+    except DeclarationError as error:
+        return [
+            replace(problem, field=field if problem.field == "XSPACK_TARGET" else problem.field)
+            for problem in error.problems
+        ]
+    return []
 
 
 def out_path(env: Any, *parts: str) -> str:
