@@ -23,7 +23,7 @@ class Shape:
     def problems(self, field: str, value: object) -> list[Problem]:
         """What is wrong with the value of a field, by its shape alone."""
         if not self.holds(value):
-            return [Problem(field, value, f"{field} is {self.words}", "write it so, or leave it out")]
+            return [Problem(field, value, f"{field} takes {self.words}", "write it so, or leave it out")]
         return []
 
 

@@ -10,7 +10,8 @@ from xspack_tool.errors import Problem
 OPERATORS = ("<", "<=", "=", ">=", ">")
 #: A capability: a name, a path, or name(with parentheses) such as libc.so.6(GLIBC_2.4)(64bit).
 CAPABILITY = re.compile(r"[A-Za-z0-9_/][^\s,<>=]*")
-EVR = re.compile(r"(?:(?P<epoch>[0-9]+):)?(?P<version>[A-Za-z0-9_.+~^]+)(?:-(?P<release>[A-Za-z0-9_.+~^]+))?")
+#: Without ^, which rpm 4.11 does not know.
+EVR = re.compile(r"(?:(?P<epoch>[0-9]+):)?(?P<version>[A-Za-z0-9_.+~]+)(?:-(?P<release>[A-Za-z0-9_.+~]+))?")
 
 
 @dataclass(frozen=True, order=True)

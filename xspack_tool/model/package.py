@@ -142,8 +142,12 @@ class Package:
             *syntax.check_version("version", self.version),
             *syntax.check_version("release", self.release),
             *syntax.check_one_line("summary", self.summary),
-            *syntax.check_one_line("license", self.license),
         ]
+        if self.license:
+            found += syntax.check_one_line("license", self.license)
+        else:
+            remedy = "give an SPDX expression as license=, or set XSPACK_LICENSE"
+            found.append(Problem("license", self.license, "an RPM names its licence", remedy))
         for name in ("vendor", "packager", "url", "group"):
             if getattr(self, name):
                 found += syntax.check_one_line(name, getattr(self, name))

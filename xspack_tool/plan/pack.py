@@ -71,7 +71,9 @@ class PackPlan:
         """All nodes, the ISO being what is returned."""
         name = f"{self.pack.label}-{self.pack.version}.iso"
         iso = output_node(self.env, target or out_path(self.env, name))
+        folder = self.env.Dir(self.out()).get_abspath()
         taken = session().claim_output(iso, self.place, self.target)
+        taken = taken or session().claim_label(folder, self.pack.label, self.place, self.target)
         if taken:
             self.report(taken)
             return NodeList([])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import SCons.Node.FS
@@ -29,9 +29,9 @@ class Session:
     """All declarations of one run, whichever environment or SConscript they came from."""
 
     problems: list[Problem] = field(default_factory=list)
-    #: Output file -> who declared it.
-    outputs: dict[str, tuple[Place, str]] = field(default_factory=dict)
-    uuids: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    #: Output file, or folder of a pack -> who declared it.
+    outputs: dict[str, Problem] = field(default_factory=dict)
+    uuids: dict[str, Problem] = field(default_factory=dict)
     #: What is done once a run.
     seen: set[str] = field(default_factory=set)
     #: Programs that the build needs -> what for.
@@ -56,28 +56,25 @@ class Session:
             return [
                 Problem("target", str(node), "a folder, where a file is wanted", "name a file", place, target)
             ]
-        return self._claim(
-            self.outputs, node.get_abspath(), "target", _relative(node.get_abspath()), place, target
-        )
+        path = node.get_abspath()
+        problem = Problem("target", _relative(path), "", "rename one of them", place, target)
+        return self._claim(self.outputs, path, problem)
 
     def claim_uuid(self, uuid: str, place: Place, target: str) -> list[Problem]:
         """Note that a pack has this uuid; a Problem if another has it."""
-        return self._claim(self.uuids, uuid, "uuid", uuid, place, target)
+        remedy = "make a new one: a uuid stands for one version of one pack"
+        return self._claim(self.uuids, uuid, Problem("uuid", uuid, "", remedy, place, target))
 
-    def _claim(
-        self, table: dict[str, tuple[Place, str]], key: str, name: str, shown: str, place: Place, target: str
-    ) -> list[Problem]:
-        if key not in table:
-            table[key] = (place, target)
+    def claim_label(self, folder: str, label: str, place: Place, target: str) -> list[Problem]:
+        """Note that a pack of this label keeps its files in ``folder``; a Problem if another does."""
+        remedy = "choose another label, or set another XSPACK_OUT"
+        return self._claim(self.outputs, folder, Problem("label", label, "", remedy, place, target))
+
+    def _claim(self, table: dict[str, Problem], key: str, claim: Problem) -> list[Problem]:
+        first = table.setdefault(key, claim)
+        if first is claim:
             return []
-        other = table[key]
-        rule = f"already taken by {other[1]} at {other[0]}"
-        remedy = (
-            "make a new one: a uuid stands for one version of one pack"
-            if name == "uuid"
-            else "rename one of them"
-        )
-        return [Problem(name, shown, rule, remedy, place, target)]
+        return [replace(claim, rule=f"already taken by {first.target} at {first.place}")]
 
     def first_time(self, what: str) -> bool:
         """Whether ``what`` is asked for the first time in this run."""
