@@ -31,6 +31,7 @@ KINDS = {
 }
 #: The functions of helpers.py that are called as ``env.<name>``.
 HELPERS = {
+    "Ddk": "xs_ddk",
     "XsFile": "xs_file",
     "XsLink": "xs_link",
     "XsStatusReport": "xs_status_report",

@@ -40,7 +40,7 @@ def xs_status_report(env: Any, category: str, **options: Any) -> Any:
     return _value(StatusReport, "XsStatusReport", category, options)
 
 
-def ddk(env: Any, tree: Any = "", **options: Any) -> Any:
+def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
     """A kit: a kernel build tree here, or (``host``) a machine that has one."""
     found = _value(Ddk, "Ddk", tree, options)
     problems = ddk_problems(env, found)
