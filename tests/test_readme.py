@@ -1,0 +1,60 @@
+"""The README and the page on extending say what is: their code is built, or is the very file they show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from support import ROOT, need
+from trees import Tree
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_the_first_pack_of_the_readme_builds_as_it_stands(tmp_path: Path) -> None:
+    need("rpmbuild", "rpmsign", "gpg")
+    (sconstruct,) = blocks("README.md", "python")
+    tree = Tree(tmp_path)
+    (tmp_path / "SConstruct").write_text(sconstruct)
+    (tmp_path / "hello.sh").write_text("#!/bin/sh\necho hello\n")
+    (tmp_path / "acme.conf").write_text("# Acme\n")
+    tree.scons("pack").good()
+    assert (tmp_path / "build" / "acme-pack-1.0.iso").is_file()
+    assert tree.scons("pack").good().built == set()
+
+
+def test_the_readme_has_the_two_commands_and_every_kind() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\./bootstrap (\S+)", blocks("README.md", "sh")[0], re.M) == ["scons", "pytest"]
+    kinds = re.findall(r"^\| `(\w+)` \|.*\]\((\S+)\) \|$", page, re.M)
+    assert [name for name, _ in kinds] == [
+        "Userspace",
+        "Firmware",
+        "KernelModule",
+        "PrebuiltRpm",
+        "SpecRpm",
+        "Pack",
+    ]
+    assert all((ROOT / folder / "SConstruct").is_file() for _, folder in kinds)
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    missing = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert missing == []
+
+
+def test_the_page_on_extending_shows_the_example_itself() -> None:
+    example = ROOT / "examples" / "custom_kind"
+    assert blocks("docs/extending.md", "python") == [
+        (example / "python_app.py").read_text(encoding="utf-8"),
+        (example / "SConstruct").read_text(encoding="utf-8"),
+    ]
