@@ -232,3 +232,21 @@ def test_the_rpms_of_isos_in_a_folder(release: Path, tmp_path: Path) -> None:
     assert repository_files(tmp_path) == [tmp_path / "last.iso"]
     assert repository_files(tmp_path / "last.iso") == [tmp_path / "last.iso"]
     assert len(repository_files(release)) == 4
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "{}/repodata", "file://{}/repodata/repomd.xml"])
+def test_ways_to_name_a_repository(
+    pack_verdict: Verdict, forged: Forge, release: Path, tmp_path: Path, form: str
+) -> None:
+    need("createrepo_c")
+    shutil.copytree(release, tmp_path / "repo")
+    subprocess.run(["createrepo_c", "--quiet", str(tmp_path / "repo")], check=True)
+    base = Path(form.format(tmp_path / "repo"))
+    rpm = forged(
+        name="tool",
+        lines=["Requires: bash >= 4"],
+        files={"/usr/sbin/snmpd": b"daemon"},
+        modes={"/usr/sbin/snmpd": 0o755},
+    )
+    assert pack_verdict("D1", [rpm], base=base) == pack_verdict("P5", [rpm], base=base) == []
+    assert repository_files(base) == [tmp_path / "repo" / "repodata" / "repomd.xml"]

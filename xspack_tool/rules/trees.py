@@ -67,6 +67,7 @@ class IsoTree:
 @contextmanager
 def open_tree(path: Path) -> Iterator[Tree]:
     """The files below a folder or on an ISO. Raises BadInput for what is neither, or cannot be read."""
+    path = repository_root(path)
     if path.is_dir():
         yield FolderTree(path)
         return
@@ -90,6 +91,7 @@ def open_tree(path: Path) -> Iterator[Tree]:
 
 def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
     """Every binary RPM in a folder, on an ISO, or on the ISOs in a folder: its path there, and its header."""
+    path = repository_root(path)
     with open_tree(path) as tree:
         for name in tree.paths():
             if name.endswith(".rpm"):
@@ -101,12 +103,22 @@ def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
                 yield from read_rpms(path / name)
 
 
+def repository_root(path: Path) -> Path:
+    """The folder (or ISO) itself, where a ``file:`` URL, its ``repodata`` or its ``repomd.xml`` is named."""
+    if str(path).startswith("file:/"):
+        path = Path("/" + str(path).removeprefix("file:").lstrip("/"))
+    if path.name == "repomd.xml" and path.parent.name == "repodata":
+        path = path.parent
+    return path.parent if path.name == "repodata" and (path / "repomd.xml").is_file() else path
+
+
 def repository_files(path: Path) -> list[Path]:
     """The files that say all about a repository, for whoever has to notice when it changes.
 
     An ISO itself; of a yum repository its repomd.xml, which has the checksums of everything else; of a plain
     folder every RPM and ISO in it.
     """
+    path = repository_root(path)
     if not path.is_dir():
         return [path]
     if (path / "repodata" / "repomd.xml").is_file():
