@@ -205,7 +205,7 @@ def is_strict(env: Any) -> bool:
 
 
 def _take_part(strict: bool) -> None:
-    if not session().at_end:
+    if session().first_time("findings"):
         session().at_start.append(judge_all_first)
         session().at_end.append(lambda: show_findings(strict))
 

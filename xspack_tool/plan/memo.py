@@ -5,7 +5,6 @@ A fact is kept with the file's inode, size and time of change; any of them anoth
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import SCons.Script
 
 from xspack_tool.plan.profile import out_path
+from xspack_tool.plan.session import session
 
 _stores: dict[str, Store] = {}
 
@@ -29,11 +29,11 @@ class Store:
             self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             self.facts = {}
-        atexit.register(self.save)
+        session().at_end.append(self.save)
 
     def save(self) -> None:
         """Keep what was found out; losing it costs time only."""
-        if self.changed and not SCons.Script.GetOption("clean"):
+        if self.changed and not any(map(SCons.Script.GetOption, ("no_exec", "question", "clean"))):
             with suppress(OSError):
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 beside = self.file.with_suffix(f".{os.getpid()}.new")

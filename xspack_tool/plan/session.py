@@ -89,7 +89,9 @@ class Session:
     def all_problems(self) -> list[Problem]:
         """Everything that stands against building."""
         found = [*self.problems, *(problem for check in self.checks for problem in check())]
-        for program, what in self.programs.items():
+        # To remove files takes none of them.
+        programs = {} if SCons.Script.GetOption("clean") else self.programs
+        for program, what in programs.items():
             if lacking := missing_program(program):
                 found.append(Problem("", "", lacking, f"it is needed for {what}"))
         return found
