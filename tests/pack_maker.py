@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import json
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from xspack_tool import cli
 from xspack_tool.cli.compose import Assembly, Ingredients, assemble, generate
 from xspack_tool.model.canonical import canonical
 from xspack_tool.model.pack import Pack
@@ -171,3 +175,24 @@ def program(*argv: str | Path) -> subprocess.CompletedProcess[str]:
 def copy_in(source: Path, folder: Path) -> Path:
     """A copy of a file below a folder."""
     return Path(shutil.copy(source, folder / source.name))
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def xspack(*argv: str | Path, main: Callable[[Sequence[str]], int] = cli.main) -> Said:
+    """Run a command in this process, as in a pipe."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(word) for word in argv])
+    return Said(status, out.getvalue(), err.getvalue())

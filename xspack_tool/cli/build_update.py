@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from xspack_tool.cli.command import Command, UsageError
@@ -43,7 +44,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--version", required=True, help="version of the pack")
     parser.add_argument("-d", "--description", required=True, help="what administrators read")
     parser.add_argument("-o", "--output", metavar="ISO", type=Path, required=True, help="file to write")
-    parser.add_argument("-k", "--key", metavar="UID", help="user id of the key to sign with; unsigned without")
+    parser.add_argument(
+        "-k", "--key", metavar="UID", help="user id of the key to sign with; unsigned without"
+    )
     parser.add_argument("--keyfile", type=Path, help="public key file, by whose name hosts look for the key")
     parser.add_argument("--base-requires", help="what the host must provide: 'product-version = 8.2.0'")
     parser.add_argument("--after-apply", help="guidance, with commas: restartXAPI, restartHost, ..")
@@ -82,7 +85,9 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("build-update", "make a pack, with the options of build-update", _arguments, _run, reports=False)
+COMMAND = Command(
+    "build-update", "make a pack, with the options of build-update", _arguments, _run, reports=False
+)
 
 
 def _pack(args: argparse.Namespace) -> Pack:
@@ -154,7 +159,9 @@ def _judge(
     )
     found = {path.name: check_rpm(path, profile) for path in args.rpms}
     own = [*_key_findings(args, key), *_group_findings(pack, infos, comps)]
-    return judge(context, {**found, "": own})
+    report = judge(context, {**found, "": own})
+    # What could not be checked, the original did not check either.
+    return replace(report, findings=tuple(finding for finding in report.findings if not finding.skipped))
 
 
 def _key_findings(args: argparse.Namespace, key: PublicKey | None) -> Iterator[Finding]:
@@ -162,7 +169,9 @@ def _key_findings(args: argparse.Namespace, key: PublicKey | None) -> Iterator[F
         return
     if args.keyfile is None:
         remedy = "name the public key file with --keyfile"
-        yield Finding("G2", "W", "signed, but update.xml names no key: hosts check no RPM", remedy, where="key")
+        yield Finding(
+            "G2", "W", "signed, but update.xml names no key: hosts check no RPM", remedy, where="key"
+        )
     elif args.keyfile.is_file():
         given = read_public_key(args.keyfile)
         if given.fingerprint != key.fingerprint:
@@ -183,7 +192,9 @@ def _group_findings(pack: Pack, infos: list[RpmInfo], comps: str | None) -> Iter
     for id, who in (("update", "xapi"), *((("drivers", "the host installer"),) if drivers else ())):
         group = groups.get(id)
         if group is None or pack.update_name not in group.packages:
-            yield Finding("X3", "W", f"{who} finds no {pack.update_name} in the group {id!r}", remedy, where="groups")
+            yield Finding(
+                "X3", "W", f"{who} finds no {pack.update_name} in the group {id!r}", remedy, where="groups"
+            )
         elif not group.visible:
             words = f"the group {id!r} is not uservisible: {who} does not see it"
             yield Finding("X3", "W", words, remedy, where="groups")

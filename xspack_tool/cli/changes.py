@@ -56,7 +56,8 @@ class PackChanges:
         """One line for release notes; the RPMs that are made for every pack are left out."""
         changed = [which for which in self.changed if not which.startswith(GENERATED)]
         added, removed = (
-            [nevra for nevra in side if not nevra.startswith(GENERATED)] for side in (self.added, self.removed)
+            [nevra for nevra in side if not nevra.startswith(GENERATED)]
+            for side in (self.added, self.removed)
         )
         parts = [
             _counted(len(added), "RPM", f"added ({', '.join(added)})"),
@@ -113,7 +114,11 @@ def _document_changes(old: OpenedPack, new: OpenedPack) -> Iterable[Change]:
             {f"{path} signed by": ", ".join(new.signers.get(path, ()))},
         )
     groups = [
-        [f"{group.id}: {name}" for group in (pack.index.groups if pack.index else ()) for name in group.packages]
+        [
+            f"{group.id}: {name}"
+            for group in (pack.index.groups if pack.index else ())
+            for name in group.packages
+        ]
         for pack in (old, new)
     ]
     yield from _set_changes("group", *groups)

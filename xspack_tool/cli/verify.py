@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,21 @@ def _show(verdicts: Sequence[Verdict], report: Report, out: Output) -> None:
             out.line(f"  {rejection}")
         for remark in verdict.remarks:
             out.line(f"  but: {remark}", "yellow")
-    for text in dict.fromkeys(text for verdict in verdicts for text in verdict.unjudged):
+    unjudged = [text for verdict in verdicts for text in verdict.unjudged]
+    skipped: dict[str, list[str]] = {}
+    for finding in report.findings:
+        if finding.skipped:
+            skipped.setdefault(_as_options(finding.found), []).append(finding.rule)
+    unjudged += [f"rules {', '.join(ids)}: {words}" for words, ids in skipped.items()]
+    for text in dict.fromkeys(unjudged):
         out.line(f"not judged: {text}", "cyan")
     out.line("rules:", "bold")
-    for line in as_text([report]).splitlines():
+    shown = replace(report, findings=tuple(finding for finding in report.findings if not finding.skipped))
+    for line in as_text([shown]).splitlines():
         out.line(f"  {line}", {"E": "red", "W": "yellow"}.get(line[:1], ""))
+
+
+def _as_options(words: str) -> str:
+    """What a rule lacks, in words of this command instead of a build's."""
+    words = words.removeprefix("not checked: ").replace("set XSPACK_BASELINE to", "give --baseline")
+    return words.replace("set XSPACK_BASE_REPO to", "give --base")

@@ -1,0 +1,208 @@
+"""A root folder that stands for a host: busybox for its shell, stand-ins for programs that would touch a machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from xspack_tool.errors import StepError
+from xspack_tool.run import Done, run
+
+#: Where the stand-ins write how they were called.
+CALLS = "var/log/xspack-calls"
+#: Programs that scriptlets call to change the machine; each stand-in logs its name and arguments.
+STAND_INS = (
+    *(
+        "depmod",
+        "dracut",
+        "ldconfig",
+        "modprobe",
+        "rmmod",
+        "udevadm",
+        "weak-modules",
+        "new-kernel-pkg",
+        "mkinitrd",
+    ),
+    *(
+        "systemctl",
+        "service",
+        "chkconfig",
+        "systemd-tmpfiles",
+        "systemd-sysusers",
+        "xe",
+        "xe-toolstack-restart",
+    ),
+    *(
+        "iptables",
+        "iptables-restore",
+        "ip6tables",
+        "ip6tables-restore",
+        "firewall-cmd",
+        "firewall-offline-cmd",
+    ),
+    *(
+        "useradd",
+        "groupadd",
+        "usermod",
+        "userdel",
+        "groupdel",
+        "restorecon",
+        "semodule",
+        "update-alternatives",
+    ),
+)
+_RULES = """\
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:RH-Firewall-1-INPUT - [0:0]
+-A INPUT -j RH-Firewall-1-INPUT
+-A RH-Firewall-1-INPUT -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+"""
+_LOG = f'#!/bin/busybox sh\necho "${{0##*/}}${{*:+ $*}}" >>/{CALLS}\n'
+#: What belongs to the package manager and to the stand-ins, not to the pack.
+_NOT_THE_PACKS = (
+    "var/lib/rpm",
+    "var/lib/dnf",
+    "var/cache",
+    "var/log",
+    "usr/lib/sysimage",
+    "etc/dnf",
+    "root/.rpmdb",
+    "dev",
+    "proc",
+)
+
+
+class ScratchRoot:
+    """A root folder at ``path``, empty until :meth:`furnish` was called."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (path / "usr" / name).mkdir(parents=True, exist_ok=True)
+            (path / name).symlink_to(f"usr/{name}")
+
+    def furnish(self) -> None:
+        """Put in busybox, its programs where the release brings none, and the stand-ins over all else.
+
+        Raises StepError where there is no busybox that runs in a chroot.
+        """
+        busybox = shutil.which("busybox")
+        if busybox is None:
+            raise StepError("busybox is needed: apt-get install busybox-static (EL: dnf install busybox)")
+        shutil.copyfile(busybox, self.path / "usr/bin/busybox")
+        (self.path / "usr/bin/busybox").chmod(0o755)
+        listed = run(["chroot", self.path, "/bin/busybox", "--list"], check=False, timeout=60)
+        if listed.status:
+            why = listed.err.strip() or "it does not run in a chroot"
+            raise StepError(f"a static busybox is needed ({why}): apt-get install busybox-static")
+        for name in {*listed.out.split(), "bash"}:
+            link = self.path / "usr/bin" / name
+            if not os.path.lexists(link) and not os.path.lexists(self.path / "usr/sbin" / name):
+                link.symlink_to("sh" if name == "bash" else "busybox")
+        self._tree()
+        for name in STAND_INS:
+            self._program(name, _LOG)
+        for name in ("iptables-save", "ip6tables-save"):
+            self._program(name, f"{_LOG}cat /etc/sysconfig/iptables\n")
+
+    def _tree(self) -> None:
+        for name in (
+            "tmp",
+            "var/tmp",
+            "run",
+            "var/log",
+            "var/update",
+            "etc/sysconfig",
+            "root",
+            "dev",
+            "boot",
+        ):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+            ("etc/group", "root:x:0:\n"),
+            ("etc/sysconfig/iptables", _RULES),
+            (CALLS, ""),
+        ):
+            if not (self.path / name).exists():
+                (self.path / name).write_text(text)
+        null = self.path / "dev/null"
+        if not null.exists():
+            with suppress(OSError):  # a user namespace may not make devices; a file does as well
+                os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            null.touch()
+            null.chmod(0o666)
+
+    def _program(self, name: str, text: str) -> None:
+        for folder in ("usr/sbin", "usr/bin"):
+            (self.path / folder / name).unlink(missing_ok=True)
+        place = self.path / "usr/sbin" / name
+        place.write_text(text)
+        place.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        """How the stand-ins were called since the last time, in order."""
+        log = self.path / CALLS
+        lines = log.read_text("utf-8", "replace").splitlines()
+        log.write_text("")
+        return lines
+
+    def run(self, path: str) -> Done:
+        """Run a script of the root in it."""
+        return run(
+            [*sandbox(), "chroot", str(self.path), path], check=False, timeout=600, what=f"running {path}"
+        )
+
+    def snapshot(self) -> dict[str, str]:
+        """Every path of the pack and of the host with what it is: mode and content."""
+        return dict(self._walk(""))
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, str]]:
+        for entry in sorted(os.scandir(self.path / folder), key=lambda entry: entry.name):
+            path = f"{folder}/{entry.name}".lstrip("/")
+            if path in _NOT_THE_PACKS:
+                continue
+            mode = f"{entry.stat(follow_symlinks=False).st_mode:o}"
+            if entry.is_symlink():
+                yield f"/{path}", f"{mode} {os.readlink(entry.path)}"
+            elif entry.is_dir():
+                yield f"/{path}", mode
+                yield from self._walk(path)
+            elif entry.is_file():
+                yield f"/{path}", f"{mode} {_digest(entry.path)}"
+
+
+def _digest(path: str) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def sandbox() -> list[str]:
+    """The words before a command that runs foreign scripts: without the network, where the kernel allows that."""
+    words = ["unshare", "--net", "--ipc", "--uts"]
+    return words if shutil.which("unshare") and run([*words, "true"], check=False).status == 0 else []
+
+
+def become_root(argv: list[str]) -> None:
+    """Go on as root of a user namespace, in place of this process, where it is not root. Raises StepError."""
+    if os.geteuid() == 0:
+        return
+    words = ["unshare", "--user", "--map-root-user", "--mount"]
+    if not shutil.which("unshare") or run([*words, "true"], check=False).status:
+        raise StepError(
+            "trying a pack needs root or user namespaces: run it as root, or allow them with "
+            "sysctl kernel.unprivileged_userns_clone=1"
+        )
+    os.execvp(words[0], [*words, *argv])

@@ -1,0 +1,120 @@
+"""Real transactions of dnf in a scratch root, as xapi asks for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.cli.scratch import ScratchRoot, sandbox
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.model.profile import Profile
+from xspack_tool.run import Done, run
+
+#: What dnf says while it does something: the order of a transaction.
+_STEP = re.compile(
+    r"^ {2}(Installing|Upgrading|Reinstalling|Downgrading|Obsoleting|Running scriptlet|Cleanup|Erasing)\s*: (\S+)"
+)
+_TROUBLE = re.compile(r"^(?:warning|error|Error)[: ]|scriptlet failed|^ +- |^  Problem", re.MULTILINE)
+_MISSING = re.compile(r"nothing provides (.+?) needed by")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a transaction came to: its steps in order, what dnf complained of, and whether it went through."""
+
+    good: bool
+    steps: tuple[str, ...]
+    complaints: tuple[str, ...]
+    words: str
+
+
+class Manager:
+    """dnf on one scratch root, with nothing of this machine's configuration."""
+
+    def __init__(self, root: ScratchRoot, profile: Profile, work: Path) -> None:
+        self.root, self._profile, self._work = root, profile, work
+        self._sandbox = sandbox()
+
+    def install(self, source: Path, key: Path | None, label: str, wanted: Sequence[str]) -> Outcome:
+        """Install from the repository in ``source`` as xapi does; signatures are checked where there is a key."""
+        conf = self._work / f"{label}.conf"
+        conf.write_text(yum_conf(label, source, key))
+        return self._dnf(conf, "install", *wanted)
+
+    def install_local(self, *rpms: Path) -> Outcome:
+        """Install RPM files of ours, with no repository at all."""
+        conf = self._work / "local.conf"
+        conf.write_text(_main(signed=False))
+        return self._dnf(conf, "install", *map(str, rpms))
+
+    def fill(self, source: Path, packages: Sequence[str]) -> Outcome:
+        """Install packages of the release; their scriptlets are not what is tried."""
+        conf = self._work / "base.conf"
+        conf.write_text(yum_conf("base", source, None))
+        return self._dnf(conf, "--setopt=tsflags=noscripts", "install", *packages)
+
+    def remove(self, *names: str) -> Outcome:
+        """Erase packages, and none that came with them."""
+        conf = self._work / "local.conf"
+        conf.write_text(_main(signed=False))
+        return self._dnf(conf, "--setopt=clean_requirements_on_remove=0", "remove", *names)
+
+    def _dnf(self, conf: Path, *words: str) -> Outcome:
+        argv = [
+            *self._sandbox,
+            *("dnf", "-y", "--noplugins", "-c", str(conf), "--installroot", str(self.root.path)),
+            *(
+                "--releasever",
+                self._profile.releasever or "7",
+                "--forcearch",
+                self._profile.arch or "x86_64",
+                *words,
+            ),
+        ]
+        return outcome(run(argv, check=False, timeout=1800, env={"COLUMNS": "300"}, what=f"dnf {words[0]}"))
+
+
+def outcome(done: Done) -> Outcome:
+    """What dnf's output tells."""
+    text = f"{done.out}\n{done.err}"
+    steps = [(found[1], found[2]) for line in text.splitlines() if (found := _STEP.match(line))]
+    complaints = [line.strip() for line in text.splitlines() if _TROUBLE.search(line)]
+    return Outcome(
+        done.status == 0 and not any("scriptlet failed" in line for line in complaints if "%pre" in line),
+        tuple(f"{what.lower()} {nevra}" for what, nevra in steps),
+        tuple(dict.fromkeys(complaints)),
+        text,
+    )
+
+
+def yum_conf(label: str, source: Path, key: Path | None) -> str:
+    """The configuration that xapi writes (`create_yum_config`), for a repository in a folder."""
+    keyed = f"gpgkey=file://{key.absolute()}\n" if key else ""
+    return f"{_main(signed=key is not None)}\n[{label}]\nname={label}\nbaseurl=file://{source.absolute()}\n{keyed}"
+
+
+def _main(*, signed: bool) -> str:
+    check = int(signed)
+    return (
+        f"[main]\nkeepcache=0\nreposdir=/dev/null\ngpgcheck={check}\nrepo_gpgcheck={check}\n"
+        # yum's `install` upgrades what is there in an older version; dnf 4 does so with best=1 only.
+        "installonlypkgs=\ngroup_command=compat\nvarsdir=/dev/null\nbest=1\n"
+    )
+
+
+def precheck_code(found: Outcome, pack: OpenedPack, known: Sequence[str]) -> str:
+    """How xapi's `pool_update.precheck` would read the failure; ``known`` are the capabilities of which the
+    release has some version."""
+    missing = _MISSING.search(found.words)
+    if "GPG" in found.words and missing is None:
+        return "UPDATE_PRECHECK_FAILED_GPGKEY_NOT_IMPORTED"
+    if "conflicts with" in found.words:
+        return "UPDATE_PRECHECK_FAILED_CONFLICT_PRESENT"
+    if missing:
+        version = missing[1].split()[0] in known
+        return f"UPDATE_PRECHECK_FAILED_{'WRONG_SERVER_VERSION' if version else 'PREREQUISITE_MISSING'}"
+    if "checksum" in found.words.lower() or "Error downloading packages" in found.words:
+        return "INVALID_UPDATE"
+    return "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR"
