@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+from SCons.Util import NodeList
 
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
+from xspack_tool.kinds.releases import packages_for, release_label, release_requirements
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
 from xspack_tool.model.pack import Rollup
 from xspack_tool.plan.keys import SigningKey, key_check, signing_key
 from xspack_tool.plan.pack import PackInputs, plan_pack
 from xspack_tool.plan.package import built_of
+from xspack_tool.plan.profile import profile_of, release_problems
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of
 
@@ -24,7 +29,8 @@ class Pack(Kind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "version": Field("version of the pack", REQUIRED, shape.TEXT),
-        "uuid": Field("uuid of this version of this pack", REQUIRED, shape.TEXT),
+        "uuid": Field("uuid of this version of this pack", None, shape.TEXT),
+        "releases": Field("instead of uuid=: release -> uuid, for a pack of each", None, shape.TEXT_TABLE),
         "description": Field("one line that administrators see", REQUIRED, shape.TEXT),
         "packages": Field("packages that the pack holds", REQUIRED, shape.FILES),
         "key": Field("armoured public key file; its secret key must be in the keyring", None, shape.FILE),
@@ -50,6 +56,29 @@ class Pack(Kind):
 
     def declare(self) -> Any:
         packages = self._packages()
+        releases: Mapping[str, str] = self.given["releases"] or {}
+        if bool(releases) == (self.given["uuid"] is not None):
+            self.note(_uuid_problems(self.given))
+        if not releases:
+            return self._declare(packages)
+        return NodeList([iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)])
+
+    def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
+        """The pack of one of several releases."""
+        one = copy.copy(self)
+        one.problems = [*self.problems, *release_problems(self.env, "releases", release)]
+        one.env = self.env.Override({"XSPACK_TARGET": release})
+        if len(one.problems) == len(self.problems):
+            profile = profile_of(one.env)
+            packages, problems = packages_for(one.env, packages)
+            one.problems += problems
+            one.name = release_label(self.name, profile.name)
+            one.given = {**self.given, "uuid": uuid}
+            one._added = release_requirements(profile, one._requires())
+        return one._declare(packages)
+
+    def _declare(self, packages: list[Any]) -> Any:
+        self._same_names(packages)
         key = self._key()
         scripts = {"precheck": self._script("precheck"), "remove": self._remove(packages)}
         pack = self._model(packages, key, scripts)
@@ -64,6 +93,9 @@ class Pack(Kind):
         inputs = PackInputs(packages, key, scripts["precheck"], scripts["remove"], waive)
         return plan_pack(self.env, pack, inputs, self.place, self.target, self.given["target"], self.report)
 
+    #: What the pack of a release requires besides what the user says.
+    _added: Sequence[Dependency] = ()
+
     def _model(self, packages: list[Any], key: SigningKey | None, scripts: Mapping[str, Any]) -> PackModel:
         given = self.given
         version = str(given["version"] or "")
@@ -75,7 +107,7 @@ class Pack(Kind):
             uuid=str(given["uuid"] or ""),
             description=str(given["description"] or ""),
             key=key.name if key else "",
-            requires=self._requires(),
+            requires=(*self._requires(), *self._added),
             after_apply=tuple(listed(given["after_apply"])),
             rollups=self._rollups(),
             enforce_homogeneity=bool(given["enforce_homogeneity"]),
@@ -98,8 +130,7 @@ class Pack(Kind):
                 self.problems.append(Problem("packages", str(node), rule, remedy))
         if not found:
             self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
-        self._same_names(list(found))
-        return list(found)
+        return [node for node in found if not ((built := built_of(node)) and built.is_debuginfo)]
 
     def _same_names(self, packages: list[Any]) -> None:
         names: dict[tuple[str, str], Any] = {}
@@ -109,9 +140,14 @@ class Pack(Kind):
                 continue
             identity = built.identity
             other = names.setdefault((identity.name, identity.arch), built)
-            if other is not built:
-                rule = f"{identity.name}.{identity.arch} comes twice, from {other.target} and {built.target}"
-                self.problems.append(Problem("packages", identity.name, rule, "keep one version of it"))
+            if other is built:
+                continue
+            rule = f"{identity.name}.{identity.arch} comes twice, from {other.target} and {built.target}"
+            remedy = "keep one version of it"
+            if (other.place, other.target) == (built.place, built.target):
+                rule = f"{identity.name}.{identity.arch} is built for several kits, under one name"
+                remedy = "give it kernel_in_name=True, or make a pack of each release: releases={release: uuid, ..}"
+            self.note([Problem("packages", identity.name, rule, remedy)])
 
     def _key(self) -> SigningKey | None:
         if self.given["key"] is None:
@@ -158,6 +194,13 @@ class Pack(Kind):
         return tuple(
             sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid)
         )
+
+
+def _uuid_problems(given: Mapping[str, Any]) -> list[Problem]:
+    """Neither or both of uuid= and releases= were given."""
+    if given["uuid"] is None:
+        return [Problem("uuid", None, "is missing", "give the uuid of this version of this pack")]
+    return [Problem("uuid", given["uuid"], "releases= has the uuid of each pack", "leave uuid= out")]
 
 
 def _rpms_behind(node: Any) -> list[Any]:

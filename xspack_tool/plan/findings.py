@@ -31,6 +31,7 @@ from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.signing.keys import read_public_key
 
 if TYPE_CHECKING:
+    from xspack_tool.model.profile import Profile
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
     from xspack_tool.rules.report import Report
@@ -114,6 +115,7 @@ def pack_findings(
     with_source = frozenset(
         built.identity.name for rpm in judged.payload if (built := built_of(rpm)) and built.holds_modules
     )
+    releases = _releases(env, judged.payload)
     count, all_records = len(judged.payload), [*judged.records, *judged.generated]
 
     def perform(targets: Paths, sources: Paths) -> None:
@@ -126,6 +128,7 @@ def pack_findings(
         context = PackContext(
             pack=pack,
             profile=profile,
+            releases=releases,
             rpms=tuple(info for info, _ in records[:count]),
             with_source=with_source,
             key=read_public_key(more.pop(0)) if key else None,
@@ -145,6 +148,7 @@ def pack_findings(
     facts = {
         "pack": pack,
         "profile": profile,
+        "releases": releases,
         "rules": rules_signature(),
         "waive": [list(waive), [[name, sorted(own.items())] for name, own in sorted(of_rpms.items())]],
         "outside": [_state(base), _state(baseline)],
@@ -159,6 +163,13 @@ def pack_findings(
     session().findings.append(nodes[0])
     env.Alias("check", nodes)
     return nodes
+
+
+def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:
+    """The releases that the drivers of a pack are for, if there are several."""
+    kits = [built.kit for rpm in payload if (built := built_of(rpm)) and built.kit and built.kit.release]
+    found = {profile.name: profile for kit in kits if (profile := profile_of(kit.for_env(env)))}
+    return tuple(found[name] for name in sorted(found)) if len(found) > 1 else ()
 
 
 def refuse_if_stopped(path: Path, strict: bool) -> None:

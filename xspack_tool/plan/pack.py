@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     Built,
     Report,
+    built_of,
     fragment,
     identity_of,
     output_node,
@@ -125,8 +127,7 @@ class PackPlan:
 
     def _update(self, facts: Node, document: Node) -> Node:
         """update-<label>, which requires the payload and owns the applied record."""
-        identities = [identity_of(rpm) for rpm in self.inputs.packages]
-        payload = sorted((one.name, one.evr) for one in identities)
+        payload = required(self.inputs.packages)
 
         def make(sources: Paths) -> Package:
             size = parse_document(sources[1]).installation_size
@@ -237,6 +238,18 @@ def plan_pack(
 ) -> NodeList:
     """The ISO of a pack, and everything on the way to it."""
     return PackPlan(env, pack, inputs, place, target, report).plan(file)
+
+
+def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
+    """What stands for the payload, as (name, EVR): of a driver's RPMs for several kernels, of which a host can
+    take one, what all of them provide; else each RPM."""
+    found = [built for rpm in packages if (built := built_of(rpm))]
+    shared = [built.capability for built in found if built.capability]
+    names = [
+        (one.capability if shared.count(one.capability) > 1 else one.identity.name, one.identity.evr)
+        for one in found
+    ]
+    return sorted(set(names))
 
 
 def read_fragment(path: Path) -> Fragment:

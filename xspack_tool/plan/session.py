@@ -94,7 +94,8 @@ class Session:
         for program, what in programs.items():
             if lacking := missing_program(program):
                 found.append(Problem("", "", lacking, f"it is needed for {what}"))
-        return found
+        # One declaration may be read for several kits or releases.
+        return [problem for at, problem in enumerate(found) if problem not in found[:at]]
 
 
 _session = Session()

@@ -1,0 +1,54 @@
+"""One pack for each release: which RPMs of a driver that was built for several kits go into which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xspack_tool.errors import Problem
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.profile import Profile
+from xspack_tool.plan.package import Built, built_of
+from xspack_tool.plan.profile import profile_of
+
+
+def release_label(label: str, release: str) -> str:
+    """The label of a release's own pack: ``acme-nic-xcp-ng-8_3``."""
+    return f"{label}-{release}".replace(".", "_")
+
+
+def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Problem]]:
+    """The packages that go into the pack of the release that is the target of ``env``: of each driver the RPM for
+    it, and all others. A driver that was not built for the release is a mistake."""
+    profile = profile_of(env)
+    drivers: dict[tuple[str, str], list[Any]] = {}
+    chosen = []
+    for node in packages:
+        built = built_of(node)
+        if built is None or built.kit is None:
+            chosen.append(node)
+        else:
+            drivers.setdefault((str(built.place), built.target), []).append(node)
+    problems = []
+    for (_, target), nodes in drivers.items():
+        fitting = [node for node in nodes if _is_for(env, node.attributes.xspack, profile)]
+        chosen += fitting
+        if not fitting:
+            rule = f"{target} is not built for {profile.name}"
+            remedy = f'give it a kit of that release: ddk=[.., env.Ddk(tree, release="{profile.name}")]'
+            problems.append(Problem("releases", profile.name, rule, remedy))
+    return chosen, problems
+
+
+def _is_for(env: Any, built: Built, profile: Profile) -> bool:
+    """Whether an RPM's modules are for a release: by the release of its kit, else by its kernel."""
+    if built.kit is None or not built.kit.release:
+        return built.kit is not None and built.kit.kernel in profile.kernels
+    return profile_of(built.kit.for_env(env)).name == profile.name
+
+
+def release_requirements(profile: Profile, stated: Sequence[Dependency]) -> list[Dependency]:
+    """What the pack of a release requires besides what the user stated: at least that release."""
+    version = profile.provides.get("product-version", "")
+    wanted = Dependency("product-version", ">=", version)
+    return [wanted] if version and wanted not in stated else []
