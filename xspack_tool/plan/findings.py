@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -110,7 +109,9 @@ def pack_findings(
     named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
     base, baseline = (_outside(env, value) for value in named.values())
     of_rpms = {
-        rpm.name: dict(built.waive) for rpm in judged.payload if (built := built_of(rpm)) and built.waive
+        built.identity.file_name: dict(built.waive)
+        for rpm in judged.payload
+        if (built := built_of(rpm)) and built.waive
     }
     with_source = frozenset(
         built.identity.name for rpm in judged.payload if (built := built_of(rpm)) and built.holds_modules
@@ -259,19 +260,25 @@ def rules_signature() -> str:
 
 
 def _outside(env: Any, value: str) -> Path | None:
+    if value.startswith("file:/"):
+        value = "/" + value.removeprefix("file:").lstrip("/")
     return Path(env.Dir(".").Entry(value).srcnode().get_abspath()) if value else None
 
 
 def _state(place: Path | None) -> Any:
-    """What tells that a repository outside the tree changed: its index, or the names, sizes and times of
-    what is there."""
+    """What tells that a repository outside the tree changed: its index, or what is known of its files from outside."""
     if place is None:
         return None
-    index = place / "repodata" / "repomd.xml"
-    if index.is_file():
-        return hashlib.sha256(index.read_bytes()).hexdigest()
+    from xspack_tool.rules.trees import repository_files
+
     try:
-        files = [place] if place.is_file() else sorted(place.rglob("*.rpm"))
-        return [[file.name, (found := os.stat(file)).st_size, found.st_mtime_ns] for file in files]
+        return [_file_state(file) for file in repository_files(place)]
     except OSError:
         return None
+
+
+def _file_state(file: Path) -> list[Any]:
+    if file.name == "repomd.xml":
+        return [hashlib.sha256(file.read_bytes()).hexdigest()]
+    found = file.stat()
+    return [file.name, found.st_size, found.st_mtime_ns]
