@@ -12,7 +12,8 @@ from pack_maker import PACK, UUID, Key, PackMaker, package
 
 from xspack_tool.cli.release import KnownRelease
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack, hash_rpms, open_pack
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi

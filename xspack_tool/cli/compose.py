@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -126,12 +125,3 @@ def _signed(assembly: Assembly, folder: Path, progress: Progress) -> dict[str, P
 
     with ThreadPoolExecutor(_SIGNERS) as pool:
         return dict(zip(assembly.rpms, pool.map(sign, assembly.rpms), strict=True))
-
-
-def room_for(folder: Path, needed: int) -> None:
-    """Raise StepError where ``folder`` has less than ``needed`` bytes left: said before the work, not after."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StepError(
-            f"{folder} has {free >> 20} MiB free, {needed >> 20} MiB are needed; set TMPDIR elsewhere"
-        )

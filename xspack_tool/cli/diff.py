@@ -10,7 +10,8 @@ from xspack_tool.cli.command import Command
 from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
-from xspack_tool.hosts.opened import OpenedPack, open_pack
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.reading import open_pack
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from xspack_tool.ddk.modinfo import MAX_MODULE, ModuleInfo, parse_module, read_module
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack, open_pack, payloads
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
 from xspack_tool.rules.context import MODULE, modules_of

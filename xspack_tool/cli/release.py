@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from xspack_tool.hosts.opened import OpenedPack, open_pack
+from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.reading import open_pack
 from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.model.profile import Profile
 from xspack_tool.profiles import load_profile, profile_names

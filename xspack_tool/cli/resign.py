@@ -18,8 +18,9 @@ from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_file
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.index import parse_xml
-from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm, applied_path, hash_rpms, open_pack
+from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm, applied_path
 from xspack_tool.hosts.package_manager import index_faults
+from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart

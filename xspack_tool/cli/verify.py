@@ -17,8 +17,9 @@ from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
-from xspack_tool.hosts.opened import OpenedPack, hash_rpms, open_pack, payloads
+from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.package_manager import judge_package_manager
+from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
 from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi

@@ -1,0 +1,245 @@
+"""What happens to a scratch root when a pack is applied, upgraded and removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.cli.release import profile_provides
+from xspack_tool.cli.scratch import ScratchRoot
+from xspack_tool.cli.standin import base_repository, fill_from_base, install_stand_in
+from xspack_tool.cli.transaction import Manager, Outcome, precheck_code
+from xspack_tool.errors import BadInput
+from xspack_tool.hosts.opened import OpenedPack, applied_path
+from xspack_tool.hosts.reading import open_pack, payloads
+from xspack_tool.hosts.xapi import KNOWN_CODES
+from xspack_tool.model.profile import Profile
+from xspack_tool.pack.document import Document, parse_document
+from xspack_tool.pack.iso_read import IsoReader
+
+_ERROR = re.compile(r"""<error[^>]*errorcode=["']([A-Za-z0-9_]+)["']""")
+_EDITED = "# changed by an administrator\n"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing that was done to the scratch root, and what it changed. ``code`` is the error that the user of a
+    host would see, empty where all went well; ``order`` what dnf did, ``calls`` what scriptlets called;
+    ``config`` maps the old pack's configuration files to what became of them."""
+
+    name: str
+    code: str = ""
+    why: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    config: tuple[tuple[str, str], ...] = ()
+
+
+class Trial:
+    """The transactions with one pack. ``done`` are the stages so far."""
+
+    def __init__(self, work: Path, profile: Profile, base: Path | None, key: Path | None) -> None:
+        self.work, self.profile, self.key = work, profile, key
+        self.done: list[Stage] = []
+        self.assumed: list[str] = []
+        self._roots = 0
+        self._base = base_repository(base, work / "base") if base else None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing failed."""
+        return not any(stage.code for stage in self.done)
+
+    def stages(self, iso: Path, older: Path | None, remove: bool) -> Iterator[Stage]:
+        """Do everything that was asked for, until something fails."""
+        new = _Unpacked(iso, self.work / "new")
+        old = _Unpacked(older, self.work / "old") if older else None
+        manager, before = self._host([new])
+        yield from self._take(manager, new)
+        if old is not None and self.good:
+            manager, before = self._host([old, new])
+            yield from self._take(manager, old)
+            if self.good:
+                edited = _edit(manager.root, old.pack)
+                yield from self._take(manager, new, edited)
+        if remove and self.good:
+            yield self._record(self._removed(manager, new, before))
+
+    def _host(self, packs: list[_Unpacked]) -> tuple[Manager, dict[str, str]]:
+        """A new scratch root with the release in it, and what is there before any pack."""
+        self._roots += 1
+        root = ScratchRoot(self.work / f"root{self._roots}")
+        manager = Manager(root, self.profile, self.work)
+        infos = [info for one in packs for info in one.pack.infos]
+        if self._base is not None:
+            fill_from_base(manager, self._base, infos, self.profile)
+            root.furnish()
+        else:
+            root.furnish()
+            self.assumed = install_stand_in(manager, self.profile, infos, self.work)
+        return manager, root.snapshot()
+
+    def _take(
+        self, manager: Manager, one: _Unpacked, edited: Mapping[str, str] | None = None
+    ) -> Iterator[Stage]:
+        stage = self._record(self._precheck(manager, one))
+        yield stage
+        if not stage.code:
+            yield self._record(self._apply(manager, one, edited or {}))
+
+    def _record(self, stage: Stage) -> Stage:
+        self.done.append(stage)
+        return stage
+
+    def _precheck(self, manager: Manager, one: _Unpacked) -> Stage:
+        name, document = f"precheck {one.title}", one.document
+        if not document.control:
+            return Stage(name, why=("the pack has no control package: xapi checks nothing",))
+        before = manager.root.snapshot()
+        found = manager.install(one.folder, self.key, document.label, [document.control])
+        if not found.good:
+            known = [relation.name for relation in profile_provides(self.profile) if relation.evr]
+            return Stage(name, precheck_code(found, one.pack, known), found.complaints, found.steps)
+        code, why = self._script(manager.root, one)
+        return _stage(name, manager.root, before, found, code=code, why=why)
+
+    def _script(self, root: ScratchRoot, one: _Unpacked) -> tuple[str, tuple[str, ...]]:
+        """Run the pack's own precheck as xapi does: (error code, what it said)."""
+        script = one.pack.script("precheck")
+        if script is None:
+            return "", ()
+        first = one.pack.texts.get(script.path, "").partition("\n")[0]
+        interpreter = (
+            first.removeprefix("#!").split()[0] if first.startswith("#!") and first[2:].split() else ""
+        )
+        if interpreter and not (root.path / interpreter.lstrip("/")).exists():
+            return "", (f"precheck was not run: the scratch root has no {interpreter}",)
+        done = root.run(script.path)
+        if done.status == 0:
+            return "", ("precheck ran and agreed",)
+        said = _ERROR.search(done.out + done.err)
+        code = said[1] if said and said[1] in KNOWN_CODES else "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR"
+        return code, (f"precheck ended with status {done.status}", *(done.out + done.err).splitlines()[:10])
+
+    def _apply(self, manager: Manager, one: _Unpacked, edited: Mapping[str, str]) -> Stage:
+        before = manager.root.snapshot()
+        found = manager.install(one.folder, self.key, one.document.label, ["@update"])
+        code, why = "" if found.good else "UPDATE_APPLY_FAILED", list(found.complaints)
+        if found.good:
+            code, more = _applied(manager.root, one.document)
+            why += more
+        config = tuple(sorted(_kept(manager.root, edited)))
+        return _stage(
+            f"apply {one.title}", manager.root, before, found, code=code, why=tuple(why), config=config
+        )
+
+    def _removed(self, manager: Manager, one: _Unpacked, first: dict[str, str]) -> Stage:
+        """In the order that a remove script keeps: update-<label>, the payload, the control package."""
+        before = manager.root.snapshot()
+        document = one.document
+        names = [rpm.info.name for rpm in one.pack.payload if rpm.info and not rpm.info.is_source]
+        outcomes = [manager.remove(f"update-{document.label}"), manager.remove(*names)]
+        if document.control:
+            outcomes.append(manager.remove(document.control))
+        failed = [found for found in outcomes if not found.good]
+        merged = Outcome(
+            not failed,
+            tuple(step for found in outcomes for step in found.steps),
+            tuple(line for found in outcomes for line in found.complaints),
+            "",
+        )
+        after = manager.root.snapshot()
+        left = [f"left behind: {path}" for path in sorted(after.keys() - first.keys())]
+        code = "removal failed" if failed else ""
+        return _stage(
+            f"remove {one.title}", manager.root, before, merged, code=code, why=(*merged.complaints, *left)
+        )
+
+
+class _Unpacked:
+    """A pack, and its files as a repository in a folder."""
+
+    def __init__(self, iso: Path, folder: Path) -> None:
+        self.pack = open_pack(iso)
+        if self.pack.document is None:
+            raise BadInput(iso, f"update.xml: {self.pack.document_fault}")
+        list(payloads(self.pack, lambda info: False))  # refuses what would unpack to too much
+        with IsoReader(iso) as reader:
+            reader.extract(folder)
+        self.folder = folder
+        self.document: Document = self.pack.document
+
+    @property
+    def title(self) -> str:
+        return f"{self.document.label} {self.document.version}"
+
+
+def _stage(
+    name: str,
+    root: ScratchRoot,
+    before: Mapping[str, str],
+    found: Outcome,
+    *,
+    code: str,
+    why: tuple[str, ...],
+    config: tuple[tuple[str, str], ...] = (),
+) -> Stage:
+    after = root.snapshot()
+    both = before.keys() & after.keys()
+    return Stage(
+        name,
+        code,
+        why,
+        found.steps,
+        tuple(root.calls()),
+        added=tuple(sorted(after.keys() - before.keys())),
+        changed=tuple(sorted(path for path in both if before[path] != after[path])),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        config=config,
+    )
+
+
+def _applied(root: ScratchRoot, document: Document) -> tuple[str, list[str]]:
+    """What xapi finds when it reads the applied records anew."""
+    record = root.path / applied_path(document).lstrip("/")
+    if not record.is_file():
+        return "", [f"there is no {applied_path(document)}: the pack will not be listed as applied"]
+    try:
+        found = parse_document(record.read_bytes(), applied_path(document))
+    except BadInput as bad:
+        return "UPDATE_APPLY_FAILED", [str(bad)]
+    if found.uuid != document.uuid:
+        return "UPDATE_APPLY_FAILED", [f"{applied_path(document)} says uuid {found.uuid}"]
+    return "", []
+
+
+def _edit(root: ScratchRoot, pack: OpenedPack) -> dict[str, str]:
+    """Change the configuration files of an installed pack, as an administrator would: path -> content."""
+    edited = {}
+    for info in pack.infos:
+        for file in info.files:
+            place = root.path / file.path.lstrip("/")
+            if file.is_config and file.is_file and place.is_file() and not place.is_symlink():
+                with open(place, "a", encoding="utf-8") as opened:
+                    opened.write(_EDITED)
+                edited[file.path] = place.read_text("utf-8", "replace")
+    return edited
+
+
+def _kept(root: ScratchRoot, edited: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """What became of each edited file."""
+    for path, text in edited.items():
+        place = root.path / path.lstrip("/")
+        if not place.is_file():
+            fate = "removed"
+        else:
+            fate = "kept as it was edited" if place.read_text("utf-8", "replace") == text else "replaced"
+        for ending in (".rpmnew", ".rpmsave"):
+            if place.with_name(place.name + ending).exists():
+                fate += f", {ending} beside it"
+        yield path, fate
