@@ -1,0 +1,115 @@
+"""A change of every keyword of every kind that makes an RPM, and what it shall have built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: What runs for an RPM whose content changed.
+CHAIN = ("RPM rpms/{}", "Sign signed/KEY/{}", "Index index/KEY/{}.json", "Check findings/xenserver-8/KEY/{}.json")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Keywords after the change, ``old`` ones before it (besides the kind's own), as Python expressions.
+
+    ``runs`` are the steps of this package, with {} for the RPM's file. ``file`` is the RPM after the change,
+    where its name changes. ``says`` is part of what --debug=explain says of the RPM. In expressions and texts
+    NAME stands for the package's name.
+    """
+
+    new: Mapping[str, str]
+    old: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[str, ...] = CHAIN
+    file: str = ""
+    says: str = ""
+
+
+def one(keyword: str, new: str, says: str, old: str = "") -> Case:
+    """A change of one keyword that changes the RPM's content and not its name."""
+    return Case({keyword: new}, {keyword: old} if old else {}, says=says)
+
+
+def renamed(keyword: str, new: str, file: str, **old: str) -> Case:
+    """A change after which the RPM has another name."""
+    return Case({keyword: new}, old, file=file)
+
+
+def nothing(keyword: str, new: str) -> Case:
+    """A change that concerns no step of the package."""
+    return Case({keyword: new}, runs=())
+
+
+def common(files: str, arch: str) -> dict[str, Case]:
+    """The keywords of all kinds whose RPM is declared; ``files`` is another value of files."""
+    other = "x86_64" if arch == "noarch" else "noarch"
+    return {
+        "version": renamed("version", "'2'", f"NAME-2-1.{arch}.rpm"),
+        "release": renamed("release", "'2'", f"NAME-1-2.{arch}.rpm"),
+        "epoch": one("epoch", "1", "package.epoch: (not there) -> 1"),
+        "arch": renamed("arch", f"'{other}'", f"NAME-1-1.{other}.rpm"),
+        "summary": one("summary", "'b'", 'package.summary: "a" -> "b"', "'a'"),
+        "description": one("description", "'b'", 'package.description: (not there) -> "b"'),
+        "license": one("license", "'Zlib'", 'package.license: "MIT" -> "Zlib"'),
+        "vendor": one("vendor", "'Acme'", 'package.vendor: (not there) -> "Acme"'),
+        "packager": one("packager", "'Ann'", 'package.packager: (not there) -> "Ann"'),
+        "url": one("url", "'https://b'", 'package.url: "https://a" -> "https://b"', "'https://a'"),
+        "files": one("files", files, "package.entries["),
+        "config": one("config", "{'/etc/NAME.conf': 'f'}", "package.entries[/etc/NAME.conf]"),
+        "docs": one("docs", "['f']", "package.entries[/usr/share/doc/NAME/f]"),
+        "licenses": one("licenses", "['f']", "package.entries[/usr/share/licenses/NAME/f]"),
+        "requires": one("requires", "['bash >= 5']", 'package.requires[bash].evr: "4" -> "5"', "['bash >= 4']"),
+        "provides": one("provides", "['x-NAME']", 'package.provides[x-NAME].name: (not there) -> "x-NAME"'),
+        "conflicts": one("conflicts", "['y-NAME']", 'package.conflicts[y-NAME].name: (not there) -> "y-NAME"'),
+        "obsoletes": one("obsoletes", "['z-NAME']", 'package.obsoletes[z-NAME].name: (not there) -> "z-NAME"'),
+        "scripts": one("scripts", "{'pre': ': b'}", '": a" -> ": b"', "{'pre': ': a'}"),
+        "changelog": one("changelog", "['2026-11-20 A <a@b.example> 1-1\\n- b']", "package.changelog[2026-11-20]"),
+        "target": Case({"target": "'#build/rpms/other/NAME-1-1.ARCH.rpm'"}, runs=("RPM rpms/other/{}",)),
+        "waive": nothing("waive", "{'B3': 'it is ours'}"),
+    }
+
+
+#: Keywords of each kind before any change.
+BASES: dict[str, dict[str, str]] = {
+    "Userspace": {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/NAME/f': 'f'}"},
+    "Firmware": {"version": "'1'", "files": "{'NAME/f': 'f'}"},
+    "KernelModule": {"version": "'1'", "source": "env.Dir('driver')", "ddk": "'#kernel'"},
+    "SpecRpm": {"sources": "['f']"},
+    "PrebuiltRpm": {},
+}
+ARCHES = {"Userspace": "noarch", "Firmware": "noarch", "KernelModule": "x86_64"}
+
+_REPORT = "env.XsStatusReport('NAME', pii='no', files=['/var/log/{}'])"
+
+CASES: dict[str, dict[str, Case]] = {
+    "Userspace": common("{'/opt/NAME/g': 'f'}", "noarch")
+    | {
+        "systemd_units": one("systemd_units", "['u.service']", "package.entries[/usr/lib/systemd/system/u.service]"),
+        "udev_rules": one("udev_rules", "['70-u.rules']", "package.entries[/etc/udev/rules.d/70-u.rules]"),
+        "logrotate": one("logrotate", "['u.logrotate']", "package.entries[/etc/logrotate.d/u]"),
+        "firewall": one("firewall", "['-p tcp --dport 2 -j ACCEPT']", "--dport 2", "['-p tcp --dport 1 -j ACCEPT']"),
+        "migrate": one("migrate", "['/etc/b']", "/etc/b", "['/etc/a']"),
+        "status_report": one("status_report", _REPORT.format("b"), "/var/log/b", _REPORT.format("a")),
+    },
+    "Firmware": {
+        name: case
+        for name, case in common("{'NAME/g': 'f'}", "noarch").items()
+        if name != "config"
+    }
+    | {"kernel": one("kernel", "'4.19.0+9'", "package.entries[/lib/firmware/updates/4.19.0+9/NAME/f]")},
+    "PrebuiltRpm": {
+        "sha256": nothing("sha256", "sha256('NAME.rpm')"),
+        "target": Case({"target": "'#build/rpms/other/NAME-1-1.noarch.rpm'"}, runs=("Copy rpms/other/{}",)),
+        "waive": nothing("waive", "{'B3': 'it is ours'}"),
+    },
+    "SpecRpm": {
+        "sources": Case({"sources": "['other/f']"}, runs=("SpecRpm rpms/{}", *CHAIN[1:]), says="`src/other/f'"),
+        "defines": Case(
+            {"defines": "{'extra': '2'}"},
+            {"defines": "{'extra': '1'}"},
+            ("SpecRpm rpms/{}", *CHAIN[1:]),
+            says='defines.extra: "1" -> "2"',
+        ),
+        "waive": nothing("waive", "{'B3': 'it is ours'}"),
+    },
+}

@@ -1,0 +1,119 @@
+"""A tree that is declared by a table, changed in one place, and built: which steps ran, and which bytes came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trees import Ran, Tree
+
+_STEP = re.compile(
+    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Facts|Document|Repodata|Judge|ISO) +(\S+)$", re.M
+)
+_EXPLAINED = re.compile(r"^scons: rebuilding `(?P<target>[^']+)' (?P<why>.*\n(?: .*\n)*)", re.M)
+
+#: The declarations are Python expressions, so that a table in a test can hold env.XsFile(..) and the like.
+READER = """\
+import json, os, sys
+sys.path.insert(0, Dir("#dists").abspath)
+lab = json.load(open(File("#lab.json").abspath))
+Decider(lab["decider"])
+env = Environment(tools=["xspack"], ENV={"PATH": "/usr/bin:/bin"}, **lab["env"])
+if lab["cache"]:
+    env.CacheDir(lab["cache"])
+Export("env", "lab")
+if lab["variant"] is None:
+    SConscript("src/SConscript")
+else:
+    SConscript("src/SConscript", variant_dir="variant", duplicate=lab["variant"])
+"""
+DECLARE = """\
+import hashlib
+Import("env", "lab")
+made = {}
+def sha256(name):
+    return hashlib.sha256(File(name).srcnode().get_contents()).hexdigest()
+def declare(kind, name, given):
+    values = {key: eval(text, {"env": env, "made": made, "sha256": sha256}) for key, text in given.items()}
+    made[name] = getattr(env, kind)(name, **values)
+for kind, name, given in lab["declared"]:
+    declare(kind, name, given)
+"""
+
+Declaration = tuple[str, str, Mapping[str, str]]
+
+
+class Lab(Tree):
+    """A tree with ``src/``, ``lab.json`` and what is built below ``build/``."""
+
+    def __init__(self, path: Path, files: Mapping[str, str | bytes], variant: int | None = None) -> None:
+        super().__init__(path)
+        self.write({"SConstruct": READER, "src/SConscript": DECLARE, **files})
+        self.variant = variant
+        self.cache = ""
+
+    def declare_all(self, declared: Iterable[Declaration], env: Mapping[str, Any] | None = None) -> None:
+        """Write what the next run shall read."""
+        settings = {"XSPACK_LICENSE": "MIT", **(env or {})}
+        lab = {
+            "env": settings,
+            "declared": [list(one) for one in declared],
+            "variant": self.variant,
+            "cache": self.cache,
+            "decider": "content",
+        }
+        self.write({"lab.json": json.dumps(lab)})
+
+    def outputs(self) -> dict[str, str]:
+        """Every file below build/ but the keyring and our own notes -> its SHA-256."""
+        found = {}
+        for name in sorted(self.files("build")):
+            if not name.startswith((".xspack/", "keys/gnupg/", "modules/.work/")):
+                found[name] = hashlib.sha256((self.path / "build" / name).read_bytes()).hexdigest()
+        return found
+
+
+def steps(ran: Ran) -> set[str]:
+    """``Step target`` of each step that ran; targets relative to build/."""
+    return {f"{step} {target.removeprefix('build/')}" for step, target in _STEP.findall(ran.said)}
+
+
+def explained(ran: Ran) -> dict[str, str]:
+    """Target, relative to build/ -> what --debug=explain said of it, in one line."""
+    found = _EXPLAINED.finditer(ran.said)
+    return {one["target"].removeprefix("build/"): " ".join(one["why"].split()) for one in found}
+
+
+def strange_tool(tree: Tree, tool: str) -> dict[str, str]:
+    """An environment in which a program, or a Python distribution, says it is of another version."""
+    if tool in ("createrepo_c", "pycdlib"):
+        tree.write({f"dists/{tool}-99.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {tool}\nVersion: 99\n"})
+        return {}
+    real = shutil.which(tool)
+    place = f"tools/{tool}/{tool}"
+    says = f'if [ "$*" = --version ]; then {real} --version | sed "1s/[0-9.]*$/2.9.99/"; else exec {real} "$@"; fi'
+    tree.write({place: f"#!/bin/sh\n{says}\n"})
+    (tree.path / place).chmod(0o755)
+    return {"PATH": f"{(tree.path / place).parent}:{os.environ['PATH']}"}
+
+
+def kernel(name: str = "6.1.0-acme", text: str = "") -> dict[str, str]:
+    """A kernel build tree whose Makefile compiles each C file to a module of its own: the graph is looked at
+    here, kbuild itself elsewhere."""
+    makefile = (
+        "modules:\n"
+        "\tset -e; for c in $(M)/*.c; do $(if $(CC),$(CC),gcc) $(KCFLAGS) $(if $(FLAG),-D$(FLAG)) -c $$c -o $${c%.c}.ko; done\n"
+        "\techo '0x1 acme_'$(notdir $(M))' acme EXPORT_SYMBOL' | tr ' ' '\\t' > $(M)/Module.symvers\n"
+    )
+    return {
+        "Makefile": makefile,
+        "include/generated/utsrelease.h": f'#define UTS_RELEASE "{name}"\n',
+        "include/generated/autoconf.h": f"#define CONFIG_X86_64 1\n{text}",
+        "Module.symvers": "",
+    }
