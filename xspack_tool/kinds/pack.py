@@ -29,7 +29,7 @@ class Pack(Kind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "version": Field("version of the pack", REQUIRED, shape.TEXT),
-        "uuid": Field("uuid of this version of this pack", None, shape.TEXT),
+        "uuid": Field("uuid of this version of this pack", REQUIRED, shape.TEXT),
         "releases": Field("instead of uuid=: release -> uuid, for a pack of each", None, shape.TEXT_TABLE),
         "description": Field("one line that administrators see", REQUIRED, shape.TEXT),
         "packages": Field("packages that the pack holds", REQUIRED, shape.FILES),
@@ -57,11 +57,15 @@ class Pack(Kind):
     def declare(self) -> Any:
         packages = self._packages()
         releases: Mapping[str, str] = self.given["releases"] or {}
-        if bool(releases) == (self.given["uuid"] is not None):
-            self.note(_uuid_problems(self.given))
         if not releases:
             return self._declare(packages)
+        if self.given["uuid"]:
+            rule = "releases= has the uuid of each pack"
+            self.problems.append(Problem("uuid", self.given["uuid"], rule, "leave uuid= out"))
         return NodeList([iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)])
+
+    def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
+        return super()._check_fields({"uuid": "", **given} if given.get("releases") else given)
 
     def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
         """The pack of one of several releases."""
@@ -194,13 +198,6 @@ class Pack(Kind):
         return tuple(
             sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid)
         )
-
-
-def _uuid_problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Neither or both of uuid= and releases= were given."""
-    if given["uuid"] is None:
-        return [Problem("uuid", None, "is missing", "give the uuid of this version of this pack")]
-    return [Problem("uuid", given["uuid"], "releases= has the uuid of each pack", "leave uuid= out")]
 
 
 def _rpms_behind(node: Any) -> list[Any]:
