@@ -8,6 +8,8 @@ from pathlib import Path
 from support import ROOT, need
 from trees import Tree
 
+from xspack_tool.kinds.reference import reference_page
+
 
 def blocks(page: str, language: str) -> list[str]:
     """The code blocks of a page."""
@@ -58,3 +60,9 @@ def test_the_page_on_extending_shows_the_example_itself() -> None:
         (example / "python_app.py").read_text(encoding="utf-8"),
         (example / "SConstruct").read_text(encoding="utf-8"),
     ]
+
+
+def test_the_page_of_declarations_is_what_the_kinds_say() -> None:
+    page = (ROOT / "docs" / "declarations.md").read_text(encoding="utf-8")
+    remedy = "make it anew: python -m xspack_tool.kinds.reference docs/declarations.md"
+    assert page == reference_page(), remedy

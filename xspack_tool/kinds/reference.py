@@ -1,0 +1,71 @@
+"""``docs/declarations.md`` out of the kinds themselves: ``python -m xspack_tool.kinds.reference [FILE]``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.kinds import HELPERS, all_kinds, helpers
+from xspack_tool.kinds.base import Field, PackageKind
+from xspack_tool.plan.help import VARIABLES
+
+_HEAD = """\
+# Declarations
+
+Made from the kinds themselves by `python -m xspack_tool.kinds.reference docs/declarations.md`.
+
+Everything is keyword-only but the name. An unknown keyword, and every other mistake, is told before anything is built,
+with the line of the SConstruct; all mistakes come together. Where a file is named, a path (relative to the
+SConscript), a node or what a builder returned will do.
+
+A file keeps what its owner may do with it (0644, or 0755 where it is executable), whatever the umask was when it
+was checked out; `env.XsFile(file, mode=0o640)` gives it another mode, owner or group. A folder is packaged file by
+file, with its links and empty folders.
+"""
+
+
+def reference_page() -> str:
+    """The page: the variables, the keywords that every package has, each kind's own, the helpers."""
+    parts = [_HEAD, "\n## Construction variables\n\n", _table("variable", list(VARIABLES.items()))]
+    parts += ["\n## Every package\n\n", _fields(dict(PackageKind.FIELDS))]
+    for kind in all_kinds():
+        own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}
+        shared = issubclass(kind, PackageKind)
+        fields = own if shared else dict(kind.FIELDS)
+        also = " It takes the keywords of every package, and:" if shared else ""
+        parts.append(
+            f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}{also}\n\n{_fields(fields)}"
+        )
+    parts.append("\n## Helpers\n")
+    for name, function in HELPERS.items():
+        text = inspect.cleandoc(getattr(helpers, function).__doc__ or "")
+        parts.append(f"\n- `env.{name}(..)`: {' '.join(text.split())}")
+    return "".join(parts) + "\n"
+
+
+def _fields(fields: dict[str, Field]) -> str:
+    return _table("keyword", [(name, _meaning(field)) for name, field in fields.items()])
+
+
+def _meaning(field: Field) -> str:
+    if field.required:
+        return f"{field.meaning} (needed)"
+    shown: Any = field.default
+    return field.meaning if shown in (None, "", False) else f"{field.meaning} ({shown!r})"
+
+
+def _table(head: str, rows: list[tuple[str, str]]) -> str:
+    lines = [f"| {head} | meaning |", "|---|---|"]
+    lines += [
+        f"| `{name.replace(', ', '`, `')}` | {meaning.replace('<', '&lt;')} |" for name, meaning in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(reference_page(), encoding="utf-8")
+    else:
+        print(reference_page(), end="")
