@@ -24,7 +24,9 @@ def build(request: dict[str, Any]) -> None:
     output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for target, source in ((0, nothing), (1, output), (2, output)):
         os.dup2(source, target)
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode, buffering=1) for n, mode in enumerate("rww"))
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False, errors="backslashreplace")
     sys.argv = ["scons", *request["args"]]
     Main.main()
 

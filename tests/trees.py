@@ -18,7 +18,19 @@ from support import ROOT
 HEAD = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", ENV={"PATH": "/usr/bin:/bin"})\n'
 _STEP = re.compile(r"^(?P<step>[A-Z]\w+) +(?P<target>\S.*)$")
 #: What our steps print as their first word.
-STEPS = ("RPM", "SpecRpm", "Copy", "Modules", "TestKey", "Sign", "Index", "Facts", "Document", "Repodata", "ISO")
+STEPS = (
+    "RPM",
+    "SpecRpm",
+    "Copy",
+    "Modules",
+    "TestKey",
+    "Sign",
+    "Index",
+    "Facts",
+    "Document",
+    "Repodata",
+    "ISO",
+)
 
 
 @dataclass(frozen=True)

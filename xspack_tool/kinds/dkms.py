@@ -10,9 +10,10 @@ from typing import Any
 
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import BadInput, Problem
+from xspack_tool.kinds import shape
 from xspack_tool.model.canonical import plain
 from xspack_tool.plan.memo import file_fact
-from xspack_tool.plan.sources import nodes_of
+from xspack_tool.plan.sources import is_dir, nodes_of
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class DkmsFacts:
 def dkms_facts(env: Any, value: Any) -> tuple[DkmsFacts, list[Problem]]:
     """The facts of the file that dkms= names; none where it names none. What a dkms.conf wants done to the sources
     before they are compiled is not done, which is a mistake to know of."""
-    nodes = nodes_of(env, value) if value else []
-    if len(nodes) != 1:
+    if value is None or shape.text_problems("", value) or not shape.FILE.holds(value):
         return DkmsFacts(), []
-    node = nodes[0]
-    if not node.exists():
+    node = nodes_of(env, value)[0]
+    if is_dir(node) or not node.exists():
         return DkmsFacts(), [Problem("dkms", str(node), "no such file", "name the driver's dkms.conf")]
     try:
         said = file_fact(env, node, "dkms", _read)

@@ -14,7 +14,7 @@ from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import profile_of, source_date_epoch
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, is_dir, nodes_of
+from xspack_tool.plan.sources import exists, file_problems, nodes_of
 from xspack_tool.plan.step import Paths, Step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.user_spec import build_spec, query_spec
@@ -37,13 +37,13 @@ class SpecRpm(Kind):
         sources = nodes_of(self.env, listed(self.given["sources"]))
         problems = [*self.problems, *self._problems(sources)]
         identities: list[Identity] = []
-        if not problems:
-            session().need("rpmbuild", "RPMs")
+        session().need("rpmbuild", "RPMs")
+        if session().need("rpmspec", "specs") and not problems:
             try:
                 identities = self._identities()
             except StepError as error:
                 problems.append(Problem("", self.name, str(error), "correct the spec, or give defines="))
-        if problems:
+        if problems or not identities:
             self.report(problems)
             return broken_package(self.env, Path(self.name).stem)
         return self._plan(identities, sources)
@@ -57,15 +57,15 @@ class SpecRpm(Kind):
         if self.spec.has_builder() or not exists(self.spec):
             rule = "no such spec; it must be there while the SConstruct is read"
             problems.append(Problem("", self.name, rule, "correct the name"))
-        for node in sources:
-            if is_dir(node) or not exists(node):
-                problems.append(
-                    Problem("sources", str(node), "no such file", "name each source file of the spec")
-                )
+        session().checks.append(lambda: self._missing(sources))
         names = [node.name for node in sources]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
         return problems
+
+    def _missing(self, sources: list[Any]) -> list[Problem]:
+        found = [problem for node in sources for problem in file_problems("sources", node)]
+        return [problem.at(self.place, self.target) for problem in found]
 
     def _identities(self) -> list[Identity]:
         path = Path(self.spec.get_abspath())

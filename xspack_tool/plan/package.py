@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ def built_of(node: Node) -> Built | None:
 
 def broken_package(env: Any, name: str) -> NodeList:
     """What a faulty declaration returns, so that reading goes on; nothing is ever built from it."""
-    node = env.File(out_path(env, "rpms", f"{name}.faulty"))
+    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
+    node = env.File(out_path(env, "rpms", f"{plain}.faulty"))
     node.attributes.xspack_broken = True
     return NodeList([node])
 
@@ -169,8 +171,9 @@ def key_folder(signed: Node) -> list[str]:
 
 
 def slot_of(built: Built) -> str:
-    """What an RPM is a version of."""
-    return "/".join([*path_of(built)[:-1], f"{built.identity.name}.{built.identity.arch}"])
+    """What an RPM is a version of; one of another architecture takes its place, too."""
+    kind = ".src" if built.identity.arch == "src" else ""
+    return "/".join([*path_of(built)[:-1], built.identity.name + kind])
 
 
 def env_cache(node: Node, what: str) -> dict[Any, Node]:

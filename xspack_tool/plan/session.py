@@ -82,9 +82,10 @@ class Session:
         self.seen.add(what)
         return not known
 
-    def need(self, program: str, what: str) -> None:
-        """Note that the build will start ``program``."""
+    def need(self, program: str, what: str) -> bool:
+        """Note that ``program`` will be started; whether it is there."""
         self.programs.setdefault(program, what)
+        return missing_program(program) is None
 
     def all_problems(self) -> list[Problem]:
         """Everything that stands against building."""
