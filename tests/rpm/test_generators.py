@@ -1,0 +1,47 @@
+"""Our generator for scripts finds what rpm's own does."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import lacks, need
+
+from xspack_tool.model.package import FileEntry, Package
+from xspack_tool.rpm.write import RPM_HOME, takes_macros_as_generators, write_rpm
+
+SCRIPTS = [
+    b"#!/bin/sh\n",
+    b"#!/bin/bash -eu\nexit 0\n",
+    b"#! \t /usr/bin/python3\n",
+    b"#!/bin/sh\r\nexit 0\r\n",
+    b"#!/usr/bin/env bash\n",
+    b"#!/usr/bin/env /opt/acme/shell\n",
+    b"#!/bin/sh",
+    b"#!relative\n",
+    b"\n#!/bin/late\n",
+    b"#!/opt/acme/%name\n",
+    b"#!/opt/a'b\n",
+]
+
+
+@pytest.mark.parametrize("text", SCRIPTS, ids=[repr(text.decode()) for text in SCRIPTS])
+def test_the_same_interpreters(text: bytes, tmp_path: Path) -> None:
+    need("rpmbuild", "rpm")
+    if not takes_macros_as_generators():
+        lacks("rpm 4.16 or later is needed: it takes a macro for a generator")
+    script = tmp_path / "script"
+    script.write_bytes(text)
+    script.chmod(0o755)
+    asked = subprocess.run(
+        [RPM_HOME / "script.req"], input=f"{script}\n", capture_output=True, text=True, check=True
+    )
+    package = Package("x", "1", "1", "x", "MIT", arch="noarch", entries=(FileEntry("/opt/script", "file"),))
+    rpm = tmp_path / package.file_name
+    write_rpm(package, [script], rpm, payload="w2.xzdio", time=1_700_000_000)
+    words = ["rpm", "-qp", "--nosignature", "--requires", rpm]
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert sorted(line for line in found if not line.startswith("rpmlib(")) == sorted(
+        {" ".join(line.split()) for line in asked.stdout.splitlines()}
+    )
