@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: What runs for an RPM whose content changed.
-CHAIN = ("RPM rpms/{}", "Sign signed/KEY/{}", "Index index/KEY/{}.json", "Check findings/xenserver-8/KEY/{}.json")
+CHAIN = (
+    "RPM rpms/{}",
+    "Sign signed/KEY/{}",
+    "Index index/KEY/{}.json",
+    "Check findings/xenserver-8/KEY/{}.json",
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,10 @@ class Case:
     runs: tuple[str, ...] = CHAIN
     file: str = ""
     says: str = ""
+    #: The RPM before the change, where it is not the one that the kind's own keywords give.
+    was: str = ""
+    #: Whether the RPM becomes another package, so that the one before stays.
+    stays: bool = False
 
 
 def one(keyword: str, new: str, says: str, old: str = "") -> Case:
@@ -58,12 +67,20 @@ def common(files: str, arch: str) -> dict[str, Case]:
         "config": one("config", "{'/etc/NAME.conf': 'f'}", "package.entries[/etc/NAME.conf]"),
         "docs": one("docs", "['f']", "package.entries[/usr/share/doc/NAME/f]"),
         "licenses": one("licenses", "['f']", "package.entries[/usr/share/licenses/NAME/f]"),
-        "requires": one("requires", "['bash >= 5']", 'package.requires[bash].evr: "4" -> "5"', "['bash >= 4']"),
+        "requires": one(
+            "requires", "['bash >= 5']", 'package.requires[bash].evr: "4" -> "5"', "['bash >= 4']"
+        ),
         "provides": one("provides", "['x-NAME']", 'package.provides[x-NAME].name: (not there) -> "x-NAME"'),
-        "conflicts": one("conflicts", "['y-NAME']", 'package.conflicts[y-NAME].name: (not there) -> "y-NAME"'),
-        "obsoletes": one("obsoletes", "['z-NAME']", 'package.obsoletes[z-NAME].name: (not there) -> "z-NAME"'),
+        "conflicts": one(
+            "conflicts", "['y-NAME']", 'package.conflicts[y-NAME].name: (not there) -> "y-NAME"'
+        ),
+        "obsoletes": one(
+            "obsoletes", "['z-NAME']", 'package.obsoletes[z-NAME].name: (not there) -> "z-NAME"'
+        ),
         "scripts": one("scripts", "{'pre': ': b'}", '": a" -> ": b"', "{'pre': ': a'}"),
-        "changelog": one("changelog", "['2026-11-20 A <a@b.example> 1-1\\n- b']", "package.changelog[2026-11-20]"),
+        "changelog": one(
+            "changelog", "['2026-11-20 A <a@b.example> 1-1\\n- b']", "package.changelog[2026-11-20]"
+        ),
         "target": Case({"target": "'#build/rpms/other/NAME-1-1.ARCH.rpm'"}, runs=("RPM rpms/other/{}",)),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     }
@@ -84,18 +101,18 @@ _REPORT = "env.XsStatusReport('NAME', pii='no', files=['/var/log/{}'])"
 CASES: dict[str, dict[str, Case]] = {
     "Userspace": common("{'/opt/NAME/g': 'f'}", "noarch")
     | {
-        "systemd_units": one("systemd_units", "['u.service']", "package.entries[/usr/lib/systemd/system/u.service]"),
+        "systemd_units": one(
+            "systemd_units", "['u.service']", "package.entries[/usr/lib/systemd/system/u.service]"
+        ),
         "udev_rules": one("udev_rules", "['70-u.rules']", "package.entries[/etc/udev/rules.d/70-u.rules]"),
         "logrotate": one("logrotate", "['u.logrotate']", "package.entries[/etc/logrotate.d/u]"),
-        "firewall": one("firewall", "['-p tcp --dport 2 -j ACCEPT']", "--dport 2", "['-p tcp --dport 1 -j ACCEPT']"),
+        "firewall": one(
+            "firewall", "['-p tcp --dport 2 -j ACCEPT']", "--dport 2", "['-p tcp --dport 1 -j ACCEPT']"
+        ),
         "migrate": one("migrate", "['/etc/b']", "/etc/b", "['/etc/a']"),
         "status_report": one("status_report", _REPORT.format("b"), "/var/log/b", _REPORT.format("a")),
     },
-    "Firmware": {
-        name: case
-        for name, case in common("{'NAME/g': 'f'}", "noarch").items()
-        if name != "config"
-    }
+    "Firmware": {name: case for name, case in common("{'NAME/g': 'f'}", "noarch").items() if name != "config"}
     | {"kernel": one("kernel", "'4.19.0+9'", "package.entries[/lib/firmware/updates/4.19.0+9/NAME/f]")},
     "PrebuiltRpm": {
         "sha256": nothing("sha256", "sha256('NAME.rpm')"),
@@ -103,7 +120,9 @@ CASES: dict[str, dict[str, Case]] = {
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     },
     "SpecRpm": {
-        "sources": Case({"sources": "['other/f']"}, runs=("SpecRpm rpms/{}", *CHAIN[1:]), says="`src/other/f'"),
+        "sources": Case(
+            {"sources": "['other/f']"}, runs=("SpecRpm rpms/{}", *CHAIN[1:]), says="`src/other/f'"
+        ),
         "defines": Case(
             {"defines": "{'extra': '2'}"},
             {"defines": "{'extra': '1'}"},
@@ -112,4 +131,47 @@ CASES: dict[str, dict[str, Case]] = {
         ),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     },
+}
+
+_MODULES = "Modules modules/NAME-6.1.0-acme.tar"
+_OTHER_NAME = "NAME-modules-{}-6.1.0-acme"
+
+
+def compiled(keyword: str, new: str, *, same: bool = False, says: str = "", **old: str) -> Case:
+    """A change that compiles the modules again; with ``same`` they come out as they were, and nothing follows."""
+    return Case({keyword: new}, old, runs=(_MODULES,) if same else (_MODULES, *CHAIN), says=says)
+
+
+def another_package(old: Mapping[str, str], new: Mapping[str, str], before: str, after: str) -> Case:
+    """A change of the package's own name."""
+    modules = f"Modules modules/{after}-6.1.0-acme.tar"
+    return Case(new, old, (modules, *CHAIN), f"{after}-1-1.x86_64.rpm", "", f"{before}-1-1.x86_64.rpm", True)
+
+
+CASES["KernelModule"] = common("{'/opt/NAME/g': 'f'}", "x86_64") | {
+    "source": compiled("source", "env.Dir('driver2')", says="`build/modules/NAME-6.1.0-acme.tar' changed"),
+    "ddk": Case(
+        {"ddk": "'#kernel2'"},
+        runs=("Modules modules/NAME-KERNEL.tar", *CHAIN),
+        says='package.requires[kernel-uname-r].evr: "6.1.0-acme" -> "6.1.0-beta"',
+    ),
+    "module_dir": one("module_dir", "'extra'", "package.entries[/lib/modules/6.1.0-acme/extra]"),
+    "kernel_in_name": another_package({}, {"kernel_in_name": "True"}, "NAME", _OTHER_NAME.format("xen")),
+    "flavour": another_package(
+        {"kernel_in_name": "True"},
+        {"kernel_in_name": "True", "flavour": "'x'"},
+        _OTHER_NAME.format("xen"),
+        _OTHER_NAME.format("x"),
+    ),
+    "kbuild_dir": compiled("kbuild_dir", "['sub']"),
+    "make_variables": compiled("make_variables", "{'FLAG': 'B'}"),
+    "kconfig": compiled("kconfig", "{'ACME': 'y'}"),
+    "dkms": compiled("dkms", "'dkms.conf'", same=True),
+    "extra_symbols": compiled("extra_symbols", "['x.symvers']", same=True),
+    "firmware": one(
+        "firmware", "{'NAME.bin': 'f'}", "package.entries[/lib/firmware/updates/6.1.0-acme/NAME.bin]"
+    ),
+    "debuginfo": Case({"debuginfo": "True"}, runs=(_MODULES, "RPM rpms/NAME-debuginfo-1-1.x86_64.rpm")),
+    "sign_key": compiled("sign_key", "['module.key', 'module.crt']"),
+    "compiler_prefix": compiled("compiler_prefix", "'nice'", same=True),
 }

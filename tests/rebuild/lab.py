@@ -14,7 +14,7 @@ from typing import Any
 from trees import Ran, Tree
 
 _STEP = re.compile(
-    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Facts|Document|Repodata|Judge|ISO) +(\S+)$", re.M
+    r"^(RPM|SpecRpm|Copy|Modules|TestKey|Sign|Index|Check|Facts|Document|Repodata|Judge|ISO) +(\S+)$", re.M
 )
 _EXPLAINED = re.compile(r"^scons: rebuilding `(?P<target>[^']+)' (?P<why>.*\n(?: .*\n)*)", re.M)
 
@@ -55,6 +55,8 @@ class Lab(Tree):
     def __init__(self, path: Path, files: Mapping[str, str | bytes], variant: int | None = None) -> None:
         super().__init__(path)
         self.write({"SConstruct": READER, "src/SConscript": DECLARE, **files})
+        for program in path.glob("*/scripts/sign-file"):
+            program.chmod(0o755)
         self.variant = variant
         self.cache = ""
 
@@ -93,7 +95,9 @@ def explained(ran: Ran) -> dict[str, str]:
 def strange_tool(tree: Tree, tool: str) -> dict[str, str]:
     """An environment in which a program, or a Python distribution, says it is of another version."""
     if tool in ("createrepo_c", "pycdlib"):
-        tree.write({f"dists/{tool}-99.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {tool}\nVersion: 99\n"})
+        tree.write(
+            {f"dists/{tool}-99.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {tool}\nVersion: 99\n"}
+        )
         return {}
     real = shutil.which(tool)
     place = f"tools/{tool}/{tool}"
@@ -116,4 +120,5 @@ def kernel(name: str = "6.1.0-acme", text: str = "") -> dict[str, str]:
         "include/generated/utsrelease.h": f'#define UTS_RELEASE "{name}"\n',
         "include/generated/autoconf.h": f"#define CONFIG_X86_64 1\n{text}",
         "Module.symvers": "",
+        "scripts/sign-file": '#!/bin/sh\ncat "$3" >> "$4"\n',
     }

@@ -32,7 +32,14 @@ PACK = {
     "Judge all-findings.json",
 }
 #: All but the ISO, since some of these packages no host would take.
-TARGETS = ("build/rpms", "build/signed", "build/index", "build/findings", "build/packs", "build/all-findings.json")
+TARGETS = (
+    "build/rpms",
+    "build/signed",
+    "build/index",
+    "build/findings",
+    "build/packs",
+    "build/all-findings.json",
+)
 
 
 def test_no_keyword_is_forgotten() -> None:
@@ -67,19 +74,28 @@ class Subject:
 
     @property
     def file(self) -> str:
-        return f"{self.name}-1-1.{self.arch}.rpm"
+        """The RPM before the change."""
+        return self.own(self.case.was if self.case and self.case.was else f"NAME-1-1.{self.arch}.rpm")
 
     def runs(self, changed: bool) -> set[str]:
         """What shall run when the change is made (or taken back)."""
-        if not self.case:
+        if not self.case or (self.case.stays and not changed):
             return set()
         file = self.own(self.case.file) if self.case.file and changed else self.file
-        found = {step.format(file) for step in self.case.runs}
-        return found if changed else {step.replace(" rpms/other/", " rpms/") for step in found}
+        kernel = "6.1.0-beta" if changed else "6.1.0-acme"
+        found = {self.own(step).replace("KERNEL", kernel).format(file) for step in self.case.runs}
+        if changed:
+            return found
+        return {
+            step.replace(" rpms/other/", " rpms/") for step in found if "-debuginfo-debuginfo-" not in step
+        }
 
 
 def subjects(kind: str) -> list[Subject]:
-    cases = [Subject(kind, f"{kind[0].lower()}-{name.replace('_', '-')}", case) for name, case in CASES[kind].items()]
+    cases = [
+        Subject(kind, f"{kind[0].lower()}-{name.replace('_', '-')}", case)
+        for name, case in CASES[kind].items()
+    ]
     return [*cases, Subject(kind, f"{kind[0].lower()}-bystander", None)]
 
 
@@ -98,11 +114,32 @@ install -D %{{SOURCE0}} %{{buildroot}}/opt/{name}/f
 %files
 /opt/{name}
 """
+DRIVER = """\
+int a;
+#ifdef B
+int b;
+#endif
+#ifdef CONFIG_ACME
+int c;
+#endif
+"""
 SOURCES: Mapping[str, str | bytes] = {
     "src/f": "f\n",
     "src/other/f": "other\n",
     "src/u.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
     "src/70-u.rules": 'KERNEL=="null", MODE="0666"\n',
+    "src/driver/Kbuild": "obj-m := a.o\n",
+    "src/driver/a.c": DRIVER,
+    "src/driver/sub/Kbuild": "obj-m := b.o\n",
+    "src/driver/sub/b.c": "int b;\n",
+    "src/driver2/Kbuild": "obj-m := a.o\n",
+    "src/driver2/a.c": "int another;\n",
+    "src/dkms.conf": 'PACKAGE_NAME="a"\nPACKAGE_VERSION="1"\nBUILT_MODULE_NAME[0]="a"\nDEST_MODULE_LOCATION[0]="/updates"\n',
+    "src/x.symvers": "0x1\tacme_x\tacme\tEXPORT_SYMBOL\t\n",
+    "src/module.key": "key\n",
+    "src/module.crt": "certificate\n",
+    **{f"kernel/{name}": text for name, text in kernel().items()},
+    **{f"kernel2/{name}": text for name, text in kernel("6.1.0-beta").items()},
     "src/u.logrotate": "/var/log/u.log {\n  weekly\n}\n",
 }
 #: Where declarations lie, and how many jobs: plain, and below a VariantDir with both ways of duplicating.
@@ -115,15 +152,32 @@ def forge_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("forged")
 
 
-@pytest.mark.parametrize("kinds", [("Userspace", "SpecRpm", "PrebuiltRpm"), ("Firmware",)], ids=lambda k: k[0])
-@pytest.mark.parametrize("layout", LAYOUTS)
+OF_USERS = ("Userspace", "SpecRpm", "PrebuiltRpm")
+
+
+@pytest.mark.parametrize(
+    ("layout", "kinds"),
+    [
+        *((layout, OF_USERS) for layout in LAYOUTS),
+        *(
+            (layout, kinds)
+            for layout in ("plain-j2", "variant-j1")
+            for kinds in (("Firmware",), ("KernelModule",))
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
 def test_every_keyword(layout: str, kinds: tuple[str, ...], tmp_path: Path, lab_key, forge_dir: Path) -> None:
     """All cases change at once, then every other one is taken back, then the rest: each time exactly what is
     downstream of these runs."""
     need("rpmbuild", "rpmsign")
     variant, jobs = LAYOUTS[layout]
     all_subjects = [subject for kind in kinds for subject in subjects(kind)]
-    lab = Lab(tmp_path / "tree", {**SOURCES, "src/KEY": lab_key.public, **ready_made(all_subjects, forge_dir)}, variant)
+    lab = Lab(
+        tmp_path / "tree",
+        {**SOURCES, "src/KEY": lab_key.public, **ready_made(all_subjects, forge_dir)},
+        variant,
+    )
     env = {"XSPACK_GNUPGHOME": str(lab_key.home)}
     half = {subject.name for subject in all_subjects[::2]}
     rest = {subject.name for subject in all_subjects} - half
@@ -148,7 +202,12 @@ def test_every_keyword(layout: str, kinds: tuple[str, ...], tmp_path: Path, lab_
         declare(rest if taken_back is half else set())
         expected = {step for one in all_subjects if one.name in taken_back for step in one.runs(False)}
         assert steps(build()) == PACK | expected
-    assert lab.outputs() == first
+    last = lab.outputs()
+    assert {name: last[name] for name in first} == first
+    # A package that nothing declares any more stays; everything else is as it was.
+    assert not [
+        name for name in last.keys() - first.keys() if "-modules-" not in name and "debuginfo" not in name
+    ]
     assert steps(build()) == set()
 
 

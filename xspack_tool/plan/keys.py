@@ -15,6 +15,7 @@ from xspack_tool.errors import BadInput, Place, Problem, StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.syntax import NAME
 from xspack_tool.plan.memo import file_state, remembered
+from xspack_tool.plan.outputs import journal_of
 from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
@@ -73,6 +74,7 @@ def test_key(env: Any, name: str, place: Place) -> NodeList:
     nodes = add_step(env, [node], [], Step("TestKey", {"name": name}, perform), cached=False)
     node.attributes.xspack_keyring = home
     env.Clean(node, str(home))
+    journal_of(env).keep(home)
     return NodeList(nodes)
 
 

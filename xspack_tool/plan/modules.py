@@ -14,6 +14,7 @@ from xspack_tool.ddk.kbuild import Outputs, build_modules
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem
@@ -85,10 +86,14 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
         "names": names,
         "expected": plan.expected,
         "signed": plan.sign is not None,
+        "debuginfo": plan.debuginfo,
     }
     endings = ["tar", "symvers", *(["debug.tar"] if plan.debuginfo else [])]
     targets = [out_path(env, "modules", *folder, f"{stem}.{ending}") for ending in endings]
     sources = [*(item.node for item in items), *plan.symbols, *([plan.sign.certificate] if plan.sign else [])]
     nodes = add_step(env, targets, sources, Step("Modules", facts, perform, modes=True))
+    for node, ending in zip(nodes, endings, strict=True):
+        remove_older(env, node, f"modules {'/'.join(place)}.{ending}")
     env.Clean(nodes[0], str(work))
+    journal_of(env).keep(work)
     return Modules(*nodes)

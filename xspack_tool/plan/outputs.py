@@ -22,6 +22,9 @@ from SCons.Util import hash_file_signature
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 
+#: The slot of what has no version in its name.
+_REST = ""
+
 _journals: dict[str, Journal] = {}
 _folders: dict[tuple[str, Any], Journal] = {}
 
@@ -65,8 +68,9 @@ class Journal:
         self.file, self.mark = folder / ".xspack" / "outputs.json", folder / ".xspack" / "unfinished"
         #: What is declared in this run: none of a slot's files is an older version of another.
         self.live: dict[str, dict[str, Node]] = {}
-        #: All that steps make.
+        #: All that steps make, and folders of ours besides.
         self.nodes: list[Node] = []
+        self.folders: list[str] = []
         self._begun, self._lock = False, threading.Lock()
         try:
             self.slots: dict[str, list[str]] = json.loads(self.file.read_text(encoding="utf-8"))
@@ -77,6 +81,10 @@ class Journal:
         """The name of a file in the journal."""
         return os.path.relpath(node.get_abspath(), self.folder)
 
+    def keep(self, folder: Path) -> None:
+        """Note a folder that steps use besides their targets. It goes with `-c`, when all goes."""
+        self.folders.append(os.path.relpath(folder, self.folder))
+
     def begin(self) -> None:
         """To be called before any output is touched. The mark stays until SCons has written down what was built."""
         with self._lock:
@@ -85,6 +93,8 @@ class Journal:
             self.mark.parent.mkdir(parents=True, exist_ok=True)
             self.mark.touch()
             slots = {slot: {*self.slots.get(slot, []), *names} for slot, names in self.live.items()}
+            slots[_REST] = {*self.slots.get(_REST, []), *map(self.relative, self.nodes), *self.folders}
+            slots[_REST] -= {name for names in self.live.values() for name in names}
             self._write({**self.slots, **{slot: sorted(names) for slot, names in slots.items()}})
             self._begun = True
 
@@ -129,13 +139,18 @@ class Journal:
         return [os.path.join(self.folder, name) for name in names if name not in live]
 
     def _cleaned(self) -> None:
-        """After `-c`: the journal of what was not asked to go, or no trace of us."""
-        slots = self._there()
-        if slots:
-            self._write(slots)
+        """After `-c`: the journal of what was not asked to go, or no trace of us, not even of what nothing
+        declares any more."""
+        if any(os.path.lexists(node.get_abspath()) for node in self.nodes):
+            self._write(self._there())
             return
+        for places in self.slots.values():
+            for place in places:
+                path = os.path.join(self.folder, place)
+                remove(path, *temporaries(path))
         shutil.rmtree(self.file.parent, ignore_errors=True)
-        folders = {os.path.dirname(node.get_abspath()) for node in self.nodes}
+        names = [name for names in self.slots.values() for name in names]
+        folders = {os.path.dirname(os.path.join(self.folder, name)) for name in names}
         for place in sorted({above for folder in folders for above in self._up(folder)}, reverse=True):
             with suppress(OSError):  # not empty: somebody else's file is in it
                 os.rmdir(place)
