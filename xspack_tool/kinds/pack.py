@@ -65,20 +65,22 @@ class Pack(Kind):
         return NodeList([iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)])
 
     def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
-        return super()._check_fields({"uuid": "", **given} if given.get("releases") else given)
+        if given.get("releases"):
+            given = {**given, "uuid": given.get("uuid") or ""}
+        return super()._check_fields(given)
 
     def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
         """The pack of one of several releases."""
         one = copy.copy(self)
-        one.problems = [*self.problems, *release_problems(self.env, "releases", release)]
+        if wrong := release_problems(self.env, "releases", release):
+            self.report([*self.problems, *wrong])
+            return []
         one.env = self.env.Override({"XSPACK_TARGET": release})
-        if len(one.problems) == len(self.problems):
-            profile = profile_of(one.env)
-            packages, problems = packages_for(one.env, packages)
-            one.problems += problems
-            one.name = release_label(self.name, profile.name)
-            one.given = {**self.given, "uuid": uuid}
-            one._added = release_requirements(profile, one._requires())
+        profile = profile_of(one.env)
+        packages, problems = packages_for(one.env, packages)
+        one.problems = [*self.problems, *problems]
+        one.name, one.given = release_label(self.name, profile.name), {**self.given, "uuid": uuid}
+        one._added = release_requirements(profile, one._requires())
         return one._declare(packages)
 
     def _declare(self, packages: list[Any]) -> Any:
