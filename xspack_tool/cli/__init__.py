@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(parser, sys.argv[1:] if argv is None else argv)
 
 
-def build_update(argv: Sequence[str] | None = None) -> int:
+def build_update_main(argv: Sequence[str] | None = None) -> int:
     """``build-update`` under its own name, for scripts that call it so."""
     command = load("build_update")
     parser = argparse.ArgumentParser(prog="build-update", description=command.help)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def pack_model(pack: OpenedPack) -> Pack:
         driver_disk=pack.index is not None and pack.index.group("drivers") is not None,
         has_precheck=pack.script("precheck") is not None,
         has_remove=pack.script("remove") is not None,
-        volume_id=pack.volume_id,
+        volume_id=re.sub(r"[^A-Za-z0-9_]", "_", document.label)[:32],  # hosts do not read that of the ISO
         vendor=info.vendor if info else "",
     )
 

@@ -24,6 +24,7 @@ from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
+from xspack_tool.pack.document import Document
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rpm.info import RPMLIB, PayloadFile, Relation, RpmInfo
@@ -32,8 +33,14 @@ from xspack_tool.rpm.write import write_rpm
 from xspack_tool.signing.sign import Signer
 from xspack_tool.signing.verify import verify_rpm
 
-#: rpm's own option for gzip payloads, which every host reads: the one file of the RPM is small.
-_PAYLOAD = "w9.gzdio"
+#: rpm's `_binary_payload` for each compression of a payload.
+_PAYLOADS = {
+    "gzip": "w9.gzdio",
+    "bzip2": "w9.bzdio",
+    "xz": "w2.xzdio",
+    "lzma": "w2.lzdio",
+    "zstd": "w3.zstdio",
+}
 #: The volume id of a folder that is seen as an ISO for a while.
 _NO_VOLUME = "XSPACK_FOLDER"
 _SCRIPTS = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
@@ -107,9 +114,7 @@ def _assembly(pack: OpenedPack, signer: Signer, key_name: str, work: Path) -> As
     with IsoReader(pack.path) as iso:
         iso.extract(folder)
         document = _renamed(iso.read(DOCUMENT), key_name)
-        named = (
-            f"{pack.document.label}_{pack.document.version}" if iso.volume_id == _NO_VOLUME else iso.volume_id
-        )
+        volume = iso.volume_id if iso.volume_id != _NO_VOLUME else _volume_id(pack.document)
     rpms = {rpm.path: folder / rpm.path for rpm in pack.rpms}
     for path in rpms.values():
         if any(verdict == "BAD" for _, verdict in verify_rpm(None, path).checks):
@@ -123,9 +128,11 @@ def _assembly(pack: OpenedPack, signer: Signer, key_name: str, work: Path) -> As
         if entry.kind == "file" and entry.path not in kept and not entry.path.startswith("repodata/")
     }
     time = max((info.build_time for info in pack.infos), default=0)
-    return Assembly(
-        document, rpms, pack.index.comps, re.sub(r"[^A-Za-z0-9_]", "_", named)[:32], time, signer, others
-    )
+    return Assembly(document, rpms, pack.index.comps, volume, time, signer, others)
+
+
+def _volume_id(document: Document) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", f"{document.label}_{document.version}")[:32]
 
 
 def _renamed(document: bytes | str, key_name: str) -> str:
@@ -155,7 +162,11 @@ def _update_again(pack: OpenedPack, rpm: PackRpm, folder: Path, key_name: str, w
             inputs[-1].write_bytes(_renamed(data, key_name).encode() if name.path == record else data)
             entries.append(_entry(name))
     write_rpm(
-        _package(rpm.info, entries), inputs, work / rpm.name, payload=_PAYLOAD, time=rpm.info.build_time
+        _package(rpm.info, entries),
+        inputs,
+        work / rpm.name,
+        payload=_PAYLOADS[rpm.info.payload_compressor],
+        time=rpm.info.build_time,
     )
     return work / rpm.name
 

@@ -1,0 +1,118 @@
+"""What the host installer makes of a pack; it looks at no signature."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+from pack_maker import PACK, PackMaker, package
+
+from xspack_tool.cli.release import KnownRelease
+from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
+from xspack_tool.hosts.reading import hash_rpms, open_pack
+from xspack_tool.hosts.release import Host
+from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.profiles import load_profile
+
+DRIVER = {"/lib/modules/4.19.0+1/updates/acme.ko": "no module, but called so\n"}
+
+
+def installer(iso: Path, *, drivers: bool = False) -> Verdict:
+    pack = hash_rpms(open_pack(iso))
+    judge = judge_driver_disk if drivers else judge_installer
+    return judge(pack, Host(KnownRelease(load_profile("xenserver-8"), pack.infos, None)))
+
+
+def said(verdict: Verdict) -> list[str]:
+    return [str(rejection) for rejection in verdict.rejections]
+
+
+def test_an_unsigned_pack_is_taken(make_pack: PackMaker) -> None:
+    assert installer(make_pack(signer=False)) == Verdict("installer")
+
+
+def test_treeinfo_makes_it_a_main_repository(make_pack: PackMaker) -> None:
+    iso = make_pack.changed(
+        make_pack(), lambda folder: (folder / ".treeinfo").write_text("[platform]\n") and None
+    )
+    why = "there is a .treeinfo: the installer takes the pack for a main repository"
+    assert said(installer(iso)) == [f"RepoFormatError: {why}"]
+
+
+def test_what_is_no_pack(make_pack: PackMaker) -> None:
+    for name in ("update.xml", "repodata/repomd.xml"):
+        iso = make_pack.changed(make_pack(), lambda folder, name=name: (folder / name).unlink())  # type: ignore[misc]
+        assert (
+            said(installer(iso))[0] == f"NoRepository: {name} is missing: no supplemental pack is recognised"
+        )
+
+
+def test_documents_that_it_cannot_read(make_pack: PackMaker) -> None:
+    iso = make_pack(document=lambda text: text[:-9])
+    why = "Failed to read update.xml: is no XML: unclosed token: line 3, column 0"
+    assert said(installer(iso)) == [f"RepoFormatError: {why}"]
+    iso = make_pack.changed(
+        make_pack(), lambda folder: (folder / "repodata/repomd.xml").write_text("<a") and None
+    )
+    assert said(installer(iso)) == [
+        (
+            "RepoFormatError: Failed to read the index: repodata/repomd.xml: is no XML: "
+            "unclosed token: line 1, column 0"
+        )
+    ]
+
+
+def indexed_by(make_pack: PackMaker, *options: str) -> Path:
+    """A pack whose index createrepo_c made with these options."""
+
+    def index(folder: Path) -> None:
+        comps = next(folder.glob("repodata/*comps.xml")).rename(folder.parent / "comps.xml")
+        argv = ["createrepo_c", "--quiet", "--no-database", *options, "-g", str(comps), str(folder)]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    return make_pack.changed(make_pack(), index)
+
+
+def test_an_index_that_is_not_gzip_or_not_sha256(make_pack: PackMaker) -> None:
+    zstd = said(installer(indexed_by(make_pack, "--general-compress-type=xz")))
+    assert len(zstd) == 1
+    assert zstd[0].endswith("-primary.xml.xz is xz: the installer reads gzip only")
+    other = installer(indexed_by(make_pack, "--general-compress-type=gz", "--checksum=sha512"))
+    assert said(other) == ["RepoFormatError: the index has sha512 checksums: the installer compares sha256"]
+
+
+def test_packages_that_it_asks_for_and_does_not_find(make_pack: PackMaker) -> None:
+    without = make_pack(generated=lambda made: [])
+    assert said(installer(without)) == ["ErrorInstallingPackage: the index has no package update-acme"]
+    document = make_pack(document=lambda text: text.replace("<update ", '<update control="control-acme" '))
+    assert said(installer(document)) == ["ErrorInstallingPackage: the index has no package control-acme"]
+
+
+def test_damaged_packages(make_pack: PackMaker) -> None:
+    place = "Packages/acme-agent-5.2-1.noarch.rpm"
+
+    def damage(folder: Path) -> None:
+        (folder / place).write_bytes((folder / place).read_bytes()[:-1] + b"x")
+
+    assert said(installer(make_pack.changed(make_pack(), damage))) == [
+        f"PackageCheckFailed: {place} has another SHA-256 than the index says: it is damaged"
+    ]
+
+
+def test_driver_disks(make_pack: PackMaker) -> None:
+    disk = replace(PACK, driver_disk=True)
+    good = make_pack(disk, [package("acme-nic", DRIVER)])
+    assert said(installer(good, drivers=True)) == []
+    plain = make_pack(PACK, [package("acme-nic", DRIVER)])
+    no_group = (
+        "it holds kernel modules but no group 'drivers': the installer does not offer it as a driver disk"
+    )
+    assert installer(plain) == Verdict("installer", remarks=(no_group,))
+    assert said(installer(plain, drivers=True)) == ["NoRepository: the index has no group 'drivers'"]
+    hidden = make_pack(
+        disk, [package("acme-nic", DRIVER)], comps=lambda text: text.replace(">true<", ">false<")
+    )
+    assert said(installer(hidden, drivers=True)) == [
+        "NoRepository: the group 'drivers' is not uservisible, so it is not listed"
+    ]
