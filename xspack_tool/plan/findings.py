@@ -19,7 +19,6 @@ from SCons.Node import Node
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.pack import Pack
-from xspack_tool.plan.ddk import Kit, inbox_of, kit_of
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.outputs import remove_older
@@ -27,10 +26,10 @@ from xspack_tool.plan.package import built_of, env_cache, folder_of, key_folder,
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
-from xspack_tool.signing.keys import read_public_key
 
 if TYPE_CHECKING:
     from xspack_tool.model.profile import Profile
+    from xspack_tool.plan.ddk import Kit
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
     from xspack_tool.rules.report import Report
@@ -50,13 +49,12 @@ class Judged:
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     """The record of one RPM: its header, and what the rules found; planned once for each target release."""
     built = built_of(rpm)
-    kit = (built.kit if built else None) or kit_of(env)
-    kit = kit if isinstance(kit, Kit) else None
+    kit = (built.kit if built else None) or _kit_of(env)
     profile = profile_of(built.kit.for_env(env) if built and built.kit else env)
     planned = env_cache(signed, "record")
     if profile.name not in planned:
         symvers = kit.tree.symvers if kit and kit.tree else None
-        inbox = inbox_of(kit)
+        inbox = _inbox_of(kit)
 
         def perform(targets: Paths, sources: Paths) -> None:
             from xspack_tool.ddk.inbox import read_inbox
@@ -92,6 +90,24 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _kit_of(env: Any) -> Kit | None:
+    """The kit of XSPACK_DDK. Most trees have none, and need not load what knows kits."""
+    if not env.get("XSPACK_DDK"):
+        return None
+    from xspack_tool.plan.ddk import Kit, kit_of
+
+    kit = kit_of(env)
+    return kit if isinstance(kit, Kit) else None
+
+
+def _inbox_of(kit: Kit | None) -> Path | None:
+    if kit is None:
+        return None
+    from xspack_tool.plan.ddk import inbox_of
+
+    return inbox_of(kit)
+
+
 def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:
     """The header and the findings of an RPM's record."""
     from xspack_tool.rpm.info import info_from_plain
@@ -123,6 +139,7 @@ def pack_findings(
         from xspack_tool.rules.context import PackContext
         from xspack_tool.rules.registry import all_rules
         from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
+        from xspack_tool.signing.keys import read_public_key
 
         records = [read_record(path) for path in sources[: len(all_records)]]
         more = list(sources[len(all_records) :])

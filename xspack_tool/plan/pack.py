@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from SCons.Node import Node
 from SCons.Util import NodeList
@@ -16,7 +16,6 @@ from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import parse_document, render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
-from xspack_tool.pack.iso import master_iso
 from xspack_tool.plan.findings import Judged, is_strict, pack_findings, refuse_if_stopped, rpm_record
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
@@ -37,10 +36,11 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.repo.comps import comps_xml
-from xspack_tool.repo.fragment import Fragment
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script
-from xspack_tool.rpm.write import write_rpm
+
+if TYPE_CHECKING:
+    from xspack_tool.repo.fragment import Fragment
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,8 @@ class PackPlan:
         inputs_from = 2 if name == self.pack.update_name else 1
 
         def perform(targets: Paths, paths: Paths) -> None:
+            from xspack_tool.rpm.write import write_rpm
+
             time = read_facts(paths[0])["time"]
             write_rpm(make(paths), paths[inputs_from:], targets[0], payload=payload_option, time=time)
 
@@ -215,6 +217,8 @@ class PackPlan:
         strict = is_strict(self.env)
 
         def perform(targets: Paths, sources: Paths) -> None:
+            from xspack_tool.pack.iso import master_iso
+
             refuse_if_stopped(sources[-2], strict)
             files = {path: source for (path, _), source in zip(fixed, sources, strict=False)}
             places = iso_names(files["repodata/repomd.xml"])
@@ -254,6 +258,8 @@ def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
 
 def read_fragment(path: Path) -> Fragment:
     """An index fragment from its file."""
+    from xspack_tool.repo.fragment import Fragment
+
     return Fragment.from_json(path.read_text(encoding="utf-8"))
 
 

@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
 from xspack_tool.model.package import Identity, Package
-from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -21,8 +20,9 @@ from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of
-from xspack_tool.repo.fragment import make_fragment
-from xspack_tool.rpm.write import write_rpm
+
+if TYPE_CHECKING:
+    from xspack_tool.plan.ddk import Kit
 
 Report = Callable[[list[Problem]], None]
 
@@ -67,6 +67,8 @@ def plan_package(
     payload, time = profile.payload, package.time(source_date_epoch())
 
     def perform(targets: Paths, sources: Paths) -> None:
+        from xspack_tool.rpm.write import write_rpm
+
         write_rpm(package, sources, targets[0], payload=payload, time=time)
 
     session().need("rpmbuild", "RPMs")
@@ -138,6 +140,8 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
         location = f"Packages/{rpm.name}"
 
         def perform(targets: Paths, sources: Paths) -> None:
+            from xspack_tool.repo.fragment import make_fragment
+
             write_whole(targets[0], make_fragment(sources[0], location).to_json())
 
         step = Step("Index", {"location": location, "createrepo_c": version_of("createrepo_c")}, perform)

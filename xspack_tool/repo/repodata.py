@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import BadInput
-from xspack_tool.repo.fragment import Fragment
 
 if TYPE_CHECKING:
     import createrepo_c
+
+    from xspack_tool.repo.fragment import Fragment
 
 #: The files that :func:`write_repodata` writes, under names that are known before they are built: the type
 #: of their record in repomd.xml, and the name.
