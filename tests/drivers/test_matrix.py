@@ -181,13 +181,13 @@ BAD = {
     ],
     'P("p1", packages=D("m4", ddk=["a", "b"]))': [
         (
-            "Pack 'p1': packages='m4': m4.x86_64 is built for several kits, under one name; give it kernel_in_name=True, "
-            "or make a pack of each release: releases={{release: uuid, ..}}"
+            "Pack 'p1': packages='m4': m4.x86_64 is built for several kits, under one name; "
+            "give it kernel_in_name=True, or make a pack of each release: releases={{release: uuid, ..}}"
         )
     ],
     'P("p2", uuid=None, packages=D("m5", ddk=["a"]), releases={"one.toml": U(1), "none.toml": U(2)})': [
         (
-            "Pack 'p2': releases='{top}/none.toml': {top}/none.toml: the profile cannot be read: No such file or "
+            "Pack 'p2': releases='{top}/none.toml': the profile cannot be read: No such file or "
             "directory; name an existing file"
         )
     ],

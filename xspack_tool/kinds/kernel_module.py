@@ -20,7 +20,7 @@ from xspack_tool.kinds.draft import Draft
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, compiler_of, kits_of
-from xspack_tool.plan.modules import ModulePlan, Modules, SigningPair, plan_modules
+from xspack_tool.plan.modules import ModulePlan, Modules, SigningPair, claim_modules, plan_modules
 from xspack_tool.plan.package import Built, built_of, plan_package
 from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
 from xspack_tool.plan.sources import is_dir, nodes_of, walk
@@ -78,7 +78,7 @@ class KernelModule(PackageKind):
             self.is_complete = False
             return super().declare()
         nodes = NodeList()
-        for kit, folder in zip(kits, self._folders(kits), strict=True):
+        for kit, folder in zip(kits, self._folders(kits), strict=False):
             one = copy.copy(self)
             one.env, one.problems = kit.for_env(self.env), list(self.problems)
             one._kit, one._folder = kit, folder
@@ -98,7 +98,8 @@ class KernelModule(PackageKind):
         return [] if problems else [kit for kit in found if isinstance(kit, Kit)]
 
     def _folders(self, kits: list[Kit]) -> list[str]:
-        """A folder below rpms/ for each of several kits, where file names alone do not tell their RPMs apart."""
+        """A folder below rpms/ for each of several kits, where file names alone do not tell their RPMs apart;
+        for the first alone where nothing does."""
         kernels = {kit.kernel for kit in kits}
         if len(kits) == 1 or (self.given["kernel_in_name"] and len(kernels) == len(kits)):
             return ["" for _ in kits]
@@ -111,6 +112,7 @@ class KernelModule(PackageKind):
             self.note(
                 [Problem("ddk", twice[0], rule, "say which release each is for: env.Ddk(.., release=..)")]
             )
+            return names[:1]
         return names
 
     # The RPM of one kit
@@ -140,6 +142,7 @@ class KernelModule(PackageKind):
             kit.kernel, self._place, request, len(symbols), debug=bool(self.given["debuginfo"])
         )
         self._source = SourcePlan(driver, self._items, symbols)
+        draft.problems += claim_modules(self.env, self._module_place(), kit.kernel, self.place, self.target)
         if kit.tree is None:
             self._only_here(draft)
         else:
@@ -163,9 +166,11 @@ class KernelModule(PackageKind):
             bool(self.given["debuginfo"]),
             sign,
         )
-        place = [*([self._folder] if self._folder else []), self.name]
-        self._modules = plan_modules(self.env, place, self._items, plan)
+        self._modules = plan_modules(self.env, self._module_place(), self._items, plan)
         draft.archive(self._place, self._modules.tar, field="source")
+
+    def _module_place(self) -> list[str]:
+        return [*([self._folder] if self._folder else []), self.name]
 
     def _only_here(self, draft: Draft) -> None:
         """What a kit on another machine cannot be asked for."""

@@ -158,7 +158,9 @@ def _ask(remote: RemoteDdk, memo: Path) -> RemoteFacts | Problem:
     try:
         known = read_facts(remote, memo)
     except StepError as error:
-        return Problem("host", remote.host, str(error), "then build again")
+        # Without the command, which is no part of one line of an error.
+        said = [line.strip() for line in str(error).splitlines()[:2]]
+        return Problem("host", remote.host, ": ".join(said), "then build again")
     if time.time() - memo.stat().st_mtime < ASK_AGAIN:
         return known
     fresh = memo.with_suffix(".fresh")

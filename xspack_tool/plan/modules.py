@@ -14,6 +14,7 @@ from xspack_tool.ddk.kbuild import Outputs, build_modules
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.errors import Place, Problem
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -50,6 +51,12 @@ class Modules:
     tar: Node
     symvers: Node
     debuginfo: Node | None = None
+
+
+def claim_modules(env: Any, place: Sequence[str], kernel: str, declared: Place, target: str) -> list[Problem]:
+    """A Problem if another declaration compiles a driver of this name for this kernel."""
+    node = env.File(out_path(env, "modules", *place[:-1], f"{place[-1]}-{kernel}.tar"))
+    return session().claim_output(node, declared, target)
 
 
 def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:
