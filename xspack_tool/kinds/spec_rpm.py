@@ -69,7 +69,11 @@ class SpecRpm(Kind):
 
     def _identities(self) -> list[Identity]:
         path = Path(self.spec.get_abspath())
-        state = [path.read_text(encoding="utf-8", errors="replace"), self._defines, version_of("rpmbuild")]
+        state = [
+            path.read_text(encoding="utf-8", errors="replace"),
+            self._defines,
+            version_of(self.env, "rpmbuild"),
+        ]
         state = [state[0], [list(pair) for pair in self._defines], state[2]]
         found = remembered(self.env, f"spec {path}", state, lambda: query_spec(path, self._defines))
         return [Identity(**fields) for fields in found]
@@ -89,7 +93,7 @@ class SpecRpm(Kind):
             "names": [self.spec.name, *names],
             "payload": payload,
             "epoch": epoch,
-            "rpmbuild": version_of("rpmbuild"),
+            "rpmbuild": version_of(self.env, "rpmbuild"),
         }
         step = Step("SpecRpm", facts, perform, modes=True)
         return rpm_nodes(self.env, built, [self.spec, *sources], step, None, self.report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from SCons.Util import NodeList
 from xspack_tool.errors import Place
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
-from xspack_tool.pack.document import parse_document, render_applied, render_document
+from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.plan.findings import Judged, is_strict, pack_findings, refuse_if_stopped, rpm_record
 from xspack_tool.plan.help import tell
@@ -55,6 +55,11 @@ class PackInputs:
     waive: tuple[tuple[str, str], ...]
 
 
+#: What of a pack only its ISO and its index tell. What a step does not use is taken away from the pack that it
+#: gets: a change of it builds nothing there.
+_ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": False}
+
+
 class PackPlan:
     """One pack while its nodes are made."""
 
@@ -83,7 +88,7 @@ class PackPlan:
         pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
         facts = self._facts(pieces)
         document = self._document(facts)
-        generated = [self._update(facts, document), *self._control(facts)]
+        generated = [self._update(facts), *self._control(facts)]
         if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
             return NodeList([])
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
@@ -118,34 +123,38 @@ class PackPlan:
 
     def _document(self, facts: Node) -> Node:
         """update.xml."""
+        pack = replace(self.pack, vendor="", **_ELSEWHERE)
 
         def perform(targets: Paths, sources: Paths) -> None:
-            write_whole(targets[0], render_document(self.pack, read_facts(sources[0])["installed_size"]))
+            write_whole(targets[0], render_document(pack, read_facts(sources[0])["installed_size"]))
 
-        step = Step("Document", {"pack": self.pack}, perform)
+        step = Step("Document", {"pack": pack}, perform)
         return add_step(self.env, [self.out("update.xml")], [facts], step)[0]
 
-    def _update(self, facts: Node, document: Node) -> Node:
+    def _update(self, facts: Node) -> Node:
         """update-<label>, which requires the payload and owns the applied record."""
         payload = required(self.inputs.packages)
+        pack = replace(self.pack, key="", requires=(), has_precheck=False, has_remove=False, **_ELSEWHERE)
 
         def make(sources: Paths) -> Package:
-            size = parse_document(sources[1]).installation_size
-            return update_package(self.pack, payload, render_applied(self.pack, size))
+            size = read_facts(sources[0])["installed_size"]
+            return update_package(pack, payload, render_applied(pack, size))
 
-        return self._generated(self.pack.update_name, {"payload": payload}, [facts, document], make)
+        return self._generated(pack.update_name, {"pack": pack, "payload": payload}, [facts], make)
 
     def _control(self, facts: Node) -> list[Node]:
         """control-<label>, where the pack has a requirement or a script of its own."""
         if not self.pack.control_name:
             return []
         removal = self._removal()
+        pack = replace(self.pack, key="", after_apply=(), rollups=(), enforce_homogeneity=False, **_ELSEWHERE)
         scripts = [node for node in (self.inputs.precheck, self.inputs.remove) if isinstance(node, Node)]
 
         def make(sources: Paths) -> Package:
-            return control_package(self.pack, removal)
+            return control_package(pack, removal)
 
-        return [self._generated(self.pack.control_name, {"remove": removal}, [facts, *scripts], make)]
+        facts_of = {"pack": pack, "remove": removal}
+        return [self._generated(pack.control_name, facts_of, [facts, *scripts], make)]
 
     def _removal(self) -> str | None:
         """The text of the remove script, where it is ours to write."""
@@ -157,22 +166,16 @@ class PackPlan:
     def _generated(self, name: str, facts: dict[str, Any], sources: list[Node], make: Any) -> Node:
         """An RPM that xspack generates; its sources are the facts, and what ``make`` and its payload read."""
         payload_option = self.profile.payload
-        inputs_from = 2 if name == self.pack.update_name else 1
 
         def perform(targets: Paths, paths: Paths) -> None:
             from xspack_tool.rpm.write import write_rpm
 
             time = read_facts(paths[0])["time"]
-            write_rpm(make(paths), paths[inputs_from:], targets[0], payload=payload_option, time=time)
+            write_rpm(make(paths), paths[1:], targets[0], payload=payload_option, time=time)
 
         identity = control_or_update(self.pack, name).identity
         built = Built(identity, self.target, self.place)
-        every = {
-            "pack": self.pack,
-            "payload_option": payload_option,
-            "rpmbuild": version_of("rpmbuild"),
-            **facts,
-        }
+        every = {"payload_option": payload_option, "rpmbuild": version_of(self.env, "rpmbuild"), **facts}
         session().need("rpmbuild", "RPMs")
         return rpm_nodes(self.env, [built], sources, Step("RPM", every, perform), None, self.report)[0]
 
@@ -185,7 +188,9 @@ class PackPlan:
             write_repodata(fragments, comps, targets[0].parent, read_facts(sources[-1])["time"])
 
         targets = [self.out("repodata", name) for name in (REPOMD, *RECORDS.values())]
-        step = Step("Repodata", {"comps": comps, "createrepo_c": version_of("createrepo_c")}, perform)
+        step = Step(
+            "Repodata", {"comps": comps, "createrepo_c": version_of(self.env, "createrepo_c")}, perform
+        )
         return add_step(self.env, targets, [*pieces, facts], step)
 
     def _signature(self, node: Node, facts: Node) -> list[Node]:
@@ -197,7 +202,7 @@ class PackPlan:
         def perform(targets: Paths, sources: Paths) -> None:
             key.signer(sources[1]).sign_file(sources[0], targets[0], read_facts(sources[2])["time"])
 
-        step = Step("Sign", {"gpg": version_of("gpg")}, perform)
+        step = Step("Sign", {"gpg": version_of(self.env, "gpg")}, perform)
         return add_step(self.env, [f"{node}.asc"], [node, key.node, facts], step, cached=False)
 
     def _iso(
@@ -228,7 +233,12 @@ class PackPlan:
 
         sources = [*(node for _, node in fixed), *index[1:], findings, facts]
         layout = [path for path, _ in fixed]
-        every = {"layout": layout, "volume": volume, "strict": strict, "pycdlib": version_of("pycdlib")}
+        every = {
+            "layout": layout,
+            "volume": volume,
+            "strict": strict,
+            "pycdlib": version_of(self.env, "pycdlib"),
+        }
         step = Step("ISO", every, perform)
         nodes = add_step(self.env, [iso], sources, step, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")

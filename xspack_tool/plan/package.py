@@ -72,7 +72,7 @@ def plan_package(
         write_rpm(package, sources, targets[0], payload=payload, time=time)
 
     session().need("rpmbuild", "RPMs")
-    facts = {"package": package, "payload": payload, "time": time, "rpmbuild": version_of("rpmbuild")}
+    facts = {"package": package, "payload": payload, "time": time, "rpmbuild": version_of(env, "rpmbuild")}
     # Each source stands once in SCons's list; the package's inputs may name one twice.
     unique = list(dict.fromkeys(inputs))
     order = [unique.index(node) for node in inputs]
@@ -125,7 +125,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
             key.signer(sources[1]).sign_rpm(sources[0], targets[0], rpm_time(sources[0]))
 
         session().need("rpmsign", "signing RPMs")
-        step = Step("Sign", {"rpmsign": version_of("rpmsign")}, perform)
+        step = Step("Sign", {"rpmsign": version_of(env, "rpmsign")}, perform)
         place = out_path(env, "signed", key.name, *folder_of(rpm), rpm.name)
         signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
         signed[which].attributes.xspack_key = key.name
@@ -144,7 +144,7 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
 
             write_whole(targets[0], make_fragment(sources[0], location).to_json())
 
-        step = Step("Index", {"location": location, "createrepo_c": version_of("createrepo_c")}, perform)
+        step = Step("Index", {"location": location, "createrepo_c": version_of(env, "createrepo_c")}, perform)
         folder = key_folder(signed)
         place = out_path(env, "index", *folder, *folder_of(rpm), f"{rpm.name}.json")
         fragments[""] = add_step(env, [place], [signed], step)[0]

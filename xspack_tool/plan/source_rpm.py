@@ -86,7 +86,7 @@ def plan_source_rpm(
         "inputs": order,
         "payload": payload,
         "time": time,
-        "rpmbuild": version_of("rpmbuild"),
+        "rpmbuild": version_of(env, "rpmbuild"),
     }
     place = out_path(env, "srpms", *path_of(built)[:-1], source_rpm_name(package))
     node = env.File(place)

@@ -6,19 +6,40 @@ import functools
 import os
 import shutil
 import sys
+from typing import Any
 
+from xspack_tool.plan.memo import file_state, remembered
 from xspack_tool.run import run
 
 #: Programs that come from one source package answer alike: one question serves all.
 _ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg"}
 
 
+def version_of(env: Any, tool: str) -> str:
+    """The version of a program or of a Python distribution, empty where it is missing. A program is asked again
+    when its file changes."""
+    if tool not in _ASKED:
+        return _distribution_version(tool)
+    found = _which(_ASKED[tool])
+    if not found:
+        return ""
+    path, state = found
+    version: str = remembered(env, f"version of {path}", state, lambda: _ask(path))
+    return version
+
+
 @functools.cache
-def version_of(tool: str) -> str:
-    """The version of a program or of a Python distribution, empty where it is missing."""
-    return _program_version(_ASKED[tool]) if tool in _ASKED else _distribution_version(tool)
+def _which(program: str) -> tuple[str, list[int]] | None:
+    path = shutil.which(program)
+    return (path, file_state(path)) if path else None
 
 
+@functools.cache
+def _ask(path: str) -> str:
+    return run([path, "--version"], check=False, timeout=30).out.partition("\n")[0].strip()
+
+
+@functools.cache
 def _distribution_version(name: str) -> str:
     """The version as it stands in the name of the distribution's .dist-info folder."""
     for folder in sys.path:
@@ -32,10 +53,3 @@ def _distribution_version(name: str) -> str:
     from importlib.metadata import version
 
     return version(name)
-
-
-@functools.cache
-def _program_version(program: str) -> str:
-    if not shutil.which(program):
-        return ""
-    return run([program, "--version"], check=False, timeout=30).out.partition("\n")[0].strip()
