@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -94,10 +95,19 @@ def _short_link(home: str) -> str:
 def _end(home: str) -> None:
     with suppress(StepError):
         run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=10)
+        _wait_until_gone(Path(_agent_socket(home)))
     _remove_sockets(home)
     if os.path.islink(home) and home.startswith(f"/tmp/xspack-{os.getuid()}/"):
         with suppress(OSError):
             os.unlink(home)
+
+
+def _wait_until_gone(socket: Path) -> None:
+    """An agent that was told to end still answers for a moment, and takes its socket away last: the next gpg
+    would meet it there, or a new agent would lose its own socket to it."""
+    late = time.monotonic() + 5
+    while socket.exists() and time.monotonic() < late:
+        time.sleep(0.01)
 
 
 def _remove_sockets(home: str) -> None:
