@@ -125,7 +125,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
             key.signer(sources[1]).sign_rpm(sources[0], targets[0], rpm_time(sources[0]))
 
         session().need("rpmsign", "signing RPMs")
-        step = Step("Sign", {"rpmsign": version_of(env, "rpmsign")}, perform)
+        step = Step("Sign", {"rpmsign": version_of(env, "rpmsign"), "gpg": version_of(env, "gpg")}, perform)
         place = out_path(env, "signed", key.name, *folder_of(rpm), rpm.name)
         signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
         signed[which].attributes.xspack_key = key.name
