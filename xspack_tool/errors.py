@@ -70,3 +70,8 @@ class BadInput(XspackError):
     def __init__(self, file: object, why: str) -> None:
         self.file, self.why = str(file), why
         super().__init__(f"{file}: {why}")
+
+
+class HostileInput(BadInput):
+    """A file that was made to do harm: bombs, entities, paths that lead elsewhere. Whoever judges damaged files
+    does not go on with such a one."""

@@ -15,7 +15,7 @@ from xspack_tool.cli.context import pack_context
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.package_manager import judge_package_manager
@@ -53,6 +53,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, out: Output) -> int:
     try:
         opened = open_pack(args.iso, args.key)
+    except HostileInput:
+        raise
     except BadInput as bad:
         if bad.file != str(args.iso) or not args.iso.is_file():
             raise
@@ -91,6 +93,8 @@ def rule_findings(pack: OpenedPack, profile: Profile) -> dict[str, list[Finding]
         assert rpm.info is not None  # payloads() yields no others
         try:
             found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile)
+        except HostileInput:
+            raise
         except BadInput as bad:
             remedy = "make it anew: no host can unpack it"
             found[rpm.info.file_name] = [

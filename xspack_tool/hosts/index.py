@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rpm.payload import Uncompressed, compression
 
@@ -95,7 +95,7 @@ def parse_xml(content: bytes | str, name: str) -> Element:
     try:
         root: Element = SafeTree.fromstring(content)
     except DefusedXmlException:
-        raise BadInput(name, "declares entities, which no index needs") from None
+        raise HostileInput(name, "declares entities, which no index needs") from None
     except (ParseError, ValueError, LookupError) as error:
         raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None
     return root
@@ -165,7 +165,7 @@ class _Bounded:
         data = self._stream.read(count if count >= 0 else _BLOCK)
         self._left -= len(data)
         if self._left < 0:
-            raise BadInput(self._name, f"unpacks to more than {self._limit >> 20} MiB")
+            raise HostileInput(self._name, f"unpacks to more than {self._limit >> 20} MiB")
         return data
 
     def all(self) -> bytes:
@@ -212,12 +212,12 @@ def _elements(stream: Any, name: str) -> Iterator[Element]:
             depth += 1 if event == "start" else -1
             alive += event == "start"
             if alive > _MAX_ELEMENTS or depth > _MAX_DEPTH:
-                raise BadInput(name, "has more elements for a package than any index")
+                raise HostileInput(name, "has more elements for a package than any index")
             if event == "end" and depth == 1:
                 yield node
                 root.clear()
                 alive = 0
     except DefusedXmlException:
-        raise BadInput(name, "declares a document type or entities, which no index needs") from None
+        raise HostileInput(name, "declares a document type or entities, which no index needs") from None
     except (ParseError, ValueError, LookupError) as error:
         raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None

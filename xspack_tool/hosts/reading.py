@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.hosts.index import Index, read_index
 from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm
 from xspack_tool.hosts.signatures import read_signers, with_signatures
@@ -43,7 +43,7 @@ def open_pack(path: Path, keyfile: Path | None = None) -> OpenedPack:
     key = read_public_key(keyfile) if keyfile else None
     with IsoReader(path) as iso:
         if sum(entry.size for entry in iso.entries) > _TIMES_IMAGE * path.stat().st_size:
-            raise BadInput(path, "its files overlap: they are many times its size")
+            raise HostileInput(path, "its files overlap: they are many times its size")
         document, document_fault = _document(iso)
         index, index_fault = _index(iso)
         pack = OpenedPack(
@@ -81,7 +81,9 @@ def payloads(
     claimed = sum(file.size for info in pack.infos for file in info.files if file.is_file)
     limit = _TIMES_PAYLOAD * pack.path.stat().st_size + _FREE_PAYLOAD
     if max(total, claimed) > limit:
-        raise BadInput(pack.path, f"claims to unpack to {max(total, claimed) >> 30} GiB, many times its size")
+        raise HostileInput(
+            pack.path, f"claims to unpack to {max(total, claimed) >> 30} GiB, many times its size"
+        )
     with IsoReader(pack.path) as iso:
         for rpm in pack.rpms:
             if rpm.info is not None and wanted(rpm.info):
@@ -94,6 +96,8 @@ def _document(iso: IsoReader) -> tuple[Document | None, str]:
         return None, "missing"
     try:
         return parse_document(iso.read(DOCUMENT), DOCUMENT), ""
+    except HostileInput as trick:
+        raise HostileInput(iso.path, str(trick)) from None
     except BadInput as bad:
         return None, bad.why
 
@@ -101,6 +105,8 @@ def _document(iso: IsoReader) -> tuple[Document | None, str]:
 def _index(iso: IsoReader) -> tuple[Index | None, str]:
     try:
         return read_index(iso), ""
+    except HostileInput:
+        raise
     except BadInput as bad:
         return None, str(bad).removeprefix(f"{iso.path}: ")
 
@@ -108,18 +114,20 @@ def _index(iso: IsoReader) -> tuple[Index | None, str]:
 def _rpms(iso: IsoReader) -> Iterator[PackRpm]:
     paths = [entry for entry in iso.entries if entry.kind == "file" and entry.path.endswith(".rpm")]
     if len(paths) > _MAX_RPMS:
-        raise BadInput(iso.path, f"holds {len(paths)} RPMs, more than xspack reads ({_MAX_RPMS})")
+        raise HostileInput(iso.path, f"holds {len(paths)} RPMs, more than xspack reads ({_MAX_RPMS})")
     items = 0
     for entry in paths:
         try:
             with iso.open(entry.path) as file:
                 info, _ = read_info(file, entry.path)
+        except HostileInput as trick:
+            raise HostileInput(iso.path, str(trick)) from None
         except BadInput as bad:
             yield PackRpm(entry.path, entry.size, fault=bad.why)
             continue
         items += sum(map(len, (info.files, info.requires, info.provides, info.conflicts, info.changelog)))
         if items > _MAX_ITEMS:
-            raise BadInput(iso.path, f"its RPMs list more than {_MAX_ITEMS} files and dependencies")
+            raise HostileInput(iso.path, f"its RPMs list more than {_MAX_ITEMS} files and dependencies")
         signature = "unknown" if info.signed_by else "unsigned"
         yield PackRpm(entry.path, entry.size, info, signature=signature)
 

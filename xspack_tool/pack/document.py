@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.model import syntax
 from xspack_tool.model.pack import Pack, Rollup
 
@@ -129,7 +129,7 @@ def _parse(content: str | bytes, name: str) -> ElementTree.Element:
     try:
         root: ElementTree.Element = SafeTree.fromstring(content, forbid_dtd=True)
     except DefusedXmlException:
-        raise BadInput(
+        raise HostileInput(
             name, "declares a document type or entities; an update document needs neither"
         ) from None
     except (ElementTree.ParseError, ValueError, LookupError) as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.rpm.header import Headers, read_headers
 from xspack_tool.rpm.info import PayloadFile, Relation, RpmInfo, Scriptlet
 from xspack_tool.rpm.openpgp import key_ids
@@ -180,7 +180,7 @@ class _Reader:
             self.numbers("filemtimes"),
         )
         files = tuple(PayloadFile(*row) for row in rows)
-        _check_tree(files, lambda why: BadInput(self.name, why))
+        _check_tree(files, self.name)
         return files
 
     def paths(self, is_source: bool) -> Iterator[str]:
@@ -195,7 +195,7 @@ class _Reader:
                 raise BadInput(self.name, "its paths are longer than any host takes")
             path = folder + name
             if _CONTROL.search(path) or not _is_plain(folder, name, is_source):
-                raise BadInput(self.name, f"its path {path[:80]!r} is not a plain one")
+                raise HostileInput(self.name, f"its path {path[:80]!r} is not a plain one")
             yield path
 
 
@@ -209,21 +209,21 @@ def _is_plain(folder: str, name: str, is_source: bool) -> bool:
     return parts == [""] or not any(part in ("", ".", "..") for part in parts)
 
 
-def _check_tree(files: tuple[PayloadFile, ...], bad: Callable[[str], BadInput]) -> None:
+def _check_tree(files: tuple[PayloadFile, ...], name: str) -> None:
     """No path twice or below a link of the same RPM, no link above the root, no absurd sizes."""
     links = {file.path for file in files if file.is_link}
     if len({file.path for file in files}) < len(files):
-        raise bad("damaged: it has a path twice")
+        raise BadInput(name, "damaged: it has a path twice")
     if sum(file.size for file in files if file.is_file) > MAX_INSTALLED:
-        raise bad(f"claims to unpack to more than {MAX_INSTALLED >> 30} GiB")
+        raise HostileInput(name, f"claims to unpack to more than {MAX_INSTALLED >> 30} GiB")
     paths = sorted(file.path for file in files)
     for link in sorted(links):
         after = bisect.bisect_left(paths, f"{link}/")
         if after < len(paths) and paths[after].startswith(f"{link}/"):
-            raise bad(f"its path {paths[after][:80]!r} leads through its own link {link[:80]!r}")
+            raise HostileInput(name, f"its path {paths[after][:80]!r} leads through its own link {link[:80]!r}")
     for file in files:
         if file.is_link and _climbs(file):
-            raise bad(f"its link {file.path[:80]!r} leads above the root: {file.link[:80]!r}")
+            raise HostileInput(name, f"its link {file.path[:80]!r} leads above the root: {file.link[:80]!r}")
 
 
 def _climbs(file: PayloadFile) -> bool:
