@@ -112,7 +112,8 @@ def kernel(name: str = "6.1.0-acme", text: str = "") -> dict[str, str]:
     here, kbuild itself elsewhere."""
     makefile = (
         "modules:\n"
-        "\tset -e; for c in $(M)/*.c; do $(if $(CC),$(CC),gcc) $(KCFLAGS) $(if $(FLAG),-D$(FLAG)) -c $$c -o $${c%.c}.ko; done\n"
+        "\tset -e; for c in $(M)/*.c; do\\\n"
+        "\t  $(if $(CC),$(CC),gcc) $(KCFLAGS) $(if $(FLAG),-D$(FLAG)) -c $$c -o $${c%.c}.ko; done\n"
         "\techo '0x1 acme_'$(notdir $(M))' acme EXPORT_SYMBOL' | tr ' ' '\\t' > $(M)/Module.symvers\n"
     )
     return {
