@@ -94,7 +94,7 @@ def plan_source_rpm(
         report(taken)
         return node
     sources = [*(item.node for item in plan.items), *plan.symbols, *unique]
-    add_step(env, [node], sources, Step("SourceRPM", facts, perform, modes=True))
+    add_step(env, [node], sources, Step("SourceRpm", facts, perform, modes=True))
     remove_older(env, node, f"source {slot_of(built)}")
     return node
 
