@@ -37,6 +37,7 @@ def signed(rpm: str, key: str = "KEY") -> tuple[str, ...]:
 
 UPDATE, CONTROL = "update-LABEL-VERSION-1.noarch.rpm", "control-LABEL-VERSION-1.noarch.rpm"
 STEPS["U"] = (*STEPS["u"], *signed(UPDATE))
+STEPS["c"] = (f"RPM rpms/{CONTROL}",)
 STEPS["C"] = (f"RPM rpms/{CONTROL}", *signed(CONTROL))
 
 
@@ -114,11 +115,11 @@ CASES = {
     ),
     "target": Case({"target": "'#build/other/LABEL-1.iso'"}, "", "I", ("ISO other/LABEL-1.iso",)),
     "waive": Case(
-        {"waive": "{'B3': 'ours'}"}, "J", of="LABEL-findings.json", says='waive[0][0][0]: (not there) -> "B3"'
+        {"waive": "{'B3': 'ours'}"}, "J", of="LABEL-findings.json", says='(not there) -> ["B3", "ours"]'
     ),
     "releases": Case(
         {"uuid": "None", "releases": f"{{'xenserver-8': '{uuid(97)}'}}"},
-        "DdUCRJI",
+        "DdUcRJI",
         of=_XML,
         says=f'-> "{uuid(97)}"',
         old={"uuid": "None", "releases": f"{{'xenserver-8': '{uuid(96)}'}}"},
