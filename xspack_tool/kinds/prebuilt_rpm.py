@@ -14,7 +14,8 @@ from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
-from xspack_tool.plan.sources import exists, nodes_of
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import exists, file_problems, nodes_of
 from xspack_tool.plan.step import Paths, Step
 
 
@@ -23,6 +24,7 @@ class PrebuiltRpm(Kind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits", None, shape.TEXT),
+        "source_rpm": Field("its source RPM, which a submission needs for a driver", None, shape.FILE),
         "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, shape.FILE),
         "waive": Field("rule id -> why it does not hold here"),
     }
@@ -42,7 +44,19 @@ class PrebuiltRpm(Kind):
         waive = self.waived()
         built = Built(identity, self.target, self.place, waive=waive)
         step = Step("Copy", {"prebuilt": identity}, _copy)
-        return rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)
+        nodes = rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)
+        for node in nodes:
+            node.attributes.xspack_source_rpm = self._source_rpm()
+        return nodes
+
+    def _source_rpm(self) -> Any:
+        if self.given["source_rpm"] is None:
+            return None
+        node = nodes_of(self.env, self.given["source_rpm"])[0]
+        session().checks.append(
+            lambda: [one.at(self.place, self.target) for one in file_problems("source_rpm", node)]
+        )
+        return node
 
     def _file_problems(self) -> list[Problem]:
         if self.node is None or not exists(self.node):

@@ -12,12 +12,12 @@ from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
-from xspack_tool.plan.profile import profile_of, source_date_epoch
+from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
-from xspack_tool.plan.step import Paths, Step
+from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of
-from xspack_tool.rpm.user_spec import build_spec, query_spec
+from xspack_tool.rpm.user_spec import build_spec, query_spec, source_spec_name, write_spec_source
 
 
 class SpecRpm(Kind):
@@ -96,4 +96,32 @@ class SpecRpm(Kind):
             "rpmbuild": version_of(self.env, "rpmbuild"),
         }
         step = Step("SpecRpm", facts, perform, modes=True)
-        return rpm_nodes(self.env, built, [self.spec, *sources], step, None, self.report)
+        nodes = rpm_nodes(self.env, built, [self.spec, *sources], step, None, self.report)
+        source = self._source_rpm(facts, sources)
+        for node in nodes:
+            node.attributes.xspack_source_rpm = source
+        return nodes
+
+    def _source_rpm(self, facts: dict[str, Any], sources: list[Any]) -> Any:
+        """The source RPM, written only when something asks for it."""
+        defines, epoch, payload = self._defines, facts["epoch"], facts["payload"]
+        path = Path(self.spec.get_abspath())
+        state = [path.read_text(encoding="utf-8", errors="replace"), [list(pair) for pair in defines]]
+        name = remembered(
+            self.env,
+            f"source of {path}",
+            [*state, facts["rpmbuild"]],
+            lambda: source_spec_name(path, defines),
+        )
+
+        def perform(targets: Paths, paths: Paths) -> None:
+            write_spec_source(
+                paths[0], paths[1:], defines, targets[0], payload=payload, source_date_epoch=epoch
+            )
+
+        node = self.env.File(out_path(self.env, "srpms", name))
+        if taken := session().claim_output(node, self.place, self.target):
+            self.report(taken)
+            return node
+        add_step(self.env, [node], [self.spec, *sources], Step("SourceRpm", facts, perform, modes=True))
+        return node

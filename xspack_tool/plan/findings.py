@@ -25,6 +25,7 @@ from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import built_of, env_cache, folder_of, key_folder, slot_of, write_whole
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
+from xspack_tool.plan.source_rpm import source_rpm_of
 from xspack_tool.plan.step import Paths, Step, add_step
 
 if TYPE_CHECKING:
@@ -118,9 +119,17 @@ def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:
 
 
 def pack_findings(
-    env: Any, pack: Pack, judged: Judged, key: SigningKey | None, remove: Node | str | None, waive: Any
+    env: Any,
+    pack: Pack,
+    judged: Judged,
+    key: SigningKey | None,
+    remove: Node | str | None,
+    waive: Any,
+    *,
+    submission: bool = False,
 ) -> list[Node]:
-    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found."""
+    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found. With ``submission`` the
+    pack is judged as one that is handed in, under names of its own."""
     profile = profile_of(env)
     named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
     base, baseline = (_outside(env, value) for value in named.values())
@@ -130,7 +139,7 @@ def pack_findings(
         if (built := built_of(rpm)) and built.waive
     }
     with_source = frozenset(
-        built.identity.name for rpm in judged.payload if (built := built_of(rpm)) and built.holds_modules
+        built.identity.name for rpm in judged.payload if source_rpm_of(rpm) and (built := built_of(rpm))
     )
     releases = _releases(env, judged.payload)
     count, all_records = len(judged.payload), [*judged.records, *judged.generated]
@@ -149,6 +158,7 @@ def pack_findings(
             releases=releases,
             rpms=tuple(info for info, _ in records[:count]),
             with_source=with_source,
+            submission=submission,
             key=read_public_key(more.pop(0)) if key else None,
             key_name=pack.key,
             signed=tuple(info for info, _ in records) if key else (),
@@ -171,13 +181,17 @@ def pack_findings(
         "waive": [list(waive), [[name, sorted(own.items())] for name, own in sorted(of_rpms.items())]],
         "outside": [_state(base), _state(baseline)],
         "with_source": sorted(with_source),
+        "submission": submission,
         "remove": remove if isinstance(remove, str) else "",
         "order": [node.name for node in all_records],
     }
     sources = [*all_records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
-    targets = [out_path(env, f"{pack.label}-findings.{ending}") for ending in ("json", "sarif")]
+    stem = f"{pack.label}-{'submission-' if submission else ''}findings"
+    targets = [out_path(env, f"{stem}.{ending}") for ending in ("json", "sarif")]
     _take_part(is_strict(env))
     nodes = add_step(env, targets, sources, Step("Judge", facts, perform), cached=False)
+    if submission:
+        return nodes
     session().findings.append(nodes[0])
     env.Alias("check", nodes)
     return nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +59,17 @@ class PackInputs:
 _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": False}
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A planned pack, as a submission needs it: on its ISO as ``attributes.xspack_packed``."""
+
+    env: Any
+    pack: Pack
+    inputs: PackInputs
+    judged: Judged
+    remove: Node | str | None
+
+
 class PackPlan:
     """One pack while its nodes are made."""
 
@@ -86,16 +96,16 @@ class PackPlan:
             return NodeList([])
         payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
         pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
-        facts = self._facts(pieces)
-        document = self._document(facts)
-        generated = [self._update(facts), *self._control(facts)]
+        size, time = self._facts(pieces)
+        document = self._document(size)
+        generated = [self._update(time, size), *self._control(time)]
         if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
             return NodeList([])
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
         pieces += [fragment(self.env, rpm, signed) for rpm, signed in more]
-        index = self._index(pieces, facts)
+        index = self._index(pieces, time)
         findings = self._findings(payload, more)
-        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], facts, findings)
+        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], time, findings)
 
     def _findings(self, payload: list[tuple[Node, Node]], generated: list[tuple[Node, Node]]) -> Node:
         """What the rules say of the pack; the ISO waits for it."""
@@ -105,44 +115,42 @@ class PackPlan:
         judged = Judged([rpm for rpm, _ in payload], *records)
         inputs = self.inputs
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
+        self.packed = Packed(self.env, self.pack, inputs, judged, remove)
         return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)[0]
 
-    def _facts(self, pieces: list[Node]) -> Node:
-        """Installed size and time of the payload: all that the document and the generated RPMs need of it, so
-        that a change that leaves both alone goes no further."""
+    def _facts(self, pieces: list[Node]) -> list[Node]:
+        """Installed size and time of the payload, a file each: all that the document and the generated RPMs need
+        of it, so that a change that leaves one alone goes no further there."""
 
         def perform(targets: Paths, sources: Paths) -> None:
             fragments = [read_fragment(path) for path in sources]
-            facts = {
-                "installed_size": sum(one.installed_size for one in fragments),
-                "time": max(one.build_time for one in fragments),
-            }
-            write_whole(targets[0], json.dumps(facts, sort_keys=True) + "\n")
+            write_whole(targets[0], f"{sum(one.installed_size for one in fragments)}\n")
+            write_whole(targets[1], f"{max(one.build_time for one in fragments)}\n")
 
-        return add_step(self.env, [self.out("facts.json")], pieces, Step("Facts", None, perform))[0]
+        places = [self.out("installed-size"), self.out("time")]
+        return add_step(self.env, places, pieces, Step("Facts", None, perform))
 
-    def _document(self, facts: Node) -> Node:
+    def _document(self, size: Node) -> Node:
         """update.xml."""
         pack = replace(self.pack, vendor="", **_ELSEWHERE)
 
         def perform(targets: Paths, sources: Paths) -> None:
-            write_whole(targets[0], render_document(pack, read_facts(sources[0])["installed_size"]))
+            write_whole(targets[0], render_document(pack, read_number(sources[0])))
 
         step = Step("Document", {"pack": pack}, perform)
-        return add_step(self.env, [self.out("update.xml")], [facts], step)[0]
+        return add_step(self.env, [self.out("update.xml")], [size], step)[0]
 
-    def _update(self, facts: Node) -> Node:
+    def _update(self, time: Node, size: Node) -> Node:
         """update-<label>, which requires the payload and owns the applied record."""
         payload = required(self.inputs.packages)
         pack = replace(self.pack, key="", requires=(), has_precheck=False, has_remove=False, **_ELSEWHERE)
 
         def make(sources: Paths) -> Package:
-            size = read_facts(sources[0])["installed_size"]
-            return update_package(pack, payload, render_applied(pack, size))
+            return update_package(pack, payload, render_applied(pack, read_number(sources[1])))
 
-        return self._generated(pack.update_name, {"pack": pack, "payload": payload}, [facts], make)
+        return self._generated(pack.update_name, {"pack": pack, "payload": payload}, [time, size], make)
 
-    def _control(self, facts: Node) -> list[Node]:
+    def _control(self, time: Node) -> list[Node]:
         """control-<label>, where the pack has a requirement or a script of its own."""
         if not self.pack.control_name:
             return []
@@ -153,8 +161,8 @@ class PackPlan:
         def make(sources: Paths) -> Package:
             return control_package(pack, removal)
 
-        facts_of = {"pack": pack, "remove": removal}
-        return [self._generated(pack.control_name, facts_of, [facts, *scripts], make)]
+        facts = {"pack": pack, "remove": removal}
+        return [self._generated(pack.control_name, facts, [time, *scripts], make)]
 
     def _removal(self) -> str | None:
         """The text of the remove script, where it is ours to write."""
@@ -170,7 +178,7 @@ class PackPlan:
         def perform(targets: Paths, paths: Paths) -> None:
             from xspack_tool.rpm.write import write_rpm
 
-            time = read_facts(paths[0])["time"]
+            time = read_number(paths[0])
             write_rpm(make(paths), paths[1:], targets[0], payload=payload_option, time=time)
 
         identity = control_or_update(self.pack, name).identity
@@ -179,42 +187,42 @@ class PackPlan:
         session().need("rpmbuild", "RPMs")
         return rpm_nodes(self.env, [built], sources, Step("RPM", every, perform), None, self.report)[0]
 
-    def _index(self, pieces: list[Node], facts: Node) -> list[Node]:
+    def _index(self, pieces: list[Node], time: Node) -> list[Node]:
         """repomd.xml and the files it names."""
         comps = comps_xml(self.pack)
 
         def perform(targets: Paths, sources: Paths) -> None:
             fragments = [read_fragment(path) for path in sources[:-1]]
-            write_repodata(fragments, comps, targets[0].parent, read_facts(sources[-1])["time"])
+            write_repodata(fragments, comps, targets[0].parent, read_number(sources[-1]))
 
         targets = [self.out("repodata", name) for name in (REPOMD, *RECORDS.values())]
         step = Step(
             "Repodata", {"comps": comps, "createrepo_c": version_of(self.env, "createrepo_c")}, perform
         )
-        return add_step(self.env, targets, [*pieces, facts], step)
+        return add_step(self.env, targets, [*pieces, time], step)
 
-    def _signature(self, node: Node, facts: Node) -> list[Node]:
+    def _signature(self, node: Node, time: Node) -> list[Node]:
         """The detached signature of a file; none for an unsigned pack."""
         key = self.inputs.key
         if key is None:
             return []
 
         def perform(targets: Paths, sources: Paths) -> None:
-            key.signer(sources[1]).sign_file(sources[0], targets[0], read_facts(sources[2])["time"])
+            key.signer(sources[1]).sign_file(sources[0], targets[0], read_number(sources[2]))
 
         step = Step("Sign", {"gpg": version_of(self.env, "gpg")}, perform)
-        return add_step(self.env, [f"{node}.asc"], [node, key.node, facts], step, cached=False)
+        return add_step(self.env, [f"{node}.asc"], [node, key.node, time], step, cached=False)
 
     def _iso(
-        self, iso: Node, document: Node, index: list[Node], rpms: list[Node], facts: Node, findings: Node
+        self, iso: Node, document: Node, index: list[Node], rpms: list[Node], time: Node, findings: Node
     ) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
         repomd = index[0]
         named = {
             "update.xml": [document],
-            "update.xml.asc": self._signature(document, facts),
+            "update.xml.asc": self._signature(document, time),
             "repodata/repomd.xml": [repomd],
-            "repodata/repomd.xml.asc": self._signature(repomd, facts),
+            "repodata/repomd.xml.asc": self._signature(repomd, time),
             **{f"Packages/{rpm.name}": [rpm] for rpm in rpms},
         }
         fixed = [(path, nodes[0]) for path, nodes in named.items() if nodes]
@@ -229,9 +237,9 @@ class PackPlan:
             places = iso_names(files["repodata/repomd.xml"])
             records = sources[len(fixed) : len(fixed) + len(RECORDS)]
             files.update((places[record.name], record) for record in records)
-            master_iso(files, targets[0], volume, read_facts(sources[-1])["time"])
+            master_iso(files, targets[0], volume, read_number(sources[-1]))
 
-        sources = [*(node for _, node in fixed), *index[1:], findings, facts]
+        sources = [*(node for _, node in fixed), *index[1:], findings, time]
         layout = [path for path, _ in fixed]
         every = {
             "layout": layout,
@@ -242,6 +250,7 @@ class PackPlan:
         step = Step("ISO", every, perform)
         nodes = add_step(self.env, [iso], sources, step, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")
+        iso.attributes.xspack_packed = self.packed
         session().isos[iso] = findings
         tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
         return NodeList(nodes)
@@ -273,10 +282,9 @@ def read_fragment(path: Path) -> Fragment:
     return Fragment.from_json(path.read_text(encoding="utf-8"))
 
 
-def read_facts(path: Path) -> dict[str, int]:
-    """What :meth:`PackPlan._facts` wrote."""
-    facts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
-    return facts
+def read_number(path: Path) -> int:
+    """What :meth:`PackPlan._facts` wrote to one of its files."""
+    return int(path.read_text(encoding="ascii"))
 
 
 def control_or_update(pack: Pack, name: str) -> Package:

@@ -59,20 +59,9 @@ def build_spec(
     with the end of the build's output.
     """
     with work_folder(outs[0]) as work:
-        folder = work.path / "SOURCES"
-        folder.mkdir()
-        for source in [spec, *sources]:
-            # `install -p` and `cp -p` in the spec see this mode: never that of the umask at checkout.
-            shutil.copyfile(source, folder / source.name)
-            (folder / source.name).chmod(normal_mode(stat.S_IMODE(source.stat().st_mode)))
-        macros = work.path / "macros"
-        lines = render_macros(payload).splitlines(keepends=True)
-        macros.write_text(
-            "".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8"
-        )
-        time = _changelog_time(spec, defines)
-        if time is None:
-            time = CONSTANT_TIME if source_date_epoch is None else source_date_epoch
+        folder, time = work.path / "SOURCES", _time(spec, defines, source_date_epoch)
+        _copy_sources([spec, *sources], folder, None)
+        macros = _write_macros(work.path, payload)
         command = rpmbuild_command("x86_64", macros, work.path)
         run(
             [*command, *_definitions(defines), "-bb", str(folder / spec.name)],
@@ -83,8 +72,76 @@ def build_spec(
         move_rpms(work.path / "RPMS", outs)
 
 
+def source_spec_name(spec: Path, defines: Defines) -> str:
+    """The file name of the source RPM that a spec would make. Raises StepError with rpmspec's own words."""
+    form = r"--queryformat=%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n"
+    argv = ["rpmspec", "--query", "--srpm", form, *_definitions(defines), str(spec)]
+    return run(argv, what=f"reading {spec.name}", timeout=120).out.strip()
+
+
+def write_spec_source(
+    spec: Path,
+    sources: Sequence[Path],
+    defines: Defines,
+    out: Path,
+    *,
+    payload: str,
+    source_date_epoch: int | None,
+) -> None:
+    """Write the source RPM of a spec; the same for the same files, wherever it is written."""
+    with work_folder(out) as work:
+        time = _time(spec, defines, source_date_epoch)
+        _copy_sources([spec, *sources], work.path / "SOURCES", time)
+        _write_macros(work.path, payload)
+        # rpm keeps the expanded spec in the source RPM: all folders are named from here.
+        command = rpmbuild_command("x86_64", Path("macros"), Path("."))
+        run(
+            [
+                *command,
+                "--define=_srcdefattr (-,root,root)",
+                *_definitions(defines),
+                "-bs",
+                "--nodeps",
+                f"SOURCES/{spec.name}",
+            ],
+            cwd=work.path,
+            env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
+            pass_fds=[work.lock],
+            what=f"writing {out.name}",
+        )
+        move_rpms(work.path / "SRPMS", [out])
+
+
+def _copy_sources(files: Sequence[Path], folder: Path, time: int | None) -> None:
+    """Copy a spec and its sources; with ``time`` they bear it."""
+    folder.mkdir()
+    for source in files:
+        # `install -p` and `cp -p` in the spec see this mode: never that of the umask at checkout.
+        shutil.copyfile(source, folder / source.name)
+        (folder / source.name).chmod(normal_mode(stat.S_IMODE(source.stat().st_mode)))
+        if time is not None:
+            os.utime(folder / source.name, (time, time))
+
+
+def _write_macros(work: Path, payload: str) -> Path:
+    macros = work / "macros"
+    lines = render_macros(payload).splitlines(keepends=True)
+    macros.write_text(
+        "".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8"
+    )
+    return macros
+
+
 def _definitions(defines: Defines) -> list[str]:
     return [f"--define={name} {value}" for name, value in defines]
+
+
+def _time(spec: Path, defines: Defines, source_date_epoch: int | None) -> int:
+    """The time of what is built: of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
+    time = _changelog_time(spec, defines)
+    if time is None:
+        return CONSTANT_TIME if source_date_epoch is None else source_date_epoch
+    return time
 
 
 def _changelog_time(spec: Path, defines: Defines) -> int | None:
