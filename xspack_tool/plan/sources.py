@@ -105,7 +105,8 @@ def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> It
                 yield TreeItem(relative)
                 yield from _on_disk(top, entry.path, relative + "/", exclude)
             elif entry.is_file(follow_symlinks=False):
-                yield TreeItem(relative, top.File(relative))
+                # A leading # would mean the top of the tree to SCons.
+                yield TreeItem(relative, top.File(relative if relative[0] != "#" else f"./{relative}"))
 
 
 def _declared(folder: Node, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
