@@ -76,11 +76,18 @@ def plan_package(
     # Each source stands once in SCons's list; the package's inputs may name one twice.
     unique = list(dict.fromkeys(inputs))
     order = [unique.index(node) for node in inputs]
+    # A scriptlet's file has no mode in the RPM, nor does one whose mode is declared.
+    entries = [entry for entry in package.entries if entry.has_input]
+    modes = (
+        number
+        for number, entry in zip(order, entries, strict=False)
+        if entry.kind == "file" and entry.mode is None
+    )
     step = Step(
         "RPM",
         facts | {"inputs": order},
         lambda targets, sources: perform(targets, [sources[n] for n in order]),
-        modes=True,
+        modes=frozenset(modes),
     )
     return rpm_nodes(env, [built], unique, step, target, report)
 

@@ -33,13 +33,14 @@ class Step:
     """What makes a target: ``perform(targets, sources)`` with the paths of both, after their order in SCons.
 
     ``facts`` is everything besides the sources' content on which the result depends (frozen dataclasses,
-    lists, dicts, texts, numbers: see model/canonical.py). With ``modes`` the sources' modes count, too.
+    lists, dicts, texts, numbers: see model/canonical.py). With ``modes`` the sources' modes count, too: all of
+    them, or those with these numbers.
     """
 
     name: str
     facts: Any
     perform: Callable[[Paths, Paths], None] = field(compare=False)
-    modes: bool = False
+    modes: bool | frozenset[int] = False
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -69,18 +70,24 @@ class StepAction(FunctionAction):
         step = step_of(target[0])
         text = step.signature
         if step.modes:
-            text += "\0" + "".join(map(_mode, source))
+            text += "\0" + "".join(map(_mode, _with_mode(step, source)))
         return text.encode()
 
     def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """The declaration, out of which --debug=explain reads what changed. SCons asks for it in every build."""
         step = step_of(target[0])
-        modes = [f"mode of {node} = {_mode(node)}" for node in source] if step.modes else []
+        modes = [f"mode of {node} = {_mode(node)}" for node in _with_mode(step, source)]
         return "\n".join([step.name, step.canonical, *modes])
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What is printed while building."""
         return f"{step_of(target[0]).name:<10} {target[0]}"
+
+
+def _with_mode(step: Step, source: Sequence[Node]) -> list[Node]:
+    """The sources whose modes count."""
+    wanted = step.modes if isinstance(step.modes, frozenset) else range(len(source) if step.modes else 0)
+    return [node for number, node in enumerate(source) if number in wanted]
 
 
 def _mode(node: Node) -> str:
