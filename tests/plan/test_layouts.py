@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import ROOT, lacks, need
+from support import need
 from trees import Tree
-
-from xspack_tool.profiles.local import kernel_trees
 
 ENVIRONMENT = 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local", XSPACK_LICENSE="MIT")\n'
 DECLARATION = """\
@@ -237,35 +234,3 @@ def test_packages_reach_a_pack_through_install_and_alias(tmp_path: Path) -> None
     )
     tree.scons("pack").good()
     assert made(tree) == MADE
-
-
-EXAMPLES = ("userspace", "driver", "firmware", "combined", "prebuilt", "spec", "custom_kind")
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_builds_in_a_copy_of_it_alone(tmp_path: Path, example: str) -> None:
-    need("rpmbuild", "rpmsign", "gpg", "gcc")
-    if example in ("driver", "combined") and not kernel_trees():
-        lacks(
-            "a kernel build tree is needed: apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)"
-        )
-    argv = ["git", "-C", str(ROOT), "ls-files", f"examples/{example}"]
-    for name in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines():
-        place = tmp_path / Path(name).relative_to("examples")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, place)
-    tree = Tree(tmp_path / example)
-    tree.scons("pack").good()
-    assert len(list((tree.path / "build").glob("*.iso"))) == 1
-    assert tree.scons("pack").good().said.endswith("scons: `pack' is up to date.\n")
-
-
-def test_no_kernel_headers_are_said_in_one_line(tmp_path: Path) -> None:
-    """Never silently, and never a failure."""
-    tree = Tree(tmp_path / "driver")
-    for name in ("SConstruct", "driver/Kbuild", "driver/acme_nic.c"):
-        tree.write({name: (ROOT / "examples/driver" / name).read_bytes()})
-    text = (tree.path / "SConstruct").read_text()
-    tree.write({"SConstruct": text.replace("env.XsKernelTrees()", "[]")})
-    said = tree.scons("pack").good().said
-    assert said.count("driver: left out, no kernel headers here (apt-get install linux-headers-amd64") == 1
