@@ -59,6 +59,7 @@ class Lab(Tree):
             program.chmod(0o755)
         self.variant = variant
         self.cache = ""
+        self.built_with: object = None
 
     def declare_all(self, declared: Iterable[Declaration], env: Mapping[str, Any] | None = None) -> None:
         """Write what the next run shall read."""
