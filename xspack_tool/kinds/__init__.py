@@ -28,12 +28,14 @@ KINDS = {
     "PrebuiltRpm": "prebuilt_rpm",
     "SpecRpm": "spec_rpm",
     "Pack": "pack",
+    "Submission": "submission",
 }
 #: The functions of helpers.py that are called as ``env.<name>``.
 HELPERS = {
     "Ddk": "xs_ddk",
     "XsFile": "xs_file",
     "XsLink": "xs_link",
+    "XsPatch": "xs_patch",
     "XsStatusReport": "xs_status_report",
     "XsRule": "xs_rule",
     "XsKernelTrees": "xs_kernel_trees",

@@ -13,7 +13,7 @@ from xspack_tool.kinds import shape
 from xspack_tool.kinds.draft import Draft
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
-from xspack_tool.plan.package import Built, broken_package, plan_package
+from xspack_tool.plan.package import Built, Declared, broken_package, plan_package
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.sources import nodes_of
@@ -46,6 +46,8 @@ class Kind:
     or being one of our own, makes it ``env.<class name>``."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {}
+    #: Whether it is declared of nodes, as many as there are, and not by a name.
+    TAKES_SEVERAL: ClassVar[bool] = False
 
     def __init__(self, env: Any, name: str, given: dict[str, Any], place: Place) -> None:
         self.env, self.name, self.place = env, name, place
@@ -162,7 +164,14 @@ class PackageKind(Kind):
         if self.problems:
             self.report(self.problems)
             return broken_package(self.env, self.name)
-        return self.plan(package, inputs)
+        nodes = self.plan(package, inputs)
+        for node in nodes:
+            node.attributes.xspack_declared = Declared(package, tuple(self.licence_texts()))
+        return nodes
+
+    def licence_texts(self) -> list[Any]:
+        """The files that hold the texts of its licences."""
+        return nodes_of(self.env, listed(self.given["licenses"]))
 
     def plan(self, package: Package, inputs: list[Any]) -> Any:
         """The nodes of the finished declaration."""
@@ -227,6 +236,8 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     names = tuple(flatten(names))
     if len(names) == 1 and shape.is_source(names[0]) and not shape.text_problems("", names[0]):
         return kind(env, names[0], given, place).declare()
+    if kind.TAKES_SEVERAL and all(map(shape.is_source, names)):
+        return kind(env, names, given, place).declare()
     rule = "a declaration begins with its one name; everything else is a keyword"
     remedy = f'write env.{kind.__name__}("name", version=.., ..)'
     session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))

@@ -10,7 +10,7 @@ from xspack_tool.model.syntax import nearest
 from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
-from xspack_tool.plan.sources import XsFile, XsLink
+from xspack_tool.plan.sources import XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
 
@@ -48,6 +48,11 @@ def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
         problem.at(user_place(), f"Ddk {str(tree or found.host)!r}") for problem in problems
     ]
     return found if problems else ddk_paths(env, found)
+
+
+def xs_patch(env: Any, source: Any, **options: Any) -> Any:
+    """A late fix: its patch, the ``flaw``, the ``effect`` of it, and whether it was ``seen_by_customers``."""
+    return _value(XsPatch, "XsPatch", source, options)
 
 
 def xs_rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
 from xspack_tool.plan.sources import is_dir, nodes_of, walk
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
+#: How the text of a licence is called at the top of a source tree.
+_LICENCE = re.compile(r"(COPYING|LICEN[CS]E)([.-].*)?", re.IGNORECASE)
 _KITS = shape.Shape(
     "a kernel build tree, env.Ddk(..), or a list of them",
     lambda value: all(isinstance(one, Ddk) or shape.is_source(one) for one in flatten([value])),
@@ -205,7 +208,6 @@ class KernelModule(PackageKind):
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
             node.attributes.xspack_source_rpm = source
-            node.attributes.xspack_package = package
         if self._modules.debuginfo is not None:
             nodes += self._debuginfo(package, built, self._modules)
         return nodes
@@ -230,6 +232,11 @@ class KernelModule(PackageKind):
             **super().identity(),
             "arch": self.given["arch"] or (self._kit.arch if self._kit else self.ARCH),
         }
+
+    def licence_texts(self) -> list[Any]:
+        """Those that are given, and those at the top of the sources."""
+        found = [item.node for item in self._items if _LICENCE.fullmatch(item.relative)]
+        return [*super().licence_texts(), *found]
 
     def _request(self) -> KbuildRequest:
         given = self.given

@@ -58,11 +58,18 @@ class Pack(Kind):
         packages = self._packages()
         releases: Mapping[str, str] = self.given["releases"] or {}
         if not releases:
-            return self._declare(packages)
+            return self._named(self._declare(packages))
         if self.given["uuid"]:
             rule = "releases= has the uuid of each pack"
             self.problems.append(Problem("uuid", self.given["uuid"], rule, "leave uuid= out"))
-        return NodeList([iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)])
+        isos = [iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)]
+        return self._named(NodeList(isos))
+
+    def _named(self, isos: Any) -> Any:
+        """The ISOs, each knowing the name that its declaration has."""
+        for iso in isos:
+            iso.attributes.xspack_name = self.name
+        return isos
 
     def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
         if given.get("releases"):

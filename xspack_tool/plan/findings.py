@@ -22,7 +22,15 @@ from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import built_of, env_cache, folder_of, key_folder, slot_of, write_whole
+from xspack_tool.plan.package import (
+    built_of,
+    env_cache,
+    folder_of,
+    identity_of,
+    key_folder,
+    slot_of,
+    write_whole,
+)
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import source_rpm_of
@@ -80,7 +88,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             "inbox": file_fact(env, env.File(str(inbox)), "sha256", _sha256) if inbox else "",
         }
         folder = [profile.name, *key_folder(signed)]
-        place = out_path(env, "findings", *folder, *folder_of(rpm), f"{rpm.name}.json")
+        place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
         planned[profile.name] = add_step(env, [place], [signed], Step("Check", facts, perform))[0]
         slot = slot_of(rpm.attributes.xspack)
         remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")

@@ -105,7 +105,8 @@ class PackPlan:
         pieces += [fragment(self.env, rpm, signed) for rpm, signed in more]
         index = self._index(pieces, time)
         findings = self._findings(payload, more)
-        return self._iso(iso, document, index, [signed for _, signed in [*payload, *more]], time, findings)
+        rpms = {identity_of(rpm).file_name: signed for rpm, signed in [*payload, *more]}
+        return self._iso(iso, document, index, rpms, time, findings)
 
     def _findings(self, payload: list[tuple[Node, Node]], generated: list[tuple[Node, Node]]) -> Node:
         """What the rules say of the pack; the ISO waits for it."""
@@ -214,7 +215,7 @@ class PackPlan:
         return add_step(self.env, [f"{node}.asc"], [node, key.node, time], step, cached=False)
 
     def _iso(
-        self, iso: Node, document: Node, index: list[Node], rpms: list[Node], time: Node, findings: Node
+        self, iso: Node, document: Node, index: list[Node], rpms: dict[str, Node], time: Node, findings: Node
     ) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
         repomd = index[0]
@@ -223,7 +224,7 @@ class PackPlan:
             "update.xml.asc": self._signature(document, time),
             "repodata/repomd.xml": [repomd],
             "repodata/repomd.xml.asc": self._signature(repomd, time),
-            **{f"Packages/{rpm.name}": [rpm] for rpm in rpms},
+            **{f"Packages/{name}": [rpm] for name, rpm in rpms.items()},
         }
         fixed = [(path, nodes[0]) for path, nodes in named.items() if nodes]
         volume = self.pack.volume_id

@@ -46,6 +46,14 @@ class Built:
     is_debuginfo: bool = False
 
 
+@dataclass(frozen=True)
+class Declared:
+    """The whole declaration of an RPM, and its licence texts: on its node as ``attributes.xspack_declared``."""
+
+    package: Package
+    licence_texts: tuple[Node, ...]
+
+
 def built_of(node: Node) -> Built | None:
     """What was declared of a node, None where it is not an RPM of ours."""
     return getattr(node.attributes, "xspack", None)
@@ -133,7 +141,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
 
         session().need("rpmsign", "signing RPMs")
         step = Step("Sign", {"rpmsign": version_of(env, "rpmsign"), "gpg": version_of(env, "gpg")}, perform)
-        place = out_path(env, "signed", key.name, *folder_of(rpm), rpm.name)
+        place = out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack))
         signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
         signed[which].attributes.xspack_key = key.name
         remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm.attributes.xspack)}")
@@ -144,7 +152,7 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
     """The index fragment of a signed RPM; planned once."""
     fragments: dict[str, Node] = env_cache(signed, "fragment")
     if "" not in fragments:
-        location = f"Packages/{rpm.name}"
+        location = f"Packages/{identity_of(rpm).file_name}"
 
         def perform(targets: Paths, sources: Paths) -> None:
             from xspack_tool.repo.fragment import make_fragment
@@ -153,7 +161,7 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
 
         step = Step("Index", {"location": location, "createrepo_c": version_of(env, "createrepo_c")}, perform)
         folder = key_folder(signed)
-        place = out_path(env, "index", *folder, *folder_of(rpm), f"{rpm.name}.json")
+        place = out_path(env, "index", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
         fragments[""] = add_step(env, [place], [signed], step)[0]
         remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm.attributes.xspack)}")
     return fragments[""]

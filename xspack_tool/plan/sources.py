@@ -32,6 +32,23 @@ class XsLink:
 
 
 @dataclass(frozen=True)
+class XsPatch:
+    """A late fix of a driver's, and what a submission says of it. ``seen_by_customers`` is a text, or True or
+    False."""
+
+    source: Any
+    flaw: str = ""
+    effect: str = ""
+    seen_by_customers: str | bool = ""
+
+    @property
+    def seen(self) -> str:
+        """Whether customers have seen it, in words."""
+        seen = self.seen_by_customers
+        return ("yes" if seen else "no") if isinstance(seen, bool) else seen
+
+
+@dataclass(frozen=True)
 class TreeItem:
     """One path below a folder: a file's node, a link's target, or (neither) a folder."""
 
@@ -77,6 +94,14 @@ def file_problems(field: str, node: Node) -> list[Problem]:
         rule = "no such file, and nothing builds it"
         return [Problem(field, str(node), rule, "make it, or correct the name")]
     return []
+
+
+def first_line(node: Node) -> str:
+    """The first line of a source file; empty for one that is still to be built, or not there."""
+    if node.has_builder() or not isinstance(node, SCons.Node.FS.File) or not node.rexists():
+        return ""
+    with open(node.rfile().get_abspath(), encoding="utf-8", errors="replace") as file:
+        return file.readline(4096)
 
 
 def walk(folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
