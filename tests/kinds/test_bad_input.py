@@ -66,7 +66,9 @@ def test_a_mistake_is_told(ran: Ran, tree: Tree, declaration: str) -> None:
     here = f"SConstruct:{START.count(chr(10)) + 1 + list(TABLE).index(declaration)}"
     said = [line for line in ran.mistakes if line.startswith(f"{here}: ")]
     wanted = [f"{here}: {text}" for text in TABLE[declaration]]
-    wanted = [text.replace("{here}", here).replace("{top}", str(tree.path)) for text in wanted]
+    keywords = ", ".join(next(kind for kind in all_kinds() if kind.__name__ == "PrebuiltRpm").FIELDS)
+    for name, value in (("here", here), ("top", str(tree.path)), ("keywords of PrebuiltRpm", keywords)):
+        wanted = [text.replace(f"{{{name}}}", value) for text in wanted]
     assert said == wanted
 
 

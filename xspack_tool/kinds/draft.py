@@ -11,8 +11,8 @@ from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
 from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency, parse_dependency
-from xspack_tool.model.package import PHASES, FileEntry, Package, Role, Script, ScriptPart
-from xspack_tool.plan.sources import XsFile, XsLink, file_problems, is_dir, nodes_of, walk
+from xspack_tool.model.package import PHASES, FileEntry, Package, Role, Script, ScriptPart, interpreter_of
+from xspack_tool.plan.sources import XsFile, XsLink, file_problems, first_line, is_dir, nodes_of, walk
 
 #: Below these a package owns the folders that lead to its files, so that nothing is left when it is removed.
 OWNED_BELOW = ("/opt", "/usr/share/doc", "/usr/share/licenses", "/var/update", "/lib/firmware/updates")
@@ -186,10 +186,9 @@ class Draft:
         return package, inputs
 
     def _script(self, phase: str, parts: list[tuple[ScriptPart, Any]]) -> Script:
-        first = (parts[0][0].text or "").lstrip()
-        interpreter = "/bin/sh"
-        if first.startswith("#!"):
-            interpreter = first[2:].split("\n", 1)[0].strip().split(" ")[0]
+        heads = [first_line(node) if part.text is None else part.text.lstrip() for part, node in parts]
+        named = {name for name in map(interpreter_of, heads) if name and name != "/bin/sh"}
+        interpreter = min(named - {"/bin/bash"}, default=min(named, default="/bin/sh"))
         if interpreter not in ("/bin/sh", "/bin/bash") and len(parts) > 1:
             rule = (
                 f"a scriptlet for {interpreter} cannot be joined with the parts that xspack writes in shell"

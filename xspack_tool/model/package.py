@@ -52,6 +52,12 @@ class FileEntry:
         return found
 
 
+def interpreter_of(text: str) -> str:
+    """The program that the first line of a script names, empty where it names none."""
+    first = text.partition("\n")[0]
+    return first[2:].split()[0] if first.startswith("#!") and first[2:].strip() else ""
+
+
 @dataclass(frozen=True)
 class ScriptPart:
     """A piece of a scriptlet: a text, or (None) the content of the next of the package's inputs."""

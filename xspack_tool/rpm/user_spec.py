@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,8 +31,7 @@ def query_spec(spec: Path, defines: Defines) -> list[dict[str, str | int]]:
 
     Raises StepError with rpmspec's own words.
     """
-    argv = ["rpmspec", "--query", "--builtrpms", f"--queryformat={_QUERY}", *_definitions(defines), str(spec)]
-    lines = run(argv, what=f"reading {spec.name}", timeout=120).out.splitlines()
+    lines = _ask(spec, defines, "--builtrpms", _QUERY)
     found: list[dict[str, str | int]] = []
     for line in lines:
         name, epoch, version, release, arch = line.split("\t")
@@ -72,11 +72,27 @@ def build_spec(
         move_rpms(work.path / "RPMS", outs)
 
 
+def _ask(spec: Path, defines: Defines, which: str, form: str) -> list[str]:
+    """What rpmspec says of a spec, with the macros that will build it and none of the host's taste."""
+    with tempfile.TemporaryDirectory(prefix="xspack-") as folder:
+        work = Path(folder)
+        _, _, *common = rpmbuild_command("x86_64", _write_macros(work, "w2.xzdio"), work)
+        argv = [
+            "rpmspec",
+            "--query",
+            which,
+            f"--queryformat={form}",
+            *common,
+            *_definitions(defines),
+            str(spec),
+        ]
+        done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=120)
+    return done.out.splitlines()
+
+
 def source_spec_name(spec: Path, defines: Defines) -> str:
     """The file name of the source RPM that a spec would make. Raises StepError with rpmspec's own words."""
-    form = r"--queryformat=%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n"
-    argv = ["rpmspec", "--query", "--srpm", form, *_definitions(defines), str(spec)]
-    return run(argv, what=f"reading {spec.name}", timeout=120).out.strip()
+    return _ask(spec, defines, "--srpm", r"%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n")[0]
 
 
 def write_spec_source(
@@ -145,13 +161,5 @@ def _time(spec: Path, defines: Defines, source_date_epoch: int | None) -> int:
 
 
 def _changelog_time(spec: Path, defines: Defines) -> int | None:
-    argv = [
-        "rpmspec",
-        "--query",
-        "--srpm",
-        r"--queryformat=%{CHANGELOGTIME}\n",
-        *_definitions(defines),
-        str(spec),
-    ]
-    said = run(argv, what=f"reading {spec.name}", timeout=120).out.strip().split("\n")[0]
+    said = _ask(spec, defines, "--srpm", r"%{CHANGELOGTIME}\n")[0]
     return int(said) if said.isdigit() else None

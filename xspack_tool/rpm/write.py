@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.model.package import Package
+from xspack_tool.model.package import Package, Script, interpreter_of
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
 from xspack_tool.run import run, work_folder
@@ -88,7 +88,9 @@ def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: s
             pass_fds=[work.lock],
             what=f"writing {out.name}",
         )
-        move_rpms(work.path / "RPMS", [out])
+        made = work.path / package.file_name
+        move_rpms(work.path / "RPMS", [made])
+        os.replace(made, out)
 
 
 def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
@@ -107,8 +109,22 @@ def script_texts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
     waiting = iter(inputs)
     return {
         script.phase: script_text(
-            next(waiting).read_text(encoding="utf-8") if part.text is None else part.text
-            for part in script.parts
+            _from_file(script, next(waiting)) if part.text is None else part.text for part in script.parts
         )
         for script in package.scripts
     }
+
+
+def _from_file(script: Script, path: Path) -> str:
+    """A part of a scriptlet that is a file, possibly one that was just built."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise StepError(f"script {script.phase}: {path.name} is not UTF-8") from None
+    if "\0" in text:
+        raise StepError(f"script {script.phase}: {path.name} holds a NUL: no script")
+    named = interpreter_of(text)
+    if named not in ("", "/bin/sh", script.interpreter):
+        rule = f"{path.name} is for {named}, but the scriptlet runs in {script.interpreter}"
+        raise StepError(f"script {script.phase}: {rule}; call it from a scriptlet in shell")
+    return text
