@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ class Row:
     what: str
     samples: dict[str, list[Sample]]
     goals: list[Goal] = field(default_factory=list)
+    #: Where the time of one run of xspack went: (what, seconds).
+    profile: list[tuple[str, float]] = field(default_factory=list)
 
     def wall(self, tool: str) -> float:
         """The median of a tool's seconds by the clock."""
@@ -46,6 +49,35 @@ class Row:
     def cpu(self, tool: str) -> float:
         """The median of a tool's seconds of processor time."""
         return median([sample.cpu for sample in self.samples.get(tool, [])])
+
+
+def profile(arm: Arm, changed: bool) -> list[tuple[str, float]]:
+    """Where the time of one more build goes, as SCons itself counts it (--debug=time)."""
+    if changed:
+        arm.tree.change_file(999)
+    whole = arm.run("--debug=time", "pack").wall
+    said = (arm.tree.folder / "measured.log").read_text(encoding="utf-8")
+    total, reading, scons, steps = (
+        float(found[1]) if (found := re.search(rf"^Total {name} time: ([\d.]+)", said, re.MULTILINE)) else 0.0
+        for name in ("build", "SConscript file execution", "SCons execution", "command execution")
+    )
+    kinds: dict[str, float] = {}
+    for target, seconds in re.findall(
+        r"^Command execution time: build/(.*): ([\d.]+) seconds", said, re.MULTILINE
+    ):
+        kind = (
+            target.split("/")[0]
+            if "/" in target and not target.startswith("packs")
+            else target.split("/")[-1]
+        )
+        kinds[kind] = kinds.get(kind, 0) + float(seconds)
+    parts = [
+        ("Python, loading SCons, ending", whole - total),
+        ("reading the SConstruct", reading),
+        ("SCons, what is up to date", scons),
+        ("building", steps),
+    ]
+    return [*parts, *((f"- {kind}", seconds) for kind, seconds in sorted(kinds.items()))]
 
 
 def at_least(text: str, value: float, least: float) -> Goal:
@@ -76,9 +108,9 @@ def start_up(lab: Lab) -> Iterator[Row]:
 
 def rpm_step(lab: Lab) -> Iterator[Row]:
     """The RPMs alone, unsigned: rpmbuild as xspack calls it, as the distribution sets it up, and nfpm."""
-    shape = Shape(3 if lab.quick else 50)
+    shape = Shape(2 if lab.quick else 50)
     arms = [lab.xspack("rpms", shape), lab.usual("rpms", shape)]
-    nfpm = lab.nfpm("rpms", shape)
+    nfpm = None if lab.quick else lab.nfpm("rpms", shape)
     row = Row(
         f"RPM step, {shape.packages} packages, -j2", full(lab, [*arms, *([nfpm] if nfpm else [])], "rpms")
     )
@@ -87,7 +119,7 @@ def rpm_step(lab: Lab) -> Iterator[Row]:
 
 def many(lab: Lab) -> Iterator[Row]:
     """Many small packages: everything, one file, one version, nothing; then ten times as many."""
-    counts = (3, 6) if lab.quick else (50, 500)
+    counts = (2, 3) if lab.quick else (50, 500)
     surplus = []
     for count in counts:
         shape = Shape(count)
@@ -102,6 +134,8 @@ def many(lab: Lab) -> Iterator[Row]:
         surplus += [measured["one changed file"].wall("xspack") - measured["nothing changed"].wall("xspack")]
         for what, row in measured.items():
             row = Row(f"{what}, {count} packages", row.samples)
+            if first and what != "one changed version":
+                row.profile.extend(profile(arms[0], changed=what == "one changed file"))
             row.goals.extend(_goals(what, row, surplus) if first or what == "one changed file" else [])
             yield row
 
@@ -161,7 +195,7 @@ def full(lab: Lab, arms: list[Arm], what: str, rounds: int = 0) -> dict[str, lis
 
 def parallel(lab: Lab) -> Iterator[Row]:
     """xspack with one job and with two."""
-    shape = Shape(3 if lab.quick else 50)
+    shape = Shape(2 if lab.quick else 50)
     one, two = lab.xspack("jobs1", shape, jobs=1), lab.xspack("jobs2", shape, jobs=2)
     one.name, two.name = "xspack -j1", "xspack"
     row = Row(f"full build, {shape.packages} packages, -j1 and -j2", full(lab, [one, two], "pack"))
@@ -188,11 +222,12 @@ def payload(lab: Lab) -> Iterator[Row]:
 
 
 def driver(lab: Lab) -> Iterator[Row]:
-    """A driver of six C files: compiled, packed, signed; then one C file changed."""
-    arms = driver_arms(lab)
+    """A driver of several C files: compiled, packed, signed; then one C file changed."""
+    parts = 3 if lab.quick else 6
+    arms = driver_arms(lab, parts)
     if not arms:
         return
-    yield Row("a driver of 6 C files, full build, -j2", full(lab, arms, "pack"))
+    yield Row(f"a driver of {parts} C files, full build, -j2", full(lab, arms, "pack"))
     steps = {arm.name: partial(_changed, arm, "one changed file", itertools.count(1)) for arm in arms}
     yield Row("a driver, one changed C file", interleaved(lab.rounds, steps))
 
@@ -237,7 +272,7 @@ def large(lab: Lab) -> Iterator[Row]:
 
 def thousand(lab: Lab) -> Iterator[Row]:
     """A thousand packages work."""
-    count = 8 if lab.quick else 1000
+    count = 4 if lab.quick else 1000
     arm = lab.xspack("thousand", Shape(count))
     yield Row(f"full build, {count} packages, -j2, once", {"xspack": [arm.run("pack")]})
     yield Row(f"nothing changed, {count} packages", {"xspack": [arm.run("pack")]})

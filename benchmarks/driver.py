@@ -19,7 +19,6 @@ from benchmarks.trees import (
     write,
 )
 
-PARTS = 6
 _MAIN = """\
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
@@ -53,7 +52,7 @@ int acme_part_{number}(struct pci_dev *dev)
 """
 
 
-def driver_arms(lab: Lab) -> list[Arm]:
+def driver_arms(lab: Lab, parts: int) -> list[Arm]:
     """xspack and the usual pipeline, each with the driver; none where there are no kernel headers."""
     from xspack_tool.profiles.local import kernel_trees
 
@@ -62,9 +61,10 @@ def driver_arms(lab: Lab) -> list[Arm]:
         lab.say("the driver is left out: no kernel headers here (apt-get install linux-headers-amd64)")
         return []
     kernel = Path(trees[-1])
-    xspack = DriverTree(lab.folder / "driver-xspack", Shape(0), lab.key)
+    shape = Shape(0, parts=parts)
+    xspack = DriverTree(lab.folder / "driver-xspack", shape, lab.key)
     write(xspack.folder / "SConstruct", _sconstruct(kernel, lab.key))
-    usual = UsualDriverTree(lab.folder / "driver-usual", Shape(0), lab.key)
+    usual = UsualDriverTree(lab.folder / "driver-usual", shape, lab.key)
     write(usual.folder / "specs" / "acme-nic.spec", _spec(kernel))
     return [Arm("xspack", xspack, [*SCONS, "-j2"]), Arm("usual pipeline", usual, ["make", "-j2"])]
 
@@ -75,11 +75,12 @@ class DriverTree(Tree):
     def __post_init__(self) -> None:
         super().__post_init__()
         source = self.folder / "src" / "acme-nic"
-        parts = " ".join(f"part{number}.o" for number in range(1, PARTS))
+        last = self.shape.parts - 1
+        parts = " ".join(f"part{number}.o" for number in range(1, last + 1))
         write(source / "Kbuild", f"obj-m := acme_nic.o\nacme_nic-y := main.o {parts}\n")
         write(source / "main.c", _MAIN)
-        for number in range(1, PARTS):
-            result = f"acme_part_{number + 1}(dev)" if number < PARTS - 1 else "0"
+        for number in range(1, last + 1):
+            result = f"acme_part_{number + 1}(dev)" if number < last else "0"
             write(source / f"part{number}.c", _PART.format(number=number, next=number + 1, result=result))
 
     def change_file(self, serial: int) -> None:

@@ -71,6 +71,19 @@ def seconds(row: Row, tool: str) -> str:
     return f"{row.wall(tool):.3f} s ({row.cpu(tool):.3f})"
 
 
+def profile_table(row: Row) -> list[str]:
+    """Where the time of one run went."""
+    lines = [f"| {what} | {spent:.3f} s |" for what, spent in row.profile]
+    return [
+        f"One run of *{row.what}*, as SCons counts it; two steps run at once:",
+        "",
+        "| | |",
+        "|---|---|",
+        *lines,
+        "",
+    ]
+
+
 def results(rows: list[Row], command: str, rounds: int) -> str:
     """The text of RESULTS.md, but for what people wrote about the goals that were missed."""
     missed = [
@@ -89,5 +102,8 @@ def results(rows: list[Row], command: str, rounds: int) -> str:
         "",
         *(missed or ["Nothing."]),
         "",
+        "## Where the time goes",
+        "",
+        *(line for row in rows if row.profile for line in profile_table(row)),
     ]
     return "\n".join(parts)

@@ -37,6 +37,8 @@ class Shape:
     packages: int
     data: int = 4096
     compressible: bool = True
+    #: C files of the driver.
+    parts: int = 0
 
     @property
     def names(self) -> list[str]:
