@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -25,8 +26,8 @@ def machine() -> list[str]:
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     versions = [f"Python {platform.python_version()}", f"SCons {version('scons')}"]
-    versions += [f"{name} {version(name)}" for name in ("pycdlib", "createrepo_c")]
-    versions += [words for argv in _ASKED.values() if (words := _first_line(argv))]
+    versions += [f"pycdlib {version('pycdlib')}", f"createrepo_c (library) {version('createrepo_c')}"]
+    versions += [f"{name} {found}" for name, argv in _ASKED.items() if (found := _number(argv))]
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     return [
         f"{_processor()}, {cores} cores, {memory:.0f} GiB of memory; {system}, Linux {platform.release()}",
@@ -40,12 +41,14 @@ def _processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def _first_line(argv: list[str]) -> str:
+def _number(argv: list[str]) -> str:
+    """The version that a program says, without its name; empty where it is missing."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return (done.stdout or done.stderr).strip().partition("\n")[0]
+    found = re.search(r"\d+(\.\d+)+", done.stdout or done.stderr)
+    return found[0] if found else ""
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -85,15 +88,15 @@ def profile_table(row: Row) -> list[str]:
 
 
 def results(rows: list[Row], command: str, rounds: int) -> str:
-    """The text of RESULTS.md, but for what people wrote about the goals that were missed."""
+    """The text of RESULTS.md, but for what people write about the goals that were missed."""
     missed = [
         f"- {row.what}: {goal.text}: {goal.value}" for row in rows for goal in row.goals if not goal.reached
     ]
     parts = [
         "# Results",
         "",
-        f"Written by `{command}`: one run, {rounds} rounds, tools in turn within each round. How to read it is in",
-        "[README.md](README.md).",
+        f"Written by `{command}`: one run of {rounds} rounds, the tools in turn within each.",
+        "[README.md](README.md) says how to read it.",
         "",
         *(f"- {line}" for line in machine()),
         "",
