@@ -75,14 +75,9 @@ def test_an_rpm_that_nobody_reads(make_pack: PackMaker) -> None:
         path = folder / "Packages/acme-agent-5.2-1.noarch.rpm"
         path.write_bytes(path.read_bytes()[:200])
 
-    found = said(manager(make_pack.changed(make_pack(), cut), make_pack.key))
-    assert (
-        found[0]
-        == "DOWNLOAD: Packages/acme-agent-5.2-1.noarch.rpm has 200 bytes, the index says 5793"[:61]
-        + found[0][61:]
-    )
-    assert [line for line in found if line.startswith("RPM: ")] == [
-        "RPM: acme-agent-5.2-1.noarch.rpm: truncated: its signature header claims more than the file holds"
+    assert said(manager(make_pack.changed(make_pack(), cut), make_pack.key)) == [
+        "DOWNLOAD: Packages/acme-agent-5.2-1.noarch.rpm has 200 bytes, the index says 6081",
+        "RPM: acme-agent-5.2-1.noarch.rpm: truncated: its signature header claims more than the file holds",
     ]
 
 

@@ -35,7 +35,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.line()
     supported = sum(1 for row in rows if row.inbox)
     already = f", {supported} of them supported by the release already" if inbox else ""
-    out.line(f"{len(rows)} devices claimed by {len(modules)} modules{already}")
+    devices = f"{len(rows)} device{'' if len(rows) == 1 else 's'}"
+    out.line(f"{devices} claimed by {len(modules)} module{'' if len(modules) == 1 else 's'}{already}")
     return 0
 
 
