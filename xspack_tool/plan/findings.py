@@ -85,7 +85,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             "profile": profile,
             "rules": rules_signature(),
             "symvers": kit.tree.digest if kit and kit.tree else "",
-            "inbox": file_fact(env, env.File(str(inbox)), "sha256", _sha256) if inbox else "",
+            "inbox": content_of(env, inbox),
         }
         folder = [profile.name, *key_folder(signed)]
         place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
@@ -93,6 +93,16 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         slot = slot_of(rpm.attributes.xspack)
         remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")
     return planned[profile.name]
+
+
+def content_of(env: Any, path: Path | None) -> str:
+    """A digest of a list of devices, or of a folder with some, that lies outside the tree; remembered."""
+    if path is None:
+        return ""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256(
+        "".join(file_fact(env, env.File(str(file)), "sha256", _sha256) for file in files).encode()
+    ).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch, write_archive
 from xspack_tool.plan.ddk import inbox_of
-from xspack_tool.plan.findings import pack_findings, refuse_if_stopped
+from xspack_tool.plan.findings import content_of, pack_findings, refuse_if_stopped
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import folder_of
@@ -117,7 +117,7 @@ def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
         "packages": packages,
         "fixes": fixes,
         "statement": statement,
-        "inbox": {label: inbox.read_bytes().hex()[:64] if inbox else "" for label, inbox in inboxes.items()},
+        "inbox": {label: content_of(env, inbox) for label, inbox in inboxes.items()},
     }
     nodes = add_step(env, [node], sources.nodes, Step("Submission", facts, perform), cached=False)
     tell(plan.target, node, ", ".join(packs))

@@ -29,7 +29,9 @@ def closure(context: PackContext) -> Hits:
         return
     for info in context.rpms:
         for wanted in sorted(set(info.requires), key=str):
-            if not wanted.name.startswith("rpmlib(") and not universe.is_provided(wanted):
+            if wanted.name.startswith("rpmlib(") or universe.is_provided(wanted):
+                continue
+            if not (wanted.name == "kernel-uname-r" and _is_one_of_several(info, context)):
                 yield Hit(
                     "Requires", f"{wanted}: neither the pack nor the release provides it", rpm=info.file_name
                 )
@@ -37,6 +39,13 @@ def closure(context: PackContext) -> Hits:
     for dependency in context.pack.requires:
         if not universe.is_provided(relation(dependency)):
             yield Hit("requires", f"{dependency}: the release does not provide it")
+
+
+def _is_one_of_several(info: RpmInfo, context: PackContext) -> bool:
+    """Whether other RPMs of the pack are the same driver for other kernels: a host takes the one that fits it. They
+    provide one capability with one version, besides what all drivers do."""
+    own = {str(one) for one in info.provides if one.operator and one.name != info.name}
+    return any(own & {str(one) for one in other.provides} for other in context.drivers if other is not info)
 
 
 def _conflicts(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
