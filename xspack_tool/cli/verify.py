@@ -15,6 +15,7 @@ from xspack_tool.cli.context import pack_context
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
+from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.opened import OpenedPack
@@ -24,7 +25,7 @@ from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi
 from xspack_tool.model.profile import Profile
-from xspack_tool.rules.context import modules_of
+from xspack_tool.rules.context import RpmFacts, modules_of
 from xspack_tool.rules.engine import check_open_rpm
 from xspack_tool.rules.finding import Finding, to_plain
 from xspack_tool.rules.report import Report, as_text, judge
@@ -47,6 +48,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--free", type=int, default=ROOT_BYTES, metavar="BYTES", help="free space on / of the host (18 GiB)"
     )
+    parser.add_argument("--symvers", type=Path, metavar="F", help="Module.symvers of the release's kernel")
+    parser.add_argument(
+        "--inbox", type=Path, metavar="DIR|LIST", help="the release's modules, or its modules.alias"
+    )
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
 
 
@@ -60,7 +65,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
             raise
         raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
     profile, host = host_of(args, opened)
-    pack, findings = read_all(opened, profile)
+    facts = RpmFacts(args.symvers, read_inbox(args.inbox) if args.inbox else None)
+    pack, findings = read_all(opened, profile, facts)
     report = judge(pack_context(pack, profile, args.base, args.baseline, int(time.time())), findings)
     verdicts = judge_hosts(pack, host)
     if args.json:
@@ -76,23 +82,25 @@ COMMAND = Command(
 )
 
 
-def read_all(pack: OpenedPack, profile: Profile) -> tuple[OpenedPack, dict[str, list[Finding]]]:
+def read_all(
+    pack: OpenedPack, profile: Profile, facts: RpmFacts
+) -> tuple[OpenedPack, dict[str, list[Finding]]]:
     """The pack with its checksums, and what the rules find in each payload RPM; both are read at once."""
     total = sum(rpm.size for rpm in pack.rpms)
     with progress("reading", total, is_bytes=True) as tell, ThreadPoolExecutor(1) as pool:
         hashed = pool.submit(hash_rpms, pack, tell)
-        findings = rule_findings(pack, profile)
+        findings = rule_findings(pack, profile, facts)
         return hashed.result(), findings
 
 
-def rule_findings(pack: OpenedPack, profile: Profile) -> dict[str, list[Finding]]:
+def rule_findings(pack: OpenedPack, profile: Profile, facts: RpmFacts) -> dict[str, list[Finding]]:
     """What the rules find in each payload RPM, by file name. A payload that cannot be unpacked is X2's."""
     wanted = {id(rpm.info) for rpm in pack.payload if rpm.info and not rpm.info.is_source}
     found: dict[str, list[Finding]] = {}
     for rpm, file in payloads(pack, lambda info: id(info) in wanted):
         assert rpm.info is not None  # payloads() yields no others
         try:
-            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile)
+            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, facts)
         except HostileInput:
             raise
         except BadInput as bad:
@@ -152,7 +160,18 @@ def _show(verdicts: Sequence[Verdict], report: Report, out: Output) -> None:
         out.line(f"  {line}", {"E": "red", "W": "yellow"}.get(line[:1], ""))
 
 
+#: Where a build's words name a construction variable, and this command has an option.
+_OPTIONS = (
+    ("set XSPACK_BASELINE to", "give --baseline"),
+    ("set XSPACK_BASE_REPO to", "give --base"),
+    ("modules.alias: set XSPACK_DDK to a kernel that has one", "modules.alias: give --inbox"),
+    ("Module.symvers: set XSPACK_DDK to a kernel build tree that has one", "Module.symvers: give --symvers"),
+)
+
+
 def _as_options(words: str) -> str:
     """What a rule lacks, in words of this command instead of a build's."""
-    words = words.removeprefix("not checked: ").replace("set XSPACK_BASELINE to", "give --baseline")
-    return words.replace("set XSPACK_BASE_REPO to", "give --base")
+    words = words.removeprefix("not checked: ")
+    for variable, option in _OPTIONS:
+        words = words.replace(variable, option)
+    return words
