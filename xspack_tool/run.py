@@ -118,10 +118,8 @@ def work_folder(out: Path) -> Iterator[Work]:
     waited for. Raises StepError if that takes longer than :data:`PATIENCE`.
     """
     path = out.with_name(f".{out.name}.work")
-    path.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path, os.O_RDONLY)
+    lock = _lock(path)
     try:
-        _wait_for(lock, path)
         _empty(path)
         yield Work(path, lock)
     finally:
@@ -131,6 +129,26 @@ def work_folder(out: Path) -> Iterator[Work]:
         os.close(lock)
 
 
+def _lock(path: Path) -> int:
+    """The descriptor of a folder that is there, and locked by us."""
+    late = time.monotonic() + PATIENCE
+    while time.monotonic() < late:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = -1
+        try:
+            lock = os.open(path, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it before may have removed it.
+            if os.path.samestat(os.fstat(lock), os.stat(path)):
+                return lock
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        if lock >= 0:
+            os.close(lock)
+        time.sleep(0.05)
+    raise StepError(f"{path} is in use by another build, or by a program that a killed one left; end it")
+
+
 def _empty(folder: Path) -> None:
     for place, folders, _ in os.walk(folder):
         for name in folders:
@@ -138,17 +156,3 @@ def _empty(folder: Path) -> None:
                 os.chmod(path, 0o700)  # a spec may have made it read-only
     for entry in folder.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-
-
-def _wait_for(lock: int, path: Path) -> None:
-    late = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > late:
-                raise StepError(
-                    f"{path} is in use by another build, or by a program that a killed one left; end it"
-                ) from None
-            time.sleep(0.05)

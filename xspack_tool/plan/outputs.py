@@ -7,6 +7,7 @@ names: a file that is not in it is somebody else's.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -71,6 +72,8 @@ class Journal:
         #: All that steps make, and folders of ours besides.
         self.nodes: list[Node] = []
         self.folders: list[str] = []
+        #: Folders in which a program that outlived a killed build still works.
+        self.left: list[str] = []
         self._begun, self._lock = False, threading.Lock()
         try:
             self.slots: dict[str, list[str]] = json.loads(self.file.read_text(encoding="utf-8"))
@@ -108,7 +111,7 @@ class Journal:
             return
         for node in self.nodes:
             path = node.get_abspath()
-            remove(*temporaries(path))
+            self.left += [place for place in temporaries(path) if not _removed_idle(place)]
             known = node.get_stored_info().ninfo
             csig = getattr(known, "csig", None)
             if csig and node.exists() and csig != hash_file_signature(path):
@@ -128,7 +131,8 @@ class Journal:
         if older or self._begun:
             with suppress(OSError):
                 self._write(self._there())
-        if session().recorded:
+        self.left = [place for place in self.left if not _removed_idle(place)]
+        if session().recorded and not self.left:
             self.mark.unlink(missing_ok=True)
 
     def _older(self, slot: str, names: list[str]) -> list[str]:
@@ -182,6 +186,22 @@ class Journal:
 
 def _only_looking() -> bool:
     return any(SCons.Script.GetOption(option) for option in ("no_exec", "question", "clean"))
+
+
+def _removed_idle(path: str) -> bool:
+    """Remove a writer's file or folder, unless a program still holds the lock on it (see run.work_folder)."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(path)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def remove(*paths: str) -> None:

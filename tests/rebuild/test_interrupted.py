@@ -1,0 +1,249 @@
+"""A build that is killed, out of space or let down by a program: the next one gives what a clean build gives, and
+no half-written output was ever there under its own name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rebuild.lab import Declaration, Lab, kernel, steps
+from support import ROOT, lacks, need, need_root
+
+BYTES = random.Random(1).randbytes(200_000)
+FILES: dict[str, str | bytes] = {
+    **{f"src/{name}": BYTES + name.encode() for name in ("a", "b", "c")},
+    "src/driver/Kbuild": "obj-m := a.o\n",
+    "src/driver/a.c": "int a;\n",
+    **{f"kernel/{name}": text for name, text in kernel().items()},
+}
+
+
+def declarations(word: str, version: str) -> Iterator[Declaration]:
+    """Three packages and a driver in a pack; ``word`` stands in each of them."""
+    for name in ("a", "b", "c"):
+        given = {"version": f"'{version}'", "arch": "'noarch'", "files": f"{{'/opt/{name}': '{name}'}}"}
+        yield "Userspace", name, {**given, "summary": f"'{word}'"}
+    yield (
+        "KernelModule",
+        "k",
+        {
+            "version": "'1'",
+            "source": "env.Dir('driver')",
+            "ddk": "'#kernel'",
+            "make_variables": f"{{'FLAG': '{word}'}}",
+        },
+    )
+    pack = {
+        "version": "'1'",
+        "uuid": "'9a1f0f0e-0000-4000-8000-000000000000'",
+        "description": f"'{word}'",
+        "packages": "[made['a'], made['b'], made['c']]",
+        "key": "'KEY'",
+    }
+    yield "Pack", "one", pack
+
+
+class World:
+    """A built tree, and what clean builds of two states of its declarations give."""
+
+    def __init__(self, folder: Path, lab_key: Any) -> None:
+        self.folder, self.env = folder, {"XSPACK_GNUPGHOME": str(lab_key.home)}
+        self.files = {**FILES, "src/KEY": lab_key.public}
+        self.clean: dict[str, dict[str, str]] = {}
+        for word, version in STATES.items():
+            lab = Lab(folder / f"clean-{word}", self.files)
+            self.declare(lab, word, version)
+            lab.scons("-j2").good()
+            self.clean[word] = lab.outputs()
+
+    def declare(self, lab: Lab, word: str, version: str = "") -> None:
+        lab.declare_all(declarations(word, version or STATES[word]), self.env)
+
+    def tree(self, name: str) -> Lab:
+        """A copy of the tree in its first state, built."""
+        shutil.copytree(self.folder / "clean-old", self.folder / name, symlinks=True)
+        return Lab(self.folder / name, {})
+
+    def look(self, lab: Lab, seen: dict[str, tuple[int, int]]) -> None:
+        """Every output that is there is a whole one of either state; ``seen`` are those known already."""
+        for name in self.clean["old"].keys() | self.clean["new"].keys():
+            try:
+                with open(lab.path / "build" / name, "rb") as file:
+                    found = os.fstat(file.fileno())
+                    if seen.get(name) != (found.st_ino, found.st_mtime_ns):
+                        digest = hashlib.sha256(file.read()).hexdigest()
+                        assert digest in {clean.get(name) for clean in self.clean.values()}, name
+                        seen[name] = (found.st_ino, found.st_mtime_ns)
+            except FileNotFoundError:
+                continue
+
+    def ends_clean(self, lab: Lab, word: str, jobs: int = 2) -> None:
+        """The next build succeeds, equals a clean one, and leaves nothing besides."""
+        self.declare(lab, word)
+        lab.scons(f"-j{jobs}").good()
+        assert lab.outputs() == self.clean[word]
+        assert steps(lab.scons().good()) == set()
+
+
+#: One package's version rises as well, so that names change.
+STATES = {"old": "1", "new": "2"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, lab_key: Any) -> World:
+    need("rpmbuild", "rpmsign", "make", "gcc", "strip")
+    return World(tmp_path_factory.mktemp("world"), lab_key)
+
+
+def start(lab: Lab, *args: str, path: str = "") -> subprocess.Popen[bytes]:
+    """A real SCons in a process group of its own."""
+    argv = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
+    env = {**os.environ, **({"PATH": path} if path else {})}
+    said = (lab.path.parent / f".{lab.path.name}.said").open("wb")
+    return subprocess.Popen(argv, cwd=lab.path, env=env, stdout=said, stderr=said, start_new_session=True)
+
+
+def said(lab: Lab) -> str:
+    return (lab.path.parent / f".{lab.path.name}.said").read_text(errors="replace")
+
+
+#: (signal, whether the programs that SCons started get it too, as from a terminal, jobs, the state built next,
+#: the moment as a part of a whole build's time). Going back to the old state finds new outputs in the old's place.
+MOMENTS = [
+    (signal.SIGKILL, False, 2, "old", 0.30),
+    (signal.SIGKILL, False, 1, "new", 0.40),
+    (signal.SIGKILL, False, 2, "new", 0.55),
+    (signal.SIGKILL, False, 1, "old", 0.65),
+    (signal.SIGKILL, True, 2, "old", 0.75),
+    (signal.SIGKILL, False, 2, "old", 0.85),
+    (signal.SIGINT, True, 1, "new", 0.35),
+    (signal.SIGINT, True, 2, "old", 0.60),
+    (signal.SIGINT, False, 2, "new", 0.80),
+    (signal.SIGTERM, False, 1, "old", 0.50),
+    (signal.SIGTERM, True, 2, "new", 0.45),
+    (signal.SIGTERM, False, 2, "old", 0.70),
+]
+
+
+@pytest.fixture(scope="module")
+def whole_time(world: World) -> float:
+    """How long a build from the old state to the new takes, in seconds."""
+    lab = world.tree("timed")
+    world.declare(lab, "new")
+    begin = time.monotonic()
+    assert start(lab, "-j2").wait(60) == 0, said(lab)
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("number", range(len(MOMENTS)))
+def test_killed_at_any_moment(world: World, whole_time: float, number: int) -> None:
+    which, group, jobs, then, part = MOMENTS[number]
+    lab = world.tree(f"killed{number}")
+    world.declare(lab, "new")
+    seen: dict[str, tuple[int, int]] = {}
+    begin = time.monotonic()
+    scons = start(lab, f"-j{jobs}")
+    while time.monotonic() - begin < part * whole_time:
+        world.look(lab, seen)
+        time.sleep(0.01)
+    (os.killpg if group else os.kill)(scons.pid, which)
+    status = scons.wait(30)
+    world.look(lab, seen)
+    assert "Traceback" not in said(lab)
+    assert status in ((0, -which) if which == signal.SIGKILL else (0, 2, -which)), said(lab)
+    world.ends_clean(lab, then, jobs)
+
+
+def wrapper(lab: Lab, program: str, script: str) -> str:
+    """A PATH on which ``program`` is a script; REAL in it is the real one. It says its version as that does."""
+    folder = lab.path.parent / f"{lab.path.name}-bin"
+    folder.mkdir(exist_ok=True)
+    real = shutil.which(program)
+    text = f'#!/bin/sh\n[ "$*" = --version ] && exec {real} --version\n{script.replace("REAL", str(real))}\n'
+    (folder / program).write_text(text)
+    (folder / program).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("program", ["rpmbuild", "rpmsign"])
+def test_a_program_outlives_a_killed_build(world: World, program: str) -> None:
+    """It writes on while the next build makes files of the same names, with other content."""
+    lab = world.tree(f"outlived-{program}")
+    world.declare(lab, "new")
+    marks = lab.path.parent / f"{program}-marks"
+    marks.mkdir()
+    slow = wrapper(
+        lab, program, f'touch {marks}/$$; sleep 1; REAL "$@"; status=$?; rm {marks}/$$; exit $status'
+    )
+    scons = start(lab, "-j2", path=slow)
+    late = time.monotonic() + 30
+    while len(list(marks.iterdir())) < 2 and time.monotonic() < late:
+        time.sleep(0.01)
+    scons.kill()
+    scons.wait(30)
+    assert len(list(marks.iterdir())) == 2
+    (lab.path / "src/a").write_bytes(b"another")
+    lab.scons("-j2").good()
+    (lab.path / "src/a").write_bytes(world.files["src/a"])  # type: ignore[arg-type]
+    assert list(marks.iterdir()) == [], "the build did not wait"
+    world.ends_clean(lab, "new")
+
+
+FAILURES = {
+    "rpmbuild fails half-way": ("rpmbuild", 'for last; do :; done; mkdir -p RPMS; REAL "$@"; exit 9'),
+    "rpmbuild is killed": ("rpmbuild", "kill -9 $$"),
+    "rpmbuild makes nothing": ("rpmbuild", "exit 0"),
+    "rpmsign cuts the file": ("rpmsign", "for last; do :; done; truncate -s 100 $last; exit 1"),
+    "kbuild fails": ("make", "exit 2"),
+    "kbuild is killed": ("make", '(sleep 0.2; kill -9 $$) & REAL "$@"; sleep 5'),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_program_fails(world: World, name: str) -> None:
+    """What is there stays as it was; with a program that works, the build goes on from there."""
+    program, script = FAILURES[name]
+    lab = world.tree(f"failed-{list(FAILURES).index(name)}")
+    world.declare(lab, "new")
+    ran = lab.scons("-j2", "-k", env={"PATH": wrapper(lab, program, script)})
+    assert ran.status == 2, ran.said
+    assert "Traceback" not in ran.said
+    world.look(lab, {})
+    world.ends_clean(lab, "old" if "killed" in name else "new")
+
+
+@pytest.fixture
+def small_disk(world: World, tmp_path: Path) -> Iterator[Lab]:
+    """A tree whose build folder is a file system of 4 MiB."""
+    need_root()
+    lab = Lab(tmp_path / "tree", world.files)
+    (lab.path / "build").mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(lab.path / "build")]
+    if subprocess.run(argv, capture_output=True).returncode:
+        lacks("mounting a tmpfs is needed: run the tests where root may mount")
+    yield lab
+    subprocess.run(["umount", lab.path / "build"], check=True)
+
+
+@pytest.mark.parametrize("free", [2, 60, 300, 700, 1100])
+def test_a_full_disk(world: World, small_disk: Lab, free: int) -> None:
+    """So many KiB are free: a build fails in words, and goes on when there is room."""
+    filler = small_disk.path / "build/filler"
+    filler.write_bytes(b"\0" * ((4096 - free) << 10))
+    world.declare(small_disk, "new")
+    ran = small_disk.scons("-j2", "-k")
+    assert ran.status == 2, ran.said
+    assert "Traceback" not in ran.said
+    world.look(small_disk, {})
+    filler.unlink()
+    world.ends_clean(small_disk, "new")
