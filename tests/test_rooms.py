@@ -114,6 +114,22 @@ def test_start_up_loads_no_heavy_library() -> None:
     assert heavy & loaded_by("xspack_tool.kinds", "xspack_tool.kinds.all_kinds()") == set()
 
 
+def test_reading_a_tree_of_programs_loads_nothing_of_drivers_and_nothing_that_acts() -> None:
+    """What only a driver or a step needs would cost every build with nothing to do."""
+    late = {
+        *("xspack_tool.ddk", "xspack_tool.plan.ddk", "xspack_tool.rules", "xspack_tool.rpm.write"),
+        *(
+            "xspack_tool.rpm.read",
+            "xspack_tool.pack.iso",
+            "xspack_tool.signing.sign",
+            "xspack_tool.signing.keys",
+        ),
+        *("importlib.metadata", "email", "http", "tarfile"),
+    }
+    loaded = loaded_by("xspack_tool.kinds.userspace, xspack_tool.kinds.pack", "None")
+    assert late & (loaded - loaded_by("SCons.Script", "None")) == set()
+
+
 def loaded_by(module: str, call: str) -> set[str]:
     code = f"import sys, {module}; {call}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -15,10 +15,9 @@ from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import built_of, output_node
+from xspack_tool.plan.package import built_of, output_node, source_rpm_of
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
-from xspack_tool.plan.source_rpm import source_rpm_of
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
 from xspack_tool.plan.submission import SubmissionPlan, plan_submission
 
@@ -123,7 +122,7 @@ class Submission(Kind):
 
     def _names_a_file(self, statement: str) -> bool:
         """Whether a text is the name of a file; a statement has blanks, or ends with a full stop."""
-        return bool(statement) and "\n" not in statement and self.env.File(statement).srcnode().exists()
+        return bool(statement) and "\n" not in statement and not file_problems("", nodes_of(self.env, statement)[0])
 
     def _file(self, field: str, value: Any) -> Node:
         node: Node = nodes_of(self.env, value)[0]

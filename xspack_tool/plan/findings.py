@@ -29,11 +29,11 @@ from xspack_tool.plan.package import (
     identity_of,
     key_folder,
     slot_of,
+    source_rpm_of,
     write_whole,
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.source_rpm import source_rpm_of
 from xspack_tool.plan.step import Paths, Step, add_step
 
 if TYPE_CHECKING:

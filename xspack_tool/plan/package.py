@@ -59,6 +59,11 @@ def built_of(node: Node) -> Built | None:
     return getattr(node.attributes, "xspack", None)
 
 
+def source_rpm_of(rpm: Node) -> Node | None:
+    """The source RPM of a driver's RPM."""
+    return getattr(rpm.attributes, "xspack_source_rpm", None)
+
+
 def broken_package(env: Any, name: str) -> NodeList:
     """What a faulty declaration returns, so that reading goes on; nothing is ever built from it."""
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)

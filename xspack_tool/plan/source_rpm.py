@@ -38,11 +38,6 @@ class SourcePlan:
     symbols: tuple[Node, ...] = ()
 
 
-def source_rpm_of(rpm: Node) -> Node | None:
-    """The source RPM of a driver's RPM."""
-    return getattr(rpm.attributes, "xspack_source_rpm", None)
-
-
 def plan_source_rpm(
     env: Any, package: Package, inputs: Sequence[Node], plan: SourcePlan, built: Built, report: Report
 ) -> Node:

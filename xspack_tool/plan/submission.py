@@ -20,8 +20,7 @@ from xspack_tool.plan.ddk import inbox_of
 from xspack_tool.plan.findings import content_of, pack_findings, refuse_if_stopped
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import folder_of
-from xspack_tool.plan.source_rpm import source_rpm_of
+from xspack_tool.plan.package import folder_of, source_rpm_of
 from xspack_tool.plan.step import Paths, Step, add_step
 
 if TYPE_CHECKING:
