@@ -66,21 +66,40 @@ def body(what: str, text: str) -> str:
     return escape(text)
 
 
+def _without_spelling(path: str) -> re.Pattern[str]:
+    """The signs of a path that no pattern of rpm 4.18's can name: both braces together are its own."""
+    return re.compile(r'["\\}]' if "{" in path else r'["\\]')
+
+
 def file_pattern(path: str) -> str:
-    """A path as a quoted pattern of %files. rpm 4.18 cannot escape what is special to it in every place,
-    so such a character is written as ``?``, which matches any one."""
-    return '"' + re.sub(r'[%\\*?\[\]{}"~]', "?", path) + '"'
+    """A path as a quoted pattern of %files. A sign that is special there stands as a class of its own; one that
+    has no spelling as ``?``, which fits any sign. (A percent sign is expanded twice.)"""
+    pattern = _without_spelling(path).sub("\0", path)
+    pattern = re.sub(r"[%*?\[\]{}]", lambda sign: f"[{escape(sign[0])}]", pattern)
+    return '"' + pattern.replace("\0", "?") + '"'
 
 
 def render_files(entries: Iterable[FileEntry]) -> list[str]:
     """The lines of %files: each path with its mode and owner, nothing left to the buildroot."""
-    lines = []
+    said: dict[str, str] = {}
     for entry in entries:
         mode = "-" if entry.kind == "link" else f"{entry.mode:04o}"
         kind = "%dir " if entry.kind == "dir" else ""
         attributes = f"%attr({mode},{entry.owner},{entry.group}) "
-        lines.append(f"{attributes}{_ROLE[entry.role]}{kind}{file_pattern(entry.path)}")
-    return lines
+        said[entry.path] = f"{attributes}{_ROLE[entry.role]}{kind}"
+    _tell_apart(said)
+    return [f"{attributes}{file_pattern(path)}" for path, attributes in said.items()]
+
+
+def _tell_apart(said: dict[str, str]) -> None:
+    """Raise StepError where the pattern of one path fits another that has other attributes."""
+    for path in said:
+        unnamed = _without_spelling(path)
+        if unnamed.search(path):
+            fits = re.compile(".".join(map(re.escape, unnamed.split(path))))
+            for other, attributes in said.items():
+                if attributes != said[path] and fits.fullmatch(other):
+                    raise StepError(f"{path}: rpmbuild cannot tell it from {other}; rename one of them")
 
 
 def render_relations(tag: str, relations: Iterable[Dependency]) -> list[str]:

@@ -1,0 +1,420 @@
+"""RPMs as they are written, looked at with rpm itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import need, need_root
+
+from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import ChangelogEntry, parse_entry
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
+from xspack_tool.rpm.write import payload_option, write_rpm
+
+TIME = 1763632800
+SMALL = Package(name="small", version="1", release="1", summary="A small thing", license="MIT", arch="noarch")
+#: Names that rpm, shells, globs or XML take for something else.
+FUNNY = (
+    *("a b", " lead", "trail ", "ümlaut", "日本", "100%", "%files", "%%", "[x]", "{a,b}", "a*", "a?", "~", "a~"),
+    "%{x}",
+    *("#hash", "back\\slash", 'quo"te', "apo'strophe", "do$llar", "`tick`", "semi;colon", "am&per", "<tag>", "-dash"),
+    *("[a]{b,c}*%~", "a{b}{c,d}", "[!x]", "[a-z]", "]["),
+    *(".hidden", "a=b", "a:b", "comma,", "(paren)", "^", "!", "pipe|", "x" * 240),
+)  # fmt: skip
+
+
+def write(package: Package, folder: Path, inputs: Sequence[Path] = (), payload: str = "w2.xzdio") -> Path:
+    need("rpmbuild", "rpm")
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / package.file_name
+    write_rpm(package, inputs, out, payload=payload, time=TIME)
+    assert [path.name for path in folder.iterdir()] == [out.name]
+    return out
+
+
+def query(rpm: Path, form: str) -> list[str]:
+    argv = ["rpm", "-qp", "--nosignature", "--queryformat", form, rpm]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"})
+    return said.stdout.splitlines()
+
+
+def requires(rpm: Path) -> set[str]:
+    return {line for line in query(rpm, "[%{REQUIRENEVRS}\n]") if not line.startswith("rpmlib(")}
+
+
+def entry(text: str) -> ChangelogEntry:
+    found = parse_entry("changelog", text)
+    assert isinstance(found, ChangelogEntry)
+    return found
+
+
+# Payload
+
+
+def test_funny_names_keep_their_content_and_modes(tmp_path: Path) -> None:
+    entries, inputs = [], []
+    for number, name in enumerate(sorted(FUNNY)):
+        source = tmp_path / "sources" / str(number)
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(f"content of {name}")
+        # Modes differ, so that a pattern which fits two names would show.
+        mode = 0o640 if set(name) & set('"\\') else 0o644 if number % 2 else 0o600
+        entries.append(FileEntry(f"/opt/f/{name}", "file", mode))
+        inputs.append(source)
+    rpm = write(replace(SMALL, entries=tuple(entries)), tmp_path / "out", inputs)
+    found = query(rpm, "[%{FILENAMES} %{FILEMODES:octal} %{FILEDIGESTS}\n]")
+    assert sorted(found) == sorted(
+        f"{one.path} 100{one.mode or 0:o} {hashlib.sha256(source.read_bytes()).hexdigest()}"
+        for one, source in zip(entries, inputs, strict=True)
+    )
+
+
+@pytest.mark.parametrize("pair", [("a%b", "a*b"), ("a[b", "a]b"), ("x?", "x~"), ("x{", "x}")])
+def test_names_that_one_pattern_would_fit_keep_their_own_modes(tmp_path: Path, pair: tuple[str, str]) -> None:
+    entries = [
+        FileEntry(f"/opt/{name}", "file", mode, owner=owner, text=name)
+        for name, mode, owner in zip(pair, (0o600, 0o755), ("root", "bin"), strict=True)
+    ]
+    rpm = write(replace(SMALL, entries=tuple(entries)), tmp_path)
+    found = query(rpm, "[%{FILENAMES} %{FILEMODES:octal} %{FILEUSERNAME}\n]")
+    assert found == [f"/opt/{pair[0]} 100600 root", f"/opt/{pair[1]} 100755 bin"]
+
+
+def test_modes_owners_links_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "program").write_text("#!/bin/sh\n")
+    (tmp_path / "program").chmod(0o700)
+    entries = (
+        FileEntry("/etc/acme.conf", "file", 0o640, "acme", "adm", text="a", role="config"),
+        FileEntry("/opt/acme", "dir", 0o2750, "acme", "acme"),
+        FileEntry("/opt/acme/absolute", "link", link="/etc/acme.conf"),
+        FileEntry("/opt/acme/dangling", "link", link="no such"),
+        FileEntry("/opt/acme/empty", "dir"),
+        FileEntry("/opt/acme/program", "file"),
+        FileEntry("/opt/acme/relative", "link", link="../acme/program"),
+        FileEntry("/opt/acme/secret", "file", 0o000, text="s"),
+        FileEntry("/opt/acme/setuid", "file", 0o4755, text="x"),
+        FileEntry("/usr/share/doc/acme/README", "file", text="read", role="doc"),
+        FileEntry("/usr/share/licenses/acme/COPYING", "file", text="copy", role="license"),
+        FileEntry("/var/log/acme.log", "file", 0o600, text="", role="ghost"),
+    )
+    rpm = write(replace(SMALL, entries=entries), tmp_path / "out", [tmp_path / "program"])
+    form = "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILEFLAGS:fflags}| %{FILENAMES} %{FILELINKTOS}\n]"
+    assert [line.rstrip() for line in query(rpm, form)] == [
+        "-rw-r----- acme adm cn| /etc/acme.conf",
+        "drwxr-s--- acme acme | /opt/acme",
+        "lrwxrwxrwx root root | /opt/acme/absolute /etc/acme.conf",
+        "lrwxrwxrwx root root | /opt/acme/dangling no such",
+        "drwxr-xr-x root root | /opt/acme/empty",
+        "-rwxr-xr-x root root | /opt/acme/program",
+        "lrwxrwxrwx root root | /opt/acme/relative ../acme/program",
+        "---------- root root | /opt/acme/secret",
+        "-rwsr-xr-x root root | /opt/acme/setuid",
+        "-rw-r--r-- root root d| /usr/share/doc/acme/README",
+        "-rw-r--r-- root root l| /usr/share/licenses/acme/COPYING",
+        "-rw------- root root g| /var/log/acme.log",
+    ]
+    assert set(query(rpm, "[%{FILEMTIMES}\n]")) == {str(TIME)}
+
+
+def test_an_archive_is_unfolded(tmp_path: Path) -> None:
+    (tmp_path / "a.ko").write_bytes(b"module")
+    (tmp_path / "a.ko").chmod(0o644)
+    with tarfile.open(tmp_path / "modules.tar", "w") as archive:
+        archive.add(tmp_path / "a.ko", "deep/a.ko")
+    package = replace(SMALL, entries=(FileEntry("/lib/modules/1/updates", "archive"),))
+    rpm = write(package, tmp_path / "out", [tmp_path / "modules.tar"])
+    assert query(rpm, "[%{FILENAMES} %{FILEMODES:octal}\n]") == ["/lib/modules/1/updates/deep/a.ko 100644"]
+
+
+@pytest.mark.parametrize("name", ["../escape", "/absolute", "a/../../b"])
+def test_an_archive_with_a_way_out_is_refused(tmp_path: Path, name: str) -> None:
+    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    package = replace(SMALL, entries=(FileEntry("/opt/x", "archive"),))
+    with pytest.raises(StepError, match="is no plain file below the archive's root"):
+        write_rpm(package, [tmp_path / "bad.tar"], tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_it_installs_as_declared(tmp_path: Path, scratch_root: Path) -> None:
+    need_root()
+    entries = (
+        FileEntry("/opt/a/empty", "dir", 0o750),
+        FileEntry("/opt/a/l", "link", link="t"),
+        FileEntry("/opt/a/t", "file", 0o755, text="text\n"),
+    )
+    rpm = write(replace(SMALL, entries=entries), tmp_path)
+    subprocess.run(["rpm", "--root", scratch_root, "-i", "--nosignature", "--nodeps", rpm], check=True)
+    assert (scratch_root / "opt/a/t").read_text() == "text\n"
+    assert os.readlink(scratch_root / "opt/a/l") == "t"
+    assert stat.S_IMODE((scratch_root / "opt/a/empty").stat().st_mode) == 0o750
+
+
+# Facts
+
+
+def test_header_facts(tmp_path: Path) -> None:
+    package = Package(
+        name="acme-agent",
+        version="5.2~rc1",
+        release="1.el7",
+        epoch=3,
+        summary="Uses 100% of %{nothing}",
+        license="GPL-2.0-only",
+        description="First line.\n\n%macro and %% stay.",
+        vendor="Ääcme & Sons",
+        packager="Acme <builds@acme.example>",
+        url="https://acme.example/%20x",
+        requires=(Dependency("python3", ">=", "3.6"), Dependency("bash")),
+        requires_post=(Dependency("/usr/sbin/depmod"),),
+        provides=(Dependency("vendor-driver"),),
+        conflicts=(Dependency("acme-legacy", "<", "2"),),
+        obsoletes=(Dependency("acme-old", "<=", "1:1.0-3"),),
+    )
+    rpm = write(package, tmp_path)
+    form = (
+        "%{NAME}|%{EPOCH}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SUMMARY}|%{LICENSE}|%{VENDOR}|%{PACKAGER}|%{URL}\n"
+    )
+    facts = "acme-agent|3|5.2~rc1|1.el7|x86_64|Uses 100% of %{nothing}|GPL-2.0-only|Ääcme & Sons"
+    assert query(rpm, form) == [f"{facts}|Acme <builds@acme.example>|https://acme.example/%20x"]
+    assert query(rpm, "%{DESCRIPTION}") == ["First line.", "", "%macro and %% stay."]
+    assert requires(rpm) == {"python3 >= 3.6", "bash", "/usr/sbin/depmod"}
+    assert query(rpm, "[%{REQUIRENAME} %{REQUIREFLAGS:deptype}\n]").count("/usr/sbin/depmod post") == 1
+    assert query(rpm, "[%{PROVIDENEVRS}\n]") == [
+        "acme-agent = 3:5.2~rc1-1.el7",
+        "acme-agent(x86-64) = 3:5.2~rc1-1.el7",
+        "vendor-driver",
+    ]
+    assert query(rpm, "[%{CONFLICTNEVRS}\n]") == ["acme-legacy < 2"]
+    assert query(rpm, "[%{OBSOLETENEVRS}\n]") == ["acme-old <= 1:1.0-3"]
+    assert query(rpm, "%{BUILDTIME} %{BUILDHOST} %{OS} %{RPMVERSION}\n")[0].startswith(
+        f"{TIME} xspack linux "
+    )
+
+
+def test_scriptlets_are_as_they_were_written(tmp_path: Path) -> None:
+    text = (
+        '# a comment, 50% of it\necho "100%" \\\n    two\nprintf \'%s %d\\n\' "$1" 5\ncat <<EOF\n\n  %{kept}\nEOF\n'
+        "test -d /x && date +%Y%m%d || :"
+    )
+    phases = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
+    scripts = tuple(Script(phase, (ScriptPart(f"{text}\n# {phase}"),)) for phase in phases)
+    rpm = write(replace(SMALL, scripts=scripts), tmp_path)
+    tags = ("PRETRANS", "PREIN", "POSTIN", "PREUN", "POSTUN", "POSTTRANS")
+    for phase, tag in zip(phases, tags, strict=True):
+        assert "\n".join(query(rpm, f"%{{{tag}}}\n")) == f"{text}\n# {phase}"
+        assert query(rpm, f"%{{{tag}PROG}}\n") == ["/bin/sh"]
+
+
+def test_a_scriptlet_of_a_file_in_its_own_interpreter(tmp_path: Path) -> None:
+    (tmp_path / "post.py").write_text("#!/usr/bin/python3\nprint('%s' % 1)\n")
+    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None),), "/usr/bin/python3"),))
+    rpm = write(package, tmp_path / "out", [tmp_path / "post.py"])
+    assert query(rpm, "%{POSTINPROG}\n%{POSTIN}\n") == [
+        "/usr/bin/python3",
+        "#!/usr/bin/python3",
+        "print('%s' % 1)",
+    ]
+    assert requires(rpm) == {"/usr/bin/python3"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"#!/usr/bin/perl\n", "script post: p is for /usr/bin/perl, but the scriptlet runs in /bin/sh"),
+        (b"echo \xff\n", "script post: p is not UTF-8"),
+        (b"echo \0\n", "script post: p holds a NUL: no script"),
+    ],
+)
+def test_a_built_scriptlet_that_cannot_be_one(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "p").write_bytes(content)
+    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None),)),))
+    with pytest.raises(StepError) as caught:
+        write_rpm(package, [tmp_path / "p"], tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
+    assert str(caught.value).startswith(words)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_changelog(tmp_path: Path) -> None:
+    older = entry("2026-01-02 Acme <b@acme.example> 1-1\n- first\n* a star")
+    newer = entry("2026-11-20 Acme <b@acme.example> 2-1\n- 50% of %{it}")
+    rpm = write(replace(SMALL, changelog=(older, newer)), tmp_path)
+    assert query(rpm, "[%{CHANGELOGTIME:day}|%{CHANGELOGNAME}|%{CHANGELOGTEXT}\n]") == [
+        "Fri Nov 20 2026|Acme <b@acme.example> 2-1|- 50% of %{it}",
+        "Fri Jan 02 2026|Acme <b@acme.example> 1-1|- first",
+        " * a star",
+    ]
+
+
+# Automatic dependencies
+
+
+@pytest.fixture(scope="module")
+def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library with a versioned symbol, and a program that uses it."""
+    need("gcc")
+    folder = tmp_path_factory.mktemp("elf")
+    (folder / "lib.c").write_text("int acme(void) { return 5; }\n")
+    (folder / "main.c").write_text("int acme(void); int main(void) { return acme(); }\n")
+    (folder / "lib.map").write_text("ACME_1.0 { global: acme; };\n")
+    soname = "-Wl,-soname,libacme.so.1,--version-script=lib.map"
+    subprocess.run(["gcc", "-shared", "-fPIC", soname, "-o", "libacme.so.1", "lib.c"], cwd=folder, check=True)
+    subprocess.run(["gcc", "-o", "main", "main.c", "./libacme.so.1"], cwd=folder, check=True)
+    return folder
+
+
+def test_automatic_dependencies(tmp_path: Path, binaries: Path) -> None:
+    (tmp_path / "tool").write_text("#!/opt/acme/python\n")
+    entries = (
+        FileEntry("/opt/acme/lib/libacme.so.1", "file", 0o755),
+        FileEntry("/opt/acme/main", "file", 0o755),
+        FileEntry("/opt/acme/tool", "file", 0o755),
+        FileEntry("/opt/acme/unused", "file", 0o644, text="#!/opt/no/interpreter\n"),
+    )
+    package = replace(SMALL, arch="x86_64", entries=entries)
+    rpm = write(package, tmp_path / "out", [binaries / "libacme.so.1", binaries / "main", tmp_path / "tool"])
+    found = requires(rpm)
+    # Which symbol versions of libc a program needs is its linker's.
+    libc = {line for line in found if line.startswith("libc.so.6(GLIBC_")}
+    assert libc and found - libc == {
+        "/opt/acme/python",
+        "libacme.so.1()(64bit)",
+        "libacme.so.1(ACME_1.0)(64bit)",
+        "libc.so.6()(64bit)",
+        "rtld(GNU_HASH)",
+    }
+    assert {line for line in query(rpm, "[%{PROVIDENEVRS}\n]") if line.startswith("lib")} == {
+        "libacme.so.1()(64bit)",
+        "libacme.so.1(ACME_1.0)(64bit)",
+    }
+    silent = write(
+        replace(package, automatic_dependencies=False),
+        tmp_path / "silent",
+        [binaries / "libacme.so.1", binaries / "main", tmp_path / "tool"],
+    )
+    assert requires(silent) == set()
+
+
+def test_the_payload_is_left_alone(tmp_path: Path, binaries: Path) -> None:
+    """No stripping, no compressing of manual pages, no mangling of first lines."""
+    entries = (
+        FileEntry("/opt/acme/main", "file", 0o755),
+        FileEntry("/usr/share/man/man1/acme.1", "file", text="manual"),
+    )
+    rpm = write(replace(SMALL, arch="x86_64", entries=entries), tmp_path / "out", [binaries / "main"])
+    digest = hashlib.sha256((binaries / "main").read_bytes()).hexdigest()
+    assert query(rpm, "[%{FILENAMES} %{FILEDIGESTS}\n]") == [
+        f"/opt/acme/main {digest}",
+        f"/usr/share/man/man1/acme.1 {hashlib.sha256(b'manual').hexdigest()}",
+    ]
+
+
+# The format
+
+
+def test_what_rpm_4_11_reads(tmp_path: Path) -> None:
+    rpm = write(replace(SMALL, entries=(FileEntry("/opt/a", "file", text="a" * 100_000),)), tmp_path)
+    assert query(rpm, "%{PAYLOADFORMAT} %{PAYLOADCOMPRESSOR} %{PAYLOADFLAGS} %{FILEDIGESTALGO}\n") == [
+        "cpio xz 2 8"
+    ]
+    features = {line for line in query(rpm, "[%{REQUIRENAME}\n]") if line.startswith("rpmlib(")}
+    assert features == {
+        f"rpmlib({name})"
+        for name in ("CompressedFileNames", "FileDigests", "PayloadFilesHavePrefix", "PayloadIsXz")
+    }
+    said = subprocess.run(
+        ["rpmkeys", "-Kv", "--nosignature", rpm], capture_output=True, text=True, check=True
+    )
+    assert "    MD5 digest: OK\n" in said.stdout
+    assert query(rpm, "%{SIGMD5}\n")[0] != "(none)"
+    # RPMSIGTAG_PAYLOADSIZE, what rpm 4.11 shows progress by.
+    assert int(query(rpm, "%{ARCHIVESIZE}\n")[0]) > 100_000
+
+
+def test_a_large_payload_is_compressed_in_two_threads() -> None:
+    assert payload_option("w2.xzdio", 1 << 20) == "w2.xzdio"
+    assert payload_option("w2.xzdio", 16 << 20) == "w2T2.xzdio"
+    assert payload_option("w19.zstdio", 1 << 30) == "w19.zstdio"
+
+
+def test_two_folders_two_umasks_and_two_hosts_give_equal_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = (
+        FileEntry("/opt/a/data", "file"),
+        FileEntry("/opt/a/empty", "dir"),
+        FileEntry("/opt/a/link", "link", link="data"),
+    )
+    package = replace(SMALL, entries=entries, changelog=(entry("2026-11-20 A <a@b.c> 1-1\n- x"),))
+    made = []
+    for number, umask in enumerate((0o022, 0o077)):
+        source = tmp_path / f"source{number}/data"
+        source.parent.mkdir()
+        source.write_bytes(b"data")
+        source.chmod(0o666 & ~umask)
+        os.utime(source, (number, number))
+        if number:
+            home = tmp_path / "home"
+            home.mkdir()
+            (home / ".rpmmacros").write_text(
+                "%_binary_payload w9.gzdio\n%dist .evil\n%vendor Evil\n%packager Evil\n%_topdir /nonexistent\n"
+                "%__os_install_post touch %{buildroot}/evil\n%optflags -O9\n%_buildhost evil\n"
+            )
+            (home / ".rpmrc").write_text("buildarchtranslate: x86_64: i386\n")
+            for name, value in (
+                ("HOME", str(home)),
+                ("TZ", "Asia/Tokyo"),
+                ("LANG", "de_DE.UTF-8"),
+                ("RPM_BUILD_NCPUS", "7"),
+            ):
+                monkeypatch.setenv(name, value)
+        before = os.umask(umask)
+        try:
+            made.append(write(package, tmp_path / f"a folder of another length {number * 'x'}", [source]))
+        finally:
+            os.umask(before)
+    assert made[0].read_bytes() == made[1].read_bytes()
+    assert query(made[0], "%{VENDOR} %{PACKAGER}\n") == ["(none) (none)"]
+
+
+def test_macros_of_the_machine_have_no_say(tmp_path: Path) -> None:
+    """/etc/rpm and rpm's folder for vendors' macros are not read: tried in a copy of them, as root."""
+    need_root()
+    need("unshare", "mount")
+    evil = tmp_path / "rpm"
+    evil.mkdir()
+    (evil / "macros.evil").write_text(
+        "%vendor Evil\n%_buildhost evil\n%__os_install_post touch %{buildroot}/evil\n"
+    )
+    argv = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f"mkdir -p /etc/rpm && mount --bind {evil} /etc/rpm && rpm --eval %vendor",
+    ]
+    seen = subprocess.run(argv, capture_output=True, text=True)
+    if seen.stdout != "Evil\n":
+        pytest.skip("a folder cannot be put in the place of /etc/rpm here")
+    code = (
+        "import sys; from pathlib import Path; from xspack_tool.rpm.write import write_rpm;"
+        "from xspack_tool.model.package import Package;"
+        "package = Package(name='small', version='1', release='1', summary='s', license='MIT', arch='noarch');"
+        "write_rpm(package, [], Path(sys.argv[1]), payload='w2.xzdio', time=5)"
+    )
+    plain, bound = tmp_path / "plain.rpm", tmp_path / "bound.rpm"
+    python = [shutil.which("env"), f"PYTHONPATH={os.getcwd()}", os.sys.executable, "-c", code]  # type: ignore[attr-defined]
+    subprocess.run([*python, plain], check=True)
+    script = f'mount --bind {evil} /etc/rpm && exec "$@"'
+    subprocess.run(["unshare", "--mount", "sh", "-c", script, "-", *python, bound], check=True)
+    assert plain.read_bytes() == bound.read_bytes()
