@@ -83,12 +83,26 @@ def test_its_own_name_for_build_update(tmp_path: Path) -> None:
     assert xspack("x.rpm", main=cli.build_update_main).status == 2
 
 
+def test_both_programs_are_installed_by_pip() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    scripts = dict(re.findall(r'^([a-z-]+) = "xspack_tool\.cli:(\w+)"$', text, re.MULTILINE))
+    assert {name: getattr(cli, function) for name, function in scripts.items()} == {
+        "xspack": cli.main,
+        "build-update": cli.build_update_main,
+    }
+
+
 def on_terminal(*argv: str | Path) -> str:
     """What a command prints on a terminal."""
+    return on_terminal_python("from xspack_tool.cli import main; main()", *map(str, argv))
+
+
+def on_terminal_python(code: str, *argv: str) -> str:
+    """What Python code prints on a terminal."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     env.pop("NO_COLOR", None)
-    words = [sys.executable, "-m", "xspack_tool.cli", *map(str, argv)]
+    words = [sys.executable, "-c", code, *argv]
     process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     seen = bytearray()
@@ -115,6 +129,16 @@ def test_colour_on_a_terminal_and_none_in_a_pipe(make_pack: PackMaker) -> None:
     assert "\x1b[32mxapi: takes it" in on_terminal("verify", iso, "--key", make_pack.key.file)
     assert "\x1b[1m" in on_terminal("info", iso)
     assert "\x1b" not in xspack("verify", iso).out + xspack("info", iso).out
+
+
+def test_progress_is_shown_for_what_takes_more_than_a_second() -> None:
+    code = (
+        "import time; from xspack_tool.cli.progress import progress\n"
+        "with progress('{}', 4) as tell:\n tell(1); time.sleep({}); tell(1)"
+    )
+    assert "reading" in (shown := on_terminal_python(code.format("reading", 1.6)))
+    assert "2/4" in shown
+    assert on_terminal_python(code.format("reading", 0.1)) == ""
 
 
 def test_foreign_text_is_made_harmless() -> None:

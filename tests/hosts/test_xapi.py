@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pack_maker import PACK, UUID, Key, PackMaker, package
+from pack_maker import PACK, TIME, UUID, Key, PackMaker, package
+from support import need
 
 from xspack_tool.cli.release import KnownRelease
 from xspack_tool.errors import BadInput
@@ -18,6 +21,7 @@ from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi
 from xspack_tool.model.dependency import Dependency
+from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.profiles import load_profile
 
 BASED = replace(PACK, requires=(Dependency("product-version", ">=", "8.2.0"),))
@@ -115,8 +119,6 @@ def test_expired_key(make_pack: PackMaker, expired: Key) -> None:
 
 
 def expired_signatures(folder: Path, key: Key) -> None:
-    from pack_maker import TIME
-
     for name in ("update.xml", "repodata/repomd.xml"):
         key.signer.sign_file(folder / name, folder / f"{name}.asc", TIME)
 
@@ -144,6 +146,18 @@ def test_packages_that_cannot_be_downloaded(make_pack: PackMaker) -> None:
     assert re.fullmatch(
         r"INVALID_UPDATE: repodata/\w+-primary.xml.gz, the primary index, is not on the ISO", dropped[0]
     )
+
+
+def test_names_without_rock_ridge(make_pack: PackMaker, tmp_path: Path) -> None:
+    need("genisoimage")
+    with IsoReader(make_pack()) as reader:
+        reader.extract(tmp_path / "iso")
+    argv = ["genisoimage", "-quiet", "-iso-level", "3", "-o", tmp_path / "plain.iso", tmp_path / "iso"]
+    subprocess.run(argv, check=True, capture_output=True)
+    assert said(xapi(tmp_path / "plain.iso", make_pack.key))[:2] == [
+        "INVALID_UPDATE: the ISO has no Rock Ridge names: no file is found by the name that hosts use",
+        "INVALID_UPDATE: update.xml: missing",
+    ]
 
 
 # UPDATE_ALREADY_EXISTS / _APPLIED
@@ -175,8 +189,6 @@ def test_key_not_on_the_host(make_pack: PackMaker) -> None:
 
 def resigned(make_pack: PackMaker, name: str, key: Key | None) -> Path:
     """A pack whose RPM ``name`` is unsigned or signed by another key, and whose index says so."""
-    from pack_maker import TIME
-
     from xspack_tool.repo.comps import comps_xml
     from xspack_tool.repo.fragment import make_fragment
     from xspack_tool.repo.repodata import REPOMD, iso_names, write_repodata
@@ -200,9 +212,6 @@ def resigned(make_pack: PackMaker, name: str, key: Key | None) -> Path:
 
 
 def strip(source: Path, target: Path) -> None:
-    import shutil
-    import subprocess
-
     shutil.copy(source, target)
     subprocess.run(["rpmsign", "--delsign", target], check=True, capture_output=True)
 

@@ -187,7 +187,7 @@ def _group_findings(pack: Pack, infos: list[RpmInfo], comps: str | None) -> Iter
     if comps is None:
         if drivers:
             words = "no group 'drivers': the host installer does not offer the pack as a driver disk"
-            yield Finding("K6", "W", words, "give --groupfile with such a group", where="groups")
+            yield Finding("X3", "W", words, "give --groupfile with such a group", where="groups")
         return
     for id, who in (("update", "xapi"), *((("drivers", "the host installer"),) if drivers else ())):
         group = groups.get(id)

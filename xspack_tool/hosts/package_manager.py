@@ -87,12 +87,9 @@ def index_faults(pack: OpenedPack) -> Iterator[Fault]:
         elif rpm.sha256 and package.checksum_type == "sha256" and rpm.sha256 != package.checksum:
             yield Fault("DOWNLOAD", f"{href} has another SHA-256 than the index says: it is damaged", rpm)
     for path in rpms.keys() - indexed.keys():
-        if _is_needed(pack, rpms[path]):
+        info = rpms[path].info
+        if info is None or not info.is_source:
             yield Fault("DOWNLOAD", f"{path} is not in the index, so no host finds it", rpms[path])
-
-
-def _is_needed(pack: OpenedPack, rpm: PackRpm) -> bool:
-    return rpm.info is None or not rpm.info.is_source
 
 
 def signature_faults(pack: OpenedPack) -> Iterator[Fault]:
