@@ -1,23 +1,17 @@
-"""The nodes that judge: the rules over each RPM, once, and over each pack; and showing what they found."""
+"""The nodes that judge: the rules over each RPM, once, and over each pack."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import SCons.Node.Alias
-import SCons.Node.FS
-import SCons.Script
-import SCons.Script.Main
 from SCons.Node import Node
 
-from xspack_tool.errors import StepError
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.memo import file_fact
@@ -35,13 +29,13 @@ from xspack_tool.plan.package import (
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.verdict import is_strict, take_part
 
 if TYPE_CHECKING:
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
-    from xspack_tool.rules.report import Report
 
 _RULES = Path(__file__).parent.parent / "rules"
 
@@ -206,7 +200,7 @@ def pack_findings(
     sources = [*all_records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
     stem = f"{pack.label}-{'submission-' if submission else ''}findings"
     targets = [out_path(env, f"{stem}.{ending}") for ending in ("json", "sarif")]
-    _take_part(is_strict(env))
+    take_part(is_strict(env))
     nodes = add_step(env, targets, sources, Step("Judge", facts, perform), cached=False)
     if submission:
         return nodes
@@ -220,81 +214,6 @@ def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:
     kits = [built.kit for rpm in payload if (built := built_of(rpm)) and built.kit and built.kit.release]
     found = {profile.name: profile for kit in kits if (profile := profile_of(kit.for_env(env)))}
     return tuple(found[name] for name in sorted(found)) if len(found) > 1 else ()
-
-
-def refuse_if_stopped(path: Path, strict: bool) -> None:
-    """Raise StepError if the findings of a pack stop its ISO; they are shown when the build ends."""
-    report = read_report(path)
-    if report.stops(strict):
-        session().reports[report.label] = report
-        counts = f"{report.count('E')} E" + (f" and {report.count('W')} W" if strict else "")
-        raise StepError(
-            f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays"
-        )
-
-
-def read_report(path: Path) -> Report:
-    """The report of a findings file."""
-    from xspack_tool.rules.finding import from_plain
-    from xspack_tool.rules.report import Report
-
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
-
-
-def show_findings(strict: bool) -> None:
-    """All findings of this run together, after building. After `scons check`, those of every pack, and the exit
-    status tells of them."""
-    if "check" in SCons.Script.COMMAND_LINE_TARGETS:
-        for node in session().findings:
-            if node.exists():
-                report = read_report(Path(node.get_abspath()))
-                session().reports[report.label] = report
-        if any(report.stops(strict) for report in session().reports.values()):
-            SCons.Script.Main.exit_status = 2
-    reports = [report for report in session().reports.values() if report.findings]
-    if reports:
-        from xspack_tool.rules.report import as_text
-
-        sys.stdout.write(as_text(reports, colour=sys.stdout.isatty()))
-        sys.stdout.flush()
-
-
-def is_strict(env: Any) -> bool:
-    """Whether W findings stop a pack, too."""
-    return env.subst("$XSPACK_STRICT").lower() not in ("", "0", "no", "false", "off")
-
-
-def _take_part(strict: bool) -> None:
-    if session().first_time("findings"):
-        session().at_start.append(judge_all_first)
-        session().at_end.append(lambda: show_findings(strict))
-
-
-def judge_all_first() -> None:
-    """Have every pack that was asked for judged before the first ISO is made, so that the findings of all are
-    known even where those of one stop the build. This is order alone: no ISO depends on another pack."""
-    asked = [iso for iso in session().isos if _is_asked_for(iso)]
-    for iso in asked if len(asked) > 1 else ():
-        iso.add_prerequisite([session().isos[other] for other in asked])
-
-
-def _is_asked_for(iso: Node) -> bool:
-    targets = SCons.Script.BUILD_TARGETS or SCons.Script.DEFAULT_TARGETS
-    return not targets or any(_leads_to(_node(target), iso) for target in targets)
-
-
-def _node(target: Any) -> Node:
-    if isinstance(target, Node):
-        return target
-    alias = SCons.Node.Alias.default_ans.lookup(str(target))
-    return alias or SCons.Node.FS.get_default_fs().Entry(str(target)).disambiguate()
-
-
-def _leads_to(target: Node, iso: Node) -> bool:
-    if isinstance(target, SCons.Node.FS.Dir):
-        return bool(iso.is_under(target))
-    return target is iso or any(_leads_to(source, iso) for source in target.sources)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from xspack_tool.plan.session import session
 
 VARIABLES = {
     "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of one's own",
-    "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree",
+    "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree, or env.Ddk(..)",
     "XSPACK_OUT": "where RPMs and packs go",
     "XSPACK_VENDOR, XSPACK_PACKAGER, XSPACK_LICENSE, XSPACK_URL": "defaults for declarations",
     "XSPACK_GNUPGHOME": "keyring with the secret key, instead of gpg's own",

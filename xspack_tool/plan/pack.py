@@ -15,7 +15,7 @@ from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
-from xspack_tool.plan.findings import Judged, is_strict, pack_findings, refuse_if_stopped, rpm_record
+from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -34,6 +34,7 @@ from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.tools import version_of
+from xspack_tool.plan.verdict import is_strict, refuse_if_stopped
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script

@@ -17,11 +17,12 @@ from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch, write_archive
 from xspack_tool.plan.ddk import inbox_of
-from xspack_tool.plan.findings import content_of, pack_findings, refuse_if_stopped
+from xspack_tool.plan.findings import content_of, pack_findings
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import folder_of, source_rpm_of
 from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.verdict import refuse_if_stopped
 
 if TYPE_CHECKING:
     from xspack_tool.ddk.modinfo import ModuleInfo

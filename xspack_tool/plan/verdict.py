@@ -1,0 +1,96 @@
+"""What findings do to a build: an E stops its ISO, all are shown together at the end, `scons check` tells of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import SCons.Node.Alias
+import SCons.Node.FS
+import SCons.Script
+import SCons.Script.Main
+from SCons.Node import Node
+
+from xspack_tool.errors import StepError
+from xspack_tool.plan.session import session
+
+if TYPE_CHECKING:
+    from xspack_tool.rules.report import Report
+
+
+def refuse_if_stopped(path: Path, strict: bool) -> None:
+    """Raise StepError if the findings of a pack stop its ISO; they are shown when the build ends."""
+    report = read_report(path)
+    if report.stops(strict):
+        session().reports[report.label] = report
+        counts = f"{report.count('E')} E" + (f" and {report.count('W')} W" if strict else "")
+        raise StepError(
+            f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays"
+        )
+
+
+def read_report(path: Path) -> Report:
+    """The report of a findings file."""
+    from xspack_tool.rules.finding import from_plain
+    from xspack_tool.rules.report import Report
+
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
+
+
+def show_findings(strict: bool) -> None:
+    """All findings of this run together, after building. After `scons check`, those of every pack, and the exit
+    status tells of them."""
+    if "check" in SCons.Script.COMMAND_LINE_TARGETS:
+        for node in session().findings:
+            if node.exists():
+                report = read_report(Path(node.get_abspath()))
+                session().reports[report.label] = report
+        if any(report.stops(strict) for report in session().reports.values()):
+            SCons.Script.Main.exit_status = 2
+    reports = [report for report in session().reports.values() if report.findings]
+    if reports:
+        from xspack_tool.rules.report import as_text
+
+        sys.stdout.write(as_text(reports, colour=sys.stdout.isatty()))
+        sys.stdout.flush()
+
+
+def is_strict(env: Any) -> bool:
+    """Whether W findings stop a pack, too."""
+    return env.subst("$XSPACK_STRICT").lower() not in ("", "0", "no", "false", "off")
+
+
+def take_part(strict: bool) -> None:
+    """Have all packs judged before the first ISO is made, and shown when the build has ended."""
+    if session().first_time("findings"):
+        session().at_start.append(judge_all_first)
+        session().at_end.append(lambda: show_findings(strict))
+
+
+def judge_all_first() -> None:
+    """Have every pack that was asked for judged before the first ISO is made, so that the findings of all are
+    known even where those of one stop the build. This is order alone: no ISO depends on another pack."""
+    asked = [iso for iso in session().isos if _is_asked_for(iso)]
+    for iso in asked if len(asked) > 1 else ():
+        iso.add_prerequisite([session().isos[other] for other in asked])
+
+
+def _is_asked_for(iso: Node) -> bool:
+    targets = SCons.Script.BUILD_TARGETS or SCons.Script.DEFAULT_TARGETS
+    return not targets or any(_leads_to(_node(target), iso) for target in targets)
+
+
+def _node(target: Any) -> Node:
+    if isinstance(target, Node):
+        return target
+    alias = SCons.Node.Alias.default_ans.lookup(str(target))
+    return alias or SCons.Node.FS.get_default_fs().Entry(str(target)).disambiguate()
+
+
+def _leads_to(target: Node, iso: Node) -> bool:
+    if isinstance(target, SCons.Node.FS.Dir):
+        return bool(iso.is_under(target))
+    return target is iso or any(_leads_to(source, iso) for source in target.sources)
