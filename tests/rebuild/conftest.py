@@ -34,3 +34,12 @@ def lab_key() -> Iterator[LabKey]:
     yield LabKey(folder / "gnupg", (folder / "KEY").read_text(), (folder / "KEY2").read_text())
     end_agent(folder / "gnupg")
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def short() -> Iterator[Path]:
+    """A folder with a short path, which other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

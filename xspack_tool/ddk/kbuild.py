@@ -107,9 +107,10 @@ def build_modules(
 def _check_request(work_dir: Path, sources: Mapping[str, Path], request: KbuildRequest) -> None:
     if problems := request.problems():
         raise StepError("\n".join(map(str, problems)))
-    if re.search(r"[\s:%$#]", str(work_dir.resolve())):
+    # The comma is kbuild's own: it hands words to the preprocessor with -Wp, whose separator that is.
+    if re.search(r"[\s:%$#,]", str(work_dir.resolve())):
         raise StepError(
-            f"{work_dir}: kbuild works in no folder whose path holds blanks or one of : % $ #; "
+            f"{work_dir}: kbuild works in no folder whose path holds blanks or one of : % $ # , ; "
             "put the build folder (XSPACK_OUT) elsewhere"
         )
     for name in sources:
