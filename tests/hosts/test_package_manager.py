@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from forge import Forged, forge
 from pack_maker import PACK, Key, PackMaker, package
 
 from xspack_tool.cli.release import KnownRelease
@@ -98,3 +99,15 @@ def test_a_requirement_of_the_release(make_pack: PackMaker) -> None:
     assert said(manager(make_pack(pack), make_pack.key)) == [
         "REQUIRES: control-acme-5.2-1.noarch requires product-version >= 99, which neither host nor pack provides"
     ]
+
+
+def test_what_a_source_rpm_needs_to_be_built_is_no_requirement(make_pack: PackMaker, tmp_path: Path) -> None:
+    wanted = Forged(
+        "acme-src",
+        files={},
+        lines=("BuildRequires: gcc", "BuildRequires: product-version >= 99"),
+        source=True,
+    )
+    source = forge(wanted, tmp_path)
+    iso = make_pack(rpms=lambda rpms: {**rpms, f"SRPMS/{source.name}": source})
+    assert manager(iso, make_pack.key) == Verdict("yum")

@@ -48,7 +48,7 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     from xspack_tool.cli.output import Output
 
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
         status: int = args.run(args, Output(sys.stdout))
         sys.stdout.flush()
         return status

@@ -32,7 +32,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, out: Output) -> int:
     if lacking := missing_program("dnf"):
         raise StepError(f"trying a pack takes real transactions; {lacking}")
-    become_root([sys.executable, "-m", "xspack_tool.cli", *sys.argv[1:]])
+    become_root([sys.executable, "-m", "xspack_tool.cli", *args.argv])
     with tempfile.TemporaryDirectory(prefix="xspack-try-") as scratch:
         trial = Trial(Path(scratch), load_profile(args.target), args.base, args.key)
         count = 2 + 2 * bool(args.upgrade_from) + bool(args.remove)

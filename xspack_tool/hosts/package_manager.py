@@ -53,7 +53,7 @@ def transaction(pack: OpenedPack, release: Release) -> Transaction:
     faults = [*index_faults(pack), *_unreadable(pack, release), *_file_conflicts(pack, release)]
     unknown: list[Relation] = []
     for rpm in pack.rpms:
-        if rpm.info is not None:
+        if rpm.info is not None and not rpm.info.is_source:
             faults += _conflicts(rpm, rpm.info, pack, release)
             for wanted in dict.fromkeys(rpm.info.requires):
                 met = None if wanted.name.startswith("rpmlib(") else release.provides(wanted)
@@ -142,7 +142,7 @@ def _unreadable(pack: OpenedPack, release: Release) -> Iterator[Fault]:
     for rpm in pack.rpms:
         if rpm.info is None:
             yield Fault("RPM", f"{rpm.name}: {rpm.fault}", rpm)
-        elif release.rpmlib:
+        elif release.rpmlib and not rpm.info.is_source:
             named = {wanted.name for wanted in rpm.info.requires if wanted.name.startswith("rpmlib(")}
             if feature := _FEATURES.get(rpm.info.payload_compressor):
                 named.add(f"rpmlib({feature})")
