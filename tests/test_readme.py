@@ -39,6 +39,7 @@ def test_the_readme_has_the_two_commands_and_every_kind() -> None:
         "PrebuiltRpm",
         "SpecRpm",
         "Pack",
+        "Submission",
     ]
     assert all((ROOT / folder / "SConstruct").is_file() for _, folder in kinds)
 
