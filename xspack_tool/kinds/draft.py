@@ -103,7 +103,10 @@ class Draft:
         self.folder(path, field=field)
         for item in walk(folder, tuple(exclude)):
             below = f"{path}/{item.relative}"
-            if item.link:
+            if item.wrong:
+                remedy = "remove it, or name the files one by one"
+                self.problem(field, f"{folder}/{item.relative}", item.wrong, remedy)
+            elif item.link:
                 self.link(below, item.link, field=field)
             elif item.node is None:
                 self.folder(below, field=field)

@@ -50,11 +50,13 @@ class XsPatch:
 
 @dataclass(frozen=True)
 class TreeItem:
-    """One path below a folder: a file's node, a link's target, or (neither) a folder."""
+    """One path below a folder: a file's node, a link's target, or (neither) a folder. ``wrong`` says why it can
+    be in no package."""
 
     relative: str
     node: Node | None = None
     link: str = ""
+    wrong: str = ""
 
 
 def nodes_of(env: Any, value: Any) -> list[Node]:
@@ -119,19 +121,26 @@ def walk(folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
 
 
 def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            relative = prefix + entry.name
-            if entry.name in exclude:
-                continue
-            if entry.is_symlink():
-                yield TreeItem(relative, link=os.readlink(entry.path))
-            elif entry.is_dir(follow_symlinks=False):
-                yield TreeItem(relative)
-                yield from _on_disk(top, entry.path, relative + "/", exclude)
-            elif entry.is_file(follow_symlinks=False):
-                # A leading # would mean the top of the tree to SCons.
-                yield TreeItem(relative, top.File(relative if relative[0] != "#" else f"./{relative}"))
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        yield TreeItem(prefix.rstrip("/"), wrong=error.strerror or "cannot be read")
+        return
+    for entry in entries:
+        relative = prefix + entry.name
+        if entry.name in exclude:
+            continue
+        if entry.is_symlink():
+            yield TreeItem(relative, link=os.readlink(entry.path))
+        elif entry.is_dir(follow_symlinks=False):
+            yield TreeItem(relative)
+            yield from _on_disk(top, entry.path, relative + "/", exclude)
+        elif entry.is_file(follow_symlinks=False):
+            # A leading # would mean the top of the tree to SCons.
+            yield TreeItem(relative, top.File(relative if relative[0] != "#" else f"./{relative}"))
+        else:
+            yield TreeItem(relative, wrong="neither file, folder nor link")
 
 
 def _declared(folder: Node, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
