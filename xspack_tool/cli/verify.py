@@ -30,6 +30,9 @@ from xspack_tool.rules.engine import check_open_rpm
 from xspack_tool.rules.finding import Finding, to_plain
 from xspack_tool.rules.report import Report, as_text, judge
 
+#: How many reasons of one host are printed for people.
+_SHOWN = 25
+
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("iso", type=Path, metavar="ISO")
@@ -142,8 +145,10 @@ def _show(verdicts: Sequence[Verdict], report: Report, out: Output) -> None:
         taken = "takes it, as far as it can be judged" if verdict.unjudged else "takes it"
         words, style = (taken, "green") if verdict.accepted else ("does not take it", "bold red")
         out.line(f"{verdict.host}: {words}", style)
-        for rejection in verdict.rejections:
+        for rejection in verdict.rejections[:_SHOWN]:
             out.line(f"  {rejection}")
+        if len(verdict.rejections) > _SHOWN:
+            out.line(f"  and {len(verdict.rejections) - _SHOWN} more, see --json")
         for remark in verdict.remarks:
             out.line(f"  but: {remark}", "yellow")
     unjudged = [text for verdict in verdicts for text in verdict.unjudged]

@@ -15,6 +15,8 @@ from xspack_tool.rpm.payload import Uncompressed, compression
 REPOMD = "repodata/repomd.xml"
 #: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.
 _MAX_REPOMD, _MAX_COMPS, _MAX_PRIMARY = 1 << 20, 2 << 20, 32 << 20
+#: More packages than any pack, or any release, has.
+_MAX_PACKAGES = 20_000
 #: No package of an index has as many elements, or elements as deep.
 _MAX_ELEMENTS, _MAX_DEPTH = 100_000, 32
 _BLOCK = 1 << 20
@@ -185,7 +187,9 @@ def _comps(iso: IsoReader, records: tuple[Record, ...]) -> str:
 def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
     name = f"{iso.path}: {href}"
     with iso.open(href) as file:
-        for node in _elements(_Bounded(file, name, _MAX_PRIMARY), name):
+        for count, node in enumerate(_elements(_Bounded(file, name, _MAX_PRIMARY), name)):
+            if count >= _MAX_PACKAGES:
+                raise HostileInput(name, f"lists more than {_MAX_PACKAGES} packages")
             if _tag(node) == "package":
                 checksum, size = _child(node, "checksum"), _child(node, "size").get("package", "")
                 yield IndexedPackage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -75,11 +74,11 @@ def index_faults(pack: OpenedPack) -> Iterator[Fault]:
             yield Fault("INDEX", f"{record.href}, the {record.type} index, {record.fault}")
     indexed = {package.href: package for package in pack.index.packages}
     rpms = {rpm.path: rpm for rpm in pack.rpms}
+    elsewhere = {rpm.info.name: path for path, rpm in rpms.items() if rpm.info and path not in indexed}
     for href, package in indexed.items():
         rpm = rpms.get(href)
         if rpm is None:
-            near = difflib.get_close_matches(href, set(rpms) - set(indexed), n=1)
-            hint = f"; there is {near[0]}" if near else ""
+            hint = f"; there is {elsewhere[package.name]}" if package.name in elsewhere else ""
             yield Fault("DOWNLOAD", f"the index names {href}, which is not on the ISO{hint}")
         elif rpm.size != package.size:
             why = f"{href} has {rpm.size} bytes, the index says {package.size}"

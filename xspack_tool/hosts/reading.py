@@ -21,7 +21,7 @@ from xspack_tool.rpm.read import read_info
 from xspack_tool.signing.keys import read_public_key
 
 #: The bounds of a pack: RPMs, and what all their headers together may hold of files, relations and the like.
-_MAX_RPMS, _MAX_ITEMS = 1000, 400_000
+_MAX_RPMS, _MAX_ITEMS = 1000, 120_000
 #: Several names may share one content, but reading all files must not cost many times the image.
 _TIMES_IMAGE = 4
 _MAX_SCRIPT = 1 << 20
