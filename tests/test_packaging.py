@@ -29,7 +29,11 @@ import sys
 for name in ("xspack", "SCons.Tool.xspack", "xspack_tool"):
     if name in sys.modules:
         print("from", sys.modules[name].__file__)
-Default(rpm)
+pack = env.Pack(
+    "hello-pack", version="1.0", uuid="6bb9d5ab-1e0a-4a4b-9d0f-2f1d1c0d7f12", description="A file",
+    packages=rpm, requires="product-version >= 8.2.0", key=env.TestKey("RPM-GPG-KEY-Hello"),
+)
+Default(pack)
 """
 #: How an SConstruct asks for the tool, and which file SCons takes then.
 WAYS = {
@@ -84,7 +88,7 @@ def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str) -> None:
-    need("rpmbuild")
+    need("rpmbuild", "rpmsign", "gpg")
     (tmp_path / "hello.txt").write_text("hello\n")
     option, tool = WAYS[way]
     head = f'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local", {option})'
@@ -98,6 +102,7 @@ def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str
     said = [line for line in done.stdout.splitlines() if line.startswith("from ")]
     assert said == [f"from {library}/{tool}", f"from {library}/xspack_tool/__init__.py"]
     assert (tmp_path / "build/rpms/hello-1.0-1.x86_64.rpm").is_file()
+    assert (tmp_path / "build/hello-pack-1.0.iso").is_file()
 
 
 def test_the_lock_holds_every_requirement_and_names_no_host() -> None:

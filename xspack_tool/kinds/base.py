@@ -234,10 +234,11 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     """The nodes of a declaration, as the user called it."""
     place = user_place()
     names = tuple(flatten(names))
-    if len(names) == 1 and shape.is_source(names[0]) and not shape.text_problems("", names[0]):
-        return kind(env, names[0], given, place).declare()
-    if kind.TAKES_SEVERAL and all(map(shape.is_source, names)):
-        return kind(env, names, given, place).declare()
+    if all(map(shape.is_source, names)) and not shape.text_problems("", names):
+        if len(names) == 1:
+            return kind(env, names[0], given, place).declare()
+        if kind.TAKES_SEVERAL:
+            return kind(env, names, given, place).declare()
     rule = "a declaration begins with its one name; everything else is a keyword"
     remedy = f'write env.{kind.__name__}("name", version=.., ..)'
     session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
