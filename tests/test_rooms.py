@@ -60,11 +60,8 @@ def breaches(file: Path, source: str, allowed: dict[str, set[str]]) -> list[str]
     may = allowed[room] | FREE | {room}
     found = []
     for line, what in imports(source, parts[:-1]):
-        if what in allowed or what == "SCons":
-            bad = what not in may
-        else:
-            bad = what == "subprocess" and room != "run"
-        if bad:
+        is_ours = what in allowed or what == "SCons"
+        if what not in may if is_ours else what == "subprocess" and room != "run":
             found.append(f"{file.relative_to(ROOT)}:{line}: {room} may not import {what}")
     return found
 

@@ -16,7 +16,8 @@ class PythonApp(PackageKind):
     def fill(self, draft):
         home, python = f"/opt/{self.name}", draft.profile.python
         if not python:
-            draft.problem("module", self.given["module"], f"{draft.profile.name} has no Python", "choose another target")
+            rule = f"{draft.profile.name} has no Python"
+            draft.problem("module", self.given["module"], rule, "choose another target")
         draft.tree(home, self.folder("source"), field="source", exclude=["__pycache__"])
         launcher = f"#!/bin/sh\nPYTHONPATH={home} exec {python} -B -m {self.given['module']} \"$@\"\n"
         draft.text(f"/usr/bin/{self.name}", launcher, mode=0o755, field="module")

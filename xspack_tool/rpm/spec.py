@@ -126,12 +126,15 @@ def render_preamble(package: Package) -> list[str]:
     return [f"{tag}: {escape(value)}" for tag, value in tags if value]
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
     """%changelog, newest first as rpm demands. The weekday is rpm's, in English whatever the locale."""
     lines = []
     for entry in sorted(entries, key=lambda entry: entry.date, reverse=True):
-        day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[entry.date.weekday()]
-        month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[entry.date.month - 1]
+        day, month = _DAYS[entry.date.weekday()], _MONTHS[entry.date.month - 1]
         lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
         # A line that begins with * would begin another entry.
         lines += [
