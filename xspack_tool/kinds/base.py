@@ -101,9 +101,9 @@ class Kind:
             if field.required and given.get(key) is None
         ]
         for key, value in given.items():
-            field = self.FIELDS.get(key, Field(""))
+            field = self.FIELDS.get(key)
             found = shape.text_problems(key, value)
-            if not found and value is not None and field.shape:
+            if not found and value is not None and field and field.shape:
                 found = field.shape.problems(key, value)
             problems += found
         return problems

@@ -30,9 +30,18 @@ class Shape:
 def text_problems(field: str, value: object) -> list[Problem]:
     """The first text within a value that no RPM can hold: one with a NUL, or not Unicode."""
     for text in _texts(value):
-        if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        if "\0" in text or not _is_unicode(text):
             return [Problem(field, text, "a text is Unicode without NUL", "rename it, or write it as UTF-8")]
     return []
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is free of what Python makes of bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _texts(value: object) -> Iterable[str]:

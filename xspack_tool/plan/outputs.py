@@ -82,7 +82,8 @@ class Journal:
 
     def relative(self, node: Node) -> str:
         """The name of a file in the journal."""
-        return os.path.relpath(node.get_abspath(), self.folder)
+        path, top = node.get_abspath(), f"{self.folder}{os.sep}"
+        return path[len(top) :] if path.startswith(top) else os.path.relpath(path, self.folder)
 
     def keep(self, folder: Path) -> None:
         """Note a folder that steps use besides their targets. It goes with `-c`, when all goes."""

@@ -36,6 +36,8 @@ class Session:
     seen: set[str] = field(default_factory=set)
     #: Programs that the build needs -> what for.
     programs: dict[str, str] = field(default_factory=dict)
+    #: Whether each of them was there when it was first asked for.
+    present: dict[str, bool] = field(default_factory=dict)
     #: Checks that only make sense when everything was read.
     checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
     #: Rules that the user added.
@@ -84,8 +86,10 @@ class Session:
 
     def need(self, program: str, what: str) -> bool:
         """Note that ``program`` will be started; whether it is there."""
-        self.programs.setdefault(program, what)
-        return missing_program(program) is None
+        if program not in self.programs:
+            self.programs[program] = what
+            self.present[program] = missing_program(program) is None
+        return self.present[program]
 
     def all_problems(self) -> list[Problem]:
         """Everything that stands against building."""

@@ -64,8 +64,9 @@ def nodes_of(env: Any, value: Any) -> list[Node]:
     a node, or lists of them."""
     found = []
     for item in flatten([value]):
-        node = env.fs.Entry(env.subst(item)) if isinstance(item, str) else item
-        found.append(settle(node))
+        if isinstance(item, str):
+            item = env.fs.Entry(env.subst(item) if "$" in item else item)
+        found.append(settle(item))
     return found
 
 

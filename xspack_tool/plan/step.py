@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -86,16 +85,17 @@ class StepAction(FunctionAction):
 
 def _with_mode(step: Step, source: Sequence[Node]) -> list[Node]:
     """The sources whose modes count."""
-    wanted = step.modes if isinstance(step.modes, frozenset) else range(len(source) if step.modes else 0)
-    return [node for number, node in enumerate(source) if number in wanted]
+    if isinstance(step.modes, frozenset):
+        return [node for number, node in enumerate(source) if number in step.modes]
+    return list(source) if step.modes else []
 
 
 def _mode(node: Node) -> str:
     """``x`` for a source that is shipped as executable; special modes in full."""
-    try:
-        mode = normal_mode(stat.S_IMODE(os.stat(node.rfile().get_abspath()).st_mode))
-    except OSError:
+    found = node.rfile().stat()  # SCons keeps it, and asks anew once it built the file
+    if found is None:
         return "?"
+    mode = normal_mode(stat.S_IMODE(found.st_mode))
     return {0o644: "-", 0o755: "x"}.get(mode, f"{mode:o},")
 
 

@@ -14,6 +14,8 @@ from xspack_tool.run import run
 #: Programs that come from one source package answer alike: one question serves all.
 _ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg"}
 
+_versions: dict[str, str] = {}
+
 
 def version_of(env: Any, tool: str) -> str:
     """The version of a program or of a Python distribution, empty where it is missing. A program is asked again
@@ -24,8 +26,9 @@ def version_of(env: Any, tool: str) -> str:
     if not found:
         return ""
     path, state = found
-    version: str = remembered(env, f"version of {path}", state, lambda: _ask(path))
-    return version
+    if path not in _versions:
+        _versions[path] = remembered(env, f"version of {path}", state, lambda: _ask(path))
+    return _versions[path]
 
 
 @functools.cache
@@ -34,7 +37,6 @@ def _which(program: str) -> tuple[str, list[int]] | None:
     return (path, file_state(path)) if path else None
 
 
-@functools.cache
 def _ask(path: str) -> str:
     return run([path, "--version"], check=False, timeout=30).out.partition("\n")[0].strip()
 
