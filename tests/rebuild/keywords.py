@@ -116,6 +116,8 @@ CASES: dict[str, dict[str, Case]] = {
     | {"kernel": one("kernel", "'4.19.0+9'", "package.entries[/lib/firmware/updates/4.19.0+9/NAME/f]")},
     "PrebuiltRpm": {
         "sha256": nothing("sha256", "sha256('NAME.rpm')"),
+        # A submission alone takes it.
+        "source_rpm": nothing("source_rpm", "'f'"),
         "target": Case({"target": "'#build/rpms/other/NAME-1-1.noarch.rpm'"}, runs=("Copy rpms/other/{}",)),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     },

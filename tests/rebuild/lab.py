@@ -14,7 +14,9 @@ from typing import Any
 from trees import Ran, Tree
 
 _STEP = re.compile(
-    r"^(RPM|SpecRpm|Copy|Modules|TestKey|Sign|Index|Check|Facts|Document|Repodata|Judge|ISO) +(\S+)$", re.M
+    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Facts|Document|Repodata|Judge|ISO|Submission)"
+    r" +(\S+)$",
+    re.M,
 )
 _EXPLAINED = re.compile(r"^scons: rebuilding `(?P<target>[^']+)' (?P<why>.*\n(?: .*\n)*)", re.M)
 
@@ -41,7 +43,9 @@ def sha256(name):
     return hashlib.sha256(File(name).srcnode().get_contents()).hexdigest()
 def declare(kind, name, given):
     values = {key: eval(text, {"env": env, "made": made, "sha256": sha256}) for key, text in given.items()}
-    made[name] = getattr(env, kind)(name, **values)
+    # A submission is of what was declared before.
+    first = eval(name, {"made": made}) if name.startswith("made[") else name
+    made[name] = getattr(env, kind)(first, **values)
 for kind, name, given in lab["declared"]:
     declare(kind, name, given)
 """

@@ -12,6 +12,7 @@ from rebuild.lab import Declaration, Lab, explained, steps
 from support import need
 
 from xspack_tool.kinds.pack import Pack
+from xspack_tool.kinds.submission import Submission
 
 #: The steps of a pack by their letters; LABEL is the pack's.
 STEPS = {
@@ -196,4 +197,67 @@ def test_every_keyword(variant: int | None, jobs: int, tmp_path: Path, lab_key: 
     assert steps(build(set())) == {step for name in half for step in runs(name, False)}
     last = lab.outputs()
     assert {name: last[name] for name in first} == first
+    assert steps(build(set())) == set()
+
+
+_PATCH = "env.XsPatch('a.patch', flaw='{}', effect='e', seen_by_customers=False)"
+#: Keywords of a submission before and after a change, and what --debug=explain says of it.
+SUBMISSIONS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
+    "patches": (
+        {"patches": _PATCH.format("a")},
+        {"patches": _PATCH.format("b")},
+        'fixes[0].flaw: "a" -> "b"',
+    ),
+    "firmware_statement": (
+        {"firmware_statement": "'public in a.'"},
+        {"firmware_statement": "'public in b.'"},
+        'statement: "public in a." -> "public in b."',
+    ),
+    "licences": ({}, {"licences": "['f']"}, '-> ["licences/f", '),
+    "target": ({}, {"target": "'#build/other/LABEL.tar'"}, ""),
+    "bystander": ({}, {}, ""),
+}
+
+
+def submissions(changed: set[str]) -> Iterator[Declaration]:
+    yield "Userspace", "a", {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/a/f': 'f'}"}
+    for number, (name, (old, new, _)) in enumerate(SUBMISSIONS.items()):
+        given = {
+            "version": "'1'",
+            "uuid": f"'{uuid(number)}'",
+            "description": "'a'",
+            "packages": "[made['a']]",
+        }
+        yield "Pack", label(name), {**given, "key": "'KEY'"}
+        words = {
+            key: text.replace("LABEL", label(name)) for key, text in (new if name in changed else old).items()
+        }
+        yield "Submission", f"made[{label(name)!r}]", words
+
+
+def test_every_keyword_of_a_submission(tmp_path: Path, lab_key: Any) -> None:
+    """Changed all at once, and taken back one by one."""
+    need("rpmbuild", "rpmsign")
+    assert set(SUBMISSIONS) - {"bystander"} == set(Submission.FIELDS)
+    patch = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-f\n+g\n"
+    lab = Lab(tmp_path / "tree", {"src/f": "f\n", "src/KEY": lab_key.public, "src/a.patch": patch})
+
+    def build(changed: set[str], *more: str) -> Any:
+        lab.declare_all(submissions(changed), {"XSPACK_GNUPGHOME": str(lab_key.home)})
+        return lab.scons("-j2", *more).good()
+
+    build(set())
+    first = lab.outputs()
+    ran = build(set(SUBMISSIONS), "--debug=explain")
+    made = {name: f"{label(name)}-1-submission.tar" for name in SUBMISSIONS if name != "bystander"}
+    assert steps(ran) == {
+        f"Submission {'other/x-target.tar' if name == 'target' else tar}" for name, tar in made.items()
+    }
+    said = explained(ran)
+    assert [name for name, (_, _, says) in SUBMISSIONS.items() if says and says not in said[made[name]]] == []
+    left = set(made)
+    for name, tar in made.items():
+        left -= {name}
+        assert steps(build(left)) == {f"Submission {tar}"}
+    assert lab.outputs() == first
     assert steps(build(set())) == set()

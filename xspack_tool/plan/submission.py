@@ -19,6 +19,7 @@ from xspack_tool.pack.submission import Part, contents_json, contents_text, is_p
 from xspack_tool.plan.ddk import inbox_of
 from xspack_tool.plan.findings import content_of, pack_findings
 from xspack_tool.plan.help import tell
+from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import folder_of, source_rpm_of
 from xspack_tool.plan.step import Paths, Step, add_step
@@ -120,6 +121,8 @@ def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
         "inbox": {label: content_of(env, inbox) for label, inbox in inboxes.items()},
     }
     nodes = add_step(env, [node], sources.nodes, Step("Submission", facts, perform), cached=False)
+    label = plan.isos[0].attributes.xspack_packed.pack.label
+    remove_older(env, nodes[0], f"submission {label}")
     tell(plan.target, node, ", ".join(packs))
     return NodeList(nodes)
 
