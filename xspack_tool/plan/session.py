@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -127,6 +128,8 @@ def install_gate() -> None:
             raise SystemExit(2)
         for prepare in _session.at_start:
             prepare()
+        # What was read stays until the end: Python's collector need not look through it again and again.
+        gc.freeze()
         try:
             nodes = build_targets(*args, **kwargs)
             _session.recorded = True
