@@ -122,7 +122,11 @@ class Submission(Kind):
 
     def _names_a_file(self, statement: str) -> bool:
         """Whether a text is the name of a file; a statement has blanks, or ends with a full stop."""
-        return bool(statement) and "\n" not in statement and not file_problems("", nodes_of(self.env, statement)[0])
+        return (
+            bool(statement)
+            and "\n" not in statement
+            and not file_problems("", nodes_of(self.env, statement)[0])
+        )
 
     def _file(self, field: str, value: Any) -> Node:
         node: Node = nodes_of(self.env, value)[0]

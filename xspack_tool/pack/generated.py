@@ -53,7 +53,9 @@ def control_package(pack: Pack, remove: str | None = None) -> Package:
         _base(pack, pack.control_name, f"Guards the supplemental pack {pack.label}"),
         requires=pack.requires,
         entries=tuple(
-            FileEntry(f"{folder}/{name}", "file", mode=0o755, text=text) for name, there, text in wanted if there
+            FileEntry(f"{folder}/{name}", "file", mode=0o755, text=text)
+            for name, there, text in wanted
+            if there
         ),
     )
 

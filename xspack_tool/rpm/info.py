@@ -140,7 +140,9 @@ def info_to_plain(info: RpmInfo) -> dict[str, Any]:
 
 def info_from_plain(data: dict[str, Any]) -> RpmInfo:
     """The reverse of :func:`info_to_plain`."""
-    tables: dict[str, Any] = {name: tuple(row(*values) for values in data[name]) for name, row in _TABLES.items()}
+    tables: dict[str, Any] = {
+        name: tuple(row(*values) for values in data[name]) for name, row in _TABLES.items()
+    }
     log = tuple((when, who, what) for when, who, what in data["changelog"])
     return RpmInfo(**{**data, **tables, "changelog": log, "signed_by": tuple(data["signed_by"])})
 

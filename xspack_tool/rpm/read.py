@@ -220,7 +220,9 @@ def _check_tree(files: tuple[PayloadFile, ...], name: str) -> None:
     for link in sorted(links):
         after = bisect.bisect_left(paths, f"{link}/")
         if after < len(paths) and paths[after].startswith(f"{link}/"):
-            raise HostileInput(name, f"its path {paths[after][:80]!r} leads through its own link {link[:80]!r}")
+            raise HostileInput(
+                name, f"its path {paths[after][:80]!r} leads through its own link {link[:80]!r}"
+            )
     for file in files:
         if file.is_link and _climbs(file):
             raise HostileInput(name, f"its link {file.path[:80]!r} leads above the root: {file.link[:80]!r}")
