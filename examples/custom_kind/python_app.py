@@ -19,7 +19,7 @@ class PythonApp(PackageKind):
             rule = f"{draft.profile.name} has no Python"
             draft.problem("module", self.given["module"], rule, "choose another target")
         draft.tree(home, self.folder("source"), field="source", exclude=["__pycache__"])
-        launcher = f"#!/bin/sh\nPYTHONPATH={home} exec {python} -B -m {self.given['module']} \"$@\"\n"
+        launcher = f'#!/bin/sh\nPYTHONPATH={home} exec {python} -B -m {self.given["module"]} "$@"\n'
         draft.text(f"/usr/bin/{self.name}", launcher, mode=0o755, field="module")
         draft.relate("requires", python)
 
