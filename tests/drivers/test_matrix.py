@@ -156,7 +156,10 @@ def test_only_the_changed_kit_compiles_again(tmp_path: Path) -> None:
 def test_symbols_are_those_of_the_same_kit(tmp_path: Path) -> None:
     need("make", "gcc", "strip", "rpmbuild")
     tree = Tree(tmp_path / "tree").write({**KITS, **DRIVER})
-    tree.declare('core = D("core", ddk=["a", "b"])\nD("nic", ddk=["b", "a"], extra_symbols=core)\n', HEAD)
+    tree.declare(
+        'core = D("core", ddk=["a", "b"], debuginfo=True)\nD("nic", ddk=["b", "a"], extra_symbols=core)\n',
+        HEAD,
+    )
     target = "build/rpms/6.1.0-b/nic-2.1-1.x86_64.rpm"
     assert tree.scons(target).good().built == {
         "build/modules/6.1.0-b/core-6.1.0-b.tar",
@@ -202,6 +205,9 @@ BAD = {
     ],
     'D("m8", ddk="a", extra_symbols=D("m9", ddk="b"))': [
         "KernelModule 'm8': extra_symbols='m9': KernelModule 'm9' is not built for 6.1.0-a; give it the same ddk="
+    ],
+    'D("m11", ddk="a", extra_symbols=env.Userspace("u", version="1", files={"/opt/x": "driver/Kbuild"}))': [
+        "KernelModule 'm11': extra_symbols='u': Userspace 'u' is no driver; name a driver, or a Module.symvers"
     ],
     'env.Ddk("a", relase="xcp-ng-8.3")': [
         "Ddk 'a': relase='xcp-ng-8.3': unknown keyword; did you mean 'release'?"

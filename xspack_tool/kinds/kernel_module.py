@@ -6,7 +6,6 @@ import copy
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from SCons.Util import NodeList, flatten
@@ -18,13 +17,14 @@ from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.dkms import dkms_facts
 from xspack_tool.kinds.draft import Draft
+from xspack_tool.kinds.driver_inputs import signing_pair, source_folder, symbols_of
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, compiler_of, kits_of
-from xspack_tool.plan.modules import ModulePlan, Modules, SigningPair, claim_modules, plan_modules
-from xspack_tool.plan.package import Built, built_of, plan_package
+from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
+from xspack_tool.plan.package import Built, plan_package
 from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
-from xspack_tool.plan.sources import is_dir, nodes_of, walk
+from xspack_tool.plan.sources import walk
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: How the text of a licence is called at the top of a source tree.
@@ -123,7 +123,7 @@ class KernelModule(PackageKind):
     def fill(self, draft: Draft) -> None:
         kit, request = self._kit, self._request()
         draft.problems += request.problems()
-        folder = self._sources(draft)
+        folder = source_folder(draft, self.given["source"])
         if kit is None or folder is None:
             return
         draft.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
@@ -138,7 +138,7 @@ class KernelModule(PackageKind):
             draft.script(phase, text, field="source")
         for name, value in (self.given["firmware"] or {}).items():
             draft.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
-        symbols = self._symbols(draft, kit)
+        symbols = symbols_of(draft, self.given["extra_symbols"], kit)
         self._items = [item for item in walk(folder) if item.node is not None]
         self._place = f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or draft.profile.module_dirs[0]}"
         driver = DriverSource(
@@ -157,7 +157,7 @@ class KernelModule(PackageKind):
         compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
             draft.problems.append(compiler)
-        sign = self._sign_key(draft)
+        sign = signing_pair(draft, self.given["sign_key"])
         if draft.problems or isinstance(compiler, Problem):
             return
         plan = ModulePlan(
@@ -245,54 +245,3 @@ class KernelModule(PackageKind):
             make_variables={str(key): str(value) for key, value in (given["make_variables"] or {}).items()},
             config={str(key): str(value) for key, value in (given["kconfig"] or {}).items()},
         )
-
-    def _symbols(self, draft: Draft, kit: Kit) -> tuple[Any, ...]:
-        """The Module.symvers of each driver, or file, whose symbols are used. A driver that was built for several
-        kits gives that for this one, and must be there where this one is installed."""
-        found: dict[Any, None] = {}
-        drivers: dict[tuple[Any, str], list[Any]] = {}
-        for node in nodes_of(self.env, listed(self.given["extra_symbols"])):
-            draft.need("extra_symbols", node)
-            built = built_of(node)
-            if built is None or not hasattr(node.attributes, "xspack_symvers"):
-                found[node] = None
-            else:
-                drivers.setdefault((built.place, built.target), []).append(node)
-        for nodes in drivers.values():
-            same = [node for node in nodes if _is_for(node.attributes.xspack.kit, kit)]
-            other = nodes[0].attributes.xspack
-            if not same:
-                rule = f"{other.target} is not built for {kit.name}"
-                draft.problem("extra_symbols", other.identity.name, rule, "give it the same ddk=")
-            for node in same[:1]:
-                identity = node.attributes.xspack.identity
-                draft.relate("requires", Dependency(identity.name, ">=", identity.evr))
-                found[node.attributes.xspack_symvers] = None
-        return tuple(found)
-
-    def _sign_key(self, draft: Draft) -> SigningPair | None:
-        nodes: list[Any] = nodes_of(self.env, listed(self.given["sign_key"]))
-        if not nodes:
-            return None
-        if len(nodes) != 2:
-            rule = "modules are signed with a private key and its certificate"
-            draft.problem("sign_key", [str(node) for node in nodes], rule, "name both files, the key first")
-            return None
-        for node in nodes:
-            draft.need("sign_key", node)
-        return SigningPair(Path(nodes[0].get_abspath()), nodes[1])
-
-    def _sources(self, draft: Draft) -> Any:
-        nodes = nodes_of(self.env, self.given["source"])
-        if len(nodes) != 1 or not is_dir(nodes[0]) or not nodes[0].srcnode().exists():
-            rule = "a driver has one source folder, with its Kbuild or Makefile"
-            draft.problem(
-                "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
-            )
-            return None
-        return nodes[0]
-
-
-def _is_for(one: Kit | None, other: Kit) -> bool:
-    """Whether modules of two kits are for the same hosts."""
-    return one is not None and (one.kernel, one.release) == (other.kernel, other.release)
