@@ -72,6 +72,31 @@ def test_only_older_versions_of_the_same_package_go(lab: Lab, jobs: int) -> None
     assert set(lab.outputs()) == second - update | of("update-one-2-1.noarch.rpm") | {"one-2.iso"}
 
 
+SPEC = """\
+Name: s
+Version: {version}
+Release: 1
+Summary: a
+License: MIT
+BuildArch: noarch
+%description
+a
+%install
+mkdir -p %{{buildroot}}/opt/s
+%files
+/opt/s
+"""
+
+
+def test_the_older_source_rpm_of_a_spec_goes(lab: Lab) -> None:
+    for version in ("1", "2"):
+        lab.write({"src/s.spec": SPEC.format(version=version)})
+        lab.declare_all([("SpecRpm", "s.spec", {})])
+        lab.scons().good()
+        ours = {name for name in lab.outputs() if "/s-" in name}
+        assert ours == {f"rpms/s-{version}-1.noarch.rpm", f"srpms/s-{version}-1.src.rpm"}
+
+
 def test_the_last_good_iso_stays_when_its_successor_fails(lab: Lab) -> None:
     declare(lab, p="1")
     lab.scons().good()

@@ -11,6 +11,7 @@ from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import remembered
+from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
@@ -124,4 +125,5 @@ class SpecRpm(Kind):
             self.report(taken)
             return node
         add_step(self.env, [node], [self.spec, *sources], Step("SourceRpm", facts, perform, modes=True))
+        remove_older(self.env, node, f"source of {self.spec}")
         return node
