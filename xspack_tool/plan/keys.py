@@ -86,6 +86,10 @@ def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]
     node = nodes[0]
     home = getattr(node.attributes, "xspack_keyring", None) or keyring(env)
     session().need("gpg", "keys and signatures")
+    first = session().keys.setdefault((out_path(env), node.name), node)
+    if first is not node:
+        rule = f"{first} has the same name, under which signed RPMs are kept"
+        return None, [Problem("key", str(node), rule, "rename one of them, or set another XSPACK_OUT")]
     return SigningKey(node, home), []
 
 

@@ -122,6 +122,9 @@ def rpm_nodes(
         for one, node in zip(built, files, strict=True)
         for problem in session().claim_output(node, one.place, one.target)
     ]
+    remedy = "keep what it is made of out of XSPACK_OUT"
+    circles = set(files) & set(sources)
+    taken += [Problem("target", str(node), "it would be made of itself", remedy) for node in circles]
     if taken:
         report(taken)
         return broken_package(env, built[0].identity.name)
@@ -146,7 +149,11 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
 
         session().need("rpmsign", "signing RPMs")
         step = Step("Sign", {"rpmsign": version_of(env, "rpmsign"), "gpg": version_of(env, "gpg")}, perform)
-        place = out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack))
+        place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
+        built = rpm.attributes.xspack
+        if taken := session().claim_output(place, built.place, built.target):
+            session().problems += taken
+            return rpm
         signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
         signed[which].attributes.xspack_key = key.name
         remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm.attributes.xspack)}")

@@ -33,6 +33,8 @@ class Session:
     #: Output file, or folder of a pack -> who declared it.
     outputs: dict[str, Problem] = field(default_factory=dict)
     uuids: dict[str, Problem] = field(default_factory=dict)
+    #: (XSPACK_OUT, base name) -> the public key file of that name.
+    keys: dict[tuple[str, str], Node] = field(default_factory=dict)
     #: What is done once a run.
     seen: set[str] = field(default_factory=set)
     #: Programs that the build needs -> what for.
