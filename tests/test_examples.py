@@ -42,3 +42,28 @@ def test_no_kernel_headers_are_said_in_one_line(tmp_path: Path) -> None:
     tree.write({"SConstruct": text.replace("env.XsKernelTrees()", "[]")})
     said = tree.scons("pack").good().said
     assert said.count("driver: left out, no kernel headers here (apt-get install linux-headers-amd64") == 1
+
+
+def test_a_kind_of_ones_own_is_in_help_and_tells_mistakes_as_ours_do(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "custom_kind")
+    shutil.copytree(ROOT / "examples/custom_kind", tree.path, dirs_exist_ok=True)
+    said = tree.scons("-h").good().said
+    assert (
+        "  env.PythonApp(..): Python code below /opt, with a launcher in /usr/bin for the Python of the release.\n"
+        in said
+    )
+    assert "  PythonApp 'acme-report' -> build/rpms/acme-report-1.3-1.noarch.rpm\n" in said
+    text = (tree.path / "SConstruct").read_text()
+    tree.write(
+        {"SConstruct": text.replace('module="acme_report"', 'modul="acme_report"').replace("1.3", "1-3")}
+    )
+    line = text.splitlines().index("report = env.PythonApp(") + 1
+    pack = text.splitlines().index("pack = env.Pack(") + 1
+    assert tree.scons("pack").refused() == [
+        f"SConstruct:{line}: PythonApp 'acme-report': modul='acme_report': unknown keyword; did you mean 'module'?",
+        f"SConstruct:{line}: PythonApp 'acme-report': module=None: is missing; give the module that the launcher runs",
+        f"SConstruct:{line}: PythonApp 'acme-report': version='1-3': a version holds no '-'; "  # noqa: ISC004
+        "put what follows it into release",
+        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version holds no '-'; "  # noqa: ISC004
+        "put what follows it into release",
+    ]
