@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.package import Package, Script, interpreter_of
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
@@ -100,8 +100,22 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
     for out in outs:
         if out.name not in made:
             raise StepError(f"rpmbuild made no {out.name}, but {', '.join(sorted(made)) or 'no RPM at all'}")
+        _check_whole(made[out.name])
     for out in outs:
         os.replace(made[out.name], out)
+
+
+def _check_whole(rpm: Path) -> None:
+    """Read an RPM to its end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
+    from xspack_tool.rpm.payload import payload
+
+    try:
+        for _ in payload(rpm):
+            pass
+    except BadInput as error:
+        raise StepError(
+            f"rpmbuild wrote a part of {rpm.name} only ({error.why}); is the disk full?"
+        ) from None
 
 
 def script_texts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
