@@ -30,6 +30,8 @@ class Goal:
     text: str
     value: str
     reached: bool
+    #: Where the time goes when it is not reached.
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,9 @@ def profile(arm: Arm, changed: bool) -> list[tuple[str, float]]:
     return [*parts, *((f"- {kind}", seconds) for kind, seconds in sorted(kinds.items()))]
 
 
-def at_least(text: str, value: float, least: float) -> Goal:
+def at_least(text: str, value: float, least: float, why: str = "") -> Goal:
     """A ratio that must not be less."""
-    return Goal(f"{text} at least {least:g}", f"{value:.2f}", value >= least)
+    return Goal(f"{text} at least {least:g}", f"{value:.2f}", value >= least, why)
 
 
 def at_most(text: str, value: float, most: float, unit: str = "") -> Goal:
@@ -140,12 +142,23 @@ def many(lab: Lab) -> Iterator[Row]:
             yield row
 
 
+_WHY_NOT = (
+    "GNU make looks at times of files alone and is done with that within milliseconds. SCons first loads Python and"
+    " itself, reads the SConstruct and compares the content of all sources: {null:.2f} s before the first step, in"
+    " every build. Below are the steps themselves; they also check all rules, which the pipeline does not."
+)
+
+
 def _goals(what: str, row: Row, surplus: list[float]) -> list[Goal]:
     if what == "nothing changed":
         return [at_most("times plain SCons", row.wall("xspack") / row.wall("plain SCons"), 1.25)]
     if what == "one changed file" and len(surplus) == 1:
         faster = row.wall("usual pipeline") / row.wall("xspack")
-        return [at_most("over the null build", surplus[0], 1, " s"), at_least("times as fast", faster, 2.5)]
+        null = row.wall("xspack") - surplus[0]
+        return [
+            at_most("over the null build", surplus[0], 1, " s"),
+            at_least("times as fast", faster, 2.5, _WHY_NOT.format(null=null)),
+        ]
     if what == "one changed file":
         # A tenth, and two hundredths of a second, are what equal builds differ by on a busy machine.
         return [

@@ -88,10 +88,9 @@ def profile_table(row: Row) -> list[str]:
 
 
 def results(rows: list[Row], command: str, rounds: int) -> str:
-    """The text of RESULTS.md, but for what people write about the goals that were missed."""
-    missed = [
-        f"- {row.what}: {goal.text}: {goal.value}" for row in rows for goal in row.goals if not goal.reached
-    ]
+    """The text of RESULTS.md."""
+    goals = [(row, goal) for row in rows for goal in row.goals if not goal.reached]
+    missed = [f"- {row.what}: {goal.text}: {goal.value}. {goal.why}".rstrip() for row, goal in goals]
     parts = [
         "# Results",
         "",
