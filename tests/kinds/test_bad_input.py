@@ -127,3 +127,43 @@ def test_no_value_of_any_field_ends_in_a_traceback(tree: Tree, tmp_path: Path) -
         f"read {kind}" for kind in fields
     ]
     assert len(ran.refused()) > 1000
+
+
+HELPERS = """\
+options = {{
+    "XsFile": ["mode", "owner", "group"], "XsLink": [], "TestKey": [], "XsKernelTrees": [],
+    "XsPatch": ["flaw", "effect", "seen_by_customers"],
+    "XsRule": ["meaning", "remedy", "check", "on", "wants", "bad", "good"],
+    "Ddk": ["host", "port", "identity", "known_hosts", "jobs", "release", "inbox"],
+    "XsStatusReport": ["pii", "files", "directories", "commands", "min_size", "max_time", "mime", "checked", "hidden"],
+}}
+for helper, known in options.items():
+    call = getattr(env, helper)
+    for number, value in enumerate(({junk})):
+        results = [call(), call("a", "b", "c"), call("a", unknown=value), call(value)]
+        results += [call("a", **{{option: value}}) for option in known]
+        if helper == "XsKernelTrees":
+            continue
+        for result in results:
+            env.Userspace(f"u{{number}}", **S(files={{"/opt/a": result}}, status_report=result))
+            if helper == "Ddk":
+                env.KernelModule(f"m{{number}}", version="1", source="tree", ddk=result)
+    print("read", helper)
+"""
+
+
+def test_no_argument_of_a_helper_ends_in_a_traceback(tree: Tree, tmp_path: Path) -> None:
+    there = Tree(tmp_path / "there").write(WORLD | {"a": "x"})
+    ran = there.declare(HELPERS.format(junk=JUNK), head=START).scons()
+    read = [line.split()[1] for line in ran.said.splitlines() if line.startswith("read ")]
+    assert read == [
+        "XsFile",
+        "XsLink",
+        "TestKey",
+        "XsKernelTrees",
+        "XsPatch",
+        "XsRule",
+        "Ddk",
+        "XsStatusReport",
+    ], ran.said
+    assert len(ran.refused()) > 1000

@@ -61,7 +61,7 @@ def install(env: Any) -> None:
     for name in KINDS:
         env.AddMethod(_declaration(name), name)
     for name, function in HELPERS.items():
-        env.AddMethod(_helper(function), name)
+        env.AddMethod(_helper(name, function), name)
     env.AddMethod(_add_users_kind, "XsKind")
 
 
@@ -87,9 +87,9 @@ def _declaration(name: str) -> Callable[..., Any]:
     return method
 
 
-def _helper(name: str) -> Callable[..., Any]:
+def _helper(name: str, function: str) -> Callable[..., Any]:
     def method(env: Any, *words: Any, **options: Any) -> Any:
-        return _found("helpers", name)(env, *words, **options)
+        return _found("helpers", "call")(name, _found("helpers", function), env, words, options)
 
     return method
 

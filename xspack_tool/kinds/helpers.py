@@ -3,15 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
+from xspack_tool.kinds import shape
 from xspack_tool.model.syntax import nearest
 from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.sources import XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
+
+
+def _of_texts(words: str, most: int, kind: type) -> shape.Shape:
+    """A text, a value of ``kind``, a tuple that makes one, or a list of these."""
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, tuple):
+            return 1 <= len(value) <= most and all(isinstance(one, (str, bool)) for one in value)
+        return isinstance(value, (str, kind))
+
+    return shape.Shape(words, lambda value: all(map(holds, value if isinstance(value, list) else [value])))
+
+
+_SHAPES: dict[str, dict[str, shape.Shape]] = {
+    "XsFile": {"source": shape.FILES},
+    "XsLink": {"target": shape.TEXT},
+    "XsStatusReport": {
+        "category": shape.TEXT,
+        "files": shape.TEXTS,
+        "directories": _of_texts("a path, or (path, pattern), or a list of them", 3, Directory),
+        "commands": _of_texts("a command, or (command, label), or a list of them", 2, ReportCommand),
+        "pii": shape.TEXT,
+        "mime": shape.TEXT,
+        "name": shape.TEXT,
+        "checked": shape.FLAG,
+        "hidden": shape.FLAG,
+        "extends": shape.FLAG,
+    },
+    "Ddk": {
+        "tree": shape.PATH,
+        **dict.fromkeys(("host", "release"), shape.TEXT),
+        **dict.fromkeys(("identity", "known_hosts", "inbox"), shape.PATH),
+        **dict.fromkeys(("port", "jobs"), shape.NUMBER),
+    },
+    "XsPatch": {"source": shape.FILE, "flaw": shape.TEXT, "effect": shape.TEXT},
+    "XsRule": dict.fromkeys(("id", "severity", "meaning", "remedy", "on", "bad", "good"), shape.TEXT),
+}
+
+
+def call(
+    name: str, helper: Callable[..., Any], env: Any, words: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    """What ``env.<name>(..)`` gives; None, and the mistakes noted, where its arguments have not even the shape."""
+    try:
+        bound = signature(helper).bind(env, *words, **options).arguments
+    except TypeError as error:
+        problems = [Problem("", "", str(error), f"see its arguments: {signature(helper)}")]
+    else:
+        chosen = {key: value for key, value in bound.get("options", {}).items() if value is not None}
+        shapes = _SHAPES.get(name, {})
+        problems = shape.text_problems(name, [*words, *options.values()])
+        for key, value in {**bound, **chosen}.items():
+            if key in shapes and value != "":
+                problems += shapes[key].problems(key, value)
+    if not problems:
+        return helper(env, *words, **options)
+    session().problems += [problem.at(user_place(), f"env.{name}") for problem in problems]
+    return None
 
 
 def xs_file(env: Any, source: Any, **options: Any) -> Any:
@@ -28,16 +88,19 @@ def xs_status_report(env: Any, category: str, **options: Any) -> Any:
     """What xen-bugtool collects: ``files``, ``directories`` (a path, or (path, pattern)), ``commands`` (a command, or
     (command, label)); ``pii`` says whether personal data may be in it: no, if_customized, maybe or yes."""
     for name, kind in (("files", str), ("directories", Directory), ("commands", ReportCommand)):
-        if name in options:
-            options[name] = tuple(
-                value
-                if isinstance(value, kind)
-                else kind(*value)
-                if isinstance(value, tuple)
-                else kind(value)
-                for value in options[name]
+        given = options.pop(name, None)
+        if given is not None:
+            values = (
+                given if isinstance(given, list) or (kind is str and isinstance(given, tuple)) else [given]
             )
+            options[name] = tuple(_made(kind, value) for value in values)
     return _value(StatusReport, "XsStatusReport", category, options)
+
+
+def _made(kind: type, value: Any) -> Any:
+    if isinstance(value, kind):
+        return value
+    return kind(*value) if isinstance(value, tuple) else kind(value)
 
 
 def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
