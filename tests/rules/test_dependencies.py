@@ -188,8 +188,8 @@ def test_what_is_no_repository(pack_verdict: Verdict, tmp_path: Path) -> None:
     cases = {tmp_path / "empty": "no repository: it holds neither repodata nor RPMs"}
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("no ISO")
-    cases[tmp_path / "text"] = "neither a folder nor an ISO that can be read: "
-    cases[tmp_path / "none"] = "neither a folder nor an ISO that can be read: "
+    cases[tmp_path / "text"] = "is no ISO image that can be read: "
+    cases[tmp_path / "none"] = "No such file or directory"
     for path, why in cases.items():
         with pytest.raises(BadInput) as caught:
             pack_verdict("D1", base=path)

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso_tree import IsoEntry, Metadata, Tree, Trick
 
-#: Several names may share one content, but a small image does not unpack to a huge tree.
+#: Several names may share one content, but reading all files must not cost many times the image.
 _TIMES_IMAGE = 4
 
 
@@ -20,7 +20,7 @@ class IsoReader:
     """An ISO 9660 image opened for reading: ``with IsoReader(path) as iso``.
 
     Raises BadInput, one line, for whatever is not an image, is truncated, or plays tricks: names that climb,
-    directories that loop, content outside of the image.
+    directories that loop, content outside of the image, many files that share one content.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,8 +71,6 @@ class IsoReader:
 
         Files become 0644 and folders 0755; links are made where they stay in the tree. Raises BadInput.
         """
-        if sum(entry.size for entry in self.entries) > _TIMES_IMAGE * self._image_size:
-            raise self._bad("its files overlap: it would unpack to many times its size")
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise BadInput(folder, "is not empty")
@@ -110,6 +108,8 @@ class IsoReader:
             ) from None
         except Exception as error:  # whatever else pycdlib trips over in a foreign file
             raise self._bad(f"is no ISO image that can be read: damaged ({type(error).__name__})") from None
+        if sum(entry.size for entry in self.entries) > _TIMES_IMAGE * self._image_size:
+            raise HostileInput(self.path, "its files overlap: they are many times its size")
 
 
 class _Content(io.RawIOBase):

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from xspack_tool.errors import BadInput
+from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.read import read_info
 
@@ -45,23 +46,18 @@ class FolderTree:
 
 
 class IsoTree:
-    """An ISO 9660 image, read by its Rock Ridge names."""
+    """An ISO 9660 image, opened."""
 
-    def __init__(self, iso: Any, name: str) -> None:
-        self.name, self._iso = name, iso
+    def __init__(self, iso: IsoReader) -> None:
+        self.name, self._iso = str(iso.path), iso
 
     def paths(self) -> list[str]:
         """All files, sorted."""
-        return sorted(
-            f"{folder}/{name}".lstrip("/").replace("//", "/")
-            for folder, _, names in self._iso.walk(rr_path="/")
-            for name in names
-        )
+        return [entry.path for entry in self._iso.entries if entry.kind == "file"]
 
     def open(self, path: str) -> BinaryIO:
-        """One of them."""
-        opened: BinaryIO = self._iso.open_file_from_iso(rr_path=f"/{path}").__enter__()
-        return opened
+        """One of them. Raises BadInput where there is none."""
+        return self._iso.open(path)
 
 
 @contextmanager
@@ -71,22 +67,10 @@ def open_tree(path: Path) -> Iterator[Tree]:
     if path.is_dir():
         yield FolderTree(path)
         return
-    from pycdlib import PyCdlib
-    from pycdlib.pycdlibexception import PyCdlibException
-
-    iso = PyCdlib()
-    try:
-        iso.open(str(path))
-    except (OSError, PyCdlibException) as why:
-        raise BadInput(path, f"neither a folder nor an ISO that can be read: {why}") from None
-    try:
-        if not iso.has_rock_ridge():
+    with IsoReader(path) as iso:
+        if not iso.has_rock_ridge:
             raise BadInput(path, "an ISO without Rock Ridge names")
-        yield IsoTree(iso, str(path))
-    except PyCdlibException as why:
-        raise BadInput(path, f"damaged ISO: {why}") from None
-    finally:
-        iso.close()
+        yield IsoTree(iso)
 
 
 def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:

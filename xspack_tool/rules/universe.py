@@ -18,6 +18,8 @@ from xspack_tool.rules.trees import Tree, open_tree, read_rpms
 
 #: More than the index of any release takes unpacked.
 _MAX_INDEX = 1024**3
+#: repomd.xml lists a dozen files.
+_MAX_REPOMD = 1 << 20
 _FLAGS = {"<": LESS, ">": GREATER, "=": EQUAL, "<=": LESS | EQUAL, ">=": GREATER | EQUAL}
 
 
@@ -195,12 +197,15 @@ def _read(tree: Tree, location: str) -> RpmInfo:
 def _records(tree: Tree) -> dict[str, str]:
     """The paths of repomd.xml by type; none that leads out of the repository."""
     from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, parse
+    from defusedxml.ElementTree import ParseError, fromstring
 
     name = f"{tree.name}: repodata/repomd.xml"
     try:
         with tree.open("repodata/repomd.xml") as file:
-            root = parse(file).getroot()
+            text = file.read(_MAX_REPOMD + 1)
+        if len(text) > _MAX_REPOMD:
+            raise BadInput(name, f"no index: larger than {_MAX_REPOMD >> 20} MiB")
+        root = fromstring(text)
     except (ParseError, DefusedXmlException, ValueError) as why:
         raise BadInput(name, f"no index: {why}") from None
     space = "{http://linux.duke.edu/metadata/repo}"
