@@ -9,10 +9,13 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
+
+import pytest
+from support import need
 
 from xspack_tool import cli
 from xspack_tool.cli.compose import Assembly, Ingredients, assemble, generate
@@ -25,6 +28,7 @@ from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
+from xspack_tool.signing.home import end_agent
 from xspack_tool.signing.keys import PublicKey, make_test_key, read_public_key
 from xspack_tool.signing.sign import Signer
 
@@ -165,6 +169,24 @@ class PackMaker:
         }
         master_iso(files, folder / iso.name, volume, TIME)
         return folder / iso.name
+
+
+@pytest.fixture(scope="session")
+def keys() -> Iterator[dict[str, Key]]:
+    """Throwaway keys by name, for each worker; a conftest.py takes this in by importing it."""
+    need("gpg", "rpmbuild", "rpmsign", "rpmkeys")
+    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
+    made = {name: make_key(folder, f"RPM-GPG-KEY-{name}") for name in ("Acme", "Other")}
+    yield made
+    for key in made.values():
+        end_agent(key.home)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_pack(keys: dict[str, Key], tmp_path_factory: pytest.TempPathFactory) -> PackMaker:
+    """One maker of packs for each worker, who signs with Acme's key."""
+    return PackMaker(tmp_path_factory.mktemp("packs"), keys["Acme"])
 
 
 def program(*argv: str | Path) -> subprocess.CompletedProcess[str]:

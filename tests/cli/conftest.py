@@ -1,28 +1,5 @@
-"""One throwaway key and one maker of packs for each worker."""
+"""The keys and packs that commands are tried with."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from pack_maker import keys, make_pack
 
-import pytest
-from pack_maker import Key, PackMaker, make_key
-from support import need
-
-from xspack_tool.signing.home import end_agent
-
-
-@pytest.fixture(scope="session")
-def keys() -> Iterator[dict[str, Key]]:
-    need("gpg", "rpmbuild", "rpmsign", "rpmkeys")
-    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
-    made = {name: make_key(folder, f"RPM-GPG-KEY-{name}") for name in ("Acme", "Other")}
-    yield made
-    for key in made.values():
-        end_agent(key.home)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def make_pack(keys: dict[str, Key], tmp_path_factory: pytest.TempPathFactory) -> PackMaker:
-    return PackMaker(tmp_path_factory.mktemp("packs"), keys["Acme"])
+__all__ = ["keys", "make_pack"]
