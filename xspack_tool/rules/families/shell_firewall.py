@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
-from xspack_tool.rules.shell.iptables import change, program, restores, saved_file, saves, touches
-from xspack_tool.rules.shell.model import HAS, LACKS, RUNNING
-from xspack_tool.rules.shell.scriptlets import shell_scriptlets
+from xspack_tool.rules.shell.iptables import (
+    Change,
+    change,
+    program,
+    restores,
+    saved_file,
+    saves,
+    touches,
+)
+from xspack_tool.rules.shell.model import HAS, LACKS, RUNNING, Command
+from xspack_tool.rules.shell.scriptlets import ShellScriptlet, shell_scriptlets
 
 #: The chains of the filter table of dom0's /etc/sysconfig/iptables behind whose end nothing is reached: INPUT and
 #: FORWARD hand everything to RH-Firewall-1-INPUT, which ends in REJECT.
@@ -30,17 +38,11 @@ _RIGHT = (
 )
 def adds_unrestored(context: RpmContext) -> Iterator[Hit]:
     """Without it the rules are added to an empty table while the host is installed."""
-    for scriptlet in shell_scriptlets(context.info):
-        script = scriptlet.script
-        for command in script.commands:
-            added = change(command)
-            if added is None or not added.adds:
-                continue
-            if not any(restores(script, other, added.family) for other in script.before(command)):
-                found = (
-                    f"{command.shown!r} with no {added.family}-restore < {saved_file(added.family)} before it"
-                )
-                yield Hit(scriptlet.where, found, line=command.line)
+    for scriptlet, command, added in _additions(context):
+        script, family = scriptlet.script, added.family
+        if not any(restores(script, other, family) for other in script.before(command)):
+            found = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
+            yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -53,15 +55,11 @@ def adds_unrestored(context: RpmContext) -> Iterator[Hit]:
 )
 def adds_unsaved(context: RpmContext) -> Iterator[Hit]:
     """What is not saved is gone with the next boot, and with the installer."""
-    for scriptlet in shell_scriptlets(context.info):
-        script = scriptlet.script
-        for command in script.commands:
-            added = change(command)
-            if added is None or not added.adds:
-                continue
-            if not any(saves(script, other, added.family) for other in script.after(command)):
-                found = f"{command.shown!r} with no {added.family}-save > {saved_file(added.family)} after it"
-                yield Hit(scriptlet.where, found, line=command.line)
+    for scriptlet, command, added in _additions(context):
+        script, family = scriptlet.script, added.family
+        if not any(saves(script, other, family) for other in script.after(command)):
+            found = f"{command.shown!r} with no {family}-save > {saved_file(family)} after it"
+            yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -100,23 +98,13 @@ def appends_unreachable(context: RpmContext) -> Iterator[Hit]:
     """A chain of the package's own is no such chain, nor one whose REJECT is taken out before."""
     if context.profile.firewall == "firewalld":
         return
-    for scriptlet in shell_scriptlets(context.info):
-        script = scriptlet.script
-        for command in script.commands:
-            added = change(command)
-            if (
-                added is None
-                or added.action != "append"
-                or added.table != "filter"
-                or added.chain not in _CLOSED
-            ):
-                continue
-            earlier = [done for other in script.before(command) if (done := change(other))]
-            if not any(done.chain == added.chain and done.action in ("delete", "flush") for done in earlier):
-                found = (
-                    f"{command.shown!r} appends to {added.chain}, where all packets end in a REJECT before"
-                )
-                yield Hit(scriptlet.where, found, line=command.line)
+    for scriptlet, command, added in _additions(context):
+        if added.action != "append" or added.table != "filter" or added.chain not in _CLOSED:
+            continue
+        earlier = [done for other in scriptlet.script.before(command) if (done := change(other))]
+        if not any(done.chain == added.chain and done.action in ("delete", "flush") for done in earlier):
+            found = f"{command.shown!r} appends to {added.chain}, where all packets end in a REJECT before"
+            yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -138,3 +126,12 @@ def iptables_beside_firewalld(context: RpmContext) -> Iterator[Hit]:
             if touches(command) and program(command) and asked.isdisjoint(command.guards):
                 found = f"{command.shown!r} on {context.profile.title}, whose firewall is firewalld"
                 yield Hit(scriptlet.where, found, line=command.line)
+
+
+def _additions(context: RpmContext) -> Iterator[tuple[ShellScriptlet, Command, Change]]:
+    """Every command of a scriptlet that adds a rule to a chain."""
+    for scriptlet in shell_scriptlets(context.info):
+        for command in scriptlet.script.commands:
+            added = change(command)
+            if added is not None and added.adds:
+                yield scriptlet, command, added
