@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import conditions, grammar
 from xspack_tool.rules.shell.grammar import text_of
+from xspack_tool.rules.shell.inner import Result
 from xspack_tool.rules.shell.lists import LISTS, Chain, Item, chain_of, ways_of
 from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Redirect, Script, Word
-from xspack_tool.rules.shell.simple import Result, SimpleCommands
+from xspack_tool.rules.shell.simple import SimpleCommands
 from xspack_tool.rules.shell.streams import output_of
 
 if TYPE_CHECKING:
