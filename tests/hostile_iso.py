@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
+
+from xspack_tool.pack.iso import master_iso
+
+#: When the images are said to be made.
+TIME = 1577836800
 
 
 def records(image: bytes, at: int = 156 + 16 * 2048) -> Iterator[tuple[int, str]]:
@@ -46,3 +52,17 @@ def patched(
     if flags is not None:
         changed[at + 25] = flags
     return bytes(changed)
+
+
+def overlapping(folder: Path) -> bytes:
+    """An image of 1 MB, whose 20 RPMs are all said to be that megabyte."""
+    files = {f"{number:02}.rpm": folder / str(number) for number in range(20)}
+    for place, path in enumerate(files.values()):
+        path.write_bytes(b"x" * (10 if place else 1_000_000))
+    master_iso(files, folder / "overlapping.iso", "OVERLAPPING", TIME)
+    image = (folder / "overlapping.iso").read_bytes()
+    at = next(at for at, name in records(image) if name == "00.rpm")
+    big = struct.unpack_from("<I", image, at + 2)[0]
+    for name in list(files)[1:]:
+        image = patched(image, name, extent=big, length=1_000_000)
+    return image

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 import pytest
-from hostile_iso import patched, records
+from hostile_iso import overlapping, patched
 
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso import master_iso
@@ -101,16 +101,7 @@ def test_what_is_no_image(tmp_path):
 
 
 def test_files_that_overlap_are_not_read(tmp_path):
-    files = {}
-    for number in range(20):
-        (tmp_path / str(number)).write_bytes(b"x" * (1_000_000 if number == 0 else 10))
-        files[f"f{number:02}"] = tmp_path / str(number)
-    master_iso(files, tmp_path / "a.iso", "A", 1577836800)
-    image = (tmp_path / "a.iso").read_bytes()
-    big = struct.unpack_from("<I", image, next(at for at, name in records(image) if name == "f00") + 2)[0]
-    for number in range(1, 20):
-        image = patched(image, f"f{number:02}", extent=big, length=1_000_000)
-    (tmp_path / "a.iso").write_bytes(image)
+    (tmp_path / "a.iso").write_bytes(overlapping(tmp_path))
     with pytest.raises(HostileInput) as caught:
         IsoReader(tmp_path / "a.iso")
     assert str(caught.value) == f"{tmp_path}/a.iso: its files overlap: they are many times its size"

@@ -26,6 +26,11 @@ class Dependency:
         return f"{self.name} {self.operator} {self.evr}" if self.operator else self.name
 
 
+def evr_text(epoch: int, version: str, release: str) -> str:
+    """``[epoch:]version-release``; the epoch 0 is not written."""
+    return f"{epoch}:{version}-{release}" if epoch else f"{version}-{release}"
+
+
 def parse_dependency(field: str, value: object) -> Dependency | Problem:
     """Read ``"python3 >= 3.6"``; a Problem says what is wrong with it. rpm 4.11 knows no rich dependencies."""
     if not isinstance(value, str):

@@ -8,7 +8,7 @@ from typing import Literal
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
 from xspack_tool.model.changelog import CONSTANT_TIME, ChangelogEntry
-from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.dependency import Dependency, evr_text
 
 #: The scriptlets of an RPM, in the order of a transaction.
 PHASES = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
@@ -92,8 +92,7 @@ class Identity:
     @property
     def evr(self) -> str:
         """``[epoch:]version-release``."""
-        epoch = f"{self.epoch}:" if self.epoch else ""
-        return f"{epoch}{self.version}-{self.release}"
+        return evr_text(self.epoch, self.version, self.release)
 
 
 @dataclass(frozen=True)

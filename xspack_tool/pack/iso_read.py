@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from xspack_tool.errors import BadInput, HostileInput
-from xspack_tool.pack.iso_tree import IsoEntry, Metadata, Tree, Trick
+from xspack_tool.pack.iso_tree import ByPosition, IsoEntry, Metadata, Tree, Trick
 
 #: Several names may share one content, but reading all files must not cost many times the image.
 _TIMES_IMAGE = 4
@@ -112,26 +112,16 @@ class IsoReader:
             raise HostileInput(self.path, "its files overlap: they are many times its size")
 
 
-class _Content(io.RawIOBase):
-    """The content of one file of an image, read by position: several may be open at once."""
+class _Content(ByPosition):
+    """The content of one file of an image."""
 
     def __init__(self, descriptor: int, entry: IsoEntry) -> None:
-        self._descriptor, self._entry, self._at = descriptor, entry, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._entry.size}[whence]
-        self._at = max(0, begin + offset)
-        return self._at
+        super().__init__(descriptor, entry.size)
+        self._ranges = entry.ranges
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         start = 0
-        for offset, length in self._entry.ranges:
+        for offset, length in self._ranges:
             if self._at < start + length:
                 skip = self._at - start
                 data = os.pread(self._descriptor, min(len(buffer), length - skip), offset + skip)

@@ -29,14 +29,11 @@ class IsoEntry:
     ranges: tuple[tuple[int, int], ...] = ()
 
 
-class Metadata(io.RawIOBase):
-    """The image as pycdlib sees it while it reads directories: it may read so much and no more.
+class ByPosition(io.RawIOBase):
+    """A part of a file that is open, with a place of its own in it: several may be read at once."""
 
-    Its end is said to be far away: pycdlib would silently shorten what points behind it.
-    """
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._descriptor, self._size, self._at, self._left = descriptor, size, 0, _METADATA
+    def __init__(self, descriptor: int, end: int) -> None:
+        self._descriptor, self._end, self._at = descriptor, end, 0
 
     def readable(self) -> bool:
         return True
@@ -44,13 +41,21 @@ class Metadata(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def tell(self) -> int:
-        return self._at
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: 1 << 48}[whence]
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
         self._at = max(0, begin + offset)
         return self._at
+
+
+class Metadata(ByPosition):
+    """The image as pycdlib sees it while it reads directories: it may read so much and no more.
+
+    Its end is said to be far away: pycdlib would silently shorten what points behind it.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        super().__init__(descriptor, end=1 << 48)
+        self._size, self._left = size, _METADATA
 
     def read(self, size: int | None = -1) -> bytes:
         size = _METADATA if size is None or size < 0 else size

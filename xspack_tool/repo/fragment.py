@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.errors import BadInput
+from xspack_tool.model.dependency import evr_text
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Fragment:
     @property
     def evr(self) -> str:
         """``[epoch:]version-release``."""
-        epoch = f"{self.epoch}:" if self.epoch else ""
-        return f"{epoch}{self.version}-{self.release}"
+        return evr_text(self.epoch, self.version, self.release)
 
     def to_json(self) -> str:
         """As text for a file."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from xspack_tool.model.dependency import evr_text
+
 #: Bits of RPMTAG_FILEFLAGS (rpm's rpmfiles.h).
 CONFIG, DOC, MISSINGOK, NOREPLACE, GHOST, LICENSE = 1, 2, 8, 16, 64, 128
 #: Bits of RPMTAG_*FLAGS of dependencies (rpm's rpmds.h).
@@ -117,9 +119,7 @@ class RpmInfo:
     @property
     def evr(self) -> str:
         """``[epoch:]version-release``."""
-        return (
-            f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
-        )
+        return evr_text(self.epoch, self.version, self.release)
 
     @property
     def nevra(self) -> str:
