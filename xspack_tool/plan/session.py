@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import SCons.Defaults
 import SCons.Node.FS
 import SCons.Script.Main
 from SCons.Errors import UserError
@@ -130,6 +131,9 @@ def install_gate() -> None:
             raise SystemExit(2)
         for prepare in _session.at_start:
             prepare()
+        # SCons asks it for a CacheDir in its worker threads. Two of them would make it at once, and find tools that
+        # are loaded by half; after reading, nothing needs its tools.
+        SCons.Defaults.DefaultEnvironment(tools=[])
         # What was read stays until the end: Python's collector need not look through it again and again.
         gc.freeze()
         try:
