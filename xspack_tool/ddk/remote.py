@@ -21,12 +21,17 @@ from xspack_tool.ddk.remote_scripts import (
     LACKS_PROGRAM,
     NO_SPACE,
     NO_TREE,
+    SYMVERS,
 )
 from xspack_tool.ddk.ssh import RemoteDdk, remote_run
 from xspack_tool.errors import StepError
 from xspack_tool.run import Done
 
 _PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux"}
+
+
+#: The most bytes that a kernel's Module.symvers may have; Debian's has 2 million.
+LARGEST_SYMVERS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class RemoteFacts:
 
 def read_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts:
     """The kit's facts, asked for once and kept in the file ``memo``. Raises StepError."""
-    if known := _remembered(ddk, memo):
+    if known := known_facts(ddk, memo):
         return known
     what = "asking the kit what it is"
     done = remote_run(ddk, FACTS, [ddk.tree], what=what)
@@ -68,12 +73,34 @@ def read_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts:
     return facts
 
 
-def _remembered(ddk: RemoteDdk, memo: Path) -> RemoteFacts | None:
+def known_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts | None:
+    """The kit's facts as ``memo`` has them, without asking; None where it has none."""
     try:
         known = json.loads(memo.read_text())
         return RemoteFacts(**known) if known.pop("kit") == ddk.key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def fetch_symvers(ddk: RemoteDdk, facts: RemoteFacts, out: Path, *, memo: Path) -> None:
+    """Write the Module.symvers of the kit's kernel to ``out``. Raises StepError with one reason; no output then.
+
+    That of a kit that is no longer what ``facts`` say is not taken, and ``memo`` is forgotten.
+    """
+    what = "fetching its Module.symvers"
+    done = remote_run(ddk, SYMVERS, [ddk.tree, facts.text(), str(LARGEST_SYMVERS)], what=what)
+    _raise_for(ddk, done, what, memo)
+    size, _, text = done.out.partition("\n")
+    content = text.encode()
+    if size != str(len(content)):
+        raise StepError(
+            f"{what}: {ddk.host}: it is not what came, {size[:200]!r} and {len(content)} bytes: its login shell must "
+            "print nothing, and the file be plain text"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}.new")
+    beside.write_bytes(content)
+    os.replace(beside, out)
 
 
 def build_remote(

@@ -49,6 +49,22 @@ read_facts() {{
 
 FACTS = f"set -u\numask 077\n{_FACTS}read_facts\n"
 
+#: $1 tree, $2 facts expected, $3 the most bytes. Prints the size of Module.symvers in a line, then the file. The facts
+#: are compared after it was read: if they still hold, it is the file that they speak of.
+SYMVERS = f"""\
+set -u
+umask 077
+{_FACTS}
+size=$(($(wc -c < "$tree/Module.symvers")))
+if test "$size" -gt "$3"; then
+    echo "its Module.symvers has $size bytes: no kernel's has more than $3" >&2
+    exit {NO_TREE}
+fi
+echo "$size"
+head -c "$size" "$tree/Module.symvers"
+test "$(read_facts)" = "$2" || exit {CHANGED}
+"""
+
 #: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH. The RPMs go
 #: back in base64 of a tar. The folder's name holds the shell's process id: of what a crash or a power cut left,
 #: the next build clears up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.

@@ -20,9 +20,9 @@ from xspack_tool.kinds.draft import Draft
 from xspack_tool.kinds.driver_inputs import signing_pair, source_folder, symbols_of
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
-from xspack_tool.plan.ddk import Ddk, Kit, compiler_of, kits_of
+from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
-from xspack_tool.plan.package import Built, plan_package
+from xspack_tool.plan.package import Built, broken_package, plan_package
 from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
 from xspack_tool.plan.sources import walk
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
@@ -77,6 +77,8 @@ class KernelModule(PackageKind):
 
     def declare(self) -> Any:
         kits = self._kits()
+        if kits is None:
+            return broken_package(self.env, self.name)
         if not kits:
             self.is_complete = False
             return super().declare()
@@ -91,8 +93,11 @@ class KernelModule(PackageKind):
             nodes += PackageKind.declare(one)
         return nodes
 
-    def _kits(self) -> list[Kit]:
+    def _kits(self) -> list[Kit] | None:
+        """The kits, none where one of them is wrong; None where one is not to be asked in this run."""
         found = kits_of(self.env, self.given["ddk"])
+        if any(isinstance(kit, Unasked) for kit in found):
+            return None
         problems = [kit for kit in found if isinstance(kit, Problem)]
         if not found:
             rule = "modules are compiled against the kernel of the release"

@@ -12,7 +12,7 @@ from SCons.Util import NodeList
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
-from xspack_tool.kinds.releases import packages_for, release_label, release_requirements
+from xspack_tool.kinds.releases import nowhere, packages_for, release_label, release_requirements
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
 from xspack_tool.model.pack import Rollup
@@ -62,6 +62,8 @@ class Pack(Kind):
         if self.given["uuid"]:
             rule = "releases= has the uuid of each pack"
             self.problems.append(Problem("uuid", self.given["uuid"], rule, "leave uuid= out"))
+        if not any(release_problems(self.env, "releases", name) for name in releases):
+            self.problems += nowhere(self.env, packages, releases)
         isos = [iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)]
         return self._named(NodeList(isos))
 

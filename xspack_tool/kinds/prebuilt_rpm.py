@@ -14,6 +14,7 @@ from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
 from xspack_tool.plan.step import Paths, Step
@@ -40,14 +41,24 @@ class PrebuiltRpm(Kind):
             self.report(problems)
             return broken_package(self.env, Path(self.name).name)
         file = self.node
-        identity = Identity(**file_fact(self.env, file, "identity", _identity))
-        waive = self.waived()
-        built = Built(identity, self.target, self.place, waive=waive)
+        identity, kernels = self._read()
+        waive, folder = self.waived(), self._folder(identity, kernels)
+        built = Built(identity, self.target, self.place, waive=waive, kernels=kernels, folder=folder)
         step = Step("Copy", {"prebuilt": identity}, _copy)
         nodes = rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)
         for node in nodes:
             node.attributes.xspack_source_rpm = self._source_rpm()
         return nodes
+
+    def _read(self) -> tuple[Identity, tuple[str, ...]]:
+        """Its name and version, and the kernels that it is for. Raises BadInput."""
+        identity, kernels = file_fact(self.env, self.node, "identity and kernels", _header)
+        return Identity(**identity), tuple(kernels)
+
+    def _folder(self, identity: Identity, kernels: tuple[str, ...]) -> str:
+        """A folder below rpms/ for a driver of the same name and version as one before it, for another kernel."""
+        place = self.env.File(out_path(self.env, "rpms", identity.file_name)).get_abspath()
+        return kernels[0] if kernels and place in session().outputs else ""
 
     def _source_rpm(self) -> Any:
         if self.given["source_rpm"] is None:
@@ -75,7 +86,7 @@ class PrebuiltRpm(Kind):
                 )
             ]
         try:
-            file_fact(self.env, self.node, "identity", _identity)
+            self._read()
         except BadInput as error:
             return [Problem("", self.name, error.why, "name a binary RPM")]
         have = file_fact(self.env, self.node, "sha256", _sha256) if want else None
@@ -85,13 +96,17 @@ class PrebuiltRpm(Kind):
         return []
 
 
-def _identity(path: Path) -> dict[str, Any]:
+def _header(path: Path) -> list[Any]:
+    """NEVRA fields, and the kernels that it requires or, where it requires none, has modules for."""
     from xspack_tool.rpm.read import read_rpm
+    from xspack_tool.rules.context import kernels_of
 
     info = read_rpm(path)
     if info.is_source:
         raise BadInput(path, "a source RPM: build it with env.SpecRpm")
-    return {field: getattr(info, field) for field in ("name", "version", "release", "arch", "epoch")}
+    fields = {field: getattr(info, field) for field in ("name", "version", "release", "arch", "epoch")}
+    named = (one for one in info.requires if one.name == "kernel-uname-r" and one.operator == "=")
+    return [fields, sorted({one.evr for one in named} or kernels_of(info))]
 
 
 def _sha256(path: Path) -> str:

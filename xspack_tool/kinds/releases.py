@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from xspack_tool.errors import Problem
@@ -19,14 +19,15 @@ def release_label(label: str, release: str) -> str:
 
 def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Problem]]:
     """The packages that go into the pack of the release that is the target of ``env``: of each driver the RPM for
-    it, and all others. A driver that was not built for the release is a mistake."""
+    it, and all others but those that are for another kernel. A driver that was not built for the release is a
+    mistake, and so is a pack in which nothing is left."""
     profile = profile_of(env)
     drivers: dict[tuple[str, str], list[Any]] = {}
     chosen = []
     for node in packages:
         built = built_of(node)
         if built is None or built.kit is None:
-            chosen.append(node)
+            chosen += [node] if built is None or _may_be_for(built, profile) else []
         else:
             drivers.setdefault((str(built.place), built.target), []).append(node)
     problems = []
@@ -37,7 +38,29 @@ def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Pro
             rule = f"{target} is not built for {profile.name}"
             remedy = f'give it a kit of that release: ddk=[.., env.Ddk(tree, release="{profile.name}")]'
             problems.append(Problem("releases", profile.name, rule, remedy))
+    if packages and not chosen and not problems:
+        rule = f"none of the packages is for its kernel, {', '.join(profile.kernels)}"
+        problems.append(Problem("releases", profile.name, rule, "add one that is, or leave the release out"))
     return chosen, problems
+
+
+def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> list[Problem]:
+    """A Problem for each package that is for the kernel of none of the releases."""
+    profiles = [profile_of(env.Override({"XSPACK_TARGET": name})) for name in releases]
+    found = []
+    for node in packages:
+        built = built_of(node)
+        if built and not any(_may_be_for(built, profile) for profile in profiles):
+            rule = f"it is for kernel {', '.join(built.kernels)}, which none of the releases has"
+            found.append(
+                Problem("packages", built.identity.file_name, rule, "leave it out, or add its release")
+            )
+    return found
+
+
+def _may_be_for(built: Built, profile: Profile) -> bool:
+    """Whether an RPM made elsewhere fits a release, as far as both name kernels."""
+    return not built.kernels or not profile.kernels or bool(set(built.kernels) & set(profile.kernels))
 
 
 def _is_for(env: Any, built: Built, profile: Profile) -> bool:

@@ -37,17 +37,17 @@ class SpecRpm(Kind):
     def declare(self) -> Any:
         sources = nodes_of(self.env, listed(self.given["sources"]))
         problems = [*self.problems, *self._problems(sources)]
-        identities: list[Identity] = []
+        made: list[tuple[Identity, tuple[str, ...]]] = []
         session().need("rpmbuild", "RPMs")
         if session().need("rpmspec", "specs") and not problems:
             try:
-                identities = self._identities()
+                made = self._made()
             except StepError as error:
                 problems.append(Problem("", self.name, str(error), "correct the spec, or give defines="))
-        if problems or not identities:
+        if problems or not made:
             self.report(problems)
             return broken_package(self.env, Path(self.name).stem)
-        return self._plan(identities, sources)
+        return self._plan(made, sources)
 
     @property
     def _defines(self) -> tuple[tuple[str, str], ...]:
@@ -68,7 +68,8 @@ class SpecRpm(Kind):
         found = [problem for node in sources for problem in file_problems("sources", node)]
         return [problem.at(self.place, self.target) for problem in found]
 
-    def _identities(self) -> list[Identity]:
+    def _made(self) -> list[tuple[Identity, tuple[str, ...]]]:
+        """The RPMs that the spec makes, with the kernels that each requires."""
         path = Path(self.spec.get_abspath())
         state = [
             path.read_text(encoding="utf-8", errors="replace"),
@@ -76,10 +77,10 @@ class SpecRpm(Kind):
             version_of(self.env, "rpmbuild"),
         ]
         state = [state[0], [list(pair) for pair in self._defines], state[2]]
-        found = remembered(self.env, f"spec {path}", state, lambda: query_spec(path, self._defines))
-        return [Identity(**fields) for fields in found]
+        found = remembered(self.env, f"RPMs of {path}", state, lambda: query_spec(path, self._defines))
+        return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
 
-    def _plan(self, identities: list[Identity], sources: list[Any]) -> Any:
+    def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
         defines, epoch = self._defines, source_date_epoch()
         payload = profile_of(self.env).payload
 
@@ -87,7 +88,10 @@ class SpecRpm(Kind):
             build_spec(paths[0], paths[1:], defines, targets, payload=payload, source_date_epoch=epoch)
 
         waive = self.waived()
-        built = [Built(identity, self.target, self.place, waive=waive) for identity in identities]
+        built = [
+            Built(identity, self.target, self.place, waive=waive, kernels=kernels)
+            for identity, kernels in made
+        ]
         names = [node.name for node in sources]
         facts = {
             "defines": dict(defines),

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import SCons.Script
+from SCons.Node import Node
 from SCons.Util import flatten
 
 from xspack_tool.ddk.compiler import default_command, find_compiler
-from xspack_tool.ddk.remote import RemoteFacts, read_facts
+from xspack_tool.ddk.remote import RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import KernelTree, read_tree
@@ -23,6 +25,7 @@ from xspack_tool.errors import Problem, StepError
 from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
 from xspack_tool.plan.session import session
+from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.profiles.local import kernel_trees
 
 _read = functools.cache(read_tree)
@@ -30,6 +33,10 @@ _read = functools.cache(read_tree)
 _INBOX_LISTS = ("modules.alias", "modules.pcimap")
 #: A kit on another machine is asked again what it is after so many seconds.
 ASK_AGAIN = 24 * 3600
+
+
+class Unasked(Problem):
+    """A machine that was never asked what kit it is, in a run that does not ask: one that removes or helps."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,10 @@ def _remote(env: Any, named: Ddk) -> Kit | Problem:
 def _ask(remote: RemoteDdk, memo: Path) -> RemoteFacts | Problem:
     """The facts of a machine, remembered. Each build there compares them once more before it begins, so that
     what is remembered here may be old; a machine that cannot be reached is taken as it was."""
+    if any(map(SCons.Script.GetOption, ("clean", "help"))):
+        if not (facts := known_facts(remote, memo)):
+            print(f"xspack: {remote.host} was never asked what kit it is: its drivers are left out")
+        return facts or Unasked("host", remote.host, "it was never asked what kit it is", "build first")
     try:
         known = read_facts(remote, memo)
     except StepError as error:
@@ -197,6 +208,22 @@ def inbox_of(kit: Kit | None) -> Path | None:
     folders = [Path("/lib/modules", kit.kernel), *([kit.tree.path] if kit.tree else [])]
     found = (folder / name for folder in folders for name in _INBOX_LISTS)
     return next((path for path in found if path.is_file() and path.stat().st_size), None)
+
+
+def fetched_symvers(env: Any, kit: Kit) -> Node | None:
+    """The Module.symvers of a kit's kernel on another machine, fetched once for each state of the kit. None for a
+    kit here."""
+    if kit.remote is None or kit.facts is None:
+        return None
+    remote, facts, memo = kit.remote, kit.facts, kit.memo
+
+    def perform(targets: Paths, sources: Paths) -> None:
+        fetch_symvers(remote, facts, targets[0], memo=memo)
+
+    node: Node = env.File(str(memo.with_suffix(".symvers")))
+    if not node.has_builder():
+        add_step(env, [node], [], Step("Fetch", {"kit": facts.digest}, perform))
+    return node
 
 
 def compiler_of(env: Any, tree: KernelTree, variables: Mapping[str, str], prefix: str) -> Compiler | Problem:

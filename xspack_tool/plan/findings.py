@@ -34,6 +34,7 @@ from xspack_tool.plan.verdict import is_strict, take_part
 if TYPE_CHECKING:
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
+    from xspack_tool.plan.package import Built
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
 
@@ -57,6 +58,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     planned = env_cache(signed, "record")
     if profile.name not in planned:
         symvers = kit.tree.symvers if kit and kit.tree else None
+        fetched = _fetched_symvers(env, built, kit)
         inbox = _inbox_of(kit)
 
         def perform(targets: Paths, sources: Paths) -> None:
@@ -67,7 +69,9 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             from xspack_tool.rules.engine import check_rpm
             from xspack_tool.rules.finding import to_plain
 
-            facts = RpmFacts(symvers=symvers, inbox=read_inbox(inbox) if inbox else None)
+            facts = RpmFacts(
+                symvers=sources[1] if fetched else symvers, inbox=read_inbox(inbox) if inbox else None
+            )
             findings = check_rpm(sources[0], profile, facts)
             record = {
                 "info": info_to_plain(read_rpm(sources[0])),
@@ -83,7 +87,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         }
         folder = [profile.name, *key_folder(signed)]
         place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        planned[profile.name] = add_step(env, [place], [signed], Step("Check", facts, perform))[0]
+        planned[profile.name] = add_step(env, [place], [signed, *fetched], Step("Check", facts, perform))[0]
         slot = slot_of(rpm.attributes.xspack)
         remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")
     return planned[profile.name]
@@ -111,6 +115,17 @@ def _kit_of(env: Any) -> Kit | None:
 
     kit = kit_of(env)
     return kit if isinstance(kit, Kit) else None
+
+
+def _fetched_symvers(env: Any, built: Built | None, kit: Kit | None) -> list[Node]:
+    """The Module.symvers of a kit on another machine, for an RPM that holds modules; none of other RPMs is judged
+    by it, and they need no machine."""
+    if kit is None or built is None or not (built.holds_modules or built.kernels):
+        return []
+    from xspack_tool.plan.ddk import fetched_symvers
+
+    node = fetched_symvers(env, kit)
+    return [] if node is None else [node]
 
 
 def _inbox_of(kit: Kit | None) -> Path | None:

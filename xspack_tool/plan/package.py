@@ -36,6 +36,8 @@ class Built:
     place: Place
     waive: tuple[tuple[str, str], ...] = ()
     holds_modules: bool = False
+    #: The kernels that an RPM made elsewhere has modules for, as far as reading tells.
+    kernels: tuple[str, ...] = ()
     #: What its modules were compiled with.
     kit: Kit | None = None
     #: The folder below rpms/ that tells it from those of the same name for other kits.

@@ -15,7 +15,7 @@ from xspack_tool.ddk.remote import build_remote
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import Package
-from xspack_tool.plan.ddk import Kit
+from xspack_tool.plan.ddk import Kit, fetched_symvers
 from xspack_tool.plan.modules import Modules
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import Built, Report, path_of, rpm_nodes, slot_of
@@ -123,6 +123,8 @@ def plan_remote(
     step = Step("Remote", {"kit": kit.signature, "time": time}, perform)
     made, symvers = add_step(env, places, [source_rpm], step)
     remove_older(env, made, f"remote {slot_of(built)}")
+    # The rules compare with it, who may run when the machine is off.
+    env.Requires(made, fetched_symvers(env, kit))
     nodes = rpm_nodes(env, [built], [made], Step("Copy", {"kit": kit.signature}, copy_rpm), target, report)
     return nodes, Modules(made, symvers)
 

@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
@@ -19,26 +20,36 @@ from xspack_tool.run import run, work_folder
 
 Defines = Sequence[tuple[str, str]]
 
-_QUERY = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
+_QUERY = (
+    r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}"
+    r"\t[%{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION},]\n"
+)
+_KERNEL = re.compile(r"kernel-uname-r += +([^ ,]+)")
 #: Debug data never enters a pack.
 _DEBUG = re.compile(r"-(debuginfo|debugsource)$")
 #: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
 _NOT_FOR_SPECS = ("%__spec_install_pre", "%__check_files")
 
 
-def query_spec(spec: Path, defines: Defines) -> list[dict[str, str | int]]:
-    """NEVRA fields of the binary RPMs that a spec would make, debuginfo left out.
+def query_spec(spec: Path, defines: Defines) -> list[list[Any]]:
+    """Of each binary RPM that a spec would make its NEVRA fields, and the kernels that it requires by
+    kernel-uname-r; debuginfo left out.
 
     Raises StepError with rpmspec's own words.
     """
     lines = _ask(spec, defines, "--builtrpms", _QUERY)
-    found: list[dict[str, str | int]] = []
+    found: list[list[Any]] = []
     for line in lines:
-        name, epoch, version, release, arch = line.split("\t")
+        name, epoch, version, release, arch, requires = line.split("\t")
         if not _DEBUG.search(name):
-            found.append(
-                {"name": name, "epoch": int(epoch), "version": version, "release": release, "arch": arch}
-            )
+            identity = {
+                "name": name,
+                "epoch": int(epoch),
+                "version": version,
+                "release": release,
+                "arch": arch,
+            }
+            found.append([identity, sorted(set(_KERNEL.findall(requires)))])
     if not found:
         raise StepError(f"{spec.name} makes no binary RPM: it has no %files")
     return found
