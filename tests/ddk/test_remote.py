@@ -18,7 +18,7 @@ from sshd import Sshd, Start, keygen, serving
 from support import lacks
 
 from xspack_tool.ddk.kbuild import Outputs, build_modules
-from xspack_tool.ddk.remote import RemoteFacts, build_remote, read_facts
+from xspack_tool.ddk.remote import RemoteFacts, build_remote, fetch_symvers, read_facts
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
 from xspack_tool.ddk.ssh import RemoteDdk, ssh_command
@@ -294,15 +294,19 @@ def test_a_kit_without_a_tree(kit: Sshd, tmp_path: Path) -> None:
         read_facts(replace(kit.ddk, tree="/nowhere"), tmp_path / "memo")
 
 
-def test_a_kit_that_changed(
-    kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree
-) -> None:
-    place = tmp_path / "tree"
+def copy_of(kit: Sshd, tree: KernelTree, place: Path) -> Sshd:
+    """The kit with a copy of what tells its tree from others."""
     for name in ("Module.symvers", "include/generated/utsrelease.h", "include/generated/autoconf.h"):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(tree.path / name, place / name)
-    kit = replace(kit, ddk=replace(kit.ddk, tree=str(place)))
-    out = tmp_path / "out"
+    return replace(kit, ddk=replace(kit.ddk, tree=str(place)))
+
+
+def test_a_kit_that_changed(
+    kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree
+) -> None:
+    place, out = tmp_path / "tree", tmp_path / "out"
+    kit = copy_of(kit, tree, place)
     facts = read_facts(kit.ddk, out / "memo")
     with (place / "Module.symvers").open("a") as symvers:
         symvers.write("0x00000001\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")
@@ -310,6 +314,41 @@ def test_a_kit_that_changed(
     assert said.endswith(": the kit is another than when it was first asked; build again, for the new one")
     assert not (out / "memo").exists()
     assert build(kit, read_facts(kit.ddk, out / "memo"), source_rpm(), out).is_file()
+
+
+def test_the_symbols_of_its_kernel(kit: Sshd, tree: KernelTree, tmp_path: Path) -> None:
+    facts, out = read_facts(kit.ddk, tmp_path / "memo"), tmp_path / "new/kit.symvers"
+    fetch_symvers(kit.ddk, facts, out, memo=tmp_path / "memo")
+    assert out.read_bytes() == tree.symvers.read_bytes()
+    assert [path.name for path in out.parent.iterdir()] == ["kit.symvers"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"the kit is another than when it was first asked; build again, for the new one$"),
+        (b"0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n", r"the kit is another than when it was first asked; "),
+        (b"0x1\t\xff\n", r"it is not what came, '6' and 8 bytes: its login shell must print nothing, "),
+        (16777217, r"its Module\.symvers has 16777217 bytes: no kernel's has more than 16777216$"),
+    ],
+)
+def test_no_symbols_but_those_of_its_kernel(
+    kit: Sshd, tree: KernelTree, tmp_path: Path, content: bytes | int | None, said: str
+) -> None:
+    """Another file than was meant, and one that is no list of symbols, is not taken."""
+    ddk, symvers = copy_of(kit, tree, tmp_path / "tree").ddk, tmp_path / "tree/Module.symvers"
+    facts = read_facts(ddk, tmp_path / "memo")
+    if content is None:
+        (tmp_path / "tree/include/generated/autoconf.h").write_text("")
+    elif isinstance(content, int):
+        os.truncate(symvers, content)
+    else:
+        symvers.write_bytes(content)
+        facts = read_facts(ddk, tmp_path / "memo of the new") if b"\xff" in content else facts
+    with pytest.raises(StepError, match=f"^fetching its Module.symvers: root@127.0.0.1: {said}"):
+        fetch_symvers(ddk, facts, tmp_path / "out", memo=tmp_path / "memo")
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "memo").exists() is ("another" not in said)
 
 
 def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree) -> None:

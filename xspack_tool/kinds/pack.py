@@ -63,7 +63,9 @@ class Pack(Kind):
             rule = "releases= has the uuid of each pack"
             self.problems.append(Problem("uuid", self.given["uuid"], rule, "leave uuid= out"))
         if not any(release_problems(self.env, "releases", name) for name in releases):
-            self.problems += nowhere(self.env, packages, releases)
+            lost = nowhere(self.env, packages, releases)
+            self.problems += lost.values()
+            packages = [node for node in packages if node not in lost]
         isos = [iso for name, uuid in releases.items() for iso in self._of(name, uuid, packages)]
         return self._named(NodeList(isos))
 

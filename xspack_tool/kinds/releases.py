@@ -44,17 +44,16 @@ def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Pro
     return chosen, problems
 
 
-def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> list[Problem]:
-    """A Problem for each package that is for the kernel of none of the releases."""
+def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> dict[Any, Problem]:
+    """The packages that are for the kernel of none of the releases, each with a Problem that says so."""
     profiles = [profile_of(env.Override({"XSPACK_TARGET": name})) for name in releases]
-    found = []
+    found = {}
     for node in packages:
         built = built_of(node)
         if built and not any(_may_be_for(built, profile) for profile in profiles):
             rule = f"it is for kernel {', '.join(built.kernels)}, which none of the releases has"
-            found.append(
-                Problem("packages", built.identity.file_name, rule, "leave it out, or add its release")
-            )
+            remedy = "leave it out, or add its release"
+            found[node] = Problem("packages", built.identity.file_name, rule, remedy)
     return found
 
 
