@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from forge import Forged, forge, forge_folder
+from pack_maker import keys, make_pack
 
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack
@@ -17,6 +18,8 @@ from xspack_tool.rules.context import PackContext, RpmFacts
 from xspack_tool.rules.engine import check_pack, check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
+
+__all__ = ["keys", "make_pack"]
 
 UUID = "9a1f0f0e-4b4e-4f8a-9a53-0d6e0d1f5b11"
 
