@@ -19,7 +19,8 @@ from xspack_tool.rules.registry import all_rules
 GOOD = removal_script("acme", UUID, "control-acme", "update-acme", ["agent", "tool"])
 REMEDY = (
     "declare remove=True to have it written; the steps are: copy itself away, update-pool-clean, erase "
-    "update-<label> and the payload, delete the applied record, update-resync-host, update-destroy, erase control-<label>"
+    "update-<label> and the payload, delete the applied record, update-resync-host, update-destroy, "
+    "erase control-<label>"
 )
 #: The bad script, and the step that it misses.
 CASES = {
