@@ -294,6 +294,23 @@ def test_a_kit_without_a_tree(kit: Sshd, tmp_path: Path) -> None:
         read_facts(replace(kit.ddk, tree="/nowhere"), tmp_path / "memo")
 
 
+def test_the_tree_that_a_kit_has(sshd: Start, tmp_path: Path, flavours: list[KernelTree]) -> None:
+    """Without tree= it is that of the kernel that runs there; of several others none is guessed."""
+    if any(Path("/lib/modules", tree.kernel, "build").resolve() != tree.path for tree in flavours):
+        lacks("kernel build trees below /lib/modules are needed: apt-get install linux-headers-amd64")
+    uname = tmp_path / "uname"
+    uname.touch(mode=0o755)
+    kit = sshd(environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    for tree in flavours:
+        uname.write_text(f"#!/bin/sh\necho {tree.kernel}\n")
+        facts = read_facts(kit.ddk, tmp_path / f"memo of {tree.kernel}")
+        assert (facts.kernel, facts.tree) == (tree.kernel, str(tree.path))
+    uname.write_text("#!/bin/sh\necho none\n")
+    said = r"it has several kernel build trees, among them /\S+ and /\S+: name one of them, tree=$"
+    with pytest.raises(StepError, match=said):
+        read_facts(kit.ddk, tmp_path / "memo")
+
+
 def copy_of(kit: Sshd, tree: KernelTree, place: Path) -> Sshd:
     """The kit with a copy of what tells its tree from others."""
     for name in ("Module.symvers", "include/generated/utsrelease.h", "include/generated/autoconf.h"):

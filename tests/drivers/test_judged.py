@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def shown(ran: Ran, rule: str) -> list[str]:
 
 @pytest.fixture
 def kits(trees: dict[str, str]) -> list[str]:
-    need("rpmsign")
+    need("rpmsign", "createrepo_c")
     return [
         f'env.Ddk("{path}", release="{name}.toml", inbox="{name}.alias")'
         for name, path in zip(("one", "two"), trees.values(), strict=True)
@@ -47,22 +48,23 @@ def tree(world: dict[str, str], tmp_path: Path) -> Tree:
 def test_a_change_needs_a_higher_version(tree: Tree, kits: list[str], trees: dict[str, str]) -> None:
     declare(tree, kits[0]).scons("pack").good()
     shutil.copytree(tree.path / "build/rpms", tree.path / "last")
+    shutil.copytree(tree.path / "last", tree.path / "repository")
+    subprocess.run(["createrepo_c", "-q", tree.path / "repository"], check=True)
+    shutil.copy(tree.path / "build/acme-1.iso", tree.path / "last.iso")
     last = "XSPACK_BASELINE=last"
     target = "XSPACK_TARGET=one.toml"
     assert not shown(tree.scons("pack", last, target).good(), "V2")
 
     source = (tree.path / "driver/acme.c").read_text()
     tree.write({"driver/acme.c": source.replace("firmware of", "firmware with")})
-    ran = declare(tree, kits[0], more='requires=["bash"]').scons("pack", last, target)
-    assert ran.status == 2
+    declare(tree, kits[0], more='requires=["bash"], scripts={"post": "echo $1 > /dev/null"}')
     module = f"/lib/modules/{next(iter(trees))}/updates/acme.ko"
     rpm = "E V2 acme: acme-nic-{}-1.x86_64.rpm: version"
-    assert shown(ran, "V2") == [
-        (
-            f"{rpm.format('2.1')}: {module}, requires changed since the last release, its version is still 2.1-1; "
-            "raise version or release"
-        )
-    ]
+    for place in ("last", "repository", "last.iso"):
+        ran = tree.scons("pack", f"XSPACK_BASELINE={place}", target)
+        assert ran.status == 2
+        changed = f"{rpm.format('2.1')}: {module}, scripts, requires changed since the last release"
+        assert shown(ran, "V2") == [f"{changed}, its version is still 2.1-1; raise version or release"], place
     ran = declare(tree, kits[0], "2.0").scons("pack", last, target)
     assert ran.status == 2
     assert shown(ran, "V2") == [

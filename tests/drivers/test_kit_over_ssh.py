@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import rpmfile
 from drivers.conftest import release
 from rebuild.lab import kernel
-from sshd import Start, serving
+from sshd import Sshd, Start, serving
 from support import need, need_root
 from trees import Ran, Tree
 
@@ -35,9 +36,13 @@ def sshd(short_dir: Path) -> Iterator[Start]:
 
 def kit(start: Start, tree: str) -> str:
     """The kit of a server, as a SConstruct names it."""
-    ddk = start(tree=tree).ddk
+    return words_of(start(tree=tree))
+
+
+def words_of(server: Sshd) -> str:
+    ddk = server.ddk
     files = f'identity="{ddk.identity}", known_hosts="{ddk.known_hosts}"'
-    return f'env.Ddk(host="{ddk.host}", port={ddk.port}, {files}, tree="{tree}", jobs=2)'
+    return f'env.Ddk(host="{ddk.host}", port={ddk.port}, {files}, tree="{ddk.tree}", jobs=2)'
 
 
 def payload(rpm: Path) -> dict[str, bytes]:
@@ -245,6 +250,32 @@ def test_no_symbols_of_another_kit(sshd: Start, tmp_path: Path) -> None:
     assert symvers.read_bytes() == (there.path / "Module.symvers").read_bytes()
 
 
+@pytest.mark.parametrize("program", ["gcc", "rpmbuild"])
+def test_another_compiler_or_rpm_on_the_kit_builds_again(sshd: Start, tmp_path: Path, program: str) -> None:
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    tools = Tree(tmp_path / "tools").write(
+        {
+            program: f"""#!/bin/sh
+if test "$*" = --version; then cat {tmp_path}/tools/version; else exec /usr/bin/{program} "$@"; fi
+""",
+            "version": "first\n",
+        }
+    )
+    (tools.path / program).chmod(0o755)
+    path = f"{tools.path}:{os.environ['PATH']}"
+    server = sshd(tree=str(toy(tree, "one").path), environment={"PATH": path})
+    tree.declare(f'D("acme", ddk={words_of(server)})\n', HEAD)
+    rpm = "build/rpms/acme-2.1-1.x86_64.rpm"
+    assert compiled(tree.scons(rpm).good())
+    (facts,) = (tree.path / "build/.xspack").glob("kit-*.json")
+    os.utime(facts, (0, 0))
+    assert not compiled(tree.scons(rpm).good())
+    tools.write({"version": "second\n"})
+    os.utime(facts, (0, 0))
+    ran = tree.scons(rpm).good()
+    assert compiled(ran) and fetched(ran) == 0
+
+
 def compiled(ran: Ran) -> bool:
     return "Remote " in ran.said
 
@@ -260,6 +291,48 @@ def test_a_kit_that_cannot_be_asked(tmp_path: Path) -> None:
     assert second.endswith(
         "KernelModule 'b': host='x y': no host as ssh takes it; write it as \"root@ddk-8.4\""
     )
+
+
+@pytest.mark.parametrize("options", [["-c"], ["-c", "pack"], ["-h"]])
+def test_to_remove_and_to_help_asks_no_kit(tmp_path: Path, options: list[str]) -> None:
+    """A kit that was never asked has built nothing here: its drivers, and the packs of them, are left out."""
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    # Connecting would take a quarter of a minute: nobody has this address.
+    away = 'env.Ddk(host="192.0.2.1")'
+    plain = (
+        'tool = env.Userspace("tool", version="1", arch="noarch", files={"/opt/acme/x": "driver/Kbuild"})\n'
+    )
+    drivers = f"""\
+nic = D("nic", ddk={away})
+more = D("more", ddk={away}, extra_symbols=nic)
+disk = env.Pack("disk", version="1", uuid="{UUID}0", description="d", packages=[nic, tool], key=env.TestKey("KEY"))
+env.Alias("pack", [disk, tool])
+env.Submission(disk)
+"""
+    tree.declare(plain, HEAD).scons().good()
+    tree.declare(plain + drivers, HEAD)
+    begun = time.monotonic()
+    said = tree.scons(*options).good().said
+    assert time.monotonic() - begun < 10
+    assert said.count("xspack: 192.0.2.1 was never asked what kit it is: its drivers are left out\n") == 1
+    assert said.count("192.0.2.1") == 1
+    removed = "-c" in options
+    assert (tree.path / "build/rpms/tool-1-1.noarch.rpm").exists() is not removed
+    assert ("Userspace 'tool'" in said) is not removed
+
+
+def test_to_remove_what_a_kit_built_needs_no_kit(sshd: Start, tmp_path: Path) -> None:
+    need("rpmsign")
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    server = sshd(tree=str(toy(tree, "one").path))
+    tree.declare(f'D("acme", ddk={words_of(server)})\n', HEAD).scons().good()
+    server.process.terminate()
+    server.process.wait()
+    (memo,) = (tree.path / "build/.xspack").glob("kit-*.json")
+    os.utime(memo, (0, 0))
+    assert "build/rpms/acme-2.1-1.x86_64.rpm" in tree.scons("-h").good().said
+    assert "never asked" not in tree.scons("-c").good().said
+    assert not (tree.path / "build").exists()
 
 
 def test_what_only_a_tree_here_can_do(sshd: Start, tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""kbuild for real, through a SConstruct: one object after one change, ccache, the folder that XCP-ng wants."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from drivers.test_kit_over_ssh import payload
+from support import need
+from trees import Tree
+
+HEAD = """\
+env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_DDK="{ddk}", XSPACK_TARGET="one.toml",
+                  ENV={{"PATH": "/usr/bin:/bin"}})
+"""
+RPM = "build/rpms/acme-1-1.x86_64.rpm"
+PARTS = [f"part{number}" for number in range(1, 20)]
+MAIN = "#include <linux/module.h>\n{}static int __init start(void) {{ return {}; }}\nmodule_init(start);\n"
+
+
+@pytest.fixture
+def tree(trees: dict[str, str], world: dict[str, str], tmp_path: Path) -> Tree:
+    """A driver of 20 C files."""
+    declared = "".join(f"int acme_{part}(void);\n" for part in PARTS)
+    main = MAIN.format(declared, " + ".join(f"acme_{part}()" for part in PARTS)) + 'MODULE_LICENSE("GPL");\n'
+    tree = Tree(tmp_path / "tree").write({"one.toml": world["one.toml"], "driver/main.c": main})
+    for part in PARTS:
+        tree.write({f"driver/{part}.c": f"{declared}int acme_{part}(void) {{ return 1; }}\n"})
+    objects = " ".join(f"{part}.o" for part in ["main", *PARTS])
+    tree.write({"driver/Kbuild": f"obj-m := acme.o\nacme-y := {objects}\n"})
+    given = 'version="1", source="driver", compiler_prefix=ARGUMENTS.get("CCACHE", "")'
+    return tree.declare(f'env.KernelModule("acme", {given})\n', HEAD.format(ddk=next(iter(trees.values()))))
+
+
+def objects(tree: Tree) -> dict[str, int]:
+    """When each object of the driver was written."""
+    found = (tree.path / "build/modules/.work").rglob("*.o")
+    return {path.name: path.stat().st_mtime_ns for path in found if path.stem in ("main", *PARTS)}
+
+
+def test_one_changed_file_of_twenty_compiles_one_object(tree: Tree) -> None:
+    tree.scons(RPM).good()
+    before, module = objects(tree), payload(tree.path / RPM)
+    assert len(before) == 20
+    assert tree.files("driver") == {"Kbuild", "main.c", *(f"{part}.c" for part in PARTS)}
+    changed = (tree.path / "driver/part7.c").read_text().replace("return 1", "return 7")
+    tree.write({"driver/part7.c": changed}).scons(RPM).good()
+    after = objects(tree)
+    assert {name for name in after if after[name] != before[name]} == {"part7.o"}
+    assert payload(tree.path / RPM) != module
+
+
+def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:
+    """After everything was removed, the objects come out of the cache, and make the same module."""
+    need("ccache")
+    cache = {"CCACHE_DIR": str(tmp_path / "cache")}
+    tree.scons(RPM).good()
+    plain = payload(tree.path / RPM)
+    tree.scons("-c").good()
+    tree.scons(RPM, "CCACHE=ccache", env=cache).good()
+    first = hits(cache)
+    assert payload(tree.path / RPM) == plain
+    tree.scons("-c").good()
+    assert not (tree.path / "build").exists()
+    tree.scons(RPM, "CCACHE=ccache", env=cache).good()
+    assert hits(cache) - first >= 20
+    assert payload(tree.path / RPM) == plain
+    ran = tree.scons(RPM, "CCACHE=no-such-cache")
+    assert ran.status == 2 and "there is no no-such-cache" in ran.said
+
+
+def hits(cache: dict[str, str]) -> int:
+    said = subprocess.run(
+        ["ccache", "--print-stats"], env=cache | {"PATH": "/usr/bin:/bin"}, capture_output=True
+    )
+    found = dict(line.split("\t") for line in said.stdout.decode().splitlines())
+    return int(found["direct_cache_hit"]) + int(found["preprocessed_cache_hit"])
+
+
+@pytest.mark.parametrize(("place", "said"), [("override", "W"), ("kernel", "E")])
+def test_the_folder_that_xcp_ng_wants(tree: Tree, trees: dict[str, str], place: str, said: str) -> None:
+    text = (tree.path / "SConstruct").read_text().replace('version="1"', f'version="1", module_dir="{place}"')
+    pack = (
+        'env.Pack("disk", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-000000000001", description="d", unsigned=True,\n'
+        '         packages=nic, requires=["product-version >= 8.2.1"])\n'
+    )
+    tree.write({"SConstruct": text.replace("env.KernelModule", "nic = env.KernelModule") + pack})
+    assert (tree.scons().status == 0) is (said == "W")
+    kernel = next(iter(trees))
+    assert list(payload(tree.path / RPM)) == [f"./lib/modules/{kernel}/{place}/acme.ko"]
+    findings = json.loads((tree.path / "build/disk-findings.json").read_text())["findings"]
+    assert [one["severity"] for one in findings if one["rule"] == "K2"] == [said]
