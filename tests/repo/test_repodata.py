@@ -50,7 +50,7 @@ def test_a_fragment_says_what_the_rpm_is(rpms, tmp_path):
     assert "<summary>two &lt;&amp;&gt; summary</summary>" in found.primary
     assert "<file>/opt/two/file</file>" in found.filelists
     assert "- new</changelog>" in found.other
-    assert Fragment.from_json(found.to_json()) == found
+    assert Fragment.from_json(found.to_json().encode()) == found
     assert json.loads(found.to_json())["name"] == "two"
     # Neither the file's own time nor its place shows.
     copy = tmp_path / "elsewhere.rpm"

@@ -393,6 +393,23 @@ def test_two_folders_two_umasks_and_two_hosts_give_equal_bytes(
     assert query(made[0], "%{VENDOR} %{PACKAGER}\n") == ["(none) (none)"]
 
 
+def test_every_time_is_the_packages_even_in_the_future(tmp_path: Path) -> None:
+    """rpmbuild lowers later times to SOURCE_DATE_EPOCH; nothing raises earlier ones, as those of now are then."""
+    need("rpmbuild", "rpm")
+    entries = (
+        FileEntry("/opt/a", "dir"),
+        FileEntry("/opt/a/data", "file", text="x"),
+        FileEntry("/opt/a/link", "link", link="data"),
+        FileEntry("/opt/b", "link", link="a"),
+    )
+    out = tmp_path / "small.rpm"
+    future = 4102444800
+    write_rpm(replace(SMALL, entries=entries), [], out, payload="w2.xzdio", time=future)
+    assert query(out, "[%{FILENAMES} %{FILEMTIMES}\n]") == [
+        f"{path} {future}" for path in ("/opt/a", "/opt/a/data", "/opt/a/link", "/opt/b")
+    ]
+
+
 def test_macros_of_the_machine_have_no_say(tmp_path: Path) -> None:
     """Of all the places where rpm looks for macros and settings, /etc/rpm and those of vendors are not read."""
     need("rpm")

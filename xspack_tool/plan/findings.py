@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +31,17 @@ from xspack_tool.plan.step import Paths, Step, add_step
 from xspack_tool.plan.verdict import is_strict, take_part
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import msgspec
+
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
     from xspack_tool.plan.package import Built
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
+
+    Record: TypeAlias = tuple[RpmInfo, list[Finding]]
 
 _RULES = Path(__file__).parent.parent / "rules"
 
@@ -63,21 +68,15 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
 
         def perform(targets: Paths, sources: Paths) -> None:
             from xspack_tool.ddk.inbox import read_inbox
-            from xspack_tool.rpm.info import info_to_plain
             from xspack_tool.rpm.read import read_rpm
             from xspack_tool.rules.context import RpmFacts
             from xspack_tool.rules.engine import check_rpm
-            from xspack_tool.rules.finding import to_plain
 
             facts = RpmFacts(
                 symvers=sources[1] if fetched else symvers, inbox=read_inbox(inbox) if inbox else None
             )
             findings = check_rpm(sources[0], profile, facts)
-            record = {
-                "info": info_to_plain(read_rpm(sources[0])),
-                "findings": [to_plain(finding) for finding in findings],
-            }
-            write_whole(targets[0], json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n")
+            write_record(targets[0], (read_rpm(sources[0]), findings))
 
         facts = {
             "profile": profile,
@@ -136,13 +135,27 @@ def _inbox_of(kit: Kit | None) -> Path | None:
     return inbox_of(kit)
 
 
-def read_record(path: Path) -> tuple[RpmInfo, list[Finding]]:
-    """The header and the findings of an RPM's record."""
-    from xspack_tool.rpm.info import info_from_plain
-    from xspack_tool.rules.finding import from_plain
+def write_record(path: Path, record: Record) -> None:
+    """Write the header and the findings of an RPM to a file."""
+    import msgspec
 
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return info_from_plain(record["info"]), [from_plain(item) for item in record["findings"]]
+    write_whole(path, msgspec.json.encode(record).decode() + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """The header and the findings of an RPM from the file of :func:`write_record`; msgspec, since a pack reads one
+    for each of its RPMs in every build."""
+    return _decoder().decode(path.read_bytes())
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Record]:
+    import msgspec
+
+    from xspack_tool.rpm.info import RpmInfo
+    from xspack_tool.rules.finding import Finding
+
+    return msgspec.json.Decoder(tuple[RpmInfo, list[Finding]])
 
 
 def pack_findings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -278,10 +279,16 @@ def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
 
 
 def read_fragment(path: Path) -> Fragment:
-    """An index fragment from its file."""
+    """An index fragment from its file; two steps of a pack want each."""
+    found = path.stat()
+    return _fragment(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fragment(path: Path, mtime: int, size: int) -> Fragment:
     from xspack_tool.repo.fragment import Fragment
 
-    return Fragment.from_json(path.read_text(encoding="utf-8"))
+    return Fragment.from_json(path.read_bytes())
 
 
 def read_number(path: Path) -> int:

@@ -22,7 +22,7 @@ from xspack_tool.plan.outputs import journal_of, remove, temporaries
 from xspack_tool.rpm.stage import normal_mode
 
 #: Raised when the bytes of some output change for equal inputs: everything is rebuilt once.
-FORMAT = "xspack 1"
+FORMAT = "xspack 2"
 
 Paths = Sequence[Path]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +35,16 @@ class Fragment:
 
     def to_json(self) -> str:
         """As text for a file."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+        import msgspec
+
+        return msgspec.json.encode(self).decode() + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Fragment:
-        """The reverse of :meth:`to_json`."""
-        return cls(**json.loads(text))
+    def from_json(cls, text: bytes) -> Fragment:
+        """The reverse of :meth:`to_json`; msgspec, since a pack reads one for each of its RPMs in every build."""
+        import msgspec
+
+        return msgspec.json.decode(text, type=cls)
 
 
 def make_fragment(rpm: Path, location: str) -> Fragment:

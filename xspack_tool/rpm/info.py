@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from xspack_tool.model.dependency import evr_text
 
@@ -130,28 +128,3 @@ class RpmInfo:
     def file_name(self) -> str:
         """The name that rpmbuild gives it."""
         return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
-
-
-def info_to_plain(info: RpmInfo) -> dict[str, Any]:
-    """The header for JSON; :func:`info_from_plain` takes it back."""
-    tables = {name: [list(vars(row).values()) for row in getattr(info, name)] for name in _TABLES}
-    return {**vars(info), **tables}
-
-
-def info_from_plain(data: dict[str, Any]) -> RpmInfo:
-    """The reverse of :func:`info_to_plain`."""
-    tables: dict[str, Any] = {
-        name: tuple(row(*values) for values in data[name]) for name, row in _TABLES.items()
-    }
-    log = tuple((when, who, what) for when, who, what in data["changelog"])
-    return RpmInfo(**{**data, **tables, "changelog": log, "signed_by": tuple(data["signed_by"])})
-
-
-_TABLES: dict[str, Callable[..., Any]] = {
-    "files": PayloadFile,
-    "requires": Relation,
-    "provides": Relation,
-    "conflicts": Relation,
-    "obsoletes": Relation,
-    "scripts": Scriptlet,
-}

@@ -32,10 +32,9 @@ def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time
         made += (
             _archive(entry, next(waiting), root) if entry.kind == "archive" else [_one(entry, waiting, root)]
         )
-    for place, _, files in os.walk(root, topdown=False):
-        for name in files:
+    for place, folders, files in os.walk(root, topdown=False):
+        for name in (*files, *folders):  # among the folders are links to one
             os.utime(os.path.join(place, name), (time, time), follow_symlinks=False)
-        os.utime(place, (time, time))
     return made
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +14,7 @@ from xspack_tool.rpm.info import PayloadFile
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
 from xspack_tool.rules.context import PackContext, RpmContext, RpmFacts
-from xspack_tool.rules.finding import Finding, Skipped, from_plain, to_plain
+from xspack_tool.rules.finding import Finding, Skipped
 from xspack_tool.rules.member import PayloadMember
 from xspack_tool.rules.registry import Hits, Rule, all_rules
 
@@ -65,16 +64,6 @@ def check_pack(context: PackContext, rules: Sequence[Rule] | None = None) -> lis
         for finding in _run(rule, "", check, context)
     ]
     return sorted(set(found), key=lambda finding: finding.order)
-
-
-def findings_json(findings: Iterable[Finding]) -> str:
-    """The findings of one RPM as the text of a file; :func:`read_findings` takes it back."""
-    return json.dumps([to_plain(finding) for finding in findings], indent=1, sort_keys=True) + "\n"
-
-
-def read_findings(text: str) -> list[Finding]:
-    """The findings of :func:`findings_json`."""
-    return [from_plain(item) for item in json.loads(text)]
 
 
 def _check_members(

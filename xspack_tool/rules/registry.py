@@ -9,6 +9,7 @@ the same functions. A family of rules is a module in ``families``; putting it th
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -153,10 +154,15 @@ def also_on_pack(id: str) -> Callable[[OnPack], OnPack]:
     return add
 
 
-def all_rules() -> tuple[Rule, ...]:
-    """Every rule, in the order of ids (K2 before K10); loads the families on first use."""
+@functools.cache
+def _load_families() -> None:
     for family in sorted(module.name for module in pkgutil.iter_modules(families.__path__)):
         importlib.import_module(f"{families.__name__}.{family}")
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, in the order of ids (K2 before K10); loads the families on first use."""
+    _load_families()
     return tuple(sorted(_RULES.values(), key=lambda rule: id_order(rule.id)))
 
 
