@@ -15,6 +15,7 @@ from support import ROOT, lacks, need, need_root
 
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
+from xspack_tool.rpm.scriptlets.remove import removal_script
 
 NEW = replace(PACK, requires=(Dependency("product-version", ">=", "8.2.0"),))
 OLD = replace(NEW, version="5.1", uuid=UUID[:-1] + "1")
@@ -92,6 +93,95 @@ def test_apply_upgrade_and_remove(make_pack: PackMaker) -> None:
             *(f"/var/update/{UUID}", "/var/update/applied"),
         )
     ]
+
+
+AGENT = package(entries=(FileEntry("/opt/acme-agent", "file", text="x\n", mode=0o644),))
+TOOLS = package("acme-tools", entries=(FileEntry("/opt/acme-tools", "file", text="x\n", mode=0o644),))
+RAN = "remove ran; what it told rpm, yum or dnf to erase was erased"
+NO_XAPI = "there is no xapi: xe was a stand-in, which names this one host and does nothing else"
+LEFT = [f"left behind: {path}" for path in ("/opt", f"/var/update/{UUID}", "/var/update/applied")]
+
+
+def removed(make_pack: PackMaker, script: str, *packages: Package) -> dict[str, Any]:
+    """What the removal of a pack with this remove script came to."""
+    iso = make_pack(PACK, packages or (AGENT, TOOLS), remove=script, signer=None)
+    said = xspack("try", iso, "--remove", "--json")
+    assert said.err == ""
+    stage: dict[str, Any] = said.json["stages"][-1]
+    assert stage["name"] == "remove acme 5.2"
+    assert said.status == bool(stage["code"])
+    return stage
+
+
+def test_the_remove_script_really_runs(make_pack: PackMaker) -> None:
+    script = removal_script("acme", UUID, "control-acme", "update-acme", ["acme-agent", "acme-tools"])
+    stage = removed(make_pack, script)
+    assert (stage["code"], stage["why"]) == ("", [RAN, NO_XAPI, *LEFT])
+    first, *payload, last = [step for step in stage["order"] if step.startswith("erasing")]
+    assert (first, last) == ("erasing update-acme-5.2-1.noarch", "erasing control-acme-5.2-1.noarch")
+    assert set(payload) == {"erasing acme-agent-5.2-1.noarch", "erasing acme-tools-5.2-1.noarch"}
+    host = "00000000-0000-4000-8000-000000000001"
+    assert stage["calls"] == [
+        "xe host-list --minimal",
+        f"xe update-pool-clean uuid={UUID}",
+        f"xe update-resync-host host-uuid={host}",
+        f"xe update-destroy uuid={UUID}",
+    ]
+    gone = {"/opt/acme-agent", "/opt/acme-tools", f"/var/update/applied/{UUID}", f"/var/update/{UUID}/remove"}
+    assert (set(stage["removed"]), stage["added"]) == (gone, [])
+
+
+def test_what_rpm_refuses_the_script_is_told(make_pack: PackMaker) -> None:
+    """And what it tidies up behind rpm is gone: it did not run ahead of it."""
+    script = """#!/bin/sh
+rpm -e acme-agent && exit 9
+rpm -q acme-agent nothing && exit 9
+yum clean all && exit 9
+yum -q -y remove update-acme || exit 9
+rpm -e acme-agent
+rpm -e acme-tools
+rmdir /opt || exit 9
+rpm -e --root /tmp control-acme; rpm -i http://acme.example/x.rpm; rpm -qa
+rpm -e control-acme
+xe vm-list
+exit 3
+"""
+    stage = removed(make_pack, script)
+    assert stage["code"] == "removal failed"
+    knows = "xspack's rpm knows -q NAME and -e NAME alone, not:"
+    assert stage["why"] == [
+        "remove ended with status 3",
+        "error: Failed dependencies: acme-agent >= 5.2-1 is needed by (installed) update-acme-5.2-1.noarch",
+        "acme-agent-5.2-1.noarch package nothing is not installed",
+        "xspack's yum knows remove NAME alone, not: clean all",
+        f"{knows} -e --root /tmp control-acme",
+        f"{knows} -i http://acme.example/x.rpm",
+        f"{knows} -qa",
+        RAN,
+        NO_XAPI,
+        *LEFT[1:],
+    ]
+
+
+def test_what_the_script_leaves_installed(make_pack: PackMaker) -> None:
+    stage = removed(make_pack, "#!/bin/sh\ndnf -y remove update-acme\nrpm -e acme-agent\n")
+    assert stage["code"] == "removal failed"
+    assert stage["why"][:2] == ["remove left installed: acme-tools, control-acme", RAN]
+
+
+def test_a_scriptlet_that_asks_rpm_meanwhile_is_not_kept_waiting(make_pack: PackMaker) -> None:
+    asking = replace(AGENT, scripts=scripts(preun="rpm -q acme-agent >/var/log/asked 2>&1 || :\n"))
+    stage = removed(make_pack, "#!/bin/sh\nrpm -e update-acme\nrpm -e acme-agent control-acme\n", asking)
+    assert (stage["code"], stage["why"]) == ("", [RAN, *LEFT])
+
+
+def test_a_remove_script_that_cannot_run(make_pack: PackMaker) -> None:
+    """The pack is taken off in the right order then."""
+    stage = removed(make_pack, "#!/opt/acme/bin/runner\n")
+    assert (stage["code"], stage["why"]) == (
+        "",
+        ["remove was not run: the scratch root has no /opt/acme/bin/runner", *LEFT],
+    )
 
 
 def test_failures_have_the_codes_that_a_host_shows(make_pack: PackMaker) -> None:

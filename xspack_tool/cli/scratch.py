@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -66,6 +67,13 @@ _RULES = """\
 -A RH-Firewall-1-INPUT -j REJECT --reject-with icmp-host-prohibited
 COMMIT
 """
+#: The one host of the pool, as its inventory and the stand-in for xe name it.
+_HOST = "00000000-0000-4000-8000-000000000001"
+_XE = f"""\
+case "$1 $*" in
+    host-list*--minimal*) echo {_HOST} ;;
+esac
+"""
 _LOG = f'#!/bin/busybox sh\necho "${{0##*/}}${{*:+ $*}}" >>/{CALLS}\n'
 #: What belongs to the package manager and to the stand-ins, not to the pack.
 _NOT_THE_PACKS = (
@@ -110,7 +118,7 @@ class ScratchRoot:
                 link.symlink_to("sh" if name == "bash" else "busybox")
         self._tree()
         for name in STAND_INS:
-            self._program(name, _LOG)
+            self._program(name, _LOG + (_XE if name == "xe" else ""))
         for name in ("iptables-save", "ip6tables-save"):
             self._program(name, f"{_LOG}cat /etc/sysconfig/iptables\n")
 
@@ -131,6 +139,7 @@ class ScratchRoot:
             ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
             ("etc/group", "root:x:0:\n"),
             ("etc/sysconfig/iptables", _RULES),
+            ("etc/xensource-inventory", f"INSTALLATION_UUID='{_HOST}'\n"),
             (CALLS, ""),
         ):
             if not (self.path / name).exists():
@@ -156,11 +165,15 @@ class ScratchRoot:
         log.write_text("")
         return lines
 
-    def run(self, path: str) -> Done:
-        """Run a script of the root in it."""
-        return run(
-            [*sandbox(), "chroot", str(self.path), path], check=False, timeout=600, what=f"running {path}"
-        )
+    def lacks_interpreter(self, script: str) -> str:
+        """The interpreter that a script's first line names, if the root does not have it."""
+        found = re.match(r"#!\s*(\S+)", script)
+        return "" if found is None or (self.path / found[1].lstrip("/")).exists() else found[1]
+
+    def run(self, *argv: str) -> Done:
+        """Run a program of the root in it."""
+        words = [*sandbox(), "chroot", str(self.path), *argv]
+        return run(words, check=False, timeout=600, what=f"running {argv[-1]}")
 
     def snapshot(self) -> dict[str, str]:
         """Every path of the pack and of the host with what it is: mode and content."""

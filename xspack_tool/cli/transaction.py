@@ -61,6 +61,11 @@ class Manager:
         conf.write_text(_main(signed=False))
         return self._dnf(conf, "--setopt=clean_requirements_on_remove=0", "remove", *names)
 
+    def rpm(self, *words: str) -> Done:
+        """What rpm says of the root's packages; it changes nothing by being asked with -q or --test."""
+        argv = [*self._sandbox, "rpm", "--root", str(self.root.path), *words]
+        return run(argv, check=False, timeout=600, what=f"rpm {words[0]}")
+
     def _dnf(self, conf: Path, *words: str) -> Outcome:
         argv = [
             *self._sandbox,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.cli.release import profile_provides
+from xspack_tool.cli.removal import remove_pack
 from xspack_tool.cli.scratch import ScratchRoot
 from xspack_tool.cli.standin import base_repository, fill_from_base, install_stand_in
 from xspack_tool.cli.transaction import Manager, Outcome, precheck_code
@@ -113,12 +114,8 @@ class Trial:
         script = one.pack.script("precheck")
         if script is None:
             return "", ()
-        first = one.pack.texts.get(script.path, "").partition("\n")[0]
-        interpreter = (
-            first.removeprefix("#!").split()[0] if first.startswith("#!") and first[2:].split() else ""
-        )
-        if interpreter and not (root.path / interpreter.lstrip("/")).exists():
-            return "", (f"precheck was not run: the scratch root has no {interpreter}",)
+        if lacking := root.lacks_interpreter(one.pack.texts.get(script.path, "")):
+            return "", (f"precheck was not run: the scratch root has no {lacking}",)
         done = root.run(script.path)
         if done.status == 0:
             return "", ("precheck ran and agreed",)
@@ -139,26 +136,13 @@ class Trial:
         )
 
     def _removed(self, manager: Manager, one: _Unpacked, first: dict[str, str]) -> Stage:
-        """In the order that a remove script keeps: update-<label>, the payload, the control package."""
+        """Whatever is there then and was not before the pack is left behind."""
         before = manager.root.snapshot()
-        document = one.document
-        names = [rpm.info.name for rpm in one.pack.payload if rpm.info and not rpm.info.is_source]
-        outcomes = [manager.remove(f"update-{document.label}"), manager.remove(*names)]
-        if document.control:
-            outcomes.append(manager.remove(document.control))
-        failed = [found for found in outcomes if not found.good]
-        merged = Outcome(
-            not failed,
-            tuple(step for found in outcomes for step in found.steps),
-            tuple(line for found in outcomes for line in found.complaints),
-            "",
-        )
-        after = manager.root.snapshot()
-        left = [f"left behind: {path}" for path in sorted(after.keys() - first.keys())]
-        code = "removal failed" if failed else ""
-        return _stage(
-            f"remove {one.title}", manager.root, before, merged, code=code, why=(*merged.complaints, *left)
-        )
+        found = remove_pack(manager, one.pack)
+        left = [f"left behind: {path}" for path in sorted(manager.root.snapshot().keys() - first.keys())]
+        code = "" if found.good else "removal failed"
+        name = f"remove {one.title}"
+        return _stage(name, manager.root, before, found, code=code, why=(*found.complaints, *left))
 
 
 class _Unpacked:

@@ -22,7 +22,9 @@ from xspack_tool.run import missing_program
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("iso", type=Path, metavar="ISO")
     parser.add_argument("--upgrade-from", type=Path, metavar="ISO", help="also apply it over this older pack")
-    parser.add_argument("--remove", action="store_true", help="also remove it again, at the end")
+    parser.add_argument(
+        "--remove", action="store_true", help="also remove it again, by its own script if it has one"
+    )
     parser.add_argument(
         "--key", type=Path, metavar="F", help="public key file: signatures are checked with it"
     )
@@ -30,8 +32,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, out: Output) -> int:
-    if lacking := missing_program("dnf"):
-        raise StepError(f"trying a pack takes real transactions; {lacking}")
+    for program in ("dnf", "rpm"):
+        if lacking := missing_program(program):
+            raise StepError(f"trying a pack takes real transactions; {lacking}")
     become_root([sys.executable, "-m", "xspack_tool.cli", *args.argv])
     with tempfile.TemporaryDirectory(prefix="xspack-try-") as scratch:
         trial = Trial(Path(scratch), load_profile(args.target), args.base, args.key)
