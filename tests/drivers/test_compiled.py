@@ -22,16 +22,22 @@ MAIN = "#include <linux/module.h>\n{}static int __init start(void) {{ return {};
 
 @pytest.fixture
 def tree(trees: dict[str, str], world: dict[str, str], tmp_path: Path) -> Tree:
-    """A driver of 20 C files."""
+    given = 'version="1", source="driver", compiler_prefix=ARGUMENTS.get("CCACHE", "")'
+    head = HEAD.format(ddk=next(iter(trees.values())))
+    return Tree(tmp_path / "tree").write(world).declare(f'env.KernelModule("acme", {given})\n', head)
+
+
+@pytest.fixture
+def twenty(tree: Tree) -> Tree:
+    """The driver in 20 C files."""
+    (tree.path / "driver/acme.c").unlink()
     declared = "".join(f"int acme_{part}(void);\n" for part in PARTS)
     main = MAIN.format(declared, " + ".join(f"acme_{part}()" for part in PARTS)) + 'MODULE_LICENSE("GPL");\n'
-    tree = Tree(tmp_path / "tree").write({"one.toml": world["one.toml"], "driver/main.c": main})
+    tree.write({"driver/main.c": main})
     for part in PARTS:
         tree.write({f"driver/{part}.c": f"{declared}int acme_{part}(void) {{ return 1; }}\n"})
     objects = " ".join(f"{part}.o" for part in ["main", *PARTS])
-    tree.write({"driver/Kbuild": f"obj-m := acme.o\nacme-y := {objects}\n"})
-    given = 'version="1", source="driver", compiler_prefix=ARGUMENTS.get("CCACHE", "")'
-    return tree.declare(f'env.KernelModule("acme", {given})\n', HEAD.format(ddk=next(iter(trees.values()))))
+    return tree.write({"driver/Kbuild": f"obj-m := acme.o\nacme-y := {objects}\n"})
 
 
 def objects(tree: Tree) -> dict[str, int]:
@@ -40,16 +46,16 @@ def objects(tree: Tree) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in found if path.stem in ("main", *PARTS)}
 
 
-def test_one_changed_file_of_twenty_compiles_one_object(tree: Tree) -> None:
-    tree.scons(RPM).good()
-    before, module = objects(tree), payload(tree.path / RPM)
+def test_one_changed_file_of_twenty_compiles_one_object(twenty: Tree) -> None:
+    twenty.scons(RPM).good()
+    before, module = objects(twenty), payload(twenty.path / RPM)
     assert len(before) == 20
-    assert tree.files("driver") == {"Kbuild", "main.c", *(f"{part}.c" for part in PARTS)}
-    changed = (tree.path / "driver/part7.c").read_text().replace("return 1", "return 7")
-    tree.write({"driver/part7.c": changed}).scons(RPM).good()
-    after = objects(tree)
+    assert twenty.files("driver") == {"Kbuild", "main.c", *(f"{part}.c" for part in PARTS)}
+    changed = (twenty.path / "driver/part7.c").read_text().replace("return 1", "return 7")
+    twenty.write({"driver/part7.c": changed}).scons(RPM).good()
+    after = objects(twenty)
     assert {name for name in after if after[name] != before[name]} == {"part7.o"}
-    assert payload(tree.path / RPM) != module
+    assert payload(twenty.path / RPM) != module
 
 
 def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:
@@ -65,7 +71,7 @@ def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:
     tree.scons("-c").good()
     assert not (tree.path / "build").exists()
     tree.scons(RPM, "CCACHE=ccache", env=cache).good()
-    assert hits(cache) - first >= 20
+    assert hits(cache) - first > 0
     assert payload(tree.path / RPM) == plain
     ran = tree.scons(RPM, "CCACHE=no-such-cache")
     assert ran.status == 2 and "there is no no-such-cache" in ran.said
