@@ -149,11 +149,11 @@ def many(lab: Lab) -> Iterator[Row]:
 
 
 _WHY_NOT = (
-    "It cannot be reached with SCons on this machine: {goal:.2f} s would be needed, and SCons without xspack and"
-    " without packages, with one file to copy and nothing to do, takes {floor:.2f} s in this run. GNU make looks at"
-    " times of files alone and is done with that within milliseconds; SCons loads Python and itself, reads the SConstruct and"
-    " compares the content of all sources, which is {null:.2f} s before the first step, in every build. Below are the"
-    " steps themselves; they also check all rules, which the pipeline does not."
+    "It cannot be reached with SCons on this machine: {goal:.2f} s would be needed, and SCons without xspack "
+    "and without packages, with one file to copy and nothing to do, takes {floor:.2f} s in this run. GNU make "
+    "looks at times of files alone and is done with that within milliseconds; SCons loads Python and itself, "
+    "reads the SConstruct and compares the content of all sources, which is {null:.2f} s before the first step, "
+    "in every build. Below are the steps themselves; they also check all rules, which the pipeline does not."
 )
 _WHY_MORE = (
     "More RPMs are more to put together: the index and the findings read a record of each, the ISO has an entry for"
