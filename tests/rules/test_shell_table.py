@@ -16,7 +16,7 @@ RESTORE = "iptables-restore < /etc/sysconfig/iptables\n"
 SAVE = "iptables-save > /etc/sysconfig/iptables\n"
 ADD = "iptables -I RH-Firewall-1-INPUT -p tcp --dport 5900 -j ACCEPT\n"
 
-#: (name, phase, script, what is found: rule:line, with ! for a severity milder than the rule's own)
+#: (name, phase, script, what is found: rule:line, with ! for a severity other than the rule's own)
 BAD = [
     ("plain start", "post", "systemctl start acme\nexit 0", "S1:1"),
     ("absolute path", "post", "/usr/bin/systemctl restart acme.service || :", "S1:1"),
@@ -99,6 +99,8 @@ BAD = [
     ("INPUT is closed too", "post", RESTORE + "iptables --append INPUT -p 6 -j ACCEPT\n" + SAVE, "S6:2"),
     ("missing fi", "post", "if true; then\n    :\n", "S8:3"),
     ("open quote", "post", 'echo "one\n:', "S8:1"),
+    ("a macro that was not known", "post", "%systemd_post acme.service\n:", "S8:1!"),
+    ("one in braces", "post", ":\n%{systemd_enable} acme.service\n:", "S8:2!"),
     ("test comes last", "post", "[ -e /etc/acme.conf ] && echo there", "S9:1"),
     ("grep comes last in %pre", "pre", "grep -q acme /etc/passwd", "S9:1"),
     ("exit 1 of %post", "post", "if [ ! -e /x ]; then\n    echo no >&2\n    exit 1\nfi", "S9:3"),
@@ -124,6 +126,7 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("formats of others", "post", "printf '%s' x\ndate +%F\n[ $((7 %two)) = 1 ]\n:"),
     ("a comment", "post", "# systemctl start acme\n:"),
     ("printed only", "post", "echo 'run: systemctl start acme'"),
     ("a printed ampersand", "post", 'echo "fish & chips"'),

@@ -22,7 +22,11 @@ from xspack_tool.rpm.user_spec import build_spec, query_spec, source_spec_name, 
 
 
 class SpecRpm(Kind):
-    """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out."""
+    """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out.
+
+    Of macros it knows rpm's own and ``defines``, none of the build machine's; one that is left in a scriptlet is an
+    error (rule S8). BuildRequires are not looked up: what is lacking shows when the spec is built.
+    """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "sources": Field("files that the spec names as Source and Patch", None, shape.FILES),

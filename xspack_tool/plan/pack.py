@@ -235,14 +235,15 @@ class PackPlan:
         def perform(targets: Paths, sources: Paths) -> None:
             from xspack_tool.pack.iso import master_iso
 
-            refuse_if_stopped(sources[-2], strict)
-            files = {path: source for (path, _), source in zip(fixed, sources, strict=False)}
+            refuse_if_stopped(sources[0], strict)
+            files = {path: source for (path, _), source in zip(fixed, sources[2:], strict=False)}
             places = iso_names(files["repodata/repomd.xml"])
-            records = sources[len(fixed) : len(fixed) + len(RECORDS)]
+            records = sources[2 + len(fixed) :]
             files.update((places[record.name], record) for record in records)
-            master_iso(files, targets[0], volume, read_number(sources[-1]))
+            master_iso(files, targets[0], volume, read_number(sources[1]))
 
-        sources = [*(node for _, node in fixed), *index[1:], findings, time]
+        # The findings first: SCons goes down to each RPM from there, and has one judged while the next are written.
+        sources = [findings, time, *(node for _, node in fixed), *index[1:]]
         layout = [path for path, _ in fixed]
         every = {
             "layout": layout,

@@ -83,7 +83,7 @@ def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: s
         # Folders that rpmbuild makes although nothing goes into them here.
         command += [f"--define=_{folder} {work.path}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]
         run(
-            [*command, "-bb", "--noclean", f"--buildroot={root}", spec],
+            [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={root}", spec],
             env={"SOURCE_DATE_EPOCH": str(time)},
             pass_fds=[work.lock],
             what=f"writing {out.name}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from xspack_tool.rpm.shell_syntax import syntax_error
@@ -19,6 +20,11 @@ _RELIABLE_WORDS = (
     " systemd-tmpfiles systemd-sysusers systemd-hwdb update-ca-trust mktemp date dirname basename sort head tail tr"
     " cut wc uname hostname true set shift break continue trap eval find xargs"
 )
+#: A command of this form is one of job control (`fg %name`), and fails in every script.
+_MACRO = re.compile(r"%\{?[A-Za-z_]")
+_NO_MACRO = (
+    "write in the spec what it stands for, or define it there: no macros of the build machine are used"
+)
 _RELIABLE = frozenset(_RELIABLE_WORDS.split())
 _OFFLINE = frozenset({"enable", "disable", "preset", "reenable", "mask", "unmask", "daemon-reload"})
 
@@ -26,7 +32,7 @@ _OFFLINE = frozenset({"enable", "disable", "preset", "reenable", "mask", "unmask
 @rpm_rule(
     "S8",
     "W",
-    meaning="The shell cannot read a scriptlet (sh -n fails)",
+    meaning="The shell cannot read a scriptlet: sh -n fails, or (E) a macro that rpmbuild did not know is left in it",
     remedy="correct the line that the shell names",
     bad="%post\nif [ -e /etc/acme.conf ]; then\n    echo found",
     good="%post\nif [ -e /etc/acme.conf ]; then\n    echo found\nfi",
@@ -37,6 +43,10 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
         if error := syntax_error(scriptlet.text, scriptlet.interpreter):
             line, words = error
             yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)
+        for command in scriptlet.script.commands:
+            if _MACRO.match(command.name):
+                found = f"{command.shown!r} is a macro that was not known where the RPM was built"
+                yield Hit(scriptlet.where, found, "E", command.line, _NO_MACRO)
         if not scriptlet.script.complete:
             found = "it is too long or nested too deeply to be judged"
             yield Hit(scriptlet.where, found, remedy="move the work into a program of the payload")
