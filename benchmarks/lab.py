@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +31,12 @@ class Arm:
         return measure([*self.command, *what], self.tree.folder, self.env)
 
     def clean(self) -> None:
-        """Forget all results."""
-        shutil.rmtree(self.tree.folder / "build", ignore_errors=True)
-        (self.tree.folder / ".sconsign.dblite").unlink(missing_ok=True)
+        """Forget all results. They are removed at the end: just after many files were, some disks are slow to make
+        new ones."""
+        for name in ("build", ".sconsign.dblite"):
+            old = self.tree.folder / name
+            if old.exists():
+                old.rename(Path(tempfile.mkdtemp(prefix="old-", dir=self.tree.folder.parent), name))
 
 
 class Lab:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -29,8 +30,12 @@ def machine() -> list[str]:
     versions += [f"pycdlib {version('pycdlib')}", f"createrepo_c (library) {version('createrepo_c')}"]
     versions += [f"{name} {found}" for name, argv in _ASKED.items() if (found := _number(argv))]
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    disk = subprocess.run(
+        ["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=True
+    )
     return [
-        f"{_processor()}, {cores} cores, {memory:.0f} GiB of memory; {system}, Linux {platform.release()}",
+        f"{_processor()}, {cores} cores, {memory:.0f} GiB of memory; scratch files on {disk.stdout.strip()}",
+        f"{system}, Linux {platform.release()}",
         "; ".join(versions),
     ]
 
