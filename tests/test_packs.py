@@ -213,8 +213,11 @@ def test_detached_signatures(examples: Examples, keyring: Path, label: str, file
 
 
 @pytest.mark.parametrize("label", PACKS)
-def test_rpm_finds_every_digest_and_signature_good(examples: Examples, rpm_keys: Path, label: str) -> None:
-    key_id = program("gpg", "--show-keys", "--with-colons", examples.key).stdout.split(":")[4]
+def test_rpm_finds_every_digest_and_signature_good(
+    examples: Examples, keyring: Path, rpm_keys: Path, label: str
+) -> None:
+    listed = program("gpg", "--homedir", keyring, "--with-colons", "--list-keys").stdout
+    key_id = re.search("^pub:.*", listed, re.MULTILINE)[0].split(":")[4]  # type: ignore[index]
     for rpm in rpms_of(examples, label):
         said = program("rpmkeys", "--dbpath", rpm_keys, "-Kv", rpm).stdout.splitlines()[1:]
         assert sorted(line.strip() for line in said) == [
