@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from xspack_tool.errors import BadInput, StepError
@@ -23,6 +25,8 @@ SCRIPT_GENERATOR = Path(__file__).with_name("script.attr")
 #: From this payload size on, xz compresses in two threads; always two, for the bytes depend on the number's being
 #: one or more.
 TWO_THREADS_FROM = 16 << 20
+#: Held by an rpmbuild that compresses so: more of them than there are cores for would cost each other a quarter.
+_PAIRS_OF_CORES = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0)) // 2))
 
 
 def rpmbuild_command(arch: str, macros: Path, top: Path) -> list[str]:
@@ -82,12 +86,13 @@ def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: s
         command = rpmbuild_command(package.arch, macros, work.path)
         # Folders that rpmbuild makes although nothing goes into them here.
         command += [f"--define=_{folder} {work.path}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]
-        run(
-            [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={root}", spec],
-            env={"SOURCE_DATE_EPOCH": str(time)},
-            pass_fds=[work.lock],
-            what=f"writing {out.name}",
-        )
+        with _PAIRS_OF_CORES if size >= TWO_THREADS_FROM else nullcontext():
+            run(
+                [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={root}", spec],
+                env={"SOURCE_DATE_EPOCH": str(time)},
+                pass_fds=[work.lock],
+                what=f"writing {out.name}",
+            )
         made = work.path / package.file_name
         move_rpms(work.path / "RPMS", [made])
         os.replace(made, out)
@@ -106,12 +111,19 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
 
 
 def _check_whole(rpm: Path) -> None:
-    """Read an RPM to its end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
-    from xspack_tool.rpm.payload import payload
+    """Look for an RPM's end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
+    from xspack_tool.rpm.payload import payload_of
+    from xspack_tool.rpm.read import open_rpm, read_info
+    from xspack_tool.rpm.xz_index import is_whole
 
     try:
-        for _ in payload(rpm):
-            pass
+        with open_rpm(rpm) as file:
+            info, offset = read_info(file, str(rpm))
+            if info.payload_compressor != "xz":
+                for _ in payload_of(file, info, offset, str(rpm)):
+                    pass
+            elif not is_whole(file, offset):
+                raise BadInput(rpm, "truncated or damaged: its payload does not end as xz does")
     except BadInput as error:
         raise StepError(
             f"rpmbuild wrote a part of {rpm.name} only ({error.why}); is the disk full?"
