@@ -76,17 +76,21 @@ def run(
     words = [os.fspath(word) for word in argv]
     command = shlex.join(words)
     head = f"{what}: " if what else ""
-    if lacking := missing_program(words[0]):
-        raise StepError(f"{head}{lacking}")
-    with subprocess.Popen(
-        words,
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=tuple(pass_fds),
-    ) as process:
+    try:
+        started = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=tuple(pass_fds),
+        )
+    except FileNotFoundError:
+        if lacking := missing_program(words[0]):
+            raise StepError(f"{head}{lacking}") from None
+        raise
+    with started as process:
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as late:

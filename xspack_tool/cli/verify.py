@@ -103,7 +103,7 @@ def rule_findings(pack: OpenedPack, profile: Profile, facts: RpmFacts) -> dict[s
     for rpm, file in payloads(pack, lambda info: id(info) in wanted):
         assert rpm.info is not None  # payloads() yields no others
         try:
-            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, facts)
+            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, facts)[1]
         except HostileInput:
             raise
         except BadInput as bad:

@@ -68,15 +68,15 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
 
         def perform(targets: Paths, sources: Paths) -> None:
             from xspack_tool.ddk.inbox import read_inbox
-            from xspack_tool.rpm.read import read_rpm
+            from xspack_tool.rpm.read import open_rpm
             from xspack_tool.rules.context import RpmFacts
-            from xspack_tool.rules.engine import check_rpm
+            from xspack_tool.rules.engine import check_open_rpm
 
             facts = RpmFacts(
                 symvers=sources[1] if fetched else symvers, inbox=read_inbox(inbox) if inbox else None
             )
-            findings = check_rpm(sources[0], profile, facts)
-            write_record(targets[0], (read_rpm(sources[0]), findings))
+            with open_rpm(sources[0]) as file:
+                write_record(targets[0], check_open_rpm(file, str(sources[0]), profile, facts))
 
         facts = {
             "profile": profile,

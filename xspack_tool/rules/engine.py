@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from xspack_tool.errors import StepError, XspackError
 from xspack_tool.model.profile import Profile
-from xspack_tool.rpm.info import PayloadFile
+from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
 from xspack_tool.rules.context import PackContext, RpmContext, RpmFacts
@@ -30,7 +30,7 @@ def check_rpm(
     than the last wanted file. Raises BadInput for what is no sound RPM, StepError for a rule that fails.
     """
     with open_rpm(path) as file:
-        return check_open_rpm(file, str(path), profile, facts, rules)
+        return check_open_rpm(file, str(path), profile, facts, rules)[1]
 
 
 def check_open_rpm(
@@ -39,8 +39,9 @@ def check_open_rpm(
     profile: Profile,
     facts: RpmFacts | None = None,
     rules: Sequence[Rule] | None = None,
-) -> list[Finding]:
-    """:func:`check_rpm` of a file that is open already; ``name`` is for messages."""
+) -> tuple[RpmInfo, list[Finding]]:
+    """The header and the findings, as of :func:`check_rpm`, of a file that is open already; ``name`` is for
+    messages."""
     chosen = all_rules() if rules is None else rules
     info, offset = read_info(file, name)
     context = RpmContext(info, profile, facts or RpmFacts())
@@ -51,7 +52,7 @@ def check_open_rpm(
         for finding in _run(rule, info.file_name, check, context)
     ]
     found += _check_members(file, offset, name, context, chosen)
-    return sorted(set(found), key=lambda finding: finding.order)
+    return info, sorted(set(found), key=lambda finding: finding.order)
 
 
 def check_pack(context: PackContext, rules: Sequence[Rule] | None = None) -> list[Finding]:
