@@ -12,7 +12,7 @@ from xspack_tool.errors import BadInput, Problem
 from xspack_tool.kinds import shape
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
-from xspack_tool.plan.memo import file_fact
+from xspack_tool.plan.memo import file_fact, file_sha256
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -89,7 +89,7 @@ class PrebuiltRpm(Kind):
             self._read()
         except BadInput as error:
             return [Problem("", self.name, error.why, "name a binary RPM")]
-        have = file_fact(self.env, self.node, "sha256", _sha256) if want else None
+        have = file_sha256(self.env, self.node) if want else None
         if want and have != str(want).lower():
             rule = f"the file's SHA-256 is {have}"
             return [Problem("sha256", want, rule, "get the right file, or correct sha256=")]
@@ -107,16 +107,6 @@ def _header(path: Path) -> list[Any]:
     fields = {field: getattr(info, field) for field in ("name", "version", "release", "arch", "epoch")}
     named = (one for one in info.requires if one.name == "kernel-uname-r" and one.operator == "=")
     return [fields, sorted({one.evr for one in named} or kernels_of(info))]
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _copy(targets: Paths, sources: Paths) -> None:

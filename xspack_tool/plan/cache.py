@@ -5,7 +5,6 @@ A checksum tells damage and truncation. It does not tell malice: who may write i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from contextlib import suppress
@@ -14,6 +13,8 @@ from typing import Any
 import SCons.CacheDir
 import SCons.Script
 from SCons.Node import Node
+
+from xspack_tool.plan.memo import sha256_of
 
 #: The end of a checksum's file name; SCons's own entries are plain hexadecimal digits.
 ENDING = ".sha256"
@@ -52,7 +53,7 @@ class CheckedCache(SCons.CacheDir.CacheDir):
         if not os.path.islink(src):
             final = os.path.join(os.path.dirname(os.path.dirname(dst)), os.path.basename(dst))
             with open(dst + ENDING, "w", encoding="ascii") as file:
-                file.write(_checksum(src) + "\n")
+                file.write(sha256_of(src) + "\n")
             os.replace(dst + ENDING, final + ENDING)
         return result
 
@@ -75,14 +76,6 @@ def _is_whole(entry: str, needed: bool) -> bool:
     except (OSError, UnicodeDecodeError):
         return not needed
     try:
-        return _checksum(entry) == wanted
+        return sha256_of(entry) == wanted
     except OSError:
         return False
-
-
-def _checksum(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ from SCons.Node import Node
 
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
-from xspack_tool.plan.memo import file_fact
+from xspack_tool.plan.memo import file_sha256, sha256_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     built_of,
@@ -98,12 +98,8 @@ def content_of(env: Any, path: Path | None) -> str:
         return ""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return hashlib.sha256(
-        "".join(file_fact(env, env.File(str(file)), "sha256", _sha256) for file in files).encode()
+        "".join(file_sha256(env, env.File(str(file))) for file in files).encode()
     ).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _kit_of(env: Any) -> Kit | None:
@@ -275,6 +271,6 @@ def _state(place: Path | None) -> Any:
 
 def _file_state(file: Path) -> list[Any]:
     if file.name == "repomd.xml":
-        return [hashlib.sha256(file.read_bytes()).hexdigest()]
+        return [sha256_of(file)]
     found = file.stat()
     return [file.name, found.st_size, found.st_mtime_ns]

@@ -5,6 +5,7 @@ A fact is kept with the file's inode, size and time of change; any of them anoth
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -45,6 +46,21 @@ def file_fact(env: Any, node: Any, what: str, find: Callable[[Path], Any]) -> An
     """``find(path)`` of a file that exists, remembered. The answer must be plain JSON; errors are not kept."""
     path = Path(node.get_abspath())
     return remembered(env, f"{what} {path}", file_state(path), lambda: find(path))
+
+
+def file_sha256(env: Any, node: Any) -> str:
+    """The SHA-256 of a file that exists, remembered."""
+    digest: str = file_fact(env, node, "sha256", sha256_of)
+    return digest
+
+
+def sha256_of(path: Path | str) -> str:
+    """The SHA-256 of a file's content as it is now, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def remembered(env: Any, key: str, state: Any, find: Callable[[], Any]) -> Any:
