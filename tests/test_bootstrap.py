@@ -267,6 +267,15 @@ def test_what_is_only_wanted_is_tried_once_and_stops_nothing(machine: Machine) -
     assert (again.stdout, again.stderr) == ("ran\n", "")
 
 
+def test_ci_asks_for_what_a_set_up_machine_was_not_asked_for(machine: Machine) -> None:
+    machine.program("id", "echo 0")
+    machine.program("apt-get", "exit 100")
+    assert " cannot be had here" not in machine.run().stderr
+    said = machine.run(CI="true").stderr.splitlines()
+    assert "bootstrap: firewalld cannot be had here; what needs it is left out" in said
+    assert machine.run(CI="true").stderr == ""
+
+
 def test_what_is_only_wanted_is_named_without_root(machine: Machine) -> None:
     (machine.checkout / ".venv/xspack-wanted").unlink()
     machine.remove("genisoimage")
