@@ -30,6 +30,7 @@ STEPS = (
     "Sign",
     "Index",
     "Facts",
+    "Gather",
     "Document",
     "Repodata",
     "ISO",

@@ -154,9 +154,17 @@ def _lock(path: Path) -> int:
 
 
 def _empty(folder: Path) -> None:
-    for place, folders, _ in os.walk(folder):
-        for name in folders:
-            if not os.path.islink(path := os.path.join(place, name)):
-                os.chmod(path, 0o700)  # a spec may have made it read-only
-    for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    try:
+        _remove_all(folder)
+    except PermissionError:  # a spec may have made a folder read-only
+        for place, folders, _ in os.walk(folder):
+            for name in folders:
+                if not os.path.islink(path := os.path.join(place, name)):
+                    os.chmod(path, 0o700)
+        _remove_all(folder)
+
+
+def _remove_all(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)

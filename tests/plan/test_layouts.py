@@ -43,6 +43,8 @@ SOURCES: dict[str, str | bytes] = {
 MADE = {
     "agents-1.0.iso",
     "keys/KEY",
+    "packs/agents/index.jsonl",
+    "packs/agents/records.jsonl",
     "packs/agents/installed-size",
     "packs/agents/time",
     "packs/agents/update.xml",

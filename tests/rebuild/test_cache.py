@@ -45,6 +45,8 @@ CACHED = {
     "index/KEY/update-one-1-1.noarch.rpm.json",
     "findings/xenserver-8/KEY/p-1-1.noarch.rpm.json",
     "findings/xenserver-8/KEY/update-one-1-1.noarch.rpm.json",
+    "packs/one/index.jsonl",
+    "packs/one/records.jsonl",
     "packs/one/installed-size",
     "packs/one/time",
     "packs/one/update.xml",

@@ -19,6 +19,8 @@ from xspack_tool.kinds import all_kinds
 KEY = "KEY"
 #: What runs for a pack in which an RPM changed its size.
 PACK = {
+    "Gather packs/all/index.jsonl",
+    "Gather packs/all/records.jsonl",
     "Facts packs/all/installed-size",
     "Document packs/all/update.xml",
     "Sign packs/all/update.xml.asc",

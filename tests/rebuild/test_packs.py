@@ -16,7 +16,11 @@ from xspack_tool.kinds.submission import Submission
 
 #: The steps of a pack by their letters; LABEL is the pack's.
 STEPS = {
-    "F": ("Facts packs/LABEL/installed-size",),
+    "F": (
+        "Gather packs/LABEL/index.jsonl",
+        "Gather packs/LABEL/records.jsonl",
+        "Facts packs/LABEL/installed-size",
+    ),
     "D": ("Document packs/LABEL/update.xml",),
     "d": ("Sign packs/LABEL/update.xml.asc",),
     "u": ("RPM rpms/update-LABEL-VERSION-1.noarch.rpm",),

@@ -15,7 +15,7 @@ import pytest
 from xspack_tool.errors import BadInput
 from xspack_tool.model.pack import Pack
 from xspack_tool.repo.comps import comps_xml
-from xspack_tool.repo.fragment import Fragment, make_fragment
+from xspack_tool.repo.fragment import make_fragment, read_fragments
 from xspack_tool.repo.repodata import RECORDS, iso_names, write_repodata
 from xspack_tool.run import missing_program
 
@@ -50,7 +50,9 @@ def test_a_fragment_says_what_the_rpm_is(rpms, tmp_path):
     assert "<summary>two &lt;&amp;&gt; summary</summary>" in found.primary
     assert "<file>/opt/two/file</file>" in found.filelists
     assert "- new</changelog>" in found.other
-    assert Fragment.from_json(found.to_json().encode()) == found
+    (tmp_path / "line").write_text(found.to_json())
+    (tmp_path / "lines").write_text(found.to_json() * 2)
+    assert read_fragments([tmp_path / "line", tmp_path / "lines"]) == [found] * 3
     assert json.loads(found.to_json())["name"] == "two"
     # Neither the file's own time nor its place shows.
     copy = tmp_path / "elsewhere.rpm"

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from support import need
 
 from xspack_tool.errors import BadInput
+from xspack_tool.rpm.header import Outline, read_outline
 from xspack_tool.rpm.info import EQUAL, GREATER, Relation, Scriptlet
 from xspack_tool.rpm.openpgp import key_ids
 from xspack_tool.rpm.payload import payload
-from xspack_tool.rpm.read import read_rpm
+from xspack_tool.rpm.read import read_info, read_rpm
 
 Forge = Callable[..., Path]
 FILES = {
@@ -49,6 +50,13 @@ def headers(data: bytes) -> tuple[int, int]:
     count, size = struct.unpack_from("!II", data, 96 + 8)
     end = 96 + 16 + count * 16 + size
     return 96, end + -end % 8
+
+
+def test_the_outline_says_what_the_whole_says(forged: Forge) -> None:
+    path = forged(name="outlined", files=FILES)
+    with open(path, "rb") as file:
+        info, offset = read_info(file, str(path))
+        assert read_outline(file, str(path)) == Outline(info.build_time, offset)
 
 
 def test_everything_that_a_header_says(forged: Forge) -> None:

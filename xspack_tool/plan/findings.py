@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
     from xspack_tool.plan.package import Built
     from xspack_tool.rpm.info import RpmInfo
+    from xspack_tool.rules.context import Inbox
     from xspack_tool.rules.finding import Finding
 
     Record: TypeAlias = tuple[RpmInfo, list[Finding]]
@@ -48,11 +49,11 @@ _RULES = Path(__file__).parent.parent / "rules"
 
 @dataclass(frozen=True)
 class Judged:
-    """The RPMs of a pack, with the records of what the rules found in them."""
+    """The payload of a pack, and the records of what the rules found in its RPMs: those of the payload in one file,
+    then one of each generated RPM."""
 
     payload: list[Node]
     records: list[Node]
-    generated: list[Node]
 
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
@@ -67,13 +68,12 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         inbox = _inbox_of(kit)
 
         def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.ddk.inbox import read_inbox
             from xspack_tool.rpm.read import open_rpm
             from xspack_tool.rules.context import RpmFacts
             from xspack_tool.rules.engine import check_open_rpm
 
             facts = RpmFacts(
-                symvers=sources[1] if fetched else symvers, inbox=read_inbox(inbox) if inbox else None
+                symvers=sources[1] if fetched else symvers, inbox=_read_inbox(inbox) if inbox else None
             )
             with open_rpm(sources[0]) as file:
                 write_record(targets[0], check_open_rpm(file, str(sources[0]), profile, facts))
@@ -131,17 +131,23 @@ def _inbox_of(kit: Kit | None) -> Path | None:
     return inbox_of(kit)
 
 
+def _read_inbox(path: Path) -> Inbox:
+    from xspack_tool.ddk.inbox import read_inbox
+
+    return read_inbox(path)
+
+
 def write_record(path: Path, record: Record) -> None:
-    """Write the header and the findings of an RPM to a file."""
+    """Write the header and the findings of an RPM to a file, as one line."""
     import msgspec
 
     write_whole(path, msgspec.json.encode(record).decode() + "\n")
 
 
-def read_record(path: Path) -> Record:
-    """The header and the findings of an RPM from the file of :func:`write_record`; msgspec, since a pack reads one
-    for each of its RPMs in every build."""
-    return _decoder().decode(path.read_bytes())
+def read_records(paths: Paths) -> list[Record]:
+    """The records in files of :func:`write_record`, or in files that hold the lines of several; msgspec, since a
+    pack reads those of all its RPMs in every build."""
+    return [record for path in paths for record in _decoder().decode_lines(path.read_bytes())]
 
 
 @functools.cache
@@ -178,7 +184,7 @@ def pack_findings(
         built.identity.name for rpm in judged.payload if source_rpm_of(rpm) and (built := built_of(rpm))
     )
     releases = _releases(env, judged.payload)
-    count, all_records = len(judged.payload), [*judged.records, *judged.generated]
+    count = len(judged.payload)
 
     def perform(targets: Paths, sources: Paths) -> None:
         from xspack_tool.rules.context import PackContext
@@ -186,8 +192,8 @@ def pack_findings(
         from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
         from xspack_tool.signing.keys import read_public_key
 
-        records = [read_record(path) for path in sources[: len(all_records)]]
-        more = list(sources[len(all_records) :])
+        records = read_records(sources[: len(judged.records)])
+        more = list(sources[len(judged.records) :])
         context = PackContext(
             pack=pack,
             profile=profile,
@@ -219,9 +225,9 @@ def pack_findings(
         "with_source": sorted(with_source),
         "submission": submission,
         "remove": remove if isinstance(remove, str) else "",
-        "order": [node.name for node in all_records],
+        "order": [identity_of(rpm).file_name for rpm in judged.payload],
     }
-    sources = [*all_records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
+    sources = [*judged.records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
     stem = f"{pack.label}-{'submission-' if submission else ''}findings"
     targets = [out_path(env, f"{stem}.{ending}") for ending in ("json", "sarif")]
     take_part(is_strict(env))

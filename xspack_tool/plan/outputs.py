@@ -96,10 +96,14 @@ class Journal:
                 return
             self.mark.parent.mkdir(parents=True, exist_ok=True)
             self.mark.touch()
-            slots = {slot: {*self.slots.get(slot, []), *names} for slot, names in self.live.items()}
-            slots[_REST] = {*self.slots.get(_REST, []), *map(self.relative, self.nodes), *self.folders}
-            slots[_REST] -= {name for names in self.live.values() for name in names}
-            self._write({**self.slots, **{slot: sorted(names) for slot, names in slots.items()}})
+            slots = dict(self.slots)
+            for slot, names in self.live.items():
+                known = slots.get(slot, [])
+                if any(name not in known for name in names):
+                    slots[slot] = sorted({*known, *names})
+            rest = {*slots.get(_REST, []), *map(self.relative, self.nodes), *self.folders}
+            slots[_REST] = sorted(rest.difference(*self.live.values()))
+            self._write(slots)
             self._begun = True
 
     def distrust(self) -> None:
@@ -170,10 +174,17 @@ class Journal:
         return found
 
     def _there(self) -> dict[str, list[str]]:
-        there = {
-            slot: [name for name in names if os.path.lexists(os.path.join(self.folder, name))]
-            for slot, names in self.slots.items()
-        }
+        folders: dict[str, set[str]] = {}
+
+        def is_there(name: str) -> bool:
+            folder, _, base = name.rpartition("/")
+            if folder not in folders:
+                folders[folder] = set()
+                with suppress(OSError):
+                    folders[folder].update(os.listdir(os.path.join(self.folder, folder)))
+            return base in folders[folder]
+
+        there = {slot: list(filter(is_there, names)) for slot, names in self.slots.items()}
         return {slot: names for slot, names in there.items() if names}
 
     def _write(self, slots: dict[str, list[str]]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from SCons.Node import Node
 from SCons.Util import NodeList
@@ -17,6 +16,7 @@ from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
+from xspack_tool.plan.gather import gather
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -39,9 +39,6 @@ from xspack_tool.plan.verdict import is_strict, refuse_if_stopped
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script
-
-if TYPE_CHECKING:
-    from xspack_tool.repo.fragment import Fragment
 
 
 @dataclass(frozen=True)
@@ -98,40 +95,47 @@ class PackPlan:
             return NodeList([])
         payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
         pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
-        size, time = self._facts(pieces)
+        gathered = gather(self.env, self.out("index.jsonl"), pieces)
+        size, time = self._facts(gathered)
         document = self._document(size)
         generated = [self._update(time, size), *self._control(time)]
         if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
             return NodeList([])
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
-        pieces += [fragment(self.env, rpm, signed) for rpm, signed in more]
-        index = self._index(pieces, time)
-        findings = self._findings(payload, more)
+        own = [fragment(self.env, rpm, signed) for rpm, signed in more]
+        index = self._index([gathered, *own], time)
+        records = [rpm_record(self.env, rpm, signed) for rpm, signed in [*payload, *more]]
+        findings = self._findings(records)
         rpms = {identity_of(rpm).file_name: signed for rpm, signed in [*payload, *more]}
-        return self._iso(iso, document, index, rpms, time, findings)
+        nodes = self._iso(iso, document, index, rpms, time, findings)
+        # Order alone: SCons goes down to each RPM from here, and has one judged and indexed while the next are
+        # written.
+        iso.add_prerequisite([node for both in zip(records, [*pieces, *own], strict=True) for node in both])
+        return nodes
 
-    def _findings(self, payload: list[tuple[Node, Node]], generated: list[tuple[Node, Node]]) -> Node:
-        """What the rules say of the pack; the ISO waits for it."""
-        records = [
-            [rpm_record(self.env, rpm, signed) for rpm, signed in rpms] for rpms in (payload, generated)
-        ]
-        judged = Judged([rpm for rpm, _ in payload], *records)
-        inputs = self.inputs
+    def _findings(self, records: list[Node]) -> Node:
+        """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload and of the
+        generated RPMs."""
+        inputs, count = self.inputs, len(self.inputs.packages)
+        gathered = gather(self.env, self.out("records.jsonl"), records[:count])
+        judged = Judged(inputs.packages, [gathered, *records[count:]])
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)
         return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)[0]
 
-    def _facts(self, pieces: list[Node]) -> list[Node]:
+    def _facts(self, gathered: Node) -> list[Node]:
         """Installed size and time of the payload, a file each: all that the document and the generated RPMs need
         of it, so that a change that leaves one alone goes no further there."""
 
         def perform(targets: Paths, sources: Paths) -> None:
-            fragments = [read_fragment(path) for path in sources]
+            from xspack_tool.repo.fragment import read_fragments
+
+            fragments = read_fragments(sources)
             write_whole(targets[0], f"{sum(one.installed_size for one in fragments)}\n")
             write_whole(targets[1], f"{max(one.build_time for one in fragments)}\n")
 
         places = [self.out("installed-size"), self.out("time")]
-        return add_step(self.env, places, pieces, Step("Facts", None, perform))
+        return add_step(self.env, places, [gathered], Step("Facts", None, perform))
 
     def _document(self, size: Node) -> Node:
         """update.xml."""
@@ -195,8 +199,9 @@ class PackPlan:
         comps = comps_xml(self.pack)
 
         def perform(targets: Paths, sources: Paths) -> None:
-            fragments = [read_fragment(path) for path in sources[:-1]]
-            write_repodata(fragments, comps, targets[0].parent, read_number(sources[-1]))
+            from xspack_tool.repo.fragment import read_fragments
+
+            write_repodata(read_fragments(sources[:-1]), comps, targets[0].parent, read_number(sources[-1]))
 
         targets = [self.out("repodata", name) for name in (REPOMD, *RECORDS.values())]
         step = Step(
@@ -242,7 +247,6 @@ class PackPlan:
             files.update((places[record.name], record) for record in records)
             master_iso(files, targets[0], volume, read_number(sources[1]))
 
-        # The findings first: SCons goes down to each RPM from there, and has one judged while the next are written.
         sources = [findings, time, *(node for _, node in fixed), *index[1:]]
         layout = [path for path, _ in fixed]
         every = {
@@ -277,19 +281,6 @@ def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
         for one in found
     ]
     return sorted(set(names))
-
-
-def read_fragment(path: Path) -> Fragment:
-    """An index fragment from its file; two steps of a pack want each."""
-    found = path.stat()
-    return _fragment(path, found.st_mtime_ns, found.st_size)
-
-
-@functools.lru_cache(maxsize=4096)
-def _fragment(path: Path, mtime: int, size: int) -> Fragment:
-    from xspack_tool.repo.fragment import Fragment
-
-    return Fragment.from_json(path.read_bytes())
 
 
 def read_number(path: Path) -> int:

@@ -224,6 +224,8 @@ def write_whole(path: Path, text: str) -> None:
 
 def rpm_time(rpm: Path) -> int:
     """The build time that an RPM bears, in seconds since 1970."""
-    from xspack_tool.rpm.read import read_rpm
+    from xspack_tool.rpm.header import read_outline
+    from xspack_tool.rpm.read import open_rpm
 
-    return read_rpm(rpm).build_time
+    with open_rpm(rpm) as file:
+        return read_outline(file, str(rpm)).build_time

@@ -16,6 +16,7 @@ from SCons.Errors import UserError
 from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
+from xspack_tool.plan.schedule import schedule_promptly
 from xspack_tool.run import missing_program
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ def install_gate() -> None:
     """
     if not _session.first_time("gate"):
         return
+    # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
+    # with nothing to do.
+    gc.set_threshold(500_000, *gc.get_threshold()[1:])
     build_targets = SCons.Script.Main._build_targets
 
     def gated(*args: Any, **kwargs: Any) -> Any:
@@ -134,8 +138,8 @@ def install_gate() -> None:
         # SCons asks it for a CacheDir in its worker threads. Two of them would make it at once, and find tools that
         # are loaded by half; after reading, nothing needs its tools.
         SCons.Defaults.DefaultEnvironment(tools=[])
-        # What was read stays until the end: Python's collector need not look through it again and again.
         gc.freeze()
+        schedule_promptly()
         try:
             nodes = build_targets(*args, **kwargs)
             _session.recorded = True

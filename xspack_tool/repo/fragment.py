@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +35,19 @@ class Fragment:
         return evr_text(self.epoch, self.version, self.release)
 
     def to_json(self) -> str:
-        """As text for a file."""
+        """As a line of text."""
         import msgspec
 
         return msgspec.json.encode(self).decode() + "\n"
 
-    @classmethod
-    def from_json(cls, text: bytes) -> Fragment:
-        """The reverse of :meth:`to_json`; msgspec, since a pack reads one for each of its RPMs in every build."""
-        import msgspec
 
-        return msgspec.json.decode(text, type=cls)
+def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
+    """The fragments in files of one or more lines; msgspec, since a pack reads those of all its RPMs in every
+    build."""
+    import msgspec
+
+    decoder = msgspec.json.Decoder(Fragment)
+    return [fragment for path in paths for fragment in decoder.decode_lines(path.read_bytes())]
 
 
 def make_fragment(rpm: Path, location: str) -> Fragment:

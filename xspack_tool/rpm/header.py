@@ -27,7 +27,7 @@ MAX_ENTRIES = 1024
 MAX_VALUES = 2_000_000
 
 NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRINGS, I18N = range(10)
-_SIGSIZE, _LONGSIGSIZE = 1000, 270
+_SIGSIZE, _LONGSIGSIZE, _BUILDTIME = 1000, 270, 1006
 _SIZES = {NULL: 0, CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
 _TEXTS = (STRING, STRINGS, I18N)
 
@@ -76,30 +76,57 @@ class Headers:
     header_offset: int = 0
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What of an RPM is known without its values: when it was built, in seconds since 1970, and where its payload
+    begins."""
+
+    build_time: int
+    payload_offset: int
+
+
+def read_outline(file: BinaryIO, name: str) -> Outline:
+    """Read no more than that. Raises BadInput, one line that begins with ``name``."""
+    parts = _Parts(file, name)
+    return Outline(parts.main.number(_BUILDTIME), parts.payload_offset)
+
+
 def read_headers(file: BinaryIO, name: str) -> Headers:
     """Read the lead and both headers. Raises BadInput, one line that begins with ``name``."""
     import rpmfile.headers as rpmfile_headers
     from rpmfile.errors import RPMError
 
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    lead = file.read(LEAD_SIZE)
-    if len(lead) < LEAD_SIZE or lead[:4] != b"\xed\xab\xee\xdb":
-        raise BadInput(name, "no RPM: it does not begin as one")
-    signature = _Header(file, size, name, "signature header")
-    file.seek(-file.tell() % 8, os.SEEK_CUR)
-    header_offset = file.tell()
-    main = _Header(file, size, name, "header")
-    offset = file.tell()
-    said = signature.number(_SIGSIZE) or signature.number(_LONGSIGSIZE)
-    _check_size(said, size - header_offset, name)
-    picked = signature.only(_USED_SIGNATURE, rpmfile_headers.sigtags)
-    picked_main = main.only(_USED, rpmfile_headers.tags)
+    parts = _Parts(file, name)
+    picked = parts.signature.only(_USED_SIGNATURE, rpmfile_headers.sigtags)
+    picked_main = parts.main.only(_USED, rpmfile_headers.tags)
     try:
-        _, values = rpmfile_headers.get_headers(io.BytesIO(lead + picked + picked_main))
+        _, values = rpmfile_headers.get_headers(io.BytesIO(parts.lead + picked + picked_main))
     except (RPMError, ValueError, AssertionError, struct.error) as why:
         raise BadInput(name, f"damaged header: {why}") from None
-    return Headers({**values, **main.wide_numbers()}, offset, lead[6:8] == b"\x00\x01", header_offset)
+    return Headers(
+        {**values, **parts.main.wide_numbers()},
+        parts.payload_offset,
+        parts.lead[6:8] == b"\x00\x01",
+        parts.header_offset,
+    )
+
+
+class _Parts:
+    """The lead and the headers of an RPM, and where the rest begins."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.lead = file.read(LEAD_SIZE)
+        if len(self.lead) < LEAD_SIZE or self.lead[:4] != b"\xed\xab\xee\xdb":
+            raise BadInput(name, "no RPM: it does not begin as one")
+        self.signature = _Header(file, size, name, "signature header")
+        file.seek(-file.tell() % 8, os.SEEK_CUR)
+        self.header_offset = file.tell()
+        self.main = _Header(file, size, name, "header")
+        self.payload_offset = file.tell()
+        said = self.signature.number(_SIGSIZE) or self.signature.number(_LONGSIGSIZE)
+        _check_size(said, size - self.header_offset, name)
 
 
 def _check_size(said: int, found: int, name: str) -> None:

@@ -28,9 +28,16 @@ def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time
     unfolded. Times are ``time``, never the sources': an older one would show in the RPM."""
     waiting = iter(inputs)
     made: list[FileEntry] = []
+    above: set[Path] = set()
     for entry in entries:
+        target = root / entry.path.lstrip("/")
+        if target.parent not in above:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            above.add(target.parent)
         made += (
-            _archive(entry, next(waiting), root) if entry.kind == "archive" else [_one(entry, waiting, root)]
+            _archive(entry, next(waiting), root)
+            if entry.kind == "archive"
+            else [_one(entry, waiting, target)]
         )
     for place, folders, files in os.walk(root, topdown=False):
         for name in (*files, *folders):  # among the folders are links to one
@@ -38,9 +45,7 @@ def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time
     return made
 
 
-def _one(entry: FileEntry, waiting: Iterator[Path], root: Path) -> FileEntry:
-    place = root / entry.path.lstrip("/")
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _one(entry: FileEntry, waiting: Iterator[Path], place: Path) -> FileEntry:
     if entry.kind == "dir":
         place.mkdir(exist_ok=True)
         return replace(entry, mode=0o755 if entry.mode is None else entry.mode)

@@ -112,18 +112,19 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
 
 def _check_whole(rpm: Path) -> None:
     """Look for an RPM's end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
-    from xspack_tool.rpm.payload import payload_of
-    from xspack_tool.rpm.read import open_rpm, read_info
+    from xspack_tool.rpm.header import read_outline
+    from xspack_tool.rpm.payload import compression, payload
+    from xspack_tool.rpm.read import open_rpm
     from xspack_tool.rpm.xz_index import is_whole
 
     try:
         with open_rpm(rpm) as file:
-            info, offset = read_info(file, str(rpm))
-            if info.payload_compressor != "xz":
-                for _ in payload_of(file, info, offset, str(rpm)):
-                    pass
-            elif not is_whole(file, offset):
+            offset = read_outline(file, str(rpm)).payload_offset
+            is_xz = compression(file.read(8)) == "xz"
+            if is_xz and not is_whole(file, offset):
                 raise BadInput(rpm, "truncated or damaged: its payload does not end as xz does")
+        for _ in () if is_xz else payload(rpm):
+            pass
     except BadInput as error:
         raise StepError(
             f"rpmbuild wrote a part of {rpm.name} only ({error.why}); is the disk full?"
