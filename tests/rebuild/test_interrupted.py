@@ -199,6 +199,16 @@ def test_a_program_outlives_a_killed_build(world: World, program: str) -> None:
     world.ends_clean(lab, "new")
 
 
+def test_interrupted_when_all_is_done(world: World) -> None:
+    """Last of all, the agent of a throwaway keyring is ended."""
+    lab = world.tree("done")
+    world.declare(lab, "new")
+    script = 'case "$*" in *--kill*) kill -INT $PPID; sleep 0.3 ;; esac; exec REAL "$@"'
+    status = start(lab, "-j2", path=wrapper(lab, "gpgconf", script)).wait(60)
+    assert (status, "Traceback" in said(lab)) == (0, False), said(lab)
+    world.ends_clean(lab, "new")
+
+
 FAILURES = {
     "rpmbuild fails half-way": ("rpmbuild", 'for last; do :; done; mkdir -p RPMS; REAL "$@"; exit 9'),
     "rpmbuild is killed": ("rpmbuild", "kill -9 $$"),

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -39,7 +40,7 @@ def _usable(home: str) -> str:
     long = len(os.fsencode(home)) > _ROOM and os.path.dirname(_agent_socket(home)) == home
     short = _short_link(home) if long else home
     if os.path.exists(os.path.join(home, MARK)):
-        atexit.register(_end, short)
+        atexit.register(_end_at_exit, short)
     return short
 
 
@@ -90,6 +91,12 @@ def _short_link(home: str) -> str:
     with suppress(FileExistsError):
         os.symlink(home, link)
     return link
+
+
+def _end_at_exit(home: str) -> None:
+    """All is done: an interrupt would only leave the agent behind, and a traceback on the terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end(home)
 
 
 def _end(home: str) -> None:
