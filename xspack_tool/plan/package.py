@@ -147,7 +147,9 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     if which not in signed:
 
         def perform(targets: Paths, sources: Paths) -> None:
-            key.signer(sources[1]).sign_rpm(sources[0], targets[0], rpm_time(sources[0]))
+            from xspack_tool.rpm.read import read_build_time
+
+            key.signer(sources[1]).sign_rpm(sources[0], targets[0], read_build_time(sources[0]))
 
         session().need("rpmsign", "signing RPMs")
         step = Step("Sign", {"rpmsign": version_of(env, "rpmsign"), "gpg": version_of(env, "gpg")}, perform)
@@ -220,12 +222,3 @@ def write_whole(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
-
-
-def rpm_time(rpm: Path) -> int:
-    """The build time that an RPM bears, in seconds since 1970."""
-    from xspack_tool.rpm.header import read_outline
-    from xspack_tool.rpm.read import open_rpm
-
-    with open_rpm(rpm) as file:
-        return read_outline(file, str(rpm)).build_time

@@ -125,7 +125,7 @@ def install_gate() -> None:
         return
     # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
     # with nothing to do.
-    gc.set_threshold(500_000, *gc.get_threshold()[1:])
+    gc.set_threshold(500_000)
     build_targets = SCons.Script.Main._build_targets
 
     def gated(*args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from xspack_tool.errors import BadInput, HostileInput
-from xspack_tool.rpm.header import Headers, read_headers
+from xspack_tool.rpm.header import Headers, read_headers, read_outline
 from xspack_tool.rpm.info import PayloadFile, Relation, RpmInfo, Scriptlet
 from xspack_tool.rpm.openpgp import key_ids
 
@@ -51,6 +51,12 @@ def read_rpm(path: str | Path) -> RpmInfo:
     """
     with open_rpm(path) as file:
         return read_info(file, str(path))[0]
+
+
+def read_build_time(path: str | Path) -> int:
+    """When an RPM was built, in seconds since 1970; raises BadInput as :func:`read_rpm` does for its outline."""
+    with open_rpm(path) as file:
+        return read_outline(file, str(path)).build_time
 
 
 def open_rpm(path: str | Path) -> BinaryIO:

@@ -30,15 +30,14 @@ def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time
     made: list[FileEntry] = []
     above: set[Path] = set()
     for entry in entries:
+        if entry.kind == "archive":
+            made += _archive(entry, next(waiting), root)
+            continue
         target = root / entry.path.lstrip("/")
         if target.parent not in above:
             target.parent.mkdir(parents=True, exist_ok=True)
             above.add(target.parent)
-        made += (
-            _archive(entry, next(waiting), root)
-            if entry.kind == "archive"
-            else [_one(entry, waiting, target)]
-        )
+        made.append(_one(entry, waiting, target))
     for place, folders, files in os.walk(root, topdown=False):
         for name in (*files, *folders):  # among the folders are links to one
             os.utime(os.path.join(place, name), (time, time), follow_symlinks=False)
