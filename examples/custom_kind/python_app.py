@@ -13,15 +13,15 @@ class PythonApp(PackageKind):
     }
     ARCH = "noarch"
 
-    def fill(self, draft):
-        home, python = f"/opt/{self.name}", draft.profile.python
+    def fill(self, declaration):
+        home, python = f"/opt/{self.name}", declaration.profile.python
         if not python:
-            rule = f"{draft.profile.name} has no Python"
-            draft.problem("module", self.given["module"], rule, "choose another target")
-        draft.tree(home, self.folder("source"), field="source", exclude=["__pycache__"])
+            rule = f"{declaration.profile.name} has no Python"
+            declaration.problem("module", self.given["module"], rule, "choose another target")
+        declaration.tree(home, self.folder("source"), field="source", exclude=["__pycache__"])
         launcher = f'#!/bin/sh\nPYTHONPATH={home} exec {python} -B -m {self.given["module"]} "$@"\n'
-        draft.text(f"/usr/bin/{self.name}", launcher, mode=0o755, field="module")
-        draft.relate("requires", python)
+        declaration.text(f"/usr/bin/{self.name}", launcher, mode=0o755, field="module")
+        declaration.relate("requires", python)
 
 
 def generate(env):

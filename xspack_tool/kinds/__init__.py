@@ -16,9 +16,18 @@ from xspack_tool.plan.session import install_gate
 
 if TYPE_CHECKING:
     from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
-    from xspack_tool.kinds.draft import Draft
+    from xspack_tool.kinds.package_declaration import PackageDeclaration
 
-__all__ = ["REQUIRED", "Draft", "Field", "Kind", "PackageKind", "add_kind", "all_kinds", "install"]
+__all__ = [
+    "REQUIRED",
+    "Field",
+    "Kind",
+    "PackageDeclaration",
+    "PackageKind",
+    "add_kind",
+    "all_kinds",
+    "install",
+]
 
 #: Our own kinds, each with its file.
 KINDS = {
@@ -43,7 +52,7 @@ HELPERS = {
 }
 #: What kinds outside this package are written with.
 _OFFERED = dict.fromkeys(("REQUIRED", "Field", "Kind", "PackageKind", "add_kind"), "base") | {
-    "Draft": "draft"
+    "PackageDeclaration": "declaration"
 }
 
 #: Construction variables and what they are where nobody sets them.

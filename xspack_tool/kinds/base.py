@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from SCons.Util import flatten
 
 from xspack_tool.errors import Place, Problem
-from xspack_tool.kinds import shape
-from xspack_tool.kinds.draft import Draft
+from xspack_tool.kinds import validators
+from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.package import Built, Declared, broken_package, plan_package
@@ -24,11 +24,11 @@ REQUIRED = object()
 @dataclass(frozen=True)
 class Field:
     """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
-    shape of its value (None: any)."""
+    validator of its value (None: any)."""
 
     meaning: str
     default: Any = None
-    shape: shape.Shape | None = None
+    validator: validators.Validator | None = None
 
     @property
     def required(self) -> bool:
@@ -54,7 +54,7 @@ class Kind:
         self.target = f"{type(self).__name__} {name!r}"
         self.problems = self._check_fields(given)
         wrong = {problem.field for problem in self.problems}
-        #: The value of each field; one that has not even the right shape counts as not given.
+        #: The value of each field; one that is of a wrong type counts as not given.
         self.given = {
             key: field.without if key in wrong or given.get(key) is None else given[key]
             for key, field in self.FIELDS.items()
@@ -102,44 +102,46 @@ class Kind:
         ]
         for key, value in given.items():
             field = self.FIELDS.get(key)
-            found = shape.text_problems(key, value)
-            if not found and value is not None and field and field.shape:
-                found = field.shape.problems(key, value)
+            found = validators.text_problems(key, value)
+            if not found and value is not None and field and field.validator:
+                found = field.validator.problems(key, value)
             problems += found
         return problems
 
 
 class PackageKind(Kind):
-    """A kind that becomes an RPM. A subclass adds to FIELDS and fills the draft."""
+    """A kind that becomes an RPM. A subclass adds to FIELDS and fills the declaration."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the RPM", REQUIRED, shape.TEXT),
-        "release": Field("release of the RPM", "1", shape.TEXT),
-        "epoch": Field("epoch of the RPM", 0, shape.NUMBER),
-        "arch": Field("architecture: x86_64 (the default) or noarch", None, shape.TEXT),
-        "summary": Field("one line that says what it is", None, shape.TEXT),
-        "description": Field("what it is, at length", "", shape.TEXT),
-        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None, shape.TEXT),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, shape.TEXT),
-        "packager": Field("packager (or $XSPACK_PACKAGER)", None, shape.TEXT),
-        "url": Field("home page (or $XSPACK_URL)", None, shape.TEXT),
-        "files": Field("destination on the host -> file, folder, XsFile or XsLink", None, shape.FILE_TABLE),
-        "config": Field("destination -> configuration file, kept on upgrade", None, shape.FILE_TABLE),
-        "docs": Field("files for /usr/share/doc/<name>", None, shape.FILES),
-        "licenses": Field("licence texts for /usr/share/licenses/<name>", None, shape.FILES),
+        "version": Field("version of the RPM", REQUIRED, validators.TEXT),
+        "release": Field("release of the RPM", "1", validators.TEXT),
+        "epoch": Field("epoch of the RPM", 0, validators.NUMBER),
+        "arch": Field("architecture: x86_64 (the default) or noarch", None, validators.TEXT),
+        "summary": Field("one line that says what it is", None, validators.TEXT),
+        "description": Field("what it is, at length", "", validators.TEXT),
+        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None, validators.TEXT),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT),
+        "packager": Field("packager (or $XSPACK_PACKAGER)", None, validators.TEXT),
+        "url": Field("home page (or $XSPACK_URL)", None, validators.TEXT),
+        "files": Field(
+            "destination on the host -> file, folder, XsFile or XsLink", None, validators.FILE_TABLE
+        ),
+        "config": Field("destination -> configuration file, kept on upgrade", None, validators.FILE_TABLE),
+        "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES),
+        "licenses": Field("licence texts for /usr/share/licenses/<name>", None, validators.FILES),
         "requires": Field("what it needs: 'name' or 'name >= version'", None),
         "provides": Field("what it provides", None),
         "conflicts": Field("what it cannot stand beside", None),
         "obsoletes": Field("what it replaces", None),
-        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, shape.SCRIPT_TABLE),
+        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, validators.SCRIPT_TABLE),
         "changelog": Field("entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'", None),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, shape.FILE),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, validators.FILE),
         "waive": Field("rule id -> why it does not hold here", None),
     }
     #: The architecture of the RPM where none is given.
     ARCH: ClassVar[str] = "x86_64"
 
-    def destination(self, draft: Draft, path: str) -> str:
+    def destination(self, declaration: PackageDeclaration, path: str) -> str:
         """Where a key of ``files`` or ``config`` lies on the host: the path itself, unless a kind says otherwise."""
         return path
 
@@ -147,20 +149,20 @@ class PackageKind(Kind):
         """The folder that a field names, as a node."""
         return nodes_of(self.env, self.given[field])[0]
 
-    def fill(self, draft: Draft) -> None:
+    def fill(self, declaration: PackageDeclaration) -> None:
         """Say which files, dependencies and scriptlets this kind's own fields mean."""
 
     def declare(self) -> Any:
-        draft = Draft(self.env, self.name, profile_of(self.env))
-        self._fill_common(draft)
+        declaration = PackageDeclaration(self.env, self.name, profile_of(self.env))
+        self._fill_common(declaration)
         if self.is_complete:
-            self.fill(draft)
+            self.fill(declaration)
         # Last, since nothing runs after a user's `exit 0`.
         for phase, body in (self.given["scripts"] or {}).items():
-            draft.script(phase, body)
-        package, inputs = draft.finish(**self.identity())
-        session().checks += [self._late(check) for check in draft.late_checks]
-        self.note(draft.problems)
+            declaration.script(phase, body)
+        package, inputs = declaration.finish(**self.identity())
+        session().checks += [self._late(check) for check in declaration.late_checks]
+        self.note(declaration.problems)
         if self.problems:
             self.report(self.problems)
             return broken_package(self.env, self.name)
@@ -195,18 +197,20 @@ class PackageKind(Kind):
             **{field: default(field) for field in ("license", "vendor", "packager", "url")},
         }
 
-    def _fill_common(self, draft: Draft) -> None:
+    def _fill_common(self, declaration: PackageDeclaration) -> None:
         given = self.given
         for field, role in (("files", ""), ("config", "config")):
             for path, value in (given.get(field) or {}).items():
-                draft.add(field, self.destination(draft, path), value, role=role)  # type: ignore[arg-type]
+                declaration.add(field, self.destination(declaration, path), value, role=role)  # type: ignore[arg-type]
         if given["docs"]:
-            draft.add("docs", f"/usr/share/doc/{self.name}/", given["docs"], role="doc")
+            declaration.add("docs", f"/usr/share/doc/{self.name}/", given["docs"], role="doc")
         if given["licenses"]:
-            draft.add("licenses", f"/usr/share/licenses/{self.name}/", given["licenses"], role="license")
+            declaration.add(
+                "licenses", f"/usr/share/licenses/{self.name}/", given["licenses"], role="license"
+            )
         for field in ("requires", "provides", "conflicts", "obsoletes"):
-            draft.relate(field, *listed(given[field]))
-        draft.change(*listed(given["changelog"]))
+            declaration.relate(field, *listed(given[field]))
+        declaration.change(*listed(given["changelog"]))
 
     def _late(self, check: Any) -> Any:
         return lambda: [problem.at(self.place, self.target) for problem in check()]
@@ -234,7 +238,7 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     """The nodes of a declaration, as the user called it."""
     place = user_place()
     names = tuple(flatten(names))
-    if all(map(shape.is_source, names)) and not shape.text_problems("", names):
+    if all(map(validators.is_source, names)) and not validators.text_problems("", names):
         if len(names) == 1:
             return kind(env, names[0], given, place).declare()
         if kind.TAKES_SEVERAL:

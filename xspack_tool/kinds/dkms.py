@@ -10,7 +10,7 @@ from typing import Any
 
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import BadInput, Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.model.canonical import plain
 from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.sources import is_dir, nodes_of
@@ -35,7 +35,7 @@ class DkmsFacts:
 def dkms_facts(env: Any, value: Any) -> tuple[DkmsFacts, list[Problem]]:
     """The facts of the file that dkms= names; none where it names none. What a dkms.conf wants done to the sources
     before they are compiled is not done, which is a mistake to know of."""
-    if value is None or shape.text_problems("", value) or not shape.FILE.holds(value):
+    if value is None or validators.text_problems("", value) or not validators.FILE.holds(value):
         return DkmsFacts(), []
     node = nodes_of(env, value)[0]
     if is_dir(node) or not node.exists():

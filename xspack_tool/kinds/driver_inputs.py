@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xspack_tool.kinds.base import listed
-from xspack_tool.kinds.draft import Draft
+from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
@@ -14,21 +14,21 @@ from xspack_tool.plan.package import built_of
 from xspack_tool.plan.sources import is_dir, nodes_of
 
 
-def symbols_of(draft: Draft, value: Any, kit: Kit) -> tuple[Any, ...]:
+def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[Any, ...]:
     """The Module.symvers of each driver, or file, whose symbols are used. A driver that was built for several
     kits gives that for this one, and must be there where this one is installed."""
     found: dict[Any, None] = {}
     drivers: dict[tuple[Any, str], list[Any]] = {}
-    for node in nodes_of(draft.env, listed(value)):
+    for node in nodes_of(declaration.env, listed(value)):
         built = built_of(node)
         if hasattr(node.attributes, "xspack_broken") or (built and built.is_debuginfo):
             continue  # told where it was declared; or the debug data beside a driver
         if built is None:
-            draft.need("extra_symbols", node)
+            declaration.need("extra_symbols", node)
             found[node] = None
         elif not hasattr(node.attributes, "xspack_symvers"):
             rule, remedy = f"{built.target} is no driver", "name a driver, or a Module.symvers"
-            draft.problem("extra_symbols", built.identity.name, rule, remedy)
+            declaration.problem("extra_symbols", built.identity.name, rule, remedy)
         else:
             drivers.setdefault((built.place, built.target), []).append(node)
     for nodes in drivers.values():
@@ -36,34 +36,36 @@ def symbols_of(draft: Draft, value: Any, kit: Kit) -> tuple[Any, ...]:
         other = nodes[0].attributes.xspack
         if not same:
             rule = f"{other.target} is not built for {kit.name}"
-            draft.problem("extra_symbols", other.identity.name, rule, "give it the same ddk=")
+            declaration.problem("extra_symbols", other.identity.name, rule, "give it the same ddk=")
         for node in same[:1]:
             identity = node.attributes.xspack.identity
-            draft.relate("requires", Dependency(identity.name, ">=", identity.evr))
+            declaration.relate("requires", Dependency(identity.name, ">=", identity.evr))
             found[node.attributes.xspack_symvers] = None
     return tuple(found)
 
 
-def signing_pair(draft: Draft, value: Any) -> SigningPair | None:
+def signing_pair(declaration: PackageDeclaration, value: Any) -> SigningPair | None:
     """The two files that sign modules; None where none are named."""
-    nodes: list[Any] = nodes_of(draft.env, listed(value))
+    nodes: list[Any] = nodes_of(declaration.env, listed(value))
     if not nodes:
         return None
     if len(nodes) != 2:
         rule = "modules are signed with a private key and its certificate"
-        draft.problem("sign_key", [str(node) for node in nodes], rule, "name both files, the key first")
+        declaration.problem("sign_key", [str(node) for node in nodes], rule, "name both files, the key first")
         return None
     for node in nodes:
-        draft.need("sign_key", node)
+        declaration.need("sign_key", node)
     return SigningPair(Path(nodes[0].get_abspath()), nodes[1])
 
 
-def source_folder(draft: Draft, value: Any) -> Any:
+def source_folder(declaration: PackageDeclaration, value: Any) -> Any:
     """The folder of a driver's sources; None, and a mistake noted, where there is none."""
-    nodes = nodes_of(draft.env, value)
+    nodes = nodes_of(declaration.env, value)
     if len(nodes) != 1 or not is_dir(nodes[0]) or not nodes[0].srcnode().exists():
         rule = "a driver has one source folder, with its Kbuild or Makefile"
-        draft.problem("source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")')
+        declaration.problem(
+            "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
+        )
         return None
     return nodes[0]
 

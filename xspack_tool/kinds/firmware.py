@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind
-from xspack_tool.kinds.draft import Draft
+from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.plan.ddk import kernel_of
 from xspack_tool.rpm.scriptlets.driver import kernel_problems
 
@@ -17,24 +17,26 @@ class Firmware(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **{name: field for name, field in PackageKind.FIELDS.items() if name != "config"},
-        "files": Field("name that the driver asks for -> file", REQUIRED, shape.FILE_TABLE),
-        "kernel": Field("`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)", None, shape.TEXT),
+        "files": Field("name that the driver asks for -> file", REQUIRED, validators.FILE_TABLE),
+        "kernel": Field(
+            "`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)", None, validators.TEXT
+        ),
     }
     ARCH: ClassVar[str] = "noarch"
 
-    def destination(self, draft: Draft, path: str) -> str:
+    def destination(self, declaration: PackageDeclaration, path: str) -> str:
         """Below the firmware folder of the kernel."""
         if path.startswith("/"):
             rule = "firmware is named as the driver asks for it, relative to the firmware folder"
-            draft.problem("files", path, rule, f"write {path.rsplit('/', 1)[1]!r}, or vendor/name")
+            declaration.problem("files", path, rule, f"write {path.rsplit('/', 1)[1]!r}, or vendor/name")
         return f"/lib/firmware/updates/{self._kernel}/{path}"
 
-    def fill(self, draft: Draft) -> None:
+    def fill(self, declaration: PackageDeclaration) -> None:
         if not self._kernel:
-            rule = f"the profile {draft.profile.name} names no kernel, and XSPACK_DDK is not set"
-            draft.problem("kernel", None, rule, "give kernel= as uname -r says it on the host")
+            rule = f"the profile {declaration.profile.name} names no kernel, and XSPACK_DDK is not set"
+            declaration.problem("kernel", None, rule, "give kernel= as uname -r says it on the host")
         else:
-            draft.problems += kernel_problems(self._kernel)
+            declaration.problems += kernel_problems(self._kernel)
 
     @property
     def _kernel(self) -> str:

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.model.syntax import nearest
 from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
@@ -16,7 +16,7 @@ from xspack_tool.plan.sources import XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
 
-def _of_texts(words: str, most: int, kind: type) -> shape.Shape:
+def _of_texts(words: str, most: int, kind: type) -> validators.Validator:
     """A text, a value of ``kind``, a tuple that makes one, or a list of these."""
 
     def holds(value: Any) -> bool:
@@ -24,50 +24,52 @@ def _of_texts(words: str, most: int, kind: type) -> shape.Shape:
             return 1 <= len(value) <= most and all(isinstance(one, (str, bool)) for one in value)
         return isinstance(value, (str, kind))
 
-    return shape.Shape(words, lambda value: all(map(holds, value if isinstance(value, list) else [value])))
+    return validators.Validator(
+        words, lambda value: all(map(holds, value if isinstance(value, list) else [value]))
+    )
 
 
-_SHAPES: dict[str, dict[str, shape.Shape]] = {
-    "XsFile": {"source": shape.FILES},
-    "XsLink": {"target": shape.TEXT},
+_VALIDATORS: dict[str, dict[str, validators.Validator]] = {
+    "XsFile": {"source": validators.FILES},
+    "XsLink": {"target": validators.TEXT},
     "XsStatusReport": {
-        "category": shape.TEXT,
-        "files": shape.TEXTS,
+        "category": validators.TEXT,
+        "files": validators.TEXTS,
         "directories": _of_texts("a path, or (path, pattern), or a list of them", 3, Directory),
         "commands": _of_texts("a command, or (command, label), or a list of them", 2, ReportCommand),
-        "pii": shape.TEXT,
-        "mime": shape.TEXT,
-        "name": shape.TEXT,
-        "checked": shape.FLAG,
-        "hidden": shape.FLAG,
-        "extends": shape.FLAG,
+        "pii": validators.TEXT,
+        "mime": validators.TEXT,
+        "name": validators.TEXT,
+        "checked": validators.FLAG,
+        "hidden": validators.FLAG,
+        "extends": validators.FLAG,
     },
     "Ddk": {
-        "tree": shape.PATH,
-        **dict.fromkeys(("host", "release"), shape.TEXT),
-        **dict.fromkeys(("identity", "known_hosts", "inbox"), shape.PATH),
-        **dict.fromkeys(("port", "jobs"), shape.NUMBER),
+        "tree": validators.PATH,
+        **dict.fromkeys(("host", "release"), validators.TEXT),
+        **dict.fromkeys(("identity", "known_hosts", "inbox"), validators.PATH),
+        **dict.fromkeys(("port", "jobs"), validators.NUMBER),
     },
-    "XsPatch": {"source": shape.FILE, "flaw": shape.TEXT, "effect": shape.TEXT},
-    "XsRule": dict.fromkeys(("id", "severity", "meaning", "remedy", "on", "bad", "good"), shape.TEXT),
+    "XsPatch": {"source": validators.FILE, "flaw": validators.TEXT, "effect": validators.TEXT},
+    "XsRule": dict.fromkeys(("id", "severity", "meaning", "remedy", "on", "bad", "good"), validators.TEXT),
 }
 
 
 def call(
     name: str, helper: Callable[..., Any], env: Any, words: tuple[Any, ...], options: dict[str, Any]
 ) -> Any:
-    """What ``env.<name>(..)`` gives; None, and the mistakes noted, where its arguments have not even the shape."""
+    """What ``env.<name>(..)`` gives; None, and the mistakes noted, where its arguments are of a wrong type."""
     try:
         bound = signature(helper).bind(env, *words, **options).arguments
     except TypeError as error:
         problems = [Problem("", "", str(error), f"see its arguments: {signature(helper)}")]
     else:
         chosen = {key: value for key, value in bound.get("options", {}).items() if value is not None}
-        shapes = _SHAPES.get(name, {})
-        problems = shape.text_problems(name, [*words, *options.values()])
+        known = _VALIDATORS.get(name, {})
+        problems = validators.text_problems(name, [*words, *options.values()])
         for key, value in {**bound, **chosen}.items():
-            if key in shapes and value != "":
-                problems += shapes[key].problems(key, value)
+            if key in known and value != "":
+                problems += known[key].problems(key, value)
     if not problems:
         return helper(env, *words, **options)
     session().problems += [problem.at(user_place(), f"env.{name}") for problem in problems]

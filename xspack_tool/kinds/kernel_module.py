@@ -13,11 +13,11 @@ from SCons.Util import NodeList, flatten
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource
 from xspack_tool.errors import Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.dkms import dkms_facts
-from xspack_tool.kinds.draft import Draft
 from xspack_tool.kinds.driver_inputs import signing_pair, source_folder, symbols_of
+from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
@@ -29,9 +29,9 @@ from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: How the text of a licence is called at the top of a source tree.
 _LICENCE = re.compile(r"(COPYING|LICEN[CS]E)([.-].*)?", re.IGNORECASE)
-_KITS = shape.Shape(
+_KITS = validators.Validator(
     "a kernel build tree, env.Ddk(..), or a list of them",
-    lambda value: all(isinstance(one, Ddk) or shape.is_source(one) for one in flatten([value])),
+    lambda value: all(isinstance(one, Ddk) or validators.is_source(one) for one in flatten([value])),
 )
 
 
@@ -40,28 +40,36 @@ class KernelModule(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
-        "source": Field("folder with the driver's sources and its Kbuild or Makefile", REQUIRED, shape.FILE),
+        "source": Field(
+            "folder with the driver's sources and its Kbuild or Makefile", REQUIRED, validators.FILE
+        ),
         "ddk": Field("kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, _KITS),
         "module_dir": Field(
-            "folder below /lib/modules/<kernel> (or the profile's: updates)", None, shape.TEXT
+            "folder below /lib/modules/<kernel> (or the profile's: updates)", None, validators.TEXT
         ),
         "kernel_in_name": Field(
-            "True for the historic name <name>-modules-<flavour>-<kernel>", False, shape.FLAG
+            "True for the historic name <name>-modules-<flavour>-<kernel>", False, validators.FLAG
         ),
-        "flavour": Field("the flavour in such a name", "xen", shape.TEXT),
+        "flavour": Field("the flavour in such a name", "xen", validators.TEXT),
         "kbuild_dir": Field(
-            "folder or folders of the sources with a Kbuild or Makefile, in building order", "", shape.TEXTS
+            "folder or folders of the sources with a Kbuild or Makefile, in building order",
+            "",
+            validators.TEXTS,
         ),
-        "make_variables": Field("make variable -> value", None, shape.PLAIN_TABLE),
-        "kconfig": Field("CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, shape.PLAIN_TABLE),
-        "dkms": Field("dkms.conf that says version, source, kbuild_dir and the like", None, shape.FILE),
+        "make_variables": Field("make variable -> value", None, validators.PLAIN_TABLE),
+        "kconfig": Field(
+            "CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, validators.PLAIN_TABLE
+        ),
+        "dkms": Field("dkms.conf that says version, source, kbuild_dir and the like", None, validators.FILE),
         "extra_symbols": Field(
-            "drivers, or Module.symvers files, whose symbols the modules use", None, shape.FILES
+            "drivers, or Module.symvers files, whose symbols the modules use", None, validators.FILES
         ),
-        "firmware": Field("name that the driver asks for -> firmware file", None, shape.FILE_TABLE),
-        "debuginfo": Field("True for an RPM of debug data beside it; no pack holds it", False, shape.FLAG),
-        "sign_key": Field("[private key, certificate] that sign the modules", None, shape.FILES),
-        "compiler_prefix": Field("ccache or distcc", "", shape.TEXT),
+        "firmware": Field("name that the driver asks for -> firmware file", None, validators.FILE_TABLE),
+        "debuginfo": Field(
+            "True for an RPM of debug data beside it; no pack holds it", False, validators.FLAG
+        ),
+        "sign_key": Field("[private key, certificate] that sign the modules", None, validators.FILES),
+        "compiler_prefix": Field("ccache or distcc", "", validators.TEXT),
     }
 
     def __init__(self, env: Any, name: str, given: dict[str, Any], place: Any) -> None:
@@ -125,45 +133,51 @@ class KernelModule(PackageKind):
 
     # The RPM of one kit
 
-    def fill(self, draft: Draft) -> None:
+    def fill(self, declaration: PackageDeclaration) -> None:
         kit, request = self._kit, self._request()
-        draft.problems += request.problems()
-        folder = source_folder(draft, self.given["source"])
+        declaration.problems += request.problems()
+        folder = source_folder(declaration, self.given["source"])
         if kit is None or folder is None:
             return
-        draft.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
-        draft.relate("provides", "vendor-driver")
+        declaration.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
+        declaration.relate("provides", "vendor-driver")
         if self._capability:
             version = f"{self.given['version']}-{self.given['release']}"
             epoch = f"{self.given['epoch']}:" if self.given["epoch"] else ""
-            draft.relate("provides", Dependency(self._capability, "=", epoch + version))
+            declaration.relate("provides", Dependency(self._capability, "=", epoch + version))
         for field in ("requires_post", "requires_postun"):
-            draft.relate(field, "/usr/sbin/depmod")
+            declaration.relate(field, "/usr/sbin/depmod")
         for phase, text in driver_scripts(kit.kernel).items():
-            draft.script(phase, text, field="source")
+            declaration.script(phase, text, field="source")
         for name, value in (self.given["firmware"] or {}).items():
-            draft.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
-        symbols = symbols_of(draft, self.given["extra_symbols"], kit)
+            declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
+        symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
         self._items = [item for item in walk(folder) if item.node is not None]
-        self._place = f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or draft.profile.module_dirs[0]}"
+        self._place = (
+            f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or declaration.profile.module_dirs[0]}"
+        )
         driver = DriverSource(
             kit.kernel, self._place, request, len(symbols), debug=bool(self.given["debuginfo"])
         )
         self._source = SourcePlan(driver, self._items, symbols)
-        draft.problems += claim_modules(self.env, self._module_place(), kit.kernel, self.place, self.target)
+        declaration.problems += claim_modules(
+            self.env, self._module_place(), kit.kernel, self.place, self.target
+        )
         if kit.tree is None:
-            self._only_here(draft)
+            self._only_here(declaration)
         else:
-            self._compile(draft, kit, request, symbols)
+            self._compile(declaration, kit, request, symbols)
 
-    def _compile(self, draft: Draft, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]) -> None:
+    def _compile(
+        self, declaration: PackageDeclaration, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]
+    ) -> None:
         """Have the modules compiled here."""
         assert kit.tree is not None  # asked by the caller
         compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
-            draft.problems.append(compiler)
-        sign = signing_pair(draft, self.given["sign_key"])
-        if draft.problems or isinstance(compiler, Problem):
+            declaration.problems.append(compiler)
+        sign = signing_pair(declaration, self.given["sign_key"])
+        if declaration.problems or isinstance(compiler, Problem):
             return
         plan = ModulePlan(
             kit.tree,
@@ -175,12 +189,12 @@ class KernelModule(PackageKind):
             sign,
         )
         self._modules = plan_modules(self.env, self._module_place(), self._items, plan)
-        draft.archive(self._place, self._modules.tar, field="source")
+        declaration.archive(self._place, self._modules.tar, field="source")
 
     def _module_place(self) -> list[str]:
         return [*([self._folder] if self._folder else []), self.name]
 
-    def _only_here(self, draft: Draft) -> None:
+    def _only_here(self, declaration: PackageDeclaration) -> None:
         """What a kit on another machine cannot be asked for."""
         why = {
             "debuginfo": "debug data is left behind on the kit",
@@ -189,7 +203,9 @@ class KernelModule(PackageKind):
         }
         for field, rule in why.items():
             if self.given[field]:
-                draft.problem(field, self.given[field], rule, "leave it out, or compile here: env.Ddk(tree)")
+                declaration.problem(
+                    field, self.given[field], rule, "leave it out, or compile here: env.Ddk(tree)"
+                )
 
     def plan(self, package: Package, inputs: list[Any]) -> Any:
         kit = self._kit

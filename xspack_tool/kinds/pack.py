@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from SCons.Util import NodeList
 
 from xspack_tool.errors import Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
 from xspack_tool.kinds.releases import nowhere, packages_for, release_label, release_requirements
 from xspack_tool.model.dependency import Dependency, parse_dependency
@@ -28,29 +28,35 @@ class Pack(Kind):
     """A supplemental pack or, where it holds kernel modules, a driver disk: one signed ISO."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the pack", REQUIRED, shape.TEXT),
-        "uuid": Field("uuid of this version of this pack", REQUIRED, shape.TEXT),
-        "releases": Field("instead of uuid=: release -> uuid, for a pack of each", None, shape.TEXT_TABLE),
-        "description": Field("one line that administrators see", REQUIRED, shape.TEXT),
-        "packages": Field("packages that the pack holds", REQUIRED, shape.FILES),
-        "key": Field("armoured public key file; its secret key must be in the keyring", None, shape.FILE),
+        "version": Field("version of the pack", REQUIRED, validators.TEXT),
+        "uuid": Field("uuid of this version of this pack", REQUIRED, validators.TEXT),
+        "releases": Field(
+            "instead of uuid=: release -> uuid, for a pack of each", None, validators.TEXT_TABLE
+        ),
+        "description": Field("one line that administrators see", REQUIRED, validators.TEXT),
+        "packages": Field("packages that the pack holds", REQUIRED, validators.FILES),
+        "key": Field(
+            "armoured public key file; its secret key must be in the keyring", None, validators.FILE
+        ),
         "unsigned": Field(
-            "True with key=None: a pack for trying out, which no host takes", False, shape.FLAG
+            "True with key=None: a pack for trying out, which no host takes", False, validators.FLAG
         ),
         "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
         "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
-        "precheck": Field("script that hosts run before the pack is applied", None, shape.FILE),
+        "precheck": Field("script that hosts run before the pack is applied", None, validators.FILE),
         "remove": Field(
             "True for a script that removes the pack again, for administrators, or one of your own",
             None,
-            shape.FLAG_OR_FILE,
+            validators.FLAG_OR_FILE,
         ),
-        "rollups": Field("older packs that this one replaces: uuids, or uuid -> label", None, shape.ROLLUPS),
-        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False, shape.FLAG),
-        "driver_disk": Field("True: offered to the host installer as drivers, too", None, shape.FLAG),
-        "volume_id": Field("volume id of the ISO (or made from label and version)", None, shape.TEXT),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, shape.TEXT),
-        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso", None, shape.FILE),
+        "rollups": Field(
+            "older packs that this one replaces: uuids, or uuid -> label", None, validators.ROLLUPS
+        ),
+        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False, validators.FLAG),
+        "driver_disk": Field("True: offered to the host installer as drivers, too", None, validators.FLAG),
+        "volume_id": Field("volume id of the ISO (or made from label and version)", None, validators.TEXT),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT),
+        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso", None, validators.FILE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 

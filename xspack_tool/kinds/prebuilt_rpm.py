@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xspack_tool.errors import BadInput, Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact, file_sha256
@@ -24,9 +24,9 @@ class PrebuiltRpm(Kind):
     """An existing RPM; its old signature is replaced by the pack's."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits", None, shape.TEXT),
-        "source_rpm": Field("its source RPM, which a submission needs for a driver", None, shape.FILE),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, shape.FILE),
+        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits", None, validators.TEXT),
+        "source_rpm": Field("its source RPM, which a submission needs for a driver", None, validators.FILE),
+        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, validators.FILE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import remembered
@@ -29,8 +29,8 @@ class SpecRpm(Kind):
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sources": Field("files that the spec names as Source and Patch", None, shape.FILES),
-        "defines": Field("macro -> value, for rpmbuild --define", None, shape.PLAIN_TABLE),
+        "sources": Field("files that the spec names as Source and Patch", None, validators.FILES),
+        "defines": Field("macro -> value, for rpmbuild --define", None, validators.PLAIN_TABLE),
         "waive": Field("rule id -> why it does not hold here"),
     }
 

@@ -11,7 +11,7 @@ from SCons.Node import Node
 from SCons.Util import flatten
 
 from xspack_tool.errors import Problem
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.plan.pack import Packed
@@ -21,12 +21,13 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
 from xspack_tool.plan.submission import SubmissionPlan, plan_submission
 
-_PATCHES = shape.Shape(
+_PATCHES = validators.Validator(
     "env.XsPatch(..), or a list of them",
-    lambda value: all(isinstance(one, XsPatch) or shape.is_source(one) for one in flatten([value])),
+    lambda value: all(isinstance(one, XsPatch) or validators.is_source(one) for one in flatten([value])),
 )
-_STATEMENT = shape.Shape(
-    "a text, or a file that holds it", lambda value: shape.TEXT.holds(value) or shape.FILE.holds(value)
+_STATEMENT = validators.Validator(
+    "a text, or a file that holds it",
+    lambda value: validators.TEXT.holds(value) or validators.FILE.holds(value),
 )
 
 
@@ -40,9 +41,9 @@ class Submission(Kind):
         "firmware_statement": Field(
             "where firmware is public and under which licence, or which agreement there is", "", _STATEMENT
         ),
-        "licences": Field("licence texts, where packages bring none", None, shape.FILES),
+        "licences": Field("licence texts, where packages bring none", None, validators.FILES),
         "target": Field(
-            "file to write instead of $XSPACK_OUT/<pack>-<version>-submission.tar", None, shape.FILE
+            "file to write instead of $XSPACK_OUT/<pack>-<version>-submission.tar", None, validators.FILE
         ),
     }
     TAKES_SEVERAL: ClassVar[bool] = True

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from xspack_tool.kinds import shape
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, PackageKind, listed
-from xspack_tool.kinds.draft import Draft
+from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
 from xspack_tool.rpm.scriptlets.migrate import migrate_problems, migrate_script
@@ -21,59 +21,63 @@ class Userspace(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
-        "systemd_units": Field("unit files, enabled when installed", None, shape.FILES),
-        "udev_rules": Field("files for /etc/udev/rules.d", None, shape.FILES),
+        "systemd_units": Field("unit files, enabled when installed", None, validators.FILES),
+        "udev_rules": Field("files for /etc/udev/rules.d", None, validators.FILES),
         "firewall": Field("rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'"),
         "migrate": Field(
             "files and folders that a release upgrade carries over from the previous installation"
         ),
         "status_report": Field("what xen-bugtool collects: env.XsStatusReport(..)"),
         "logrotate": Field(
-            "files for /etc/logrotate.d; an ending .logrotate is left away", None, shape.FILES
+            "files for /etc/logrotate.d; an ending .logrotate is left away", None, validators.FILES
         ),
     }
 
-    def fill(self, draft: Draft) -> None:
+    def fill(self, declaration: PackageDeclaration) -> None:
         migrate, firewall = listed(self.given["migrate"]), listed(self.given["firewall"])
-        draft.problems += migrate_problems(migrate)
-        draft.problems += firewall_problems(firewall, draft.profile.firewall)
-        self._status_report(draft)
-        units = self._below(draft, "systemd_units", "/usr/lib/systemd/system", role="")
-        draft.problems += unit_problems(units)
-        self._below(draft, "udev_rules", "/etc/udev/rules.d", role="config")
-        self._below(draft, "logrotate", "/etc/logrotate.d", role="config")
-        if draft.problems:
+        declaration.problems += migrate_problems(migrate)
+        declaration.problems += firewall_problems(firewall, declaration.profile.firewall)
+        self._status_report(declaration)
+        units = self._below(declaration, "systemd_units", "/usr/lib/systemd/system", role="")
+        declaration.problems += unit_problems(units)
+        self._below(declaration, "udev_rules", "/etc/udev/rules.d", role="config")
+        self._below(declaration, "logrotate", "/etc/logrotate.d", role="config")
+        if declaration.problems:
             return
         # State comes over first, so that what is enabled then finds it.
-        self._scripts(draft, "migrate", migrate_script(migrate, self.name))
-        self._scripts(draft, "systemd_units", unit_scripts(units))
-        self._scripts(draft, "firewall", firewall_scripts(self.name, firewall, draft.profile.firewall))
-        for path, text in firewall_files(self.name, firewall, draft.profile.firewall):
-            draft.text(path, text, field="firewall")
+        self._scripts(declaration, "migrate", migrate_script(migrate, self.name))
+        self._scripts(declaration, "systemd_units", unit_scripts(units))
+        self._scripts(
+            declaration, "firewall", firewall_scripts(self.name, firewall, declaration.profile.firewall)
+        )
+        for path, text in firewall_files(self.name, firewall, declaration.profile.firewall):
+            declaration.text(path, text, field="firewall")
 
-    def _scripts(self, draft: Draft, field: str, scripts: Mapping[str, str]) -> None:
+    def _scripts(self, declaration: PackageDeclaration, field: str, scripts: Mapping[str, str]) -> None:
         for phase, text in scripts.items():
-            draft.script(phase, text, field=field)
+            declaration.script(phase, text, field=field)
 
-    def _status_report(self, draft: Draft) -> None:
+    def _status_report(self, declaration: PackageDeclaration) -> None:
         for report in listed(self.given["status_report"]):
             from xspack_tool.rpm.scriptlets.status_report import StatusReport, render
 
             if not isinstance(report, StatusReport):
-                draft.problem("status_report", report, "not a status report", "give env.XsStatusReport(..)")
+                declaration.problem(
+                    "status_report", report, "not a status report", "give env.XsStatusReport(..)"
+                )
                 continue
             named = report if report.name else replace(report, name=self.name)
-            draft.problems += named.problems()
+            declaration.problems += named.problems()
             if not named.problems():
                 for path, text in render(named):
-                    draft.text(path, text, field="status_report")
+                    declaration.text(path, text, field="status_report")
 
-    def _below(self, draft: Draft, field: str, folder: str, *, role: Any) -> list[str]:
+    def _below(self, declaration: PackageDeclaration, field: str, folder: str, *, role: Any) -> list[str]:
         """Place each file of a field in its folder; the names they get there."""
         names = []
         for node in nodes_of(self.env, listed(self.given[field])):
             name = posixpath.basename(str(node))
             name = name.removesuffix(".logrotate") if field == "logrotate" else name
-            draft.file(f"{folder}/{name}", node, field=field, role=role)
+            declaration.file(f"{folder}/{name}", node, field=field, role=role)
             names.append(name)
         return names

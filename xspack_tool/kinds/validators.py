@@ -1,4 +1,4 @@
-"""The shapes that a field's value may have: checked before anything is read out of it."""
+"""Validators of a field's value: what types it may have, checked before anything is read out of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from xspack_tool.plan.sources import XsFile, XsLink
 
 
 @dataclass(frozen=True)
-class Shape:
+class Validator:
     """``words`` say what a value is that ``holds``: "a text"."""
 
     words: str
     holds: Callable[[Any], bool]
 
     def problems(self, field: str, value: object) -> list[Problem]:
-        """What is wrong with the value of a field, by its shape alone."""
+        """What is wrong with the value of a field, by its type alone."""
         if not self.holds(value):
             return [Problem(field, value, f"{field} takes {self.words}", "write it so, or leave it out")]
         return []
@@ -88,20 +88,22 @@ def _table(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[
     return lambda value: isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
 
 
-TEXT = Shape("a text", _is_text)
-TEXTS = Shape("a text, or a list of texts", _are(_is_text))
-NUMBER = Shape("a whole number from 0", lambda value: type(value) is int and value >= 0)
-FLAG = Shape("True or False", lambda value: isinstance(value, bool))
-PATH = Shape("a path", is_source)
-FILE = Shape("one file: a path, or what a builder returns", _single)
-FLAG_OR_FILE = Shape("True, False, or a file", lambda value: isinstance(value, bool) or _single(value))
-FILES = Shape("files: paths, or what builders return", _are(is_source))
-FILE_TABLE = Shape("a table, destination -> file, folder, XsFile or XsLink", _table(_is_text, _is_payload))
-SCRIPT_TABLE = Shape(
+TEXT = Validator("a text", _is_text)
+TEXTS = Validator("a text, or a list of texts", _are(_is_text))
+NUMBER = Validator("a whole number from 0", lambda value: type(value) is int and value >= 0)
+FLAG = Validator("True or False", lambda value: isinstance(value, bool))
+PATH = Validator("a path", is_source)
+FILE = Validator("one file: a path, or what a builder returns", _single)
+FLAG_OR_FILE = Validator("True, False, or a file", lambda value: isinstance(value, bool) or _single(value))
+FILES = Validator("files: paths, or what builders return", _are(is_source))
+FILE_TABLE = Validator(
+    "a table, destination -> file, folder, XsFile or XsLink", _table(_is_text, _is_payload)
+)
+SCRIPT_TABLE = Validator(
     "a table, scriptlet -> shell text or file", _table(_is_text, lambda value: value == "" or _single(value))
 )
-TEXT_TABLE = Shape("a table, text -> text", _table(_is_text, _is_text))
-PLAIN_TABLE = Shape("a table, name -> text or number", _table(_is_text, _is_plain))
-ROLLUPS = Shape(
+TEXT_TABLE = Validator("a table, text -> text", _table(_is_text, _is_text))
+PLAIN_TABLE = Validator("a table, name -> text or number", _table(_is_text, _is_plain))
+ROLLUPS = Validator(
     "uuids, or a table, uuid -> label", lambda value: TEXT_TABLE.holds(value) or TEXTS.holds(value)
 )

@@ -27,7 +27,7 @@ class _Placed:
     field: str
 
 
-class Draft:
+class PackageDeclaration:
     """What a kind writes into: files, dependencies, scriptlets. All mistakes are kept until the end."""
 
     def __init__(self, env: Any, name: str, profile: Any) -> None:
