@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from xspack_tool.cli.command import Command
 
 #: The files of the commands, in the order of the help.
-MODULES = ("info", "verify", "try_pack", "unpack", "resign", "diff", "devices", "rules", "build_update")
+MODULES = (
+    "info",
+    "verify",
+    "try_pack",
+    "unpack",
+    "resign",
+    "diff",
+    "devices",
+    "sbom",
+    "rules",
+    "build_update",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -52,6 +52,10 @@ class Output:
         """A value as JSON, keys sorted."""
         self._stream.write(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 
+    def text(self, text: str) -> None:
+        """A whole document, as it is: it must hold nothing that moves a cursor."""
+        self._stream.write(text)
+
     def _rich_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich import box
         from rich.table import Table
