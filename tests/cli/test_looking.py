@@ -9,7 +9,7 @@ import pytest
 from forge import module
 from pack_maker import PACK, UUID, PackMaker, package, xspack
 
-from xspack_tool.cli.info import size_words
+from xspack_tool.evidence.text import size_words
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.pack import Rollup
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart

@@ -24,6 +24,7 @@ MODULES = (
     "diff",
     "devices",
     "sbom",
+    "report",
     "rules",
     "build_update",
 )

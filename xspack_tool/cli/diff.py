@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from xspack_tool.cli.changes import Change, PackChanges, pack_changes
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.evidence.changes import Change, PackChanges, pack_changes
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.reading import open_pack
 

@@ -10,6 +10,7 @@ from xspack_tool.cli.command import Command
 from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.evidence.text import size_words
 from xspack_tool.hosts.opened import SIGNED, OpenedPack, PackRpm
 from xspack_tool.hosts.reading import open_pack
 
@@ -30,16 +31,6 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command("info", "what a pack is: metadata, RPMs, devices, key, guidance", _arguments, _run)
-
-
-def size_words(count: int) -> str:
-    """A count of bytes for people: ``1.5 MiB``."""
-    amount, unit = float(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024 or unit == "GiB":
-            break
-        amount /= 1024
-    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def describe(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]:

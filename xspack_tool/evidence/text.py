@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 
@@ -22,3 +25,31 @@ def own_version() -> str:
     from importlib.metadata import version
 
     return version("xspack")
+
+
+def size_words(count: int) -> str:
+    """A count of bytes for people: ``1.5 MiB``."""
+    amount, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            break
+        amount /= 1024
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+#: What would move a terminal's cursor, change the direction of text, or is no character of XML at all.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """A foreign text with what cannot be seen as ``\\\\x1b``."""
+    return _UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, read block by block."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()

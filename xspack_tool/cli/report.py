@@ -1,0 +1,79 @@
+"""``xspack report``: one page that shows a pack."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from xspack_tool.cli.command import Command
+from xspack_tool.cli.context import pack_context
+from xspack_tool.cli.modules import modules_of_pack
+from xspack_tool.cli.output import Output
+from xspack_tool.cli.release import add_release_arguments, host_of
+from xspack_tool.cli.verify import judge_hosts, read_all
+from xspack_tool.ddk.devices import device_table, read_names
+from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.evidence.changes import pack_changes
+from xspack_tool.evidence.inventory import inventory_of
+from xspack_tool.evidence.page import Page, render_page
+from xspack_tool.evidence.text import file_digest
+from xspack_tool.hosts.reading import open_pack
+from xspack_tool.rules.context import RpmFacts
+from xspack_tool.rules.report import judge
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("iso", type=Path, metavar="ISO")
+    parser.add_argument("--against", type=Path, metavar="OLD", help="the last release: shows what changed")
+    parser.add_argument("--key", type=Path, metavar="F", help="the public key file that the host has")
+    add_release_arguments(parser)
+    parser.add_argument(
+        "--inbox", type=Path, metavar="I", help="the release's modules.alias, modules.pcimap or modules"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the page (<ISO without .iso>-report.html)"
+    )
+
+
+def _run(args: argparse.Namespace, out: Output) -> int:
+    place = args.output or args.iso.with_name(f"{args.iso.stem}-report.html")
+    page = read_page(args)
+    beside = place.with_name(f".{place.name}.new")
+    try:
+        beside.write_text(render_page(page), encoding="utf-8")
+        os.replace(beside, place)
+    finally:
+        beside.unlink(missing_ok=True)
+    out.line(str(place))
+    return 0
+
+
+COMMAND = Command(
+    "report", "one page: verdicts, findings, changes, devices, sizes", _arguments, _run, reports=False
+)
+
+
+def read_page(args: argparse.Namespace) -> Page:
+    """What the page of a pack tells."""
+    inbox = read_inbox(args.inbox) if args.inbox else None
+    opened = open_pack(args.iso, args.key)
+    profile, host = host_of(args, opened)
+    pack, findings = read_all(opened, profile, RpmFacts(None, inbox))
+    names = read_names()
+    devices = device_table(modules_of_pack(pack), inbox, names)
+    changes = None
+    if args.against:
+        old = open_pack(args.against)
+        changes = pack_changes(old, pack, device_table(modules_of_pack(old), names=names), devices)
+    return Page(
+        inventory=inventory_of(pack, profile.name),
+        title=profile.title,
+        sha256=file_digest(args.iso),
+        size=args.iso.stat().st_size,
+        verdicts=judge_hosts(pack, host),
+        report=judge(pack_context(pack, profile, args.base, args.against, int(time.time())), findings),
+        devices=devices,
+        changes=changes,
+    )

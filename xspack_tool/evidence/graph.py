@@ -1,0 +1,78 @@
+"""Which package requires which, as a drawing: layers from the pack down to what requires nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT, GAP_X, GAP_Y = 220, 30, 50, 14
+
+
+@dataclass(frozen=True)
+class Box:
+    """A package, with its upper left corner in pixels."""
+
+    name: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Boxes, and lines between the right side of one and the left side of another."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    lines: tuple[tuple[int, int, int, int], ...]
+
+
+def draw(requires: Mapping[str, Sequence[str]]) -> Drawing:
+    """The drawing of what each name requires; circles are drawn, too."""
+    depth = _depths(requires)
+    columns: dict[int, list[str]] = {}
+    for name in sorted(requires):
+        columns.setdefault(depth[name], []).append(name)
+    boxes = {
+        name: Box(name, column * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y))
+        for column, names in columns.items()
+        for row, name in enumerate(names)
+    }
+    lines = [
+        (boxes[one].x + WIDTH, boxes[one].y + HEIGHT // 2, boxes[other].x, boxes[other].y + HEIGHT // 2)
+        for one in sorted(requires)
+        for other in sorted(requires[one])
+        if other in boxes
+    ]
+    return Drawing(
+        width=max((box.x + WIDTH for box in boxes.values()), default=0),
+        height=max((box.y + HEIGHT for box in boxes.values()), default=0),
+        boxes=tuple(boxes.values()),
+        lines=tuple(lines),
+    )
+
+
+def _depths(requires: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The column of each name: one behind the last of those that require it; what closes a circle is left out."""
+    order: list[str] = []
+    seen: set[str] = set()
+    for start in sorted(requires):
+        if start in seen:
+            continue
+        seen.add(start)
+        stack = [(start, iter(sorted(requires[start])))]
+        while stack:
+            name, others = stack[-1]
+            following = next((one for one in others if one in requires and one not in seen), None)
+            if following is None:
+                order.append(stack.pop()[0])
+                continue
+            seen.add(following)
+            stack.append((following, iter(sorted(requires[following]))))
+    place = {name: number for number, name in enumerate(reversed(order))}
+    depths = dict.fromkeys(place, 0)
+    for name in place:
+        for other in requires[name]:
+            if place.get(other, 0) > place[name]:
+                depths[other] = max(depths[other], depths[name] + 1)
+    return depths

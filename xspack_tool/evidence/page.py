@@ -1,0 +1,92 @@
+"""The report page of a pack: one HTML file that needs nothing else, and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xspack_tool.ddk.devices import DeviceRow
+from xspack_tool.evidence.changes import PackChanges
+from xspack_tool.evidence.graph import HEIGHT, WIDTH, draw
+from xspack_tool.evidence.inventory import Inventory, required_components
+from xspack_tool.evidence.text import instant, size_words, visible
+from xspack_tool.evidence.treemap import treemap
+from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.rules.report import Report
+
+_MAP = (1000, 320)
+#: More files, or rows of one table, are told as a number.
+_SHOWN = 400
+#: More packages make no drawing that anyone could read.
+_DRAWN = 60
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is told: ``sha256`` and ``size`` (bytes) of the ISO, ``title`` of the release it was judged by, the hosts'
+    verdicts, the findings, the devices, and what changed since an older pack where one was given."""
+
+    inventory: Inventory
+    title: str
+    sha256: str
+    size: int
+    verdicts: Sequence[Verdict]
+    report: Report
+    devices: Sequence[DeviceRow]
+    changes: PackChanges | None = None
+
+
+def render_page(page: Page) -> str:
+    """The page. Equal pages give equal bytes; every text of a pack is escaped, and what would control a terminal
+    or turn the direction of text is made visible."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: object) -> object:
+        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["bytes"] = size_words
+    findings = page.report.findings
+    needed = required_components(page.inventory)
+    names = {component.path: component.info.name for component in page.inventory.components}
+    return environment.get_template("page.html.j2").render(
+        page=page,
+        inventory=page.inventory,
+        built=instant(page.inventory.time),
+        unjudged=list(dict.fromkeys(text for verdict in page.verdicts for text in verdict.unjudged)),
+        open=[finding for finding in findings if not finding.waived and not finding.skipped],
+        waived=[finding for finding in findings if finding.waived],
+        skipped=[finding for finding in findings if finding.skipped],
+        tiles=treemap(_sizes(page.inventory), *_MAP),
+        map_size=_MAP,
+        drawing=draw({names[path]: [names[one] for one in wanted] for path, wanted in needed.items()})
+        if 1 < len(needed) <= _DRAWN
+        else None,
+        box=(WIDTH, HEIGHT),
+        shown=_SHOWN,
+    )
+
+
+def _sizes(inventory: Inventory) -> list[tuple[str, int]]:
+    """The installed sizes of the largest files, by package and path, and of the rest of each package."""
+    files = [
+        (file.size, component.info.name, file.path)
+        for component in inventory.components
+        for file in component.info.files
+        if file.is_file and not file.is_ghost and not component.info.is_source
+    ]
+    files.sort(key=lambda one: (-one[0], one[1:]))
+    sizes = [(f"{name}: {path}", size) for size, name, path in files[:_SHOWN]]
+    rest: dict[str, int] = {}
+    for size, name, _ in files[_SHOWN:]:
+        rest[name] = rest.get(name, 0) + size
+    return sizes + [(f"{name}: smaller files", size) for name, size in sorted(rest.items())]
