@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import SCons.Node.FS
+import SCons.Environment
 from support import need
 from trees import Tree
 
@@ -131,9 +131,19 @@ def test_a_name_that_is_no_text_is_named(tree: Tree) -> None:
     assert said.endswith("a path is UTF-8 without control characters; rename it")
 
 
+def test_what_is_built_into_a_folder_is_no_part_of_it(tree: Tree) -> None:
+    """The top of a tree as payload: neither what xspack builds there, nor what SCons and git keep there."""
+    (tree.path / ".git").mkdir()
+    (tree.path / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    first = build(tree, '{"/opt/x": "."}')
+    assert tree.scons().good().built == set()
+    assert [line for line in first if "/build" in line or "/.git" in line or "/.scons" in line] == []
+    assert "100644 /opt/x/a.txt" in first
+
+
 def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
-    folder = SCons.Node.FS.FS(str(tmp_path)).Dir("gone")
-    assert walk(folder) == [TreeItem("", wrong="No such file or directory")]
+    env = SCons.Environment.Environment(tools=[], XSPACK_OUT="build")
+    assert walk(env, env.Dir(str(tmp_path / "gone"))) == [TreeItem("", wrong="No such file or directory")]
 
 
 def test_what_was_found_out_is_remembered(tree: Tree) -> None:

@@ -27,6 +27,8 @@ MODULES = (
     "report",
     "rules",
     "build_update",
+    "new",
+    "bump",
 )
 
 

@@ -92,7 +92,7 @@ COMMAND = Command(
 
 def _pack(args: argparse.Namespace) -> Pack:
     """The pack that the options declare. Raises UsageError with every mistake that build-update would refuse."""
-    requires = list(_requirements(args.base_requires or ""))
+    requires = list(requirements(args.base_requires or ""))
     rollups = tuple(Rollup(uuid, args.label) for uuid in (args.rollups or "").split(",") if uuid)
     guidance = tuple((args.after_apply or "").split(",")) if args.after_apply else ()
     problems = [
@@ -120,7 +120,7 @@ def _pack(args: argparse.Namespace) -> Pack:
     )
 
 
-def _requirements(text: str) -> Iterator[Dependency | Problem]:
+def requirements(text: str) -> Iterator[Dependency | Problem]:
     """The text of rpm's Requires line: relations with blanks or commas between."""
     words = text.replace(",", " ").split()
     while words:

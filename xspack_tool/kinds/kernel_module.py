@@ -152,7 +152,7 @@ class KernelModule(PackageKind):
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
         symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
-        self._items = [item for item in walk(folder) if item.node is not None]
+        self._items = [item for item in walk(self.env, folder) if item.node is not None]
         self._place = (
             f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or declaration.profile.module_dirs[0]}"
         )

@@ -101,7 +101,7 @@ class PackageDeclaration:
             self.problem(field, str(folder), "no such folder", "make it, or name another")
             return
         self.folder(path, field=field)
-        for item in walk(folder, tuple(exclude)):
+        for item in walk(self.env, folder, tuple(exclude)):
             below = f"{path}/{item.relative}"
             if item.wrong:
                 remedy = "remove it, or name the files one by one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ from SCons.Node import Node
 from SCons.Util import flatten
 
 from xspack_tool.errors import Problem
+from xspack_tool.plan.profile import out_path
+
+#: What SCons and git keep for themselves in a folder of sources.
+_BOOKKEEPING = re.compile(r"\.git|\.sconsign.*|\.sconf_temp|\.scons(?:_temp)?")
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,25 @@ def first_line(node: Node) -> str:
         return file.readline(4096)
 
 
-def walk(folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
+def walk(env: Any, folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
     """Everything below a folder, sorted: what lies on the disk and what was declared to be built there.
 
-    ``exclude`` are base names to leave out. Links are kept as links; nothing behind one is read.
+    ``exclude`` are base names to leave out. Where the folder holds $XSPACK_OUT, that is no part of it, nor is what
+    SCons and git keep for themselves. Links are kept as links; nothing behind one is read.
     """
     source = folder.srcnode()
-    items = {item.relative: item for item in _on_disk(source, source.get_abspath(), "", frozenset(exclude))}
+    out = env.Dir(out_path(env)).get_abspath()
+    items = {
+        item.relative: item for item in _on_disk(source, source.get_abspath(), "", frozenset(exclude), out)
+    }
     # Under a VariantDir both the variant folder and the source folder may hold declared targets.
     for place in {id(source): source, id(folder): folder}.values():
-        for item in _declared(place, "", frozenset(exclude)):
+        for item in _declared(place, "", frozenset(exclude), out):
             items[item.relative] = item
     return [items[key] for key in sorted(items)]
 
 
-def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
+def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str], out: str) -> Iterator[TreeItem]:
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -130,13 +139,13 @@ def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> It
         return
     for entry in entries:
         relative = prefix + entry.name
-        if entry.name in exclude:
+        if entry.name in exclude or entry.path == out or _BOOKKEEPING.fullmatch(entry.name):
             continue
         if entry.is_symlink():
             yield TreeItem(relative, link=os.readlink(entry.path))
         elif entry.is_dir(follow_symlinks=False):
             yield TreeItem(relative)
-            yield from _on_disk(top, entry.path, relative + "/", exclude)
+            yield from _on_disk(top, entry.path, relative + "/", exclude, out)
         elif entry.is_file(follow_symlinks=False):
             # A leading # would mean the top of the tree to SCons.
             yield TreeItem(relative, top.File(relative if relative[0] != "#" else f"./{relative}"))
@@ -144,13 +153,13 @@ def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str]) -> It
             yield TreeItem(relative, wrong="neither file, folder nor link")
 
 
-def _declared(folder: Node, prefix: str, exclude: frozenset[str]) -> Iterator[TreeItem]:
+def _declared(folder: Node, prefix: str, exclude: frozenset[str], out: str) -> Iterator[TreeItem]:
     children: Iterable[tuple[str, Node]] = sorted(folder.entries.items(), key=lambda child: str(child[0]))
     for name, node in children:
-        if name in (".", "..") or name in exclude:
+        if name in (".", "..") or name in exclude or node.get_abspath() == out:
             continue
         if isinstance(node, SCons.Node.FS.Dir):
-            below = list(_declared(node, f"{prefix}{name}/", exclude))
+            below = list(_declared(node, f"{prefix}{name}/", exclude, out))
             if below:
                 yield TreeItem(prefix + name)
                 yield from below

@@ -1,0 +1,186 @@
+"""xspack new: what it makes builds at once, and the rules find nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pack_maker import PackMaker, package, xspack
+from support import ROOT, lacks, need
+
+from xspack_tool.hosts.reading import open_pack
+from xspack_tool.profiles.local import kernel_trees
+
+BIN = Path(sys.executable).parent
+
+
+def scons(folder: Path) -> str:
+    """What `scons pack` prints; it must do well, twice, the second time having nothing to do."""
+    said = []
+    for _ in range(2):
+        done = subprocess.run([BIN / "scons", "-Q", "pack"], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said.append(done.stdout)
+    assert said[1] == "scons: `pack' is up to date.\n"
+    return said[0]
+
+
+def findings(folder: Path) -> list[tuple[str, str]]:
+    """What the rules found, without what could not be checked."""
+    (file,) = (folder / "build").glob("*-findings.json")
+    return [
+        (one["rule"], one["found"])
+        for one in json.loads(file.read_text())["findings"]
+        if not one.get("skipped")
+    ]
+
+
+def new(folder: Path, *options: str | Path) -> list[str]:
+    """The names of the files that were made."""
+    said = xspack("new", folder, "--vendor", "Acme Ltd", *options)
+    assert (said.status, said.err) == (0, "")
+    return [os.path.relpath(line, folder) for line in said.out.splitlines()[:-1]]
+
+
+def test_a_pack_of_programs(tmp_path: Path) -> None:
+    folder = tmp_path / "acme-tools"
+    assert new(folder, "--ci", "gitlab") == [
+        "SConstruct",
+        "payload/hello.sh",
+        "payload/settings.conf",
+        ".gitlab-ci.yml",
+    ]
+    scons(folder)
+    assert findings(folder) == []
+    pack = open_pack(folder / "build/acme-tools-1.0.iso")
+    assert sorted(info.nevra for info in pack.infos) == [
+        "acme-tools-1.0-1.noarch",
+        "control-acme-tools-1.0-1.noarch",
+        "update-acme-tools-1.0-1.noarch",
+    ]
+    said = xspack("bump", folder / "SConstruct", "-m", "second").out.splitlines()
+    assert said == ["acme-tools: 1.0 -> 1.1", "acme-tools: 1.0 -> 1.1", "acme-tools: new uuid"]
+    scons(folder)
+    assert findings(folder) == []
+    later = open_pack(folder / "build/acme-tools-1.1.iso").document
+    assert later is not None and pack.document is not None
+    assert later.uuid != pack.document.uuid
+
+
+@pytest.mark.parametrize("dkms", [True, False])
+def test_a_driver_disk_of_the_sources_there(tmp_path: Path, dkms: bool) -> None:
+    need("make", "gcc", "strip")
+    if not kernel_trees():
+        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
+    (tmp_path / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
+    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
+    if dkms:
+        (tmp_path / "dkms.conf").write_text(
+            'PACKAGE_NAME="acme"\nPACKAGE_VERSION="2.3"\nBUILT_MODULE_NAME[0]="acme"\n'
+            'DEST_MODULE_LOCATION[0]="/updates"\nAUTOINSTALL="yes"\n'
+        )
+    assert new(tmp_path, *([] if dkms else ["--name", "acme"])) == ["SConstruct"]
+    scons(tmp_path)
+    assert findings(tmp_path) == []
+    pack = open_pack(tmp_path / f"build/acme-disk-{'2.3' if dkms else '1.0'}.iso")
+    assert pack.index is not None and pack.index.group("drivers") is not None
+
+
+def test_a_pack_of_the_rpms_there(make_pack: PackMaker, tmp_path: Path) -> None:
+    for name in ("acme-one", "acme-two"):
+        made = make_pack.rpm(package(name, vendor="Acme Ltd"))
+        (tmp_path / made.name).write_bytes(made.read_bytes())
+    assert new(tmp_path, "--name", "acme") == ["SConstruct"]
+    scons(tmp_path)
+    assert findings(tmp_path) == []
+    assert {info.name for info in open_pack(tmp_path / "build/acme-1.0.iso").infos} == {
+        *("acme-one", "acme-two", "update-acme", "control-acme")
+    }
+
+
+MAKEFILE = """\
+LABEL := acme-agent
+PACK_VERSION := 5.2
+RPM_FILE := rpms/acme-agent-5.2-1.noarch.rpm
+ARGS = --base-requires "product-version >= 8.2.0" \\
+\t--after-apply restartXAPI,restartHost
+GPG_UID = $(shell gpg --batch -k --with-colons 2>/dev/null | awk -F: '$$1=="uid" {print $$10; exit}')
+
+$(LABEL).iso: $(RPM_FILE) precheck.sh
+\t@echo making $@
+\tbuild-update --uuid 9a1f0f0e-1111-4222-8333-44445555bbbb --label "$(LABEL)" --version $(PACK_VERSION) \\
+\t\t--description "Acme monitoring" $(ARGS) --precheck precheck.sh --key "$(GPG_UID)" --no-passphrase \\
+\t\t--keyfile RPM-GPG-KEY-Acme --rollups 9a1f0f0e-1111-4222-8333-44445555aaaa -o $@ $<
+
+clean:
+\trm -f $(LABEL).iso
+"""
+
+
+def test_a_call_of_build_update(
+    make_pack: PackMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_pack.rpm(package())
+    (tmp_path / "rpms").mkdir()
+    (tmp_path / "rpms" / made.name).write_bytes(made.read_bytes())
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "precheck.sh").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "RPM-GPG-KEY-Acme").write_bytes(make_pack.key.file.read_bytes())
+    said = xspack("new", tmp_path)
+    assert (said.status, said.err) == (0, "")
+    monkeypatch.setenv("GNUPGHOME", str(make_pack.key.home))
+    scons(tmp_path)
+    document = open_pack(tmp_path / "acme-agent.iso").document
+    assert document is not None
+    assert (document.label, document.version, document.uuid) == (
+        *("acme-agent", "5.2", "9a1f0f0e-1111-4222-8333-44445555bbbb"),
+    )
+    assert document.after_apply == ("restartXAPI", "restartHost")
+    assert [one.uuid for one in document.rollups] == ["9a1f0f0e-1111-4222-8333-44445555aaaa"]
+    assert (document.key, document.control) == ("RPM-GPG-KEY-Acme", "control-acme-agent")
+
+
+def test_it_asks_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    argv = [BIN / "xspack", "new", tmp_path / "acme"]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, b'\n\nAcme "A" Ltd\n\n\n\n')
+        assert process.wait() == 0
+    os.close(ours)
+    scons(tmp_path / "acme")
+    assert findings(tmp_path / "acme") == []
+    assert 'XSPACK_VENDOR="Acme \\"A\\" Ltd"' in (tmp_path / "acme/SConstruct").read_text()
+
+
+def test_it_writes_over_nothing(tmp_path: Path) -> None:
+    (tmp_path / "payload").mkdir()
+    for name in ("SConstruct", "payload/hello.sh"):
+        (tmp_path / name).write_text("mine\n")
+    said = xspack("new", tmp_path, "--vendor", "Acme", "--name", "acme")
+    assert said.status == 1
+    assert said.err == (
+        f"xspack: {tmp_path}: SConstruct, payload/hello.sh: there already; xspack new writes over nothing\n"
+    )
+    assert not (tmp_path / ".gitignore").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "give --vendor: nobody can be asked here"),
+        (["--vendor", "A\nB"], "--vendor='A\\nB': must be one line of text"),
+        (["--vendor", "A", "--packager", "me"], "--packager='me': must be a name and a mail address"),
+        (["--vendor", "A", "--name", "a b/c"], "--name='a b/c'"),
+    ],
+)
+def test_wrong_answers(tmp_path: Path, options: list[str], why: str) -> None:
+    said = xspack("new", tmp_path / "x", *options)
+    assert said.status == 2
+    assert why in said.err
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,1 @@
+"""A first pack: the files that `xspack new` writes, and what `xspack bump` changes in them."""

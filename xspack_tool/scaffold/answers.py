@@ -1,0 +1,69 @@
+"""What is asked before a tree with a pack is begun."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xspack_tool.errors import Problem
+from xspack_tool.model import syntax
+
+KINDS = ("userspace", "driver", "driver-disk", "from-build-update")
+CI = ("none", "github", "gitlab")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """``name`` is the package's and the pack's, ``key`` a public key file or empty for a throwaway test key, ``ddk`` a
+    kernel build tree or empty for this machine's headers, ``today`` and ``uuid`` what is new each time."""
+
+    kind: str
+    name: str
+    vendor: str
+    licence: str
+    packager: str
+    target: str
+    today: str
+    uuid: str
+    version: str = "1.0"
+    key: str = ""
+    ddk: str = ""
+    ci: str = "none"
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with them, all of it."""
+        found = list(syntax.check_label("--name", self.name))
+        found += syntax.check_version("--version", self.version)
+        for field, value in (
+            ("--vendor", self.vendor),
+            ("--license", self.licence),
+            ("--packager", self.packager),
+        ):
+            if not value.isprintable() or not value.strip():
+                found.append(
+                    Problem(
+                        field, value, "must be one line of text", f"give {field} words that can be printed"
+                    )
+                )
+        if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", self.packager):
+            found.append(
+                Problem(
+                    "--packager", self.packager, "must be a name and a mail address", "write 'Name <mail>'"
+                )
+            )
+        return found
+
+    @property
+    def key_name(self) -> str:
+        """The base name of the public key file, by which hosts know it."""
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.vendor).strip("-") or "Test"
+
+
+def quoted(value: object) -> str:
+    """A text as a Python literal in double quotes, as formatters write it; a list of texts as a list of such."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=not value.isprintable())
+    assert isinstance(value, Iterable)  # nothing else is written
+    return f"[{', '.join(map(quoted, value))}]"

@@ -1,0 +1,59 @@
+"""The files of a new tree, as texts by their paths."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.scaffold.answers import Answers, quoted
+
+#: Never to be under version control: what is built, what SCons remembers, and the secret part of a test key.
+IGNORED = ("/build/", ".sconsign*.dblite")
+_CI_PLACES = {"github": ".github/workflows/pack.yml", "gitlab": ".gitlab-ci.yml"}
+_PROGRAMS = "git gnupg make python3-venv rpm"
+_HELLO = """\
+#!/bin/sh
+# Shows that the pack is there, and what it was configured with.
+. /etc/{name}.conf
+echo "$GREETING"
+"""
+
+
+def new_files(answers: Answers, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Every file of the tree, by its path in it; ``facts`` are what the template of the kind is filled with besides
+    the answers."""
+    files = {"SConstruct": _filled(answers.kind, answers, facts)}
+    if answers.kind == "userspace":
+        files["payload/hello.sh"] = _HELLO.format(name=answers.name)
+        files["payload/settings.conf"] = f'GREETING="Hello from {answers.name}"\n'
+    if answers.ci != "none":
+        drivers = " gcc kmod linux-headers-amd64" if answers.kind == "driver" else ""
+        files[_CI_PLACES[answers.ci]] = _filled(answers.ci, answers, {"programs": _PROGRAMS + drivers})
+    return files
+
+
+def _filled(template: str, answers: Answers, facts: Mapping[str, Any]) -> str:
+    environment = _environment()
+
+    def pack(label: str, packages: str, more: str) -> str:
+        given = {**vars(answers), "key_name": answers.key_name, "label": label, "packages": packages}
+        return str(environment.get_template("pack.j2").render(**given, more=more))
+
+    given = {**vars(answers), "key_name": answers.key_name, **facts}
+    return str(environment.get_template(f"{template}.j2").render(**given, pack=pack)) + "\n"
+
+
+@functools.cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["q"] = quoted
+    return environment
