@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from xspack_tool.cli import build_update_main, main
+from xspack_tool.cli import build_update_main, main, make_parser
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.write import write_rpm
@@ -26,6 +26,7 @@ from xspack_tool.signing.home import end_agent
 from xspack_tool.signing.keys import make_test_key
 
 PAGES = Path(__file__).parent
+MANUAL = PAGES.parent / "man/xspack.1"
 TIME = 1601553600
 UUIDS = {"5.1": "9a1f0f0e-1111-4222-8333-444455556661", "5.2": "9a1f0f0e-1111-4222-8333-444455556662"}
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -136,7 +137,18 @@ def render_all() -> dict[Path, str]:
     """Every page as it should be."""
     with workshop() as (folder, hidden):
         pages = sorted(PAGES.glob("*.md"))
-        return {page: rendered(page.read_text(encoding="utf-8"), folder, hidden) for page in pages}
+        done = {page: rendered(page.read_text(encoding="utf-8"), folder, hidden) for page in pages}
+    return done | {MANUAL: manual()}
+
+
+def manual() -> str:
+    """The manual page of all commands."""
+    from argparse_manpage.manpage import Manpage
+
+    given = {"date": "xspack", "project_name": "xspack", "manual_title": "xspack"}
+    given["description"] = "makes, judges, tries and changes supplemental packs"
+    os.environ["COLUMNS"] = "100"  # what argparse wraps at
+    return str(Manpage(make_parser(), given)).rstrip() + "\n"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from support import ROOT
 from xspack_tool import cli
 from xspack_tool.cli.output import plain
 
-NAMES = ("info", "verify", "try", "unpack", "resign", "diff", "devices", "rules", "build-update")
+NAMES = (
+    *("new", "bump", "info", "verify", "try", "unpack", "resign", "diff", "devices", "sbom", "report"),
+    *("rules", "build-update", "stubs", "completion"),
+)
 REPORTING = ("info", "verify", "try", "diff", "devices", "rules")
 
 

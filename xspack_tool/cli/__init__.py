@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The files of the commands, in the order of the help.
 MODULES = (
+    "new",
+    "bump",
     "info",
     "verify",
     "try_pack",
@@ -27,19 +29,28 @@ MODULES = (
     "report",
     "rules",
     "build_update",
-    "new",
-    "bump",
+    "stubs",
+    "completion",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``xspack`` and return its exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage."""
-    parser = argparse.ArgumentParser(prog="xspack", description="Supplemental packs, from the outside.")
+    return run(make_parser(), sys.argv[1:] if argv is None else argv)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="xspack",
+        description="Supplemental packs and driver disks for XenServer and XCP-ng, from the outside.",
+        epilog="exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage",
+    )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in map(load, MODULES):
         command.add_to(commands.add_parser(command.name, help=command.help, description=command.help))
-    return run(parser, sys.argv[1:] if argv is None else argv)
+    return parser
 
 
 def build_update_main(argv: Sequence[str] | None = None) -> int:

@@ -86,7 +86,12 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command(
-    "build-update", "make a pack, with the options of build-update", _arguments, _run, reports=False
+    "build-update",
+    "make a pack, with the options of build-update",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("build-update --uuid UUID -l acme -v 1.0 -d 'Acme tools' -o acme.iso acme-1.0-1.noarch.rpm",),
 )
 
 

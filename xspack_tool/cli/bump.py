@@ -54,4 +54,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("bump", "the next version: changelog, uuid", _arguments, _run, reports=False)
+COMMAND = Command(
+    "bump",
+    "the next version: changelog, uuid",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("xspack bump -m 'support the 200G card'",),
+)

@@ -11,7 +11,7 @@ from xspack_tool.cli.output import Output
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its one-line help, its arguments, and what it does.
+    """A command: its one-line help, its arguments, what it does, and command lines that show it.
 
     ``run`` returns the exit status: 0, or 1 for findings or a rejected pack. It raises an XspackError for what
     it cannot do, and UsageError for arguments that make no sense together.
@@ -22,12 +22,15 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Output], int]
     reports: bool = True
+    examples: tuple[str, ...] = ()
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Give the parser this command's arguments; those that report take ``--json``."""
         self.arguments(parser)
         if self.reports:
             parser.add_argument("--json", action="store_true", help="print JSON for programs")
+        parser.epilog = "\n".join(["examples:", *(f"  {line}" for line in self.examples)])
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.set_defaults(run=self.run)
 
 

@@ -41,5 +41,9 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command(
-    "devices", "the PCI and USB devices claimed, and which are supported already", _arguments, _run
+    "devices",
+    "the PCI and USB devices claimed, and which are supported already",
+    _arguments,
+    _run,
+    examples=("xspack devices acme-1.0.iso --inbox modules.alias",),
 )

@@ -35,7 +35,13 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 1 if args.exit_code and changes.any else 0
 
 
-COMMAND = Command("diff", "what changed between two packs", _arguments, _run)
+COMMAND = Command(
+    "diff",
+    "what changed between two packs",
+    _arguments,
+    _run,
+    examples=("xspack diff acme-1.0.iso acme-1.1.iso",),
+)
 
 
 def _devices(pack: OpenedPack) -> tuple[DeviceRow, ...]:

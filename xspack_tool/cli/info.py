@@ -30,7 +30,13 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0 if pack.document is not None and pack.index is not None and all(map(_readable, pack.rpms)) else 1
 
 
-COMMAND = Command("info", "what a pack is: metadata, RPMs, devices, key, guidance", _arguments, _run)
+COMMAND = Command(
+    "info",
+    "what a pack is: metadata, RPMs, devices, key, guidance",
+    _arguments,
+    _run,
+    examples=("xspack info acme-1.0.iso --key RPM-GPG-KEY-Acme",),
+)
 
 
 def describe(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]:

@@ -73,7 +73,17 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("new", "a first pack that builds at once", _arguments, _run, reports=False)
+COMMAND = Command(
+    "new",
+    "a first pack that builds at once",
+    _arguments,
+    _run,
+    reports=False,
+    examples=(
+        "xspack new acme-tools --vendor Acme",
+        "xspack new . --kind driver --vendor Acme --ddk /lib/modules/4.19.0+1/build",
+    ),
+)
 
 
 def _kind_of(folder: Path, source: Path | None) -> str:

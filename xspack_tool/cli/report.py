@@ -51,7 +51,12 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command(
-    "report", "one page: verdicts, findings, changes, devices, sizes", _arguments, _run, reports=False
+    "report",
+    "one page: verdicts, findings, changes, devices, sizes",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("xspack report acme-1.1.iso --against acme-1.0.iso",),
 )
 
 

@@ -68,7 +68,14 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("resign", "sign a pack again, with another key", _arguments, _run, reports=False)
+COMMAND = Command(
+    "resign",
+    "sign a pack again, with another key",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("xspack resign acme-1.0.iso --key RPM-GPG-KEY-Acme -o signed.iso",),
+)
 
 
 def _check_output(source: Path, output: Path) -> None:

@@ -39,4 +39,6 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("rules", "the rules with severity and meaning", _arguments, _run)
+COMMAND = Command(
+    "rules", "the rules with severity and meaning", _arguments, _run, examples=("xspack rules",)
+)

@@ -37,4 +37,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("sbom", "the bill of materials of a pack", _arguments, _run, reports=False)
+COMMAND = Command(
+    "sbom",
+    "the bill of materials of a pack",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("xspack sbom acme-1.0.iso --target xcp-ng-8.3 > acme-1.0.cdx.json",),
+)

@@ -52,7 +52,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command(
-    "try", "precheck, apply, upgrade and remove it for real, in a scratch root", _arguments, _run
+    "try",
+    "precheck, apply, upgrade and remove it for real, in a scratch root",
+    _arguments,
+    _run,
+    examples=("xspack try acme-1.1.iso --upgrade-from acme-1.0.iso --remove",),
 )
 
 

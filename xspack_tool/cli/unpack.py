@@ -27,7 +27,14 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-COMMAND = Command("unpack", "take a pack apart: its files, in a new folder", _arguments, _run, reports=False)
+COMMAND = Command(
+    "unpack",
+    "take a pack apart: its files, in a new folder",
+    _arguments,
+    _run,
+    reports=False,
+    examples=("xspack unpack acme-1.0.iso acme",),
+)
 
 
 def unpack(iso: IsoReader, folder: Path) -> None:

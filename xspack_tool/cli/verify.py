@@ -81,7 +81,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
 
 COMMAND = Command(
-    "verify", "would hosts take it? xapi, the installer, yum or dnf, and the rules", _arguments, _run
+    "verify",
+    "would hosts take it? xapi, the installer, yum or dnf, and the rules",
+    _arguments,
+    _run,
+    examples=("xspack verify acme-1.0.iso --key RPM-GPG-KEY-Acme --target xcp-ng-8.3",),
 )
 
 

@@ -52,7 +52,7 @@ HELPERS = {
 }
 #: What kinds outside this package are written with.
 _OFFERED = dict.fromkeys(("REQUIRED", "Field", "Kind", "PackageKind", "add_kind"), "base") | {
-    "PackageDeclaration": "declaration"
+    "PackageDeclaration": "package_declaration"
 }
 
 #: Construction variables and what they are where nobody sets them.

@@ -24,11 +24,12 @@ REQUIRED = object()
 @dataclass(frozen=True)
 class Field:
     """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
-    validator of its value (None: any)."""
+    validator of its value (None: any). ``unless`` names a field that stands for it."""
 
     meaning: str
     default: Any = None
     validator: validators.Validator | None = None
+    unless: str = ""
 
     @property
     def required(self) -> bool:
@@ -98,7 +99,7 @@ class Kind:
         problems += [
             Problem(key, None, "is missing", f"give the {field.meaning}")
             for key, field in self.FIELDS.items()
-            if field.required and given.get(key) is None
+            if field.required and given.get(key) is None and not given.get(field.unless)
         ]
         for key, value in given.items():
             field = self.FIELDS.get(key)

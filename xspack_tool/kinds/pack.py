@@ -29,7 +29,7 @@ class Pack(Kind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "version": Field("version of the pack", REQUIRED, validators.TEXT),
-        "uuid": Field("uuid of this version of this pack", REQUIRED, validators.TEXT),
+        "uuid": Field("uuid of this version of this pack", REQUIRED, validators.TEXT, unless="releases"),
         "releases": Field(
             "instead of uuid=: release -> uuid, for a pack of each", None, validators.TEXT_TABLE
         ),
@@ -80,11 +80,6 @@ class Pack(Kind):
         for iso in isos:
             iso.attributes.xspack_name = self.name
         return isos
-
-    def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
-        if given.get("releases"):
-            given = {**given, "uuid": given.get("uuid") or ""}
-        return super()._check_fields(given)
 
     def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
         """The pack of one of several releases."""

@@ -15,10 +15,12 @@ from xspack_tool.plan.sources import XsFile, XsLink
 
 @dataclass(frozen=True)
 class Validator:
-    """``words`` say what a value is that ``holds``: "a text"."""
+    """``words`` say what a value is that ``holds``: "a text". ``hint`` says it as a type, with the names of
+    kinds/stubs.py."""
 
     words: str
     holds: Callable[[Any], bool]
+    hint: str = "Any"
 
     def problems(self, field: str, value: object) -> list[Problem]:
         """What is wrong with the value of a field, by its type alone."""
@@ -88,22 +90,32 @@ def _table(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[
     return lambda value: isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
 
 
-TEXT = Validator("a text", _is_text)
-TEXTS = Validator("a text, or a list of texts", _are(_is_text))
-NUMBER = Validator("a whole number from 0", lambda value: type(value) is int and value >= 0)
-FLAG = Validator("True or False", lambda value: isinstance(value, bool))
-PATH = Validator("a path", is_source)
-FILE = Validator("one file: a path, or what a builder returns", _single)
-FLAG_OR_FILE = Validator("True, False, or a file", lambda value: isinstance(value, bool) or _single(value))
-FILES = Validator("files: paths, or what builders return", _are(is_source))
+TEXT = Validator("a text", _is_text, "str")
+TEXTS = Validator("a text, or a list of texts", _are(_is_text), "Texts")
+NUMBER = Validator("a whole number from 0", lambda value: type(value) is int and value >= 0, "int")
+FLAG = Validator("True or False", lambda value: isinstance(value, bool), "bool")
+PATH = Validator("a path", is_source, "Source")
+FILE = Validator("one file: a path, or what a builder returns", _single, "Source")
+FLAG_OR_FILE = Validator(
+    "True, False, or a file", lambda value: isinstance(value, bool) or _single(value), "bool | Source"
+)
+FILES = Validator("files: paths, or what builders return", _are(is_source), "Sources")
 FILE_TABLE = Validator(
-    "a table, destination -> file, folder, XsFile or XsLink", _table(_is_text, _is_payload)
+    "a table, destination -> file, folder, XsFile or XsLink",
+    _table(_is_text, _is_payload),
+    "Mapping[str, Sources | XsFile | XsLink]",
 )
 SCRIPT_TABLE = Validator(
-    "a table, scriptlet -> shell text or file", _table(_is_text, lambda value: value == "" or _single(value))
+    "a table, scriptlet -> shell text or file",
+    _table(_is_text, lambda value: value == "" or _single(value)),
+    "Mapping[str, Source]",
 )
-TEXT_TABLE = Validator("a table, text -> text", _table(_is_text, _is_text))
-PLAIN_TABLE = Validator("a table, name -> text or number", _table(_is_text, _is_plain))
+TEXT_TABLE = Validator("a table, text -> text", _table(_is_text, _is_text), "Mapping[str, str]")
+PLAIN_TABLE = Validator(
+    "a table, name -> text or number", _table(_is_text, _is_plain), "Mapping[str, str | int]"
+)
 ROLLUPS = Validator(
-    "uuids, or a table, uuid -> label", lambda value: TEXT_TABLE.holds(value) or TEXTS.holds(value)
+    "uuids, or a table, uuid -> label",
+    lambda value: TEXT_TABLE.holds(value) or TEXTS.holds(value),
+    "Texts | Mapping[str, str]",
 )
