@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import tempfile
@@ -23,6 +25,15 @@ def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("XSPACK_", "SCONS")) or name in ("SOURCE_DATE_EPOCH", "GNUPGHOME"):
             monkeypatch.delenv(name)
+    # The user's own cache key is made there.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(_settings()))
+
+
+@functools.cache
+def _settings() -> Path:
+    folder = tempfile.mkdtemp(prefix="xs-settings-", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from xspack_tool.cli.output import plain
 
 NAMES = (
     *("new", "bump", "info", "verify", "try", "unpack", "resign", "diff", "devices", "sbom", "report"),
-    *("rules", "build-update", "stubs", "completion"),
+    *("rules", "build-update", "cache-key", "stubs", "completion"),
 )
 REPORTING = ("info", "verify", "try", "diff", "devices", "rules")
 

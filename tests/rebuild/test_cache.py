@@ -1,17 +1,25 @@
 """SCons's CacheDir: what is a function of its sources comes back in a fresh clone, what is signed is never in it, and
-a damaged entry is noticed."""
+an entry that is damaged, or signed by none whom we trust, is noticed."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rebuild.lab import Lab, kernel, steps
-from support import need
-from trees import Ran
+from support import need, need_root
+from trees import Ran, Tree
+
+from xspack_tool.cache.entry import entry_of, sign_entry
+from xspack_tool.cache.keys import SigningKey, make_pair
 
 FILES: Mapping[str, str | bytes] = {
     "src/f": "f\n",
@@ -79,8 +87,8 @@ class Clones:
         return lab
 
     def entries(self) -> list[Path]:
-        """The entries of the cache, without their checksums."""
-        return [path for path in self.cache.glob("??/*") if not path.name.endswith(".sha256")]
+        """The entries of the cache, without their signatures."""
+        return [path for path in self.cache.glob("??/*") if not path.name.endswith(".sig")]
 
 
 @pytest.fixture
@@ -146,40 +154,120 @@ def test_older_versions_go_though_the_new_one_is_retrieved(clones: Clones) -> No
     assert not (second.path / "build/rpms/p-1-1.noarch.rpm").exists()
 
 
-DAMAGE: dict[str, Callable[[Path], object]] = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "empty": lambda path: path.write_bytes(b""),
-    "changed": lambda path: path.write_bytes(b"x" + path.read_bytes()[1:]),
-    "without a checksum": lambda path: path.with_name(f"{path.name}.sha256").unlink(),
-    "with another's checksum": lambda path: path.with_name(f"{path.name}.sha256").write_text("0" * 64 + "\n"),
+def _sig(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def _edit(path: Path, **fields: object) -> None:
+    """Change fields of an entry's signature's text."""
+    text = json.loads(_sig(path).read_text())
+    _sig(path).write_text(json.dumps({**text, **fields}) + "\n")
+
+
+def _by(path: Path, key: SigningKey, **fields: str) -> None:
+    """Have an entry signed by another key, as one who owns that could."""
+    entry = entry_of(str(path), fields.get("key", path.name))
+    _sig(path).write_text(sign_entry(replace(entry, **fields), key))
+
+
+OTHER = SigningKey(Ed25519PrivateKey.generate())
+DAMAGED = "is damaged"
+UNSIGNED = "has no valid signature"
+#: What was done to every entry -> why it is refused.
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), DAMAGED),
+    "longer": (lambda path: path.write_bytes(path.read_bytes() + b"x"), DAMAGED),
+    "empty": (lambda path: path.write_bytes(b""), DAMAGED),
+    "changed": (lambda path: path.write_bytes(b"x" + path.read_bytes()[1:]), DAMAGED),
+    "a link": (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), DAMAGED),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), DAMAGED),
+    "without a signature": (lambda path: _sig(path).unlink(), UNSIGNED),
+    "with an empty signature": (lambda path: _sig(path).write_text(""), UNSIGNED),
+    "with a signature that is no JSON": (lambda path: _sig(path).write_text("[" * 4000), UNSIGNED),
+    "with a pipe as signature": (lambda path: (_sig(path).unlink(), os.mkfifo(_sig(path))), UNSIGNED),
+    "another digest": (lambda path: _edit(path, sha256="0" * 64), UNSIGNED),
+    "another mode": (lambda path: _edit(path, mode="777"), UNSIGNED),
+    "a special mode": (lambda path: _edit(path, mode="4755"), UNSIGNED),
+    "another format": (lambda path: _edit(path, format="xspack-cache 0"), UNSIGNED),
+    "the key's name on another's signature": (
+        lambda path: (
+            name := json.loads(_sig(path).read_text())["signed_by"],
+            _by(path, OTHER),
+            _edit(path, signed_by=name),
+        ),
+        UNSIGNED,
+    ),
+    "another's signature": (lambda path: _by(path, OTHER), "is signed by a key that is not trusted"),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_entry_is_told_and_built_instead(clones: Clones, kind: str) -> None:
+    damage, why = DAMAGE[kind]
     first = clones.clone()
-    first.scons("-j2", *TARGETS).good()
+    first.scons(*TARGETS).good()
     count = len(clones.entries())
     for path in clones.entries():
-        DAMAGE[kind](path)
+        damage(path)
     second = clones.clone()
-    # A refused entry of several files counts for all of them: those that are whole are given back first.
     ran = second.scons("-j2", *TARGETS).good()
-    told = {
-        line.split(": ")[1].removeprefix("build/")
-        for line in ran.said.splitlines()
-        if line.startswith("xspack: ")
-    }
-    assert told <= CACHED and "rpms/p-1-1.noarch.rpm" in told and "modules/k-6.1.0-acme.tar" in told
-    line = f"xspack: build/rpms/p-1-1.noarch.rpm: its entry in the cache {clones.cache} is damaged; it is built instead"
-    assert line in ran.said.splitlines()
+    told = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+    assert len(told) == 1, told
+    assert told[0].endswith(
+        f": its entry in the cache {clones.cache} {why}; it is built instead, and so are others like it"
+    )
+    assert retrieved(ran) == set()
     assert {"RPM rpms/p-1-1.noarch.rpm", "Modules modules/k-6.1.0-acme.tar"} <= steps(ran)
     assert second.outputs() == first.outputs()
     # The bad entries are gone, good ones are in their place.
     assert len(clones.entries()) == count
     third = clones.clone()
-    assert retrieved(third.scons("-j2", *TARGETS).good()) >= told
+    assert retrieved(third.scons("-j2", *TARGETS).good()) == CACHED
     assert third.outputs() == first.outputs()
+
+
+def test_another_action_s_entry_is_told_and_built_instead(clones: Clones) -> None:
+    """All entries get the content and the signature of one of them, which is valid."""
+    first = clones.clone()
+    first.scons("build/rpms").good()
+    replayed, *others = sorted(clones.entries())
+    for path in others:
+        path.write_bytes(replayed.read_bytes())
+        _sig(path).write_bytes(_sig(replayed).read_bytes())
+    second = clones.clone()
+    ran = second.scons("build/rpms").good()
+    assert "is that of another action; it is built instead" in ran.said
+    assert len(retrieved(ran)) <= 1
+    assert second.outputs() == first.outputs()
+
+
+def test_the_signed_mode_counts_and_not_the_entry_s(clones: Clones) -> None:
+    clones.clone().scons("build/rpms").good()
+    for path in clones.entries():
+        path.chmod(0o4777)
+    second = clones.clone()
+    assert "rpms/p-1-1.noarch.rpm" in retrieved(second.scons("build/rpms").good())
+    assert {path.stat().st_mode & 0o7777 for path in (second.path / "build/rpms").iterdir()} == {0o644}
+
+
+def test_what_the_user_s_own_builders_make_is_signed_as_well(tmp_path: Path) -> None:
+    """A program or an object that another put there would be in the RPM."""
+    text = f"""
+env.CacheDir("{tmp_path}/cache")
+env.Command("tool", "f", [Copy("$TARGET", "$SOURCE"), Chmod("$TARGET", 0o755)])
+env.Command("link", "f", lambda target, source, env: __import__("os").symlink("f", str(target[0])))
+"""
+    for name in ("a", "b", "c"):
+        Tree(tmp_path / name).declare(text).write({"f": "f\n"})
+    Tree(tmp_path / "a").scons("tool", "link").good()
+    ran = Tree(tmp_path / "b").scons("tool", "link").good()
+    assert retrieved(ran) == {"tool", "link"}
+    assert (tmp_path / "b/tool").stat().st_mode & 0o777 == 0o755
+    assert os.readlink(tmp_path / "b/link") == "f"
+    for path in (tmp_path / "cache").glob("??/*.sig"):
+        path.unlink()
+    ran = Tree(tmp_path / "c").scons("tool", "link").good()
+    assert retrieved(ran) == set() and UNSIGNED in ran.said
 
 
 def test_looking_leaves_a_damaged_entry(clones: Clones) -> None:
@@ -194,3 +282,142 @@ def test_looking_leaves_a_damaged_entry(clones: Clones) -> None:
         in clones.clone().scons("--cache-readonly", "build/rpms").good().said
     )
     assert sorted(clones.entries()) == before
+
+
+def test_the_user_s_own_key_is_made_once_for_its_owner_alone(
+    clones: Clones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    key = tmp_path / "settings/xspack/cache-key"
+    clones.clone().scons("-n", "build/rpms").good()
+    assert not key.exists()
+    clones.clone().scons("-j2", "build/rpms").good()
+    assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
+    text = key.read_text()
+    assert "rpms/p-1-1.noarch.rpm" in retrieved(clones.clone().scons("build/rpms").good())
+    assert key.read_text() == text
+    assert list(key.parent.iterdir()) == [key]
+    # One that others may have read is not used.
+    key.chmod(0o640)
+    ran = clones.clone().scons("build/rpms").good()
+    assert retrieved(ran) == set()
+    assert (
+        f"the cache {clones.cache} is not used: {key}: must be a file of your own with mode 600" in ran.said
+    )
+
+
+def test_a_folder_that_others_can_write_needs_keys(clones: Clones, tmp_path: Path) -> None:
+    clones.cache.mkdir()
+    clones.cache.chmod(0o777)
+    ran = clones.clone().scons("build/rpms").good()
+    told = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+    assert len(told) == 1, told
+    assert told[0].startswith(
+        f"xspack: the cache {clones.cache} is not used: others can write to it (chmod go-w changes that); name"
+    )
+    assert clones.entries() == []
+    make_pair(tmp_path / "key")
+    signs = {"XSPACK_CACHE_SIGN_KEY": str(tmp_path / "key")}
+    trusts = {"XSPACK_CACHE_TRUST": str(tmp_path / "key.pub")}
+    # Without a signing key a build only reads.
+    ran = clones.clone().scons("build/rpms", env=trusts).good()
+    assert clones.entries() == [] and "xspack: " not in ran.said
+    clones.clone().scons("build/rpms", env=signs).good()
+    assert len(clones.entries()) > 1
+    assert "rpms/p-1-1.noarch.rpm" in retrieved(clones.clone().scons("build/rpms", env=trusts).good())
+    # Another's entry is no entry, and one who cannot write leaves it.
+    make_pair(tmp_path / "other")
+    ran = clones.clone().scons("build/rpms", env={"XSPACK_CACHE_TRUST": str(tmp_path / "other.pub")}).good()
+    assert retrieved(ran) == set() and "is signed by a key that is not trusted" in ran.said
+    assert "rpms/p-1-1.noarch.rpm" in retrieved(clones.clone().scons("build/rpms", env=trusts).good())
+
+
+def test_another_user_s_folder_needs_keys(clones: Clones) -> None:
+    need_root()
+    clones.cache.mkdir()
+    os.chown(clones.cache, 65534, 65534)
+    ran = clones.clone().scons("build/rpms").good()
+    assert f"the cache {clones.cache} is not used: it belongs to another user; name" in ran.said
+
+
+MAKES = "`xspack cache-key FILE` makes a pair, FILE and FILE.pub"
+SETTINGS_MISTAKES = {
+    "a secret key as a public one": (
+        {"XSPACK_CACHE_TRUST": "key"},
+        "key: is a secret key; name the public one, FILE.pub, and keep this for yourself",
+    ),
+    "no such file": (
+        {"XSPACK_CACHE_TRUST": "none.pub"},
+        "none.pub: No such file or directory; name the file of a public key: " + MAKES,
+    ),
+    "no key": (
+        {"XSPACK_CACHE_TRUST": "src/f"},
+        "f: holds a line that is no ed25519 public key; " + MAKES,
+    ),
+    "a public key as a secret one": (
+        {"XSPACK_CACHE_SIGN_KEY": "key.pub"},
+        "key.pub: holds no ed25519 secret key; " + MAKES,
+    ),
+    "a secret key that is cut": (
+        {"XSPACK_CACHE_SIGN_KEY": "-----BEGIN OPENSSH PRIVATE KEY-----\nTOPSECRET\n"},
+        "secret key of the environment: holds no ed25519 secret key; " + MAKES,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS_MISTAKES)
+def test_a_wrong_key_is_a_mistake(clones: Clones, case: str) -> None:
+    given, wanted = SETTINGS_MISTAKES[case]
+    lab = clones.clone()
+    make_pair(lab.path / "key")
+    ran = lab.scons("build/rpms", env=given)
+    mistakes = ran.refused()
+    assert len(mistakes) == 1 and mistakes[0].endswith(wanted), mistakes
+    assert mistakes[0].startswith("src/SConscript:")
+    assert "TOPSECRET" not in ran.said
+
+
+def test_a_secret_key_is_refused_on_the_command_line(clones: Clones) -> None:
+    lab = clones.clone()
+    ran = lab.scons("build/rpms", "XSPACK_CACHE_SIGN_KEY=-----BEGIN OPENSSH PRIVATE KEY----- TOPSECRET")
+    (mistake,) = ran.refused()
+    assert (
+        "a secret key must not be in the command line; name its file, or put it into the environment"
+        in mistake
+    )
+    assert "TOPSECRET" not in ran.said
+
+
+def test_keys_are_texts_and_files_of_openssh_and_openssl(clones: Clones, tmp_path: Path) -> None:
+    """A secret key's text in the environment, and public keys as a list, as a text and as paths with colons."""
+    need("openssl", "ssh-keygen")
+    clones.cache.mkdir()
+    clones.cache.chmod(0o777)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ssh"], check=True)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", tmp_path / "pem"], check=True)
+    subprocess.run(
+        ["openssl", "pkey", "-in", tmp_path / "pem", "-pubout", "-out", tmp_path / "pem.pub"], check=True
+    )
+    clones.clone().scons("build/rpms", env={"XSPACK_CACHE_SIGN_KEY": (tmp_path / "pem").read_text()}).good()
+    both = f"{tmp_path}/ssh.pub:{tmp_path}/pem.pub"
+    for trust in ((tmp_path / "pem.pub").read_text(), both):
+        ran = clones.clone().scons("build/rpms", env={"XSPACK_CACHE_TRUST": trust}).good()
+        assert "rpms/p-1-1.noarch.rpm" in retrieved(ran)
+    lab = clones.clone()
+    lab.declare_all(
+        DECLARED, {"XSPACK_GNUPGHOME": str(clones.key.home), "XSPACK_CACHE_TRUST": both.split(":")}
+    )
+    assert "rpms/p-1-1.noarch.rpm" in retrieved(lab.scons("build/rpms").good())
+    ssh = (tmp_path / "ssh.pub").read_text()
+    assert retrieved(clones.clone().scons("build/rpms", env={"XSPACK_CACHE_TRUST": ssh}).good()) == set()
+
+
+def test_a_full_or_unwritable_cache_fails_no_build(clones: Clones) -> None:
+    """The folder of an entry cannot be made: a file is in its place."""
+    lab = clones.clone()
+    clones.cache.mkdir(mode=0o700)
+    for one in range(256):
+        (clones.cache / f"{one:02X}").write_text("")
+    ran = lab.scons("build/rpms").good()
+    assert f"xspack: the cache {clones.cache} cannot be written, which costs time alone: " in ran.said
+    assert "rpms/p-1-1.noarch.rpm" in lab.outputs()

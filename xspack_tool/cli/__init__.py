@@ -29,6 +29,7 @@ MODULES = (
     "report",
     "rules",
     "build_update",
+    "cache_key",
     "stubs",
     "completion",
 )

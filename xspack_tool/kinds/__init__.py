@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from SCons.Script import ARGUMENTS
 
-from xspack_tool.plan.cache import CheckedCache
+from xspack_tool.plan.cache import SignedCache
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.session import install_gate
@@ -66,7 +66,7 @@ def install(env: Any) -> None:
     introduce()
     # A variable may be given on the command line, too: scons XSPACK_STRICT=1. The SConstruct has the last word.
     given = {name: value for name, value in ARGUMENTS.items() if name.startswith("XSPACK_")}
-    env.SetDefault(**{**DEFAULTS, **given}, CACHEDIR_CLASS=CheckedCache)
+    env.SetDefault(**{**DEFAULTS, **given}, CACHEDIR_CLASS=SignedCache)
     for name in KINDS:
         env.AddMethod(_declaration(name), name)
     for name, function in HELPERS.items():

@@ -17,6 +17,8 @@ VARIABLES = {
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_STRICT": "W findings stop the build, too",
+    "XSPACK_CACHE_TRUST": "public keys that entries of a cache must be signed by: files, or texts",
+    "XSPACK_CACHE_SIGN_KEY": "secret key file by which a build signs what it puts into a cache",
 }
 
 

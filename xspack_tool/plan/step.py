@@ -17,6 +17,7 @@ from SCons.Node import Node
 
 from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
+from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.content import trust_unchanged
 from xspack_tool.plan.outputs import journal_of, remove, temporaries
 from xspack_tool.rpm.stage import normal_mode
@@ -131,6 +132,7 @@ def add_step(
     """Make the nodes of a step. A target is never deleted before its new content is there (Precious);
     with ``cached`` False it is never put into a CacheDir."""
     nodes: list[Node] = _BUILDER(env, target=list(targets), source=list(sources))
+    check_settings(env)
     journal = journal_of(env)
     journal.nodes += nodes
     for node in nodes:

@@ -1,0 +1,160 @@
+"""What is signed of an entry, and how a file is taken out of a cache only if it is that one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from xspack_tool.cache.keys import PublicKey, SigningKey
+
+#: Begins every signed text: a signature by the same key on something else is none on an entry.
+FORMAT = "xspack-cache 1"
+#: A signature's own text has about 400 bytes.
+LARGEST_SIGNATURE = 1 << 12
+#: Why an entry is not taken.
+UNSIGNED, OTHER_KEY, OTHER_ACTION, DAMAGED = (
+    "has no valid signature",
+    "is signed by a key that is not trusted",
+    "is that of another action",
+    "is damaged",
+)
+
+
+class Refused(Exception):
+    """An entry that is not taken; the text is one of the reasons."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The key by which a result is found, and the file that it is: mode in octal digits, or ``link`` for a symbolic
+    link, whose content is where it leads."""
+
+    key: str
+    sha256: str
+    size: int
+    mode: str
+
+    @property
+    def message(self) -> bytes:
+        """What is signed."""
+        return f"{FORMAT}\0{json.dumps(asdict(self), sort_keys=True)}".encode()
+
+
+def entry_of(path: str, key: str) -> Entry:
+    """The entry that a built file makes."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        content = os.fsencode(os.readlink(path))
+        return Entry(key, hashlib.sha256(content).hexdigest(), len(content), "link")
+    digest, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return Entry(key, digest.hexdigest(), size, f"{stat.S_IMODE(found.st_mode) & 0o777:o}")
+
+
+def sign_entry(entry: Entry, key: SigningKey) -> str:
+    """The signature's text: one line of JSON."""
+    signature = base64.b64encode(key.key.sign(entry.message)).decode()
+    fields = {"format": FORMAT, **asdict(entry), "signed_by": key.public.id, "signature": signature}
+    return json.dumps(fields, sort_keys=True) + "\n"
+
+
+def verified_entry(text: bytes, key: str, trusted: Sequence[PublicKey]) -> Entry:
+    """The entry that a signature's text speaks of. Raises Refused unless one of ``trusted`` signed it for ``key``."""
+    try:
+        fields = json.loads(text)
+        entry = Entry(**{name: fields[name] for name in Entry.__dataclass_fields__})
+        signature = base64.b64decode(fields["signature"], validate=True)
+        id = fields["signed_by"]
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        raise Refused(UNSIGNED) from None
+    if fields.get("format") != FORMAT or not _is_plain(entry):
+        raise Refused(UNSIGNED)
+    signer = next((one for one in trusted if one.id == id), None)
+    if signer is None:
+        raise Refused(OTHER_KEY)
+    if not signer.verifies(signature, entry.message):
+        raise Refused(UNSIGNED)
+    if entry.key != key:
+        raise Refused(OTHER_ACTION)
+    return entry
+
+
+def _is_plain(entry: Entry) -> bool:
+    texts = all(type(text) is str for text in (entry.key, entry.sha256, entry.mode))
+    modes = {"link", *(f"{mode:o}" for mode in range(0o1000))}
+    return texts and type(entry.size) is int and entry.size >= 0 and entry.mode in modes
+
+
+def read_signature(path: Path) -> bytes:
+    """The text beside an entry. Raises Refused where there is none."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Refused(UNSIGNED)
+            return file.read(LARGEST_SIGNATURE)
+    except OSError:
+        raise Refused(UNSIGNED) from None
+
+
+def take(path: str, entry: Entry, out: str | None) -> None:
+    """Copy an entry of a folder to ``out`` (None only checks it), with the mode that was signed.
+
+    What is checked are the bytes that were copied: who changes the folder meanwhile wins nothing. Raises Refused if
+    they are others, OSError for what is wrong with ``out``; nothing is left there then.
+    """
+    if entry.mode == "link":
+        _take_link(path, entry, out)
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise Refused(DAMAGED) from None
+    with open(handle, "rb") as source:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
+            raise Refused(DAMAGED)
+        if out is None:
+            _copy(source, entry, None)
+            return
+        try:
+            with open(out, "wb") as target:
+                _copy(source, entry, target)
+            os.chmod(out, int(entry.mode, 8) | stat.S_IWUSR)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(out)
+            raise
+
+
+def _copy(source: BinaryIO, entry: Entry, target: BinaryIO | None) -> None:
+    digest, left = hashlib.sha256(), entry.size
+    while block := source.read(min(1 << 20, left)):
+        digest.update(block)
+        left -= len(block)
+        if target:
+            target.write(block)
+    if left or digest.hexdigest() != entry.sha256:
+        raise Refused(DAMAGED)
+
+
+def _take_link(path: str, entry: Entry, out: str | None) -> None:
+    try:
+        leads = os.fsencode(os.readlink(path))
+    except OSError:
+        raise Refused(DAMAGED) from None
+    if hashlib.sha256(leads).hexdigest() != entry.sha256:
+        raise Refused(DAMAGED)
+    if out is not None:
+        os.symlink(leads, os.fsencode(out))
