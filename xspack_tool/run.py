@@ -25,6 +25,7 @@ PACKAGES = {
     "make": ("make", "make"),
     "gcc": ("gcc", "gcc"),
     "strip": ("binutils", "binutils"),
+    "bwrap": ("bubblewrap", "bubblewrap"),
     "ssh": ("openssh-client", "openssh-clients"),
     "dnf": ("dnf", "dnf"),
 }

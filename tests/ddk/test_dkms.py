@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xspack_tool.ddk.dkms import DkmsConf, DkmsModule, parse_dkms
+from xspack_tool.ddk.dkms import DkmsConf, DkmsModule, Exclusive, Patch, excluded, parse_dkms
 from xspack_tool.errors import BadInput
 
 HEAD = 'PACKAGE_NAME="acme"\nPACKAGE_VERSION=1.0\n'
@@ -26,7 +26,9 @@ def test_modules_in_folders_by_their_own_makefile() -> None:
     )
     nic = DkmsModule("acme-nic", "nic", "kernel/drivers/net")
     modules = (DkmsModule("acme", "core"), nic, DkmsModule("acme-hw", "nic/hw"))
-    assert conf == DkmsConf("acme", "1.0", modules, ("core", "nic"), {"DEBUG": "1"})
+    assert conf == DkmsConf(
+        "acme", "1.0", modules, ("core", "nic"), {"KVER": "$(XSPACK_KERNEL)", "DEBUG": "1"}
+    )
 
 
 def test_kbuild_calls() -> None:
@@ -47,10 +49,11 @@ def test_shell_that_is_not_run(tmp_path: Path) -> None:
         HEAD + f'touch {mark}\nX="$(touch {mark})"\nY=`touch {mark}`\ni=0\n. {mark}\n'
         "BUILT_MODULE_NAME[$i]=one; i=$((i+1))\nBUILT_MODULE_NAME[$i]=$X\ni=$(( $i + 1 ))\n"
         'if [ -n "$CONFIG_NET" ]; then\n  BUILT_MODULE_NAME[$i]="maybe"\nfi\nBUILT_MODULE_NAME[$i]=two\n'
-        'PATCH[0]="fix.patch"\nAUTOINSTALL=yes\n'
+        'PATCH[0]="fix.patch"\nAUTOINSTALL=yes\nMAKE="make $X"\n'
     )
     assert [module.name for module in conf.modules] == ["one", "two"]
-    assert conf.not_followed == ("PATCH",)
+    assert not conf.names_all and conf.patches == (Patch("fix.patch"),)
+    assert conf.refused == ("MAKE takes more than reading it, or depends on a condition",)
     assert not mark.exists()
 
 
@@ -81,3 +84,65 @@ def test_hostile() -> None:
 def test_too_large() -> None:
     with pytest.raises(BadInput, match=r"^x: a dkms\.conf of more than 1024 KiB$"):
         parse_dkms("#" * 2**20 + "#", "x")
+
+
+def test_what_is_asked_of_a_kit() -> None:
+    """Each value that depends on the kernel stands for the kit's."""
+    conf = parse_dkms(
+        HEAD + "K=$kernel_source_dir\n"
+        'MAKE="KSRC=$K make VER=$kernelver INC=${K}/include V=1 SRC=$dkms_tree/acme/1.0/build/inc all"\n'
+        'PRE_BUILD="./configure $kernelver $kernel_source_dir --quiet"\nPOST_INSTALL=x.sh\nSTRIP[0]=no\n'
+        'PATCH[0]=a.patch\nPATCH[1]=b.patch\nPATCH_MATCH[1]="^3\\."\n'
+    )
+    assert conf.make_variables == {
+        "KSRC": "$(XSPACK_TREE)",
+        "VER": "$(XSPACK_KERNEL)",
+        "INC": "$(XSPACK_TREE)/include",
+        "SRC": "$(XSPACK_SOURCES)/inc",
+    }
+    assert conf.prepare == ("./configure", "$(XSPACK_KERNEL)", "$(XSPACK_TREE)", "--quiet")
+    assert conf.patches == (Patch("a.patch"), Patch("b.patch", "^3\\."))
+    assert (conf.unstripped, conf.not_run, conf.refused) == (("acme",), ("POST_INSTALL",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ('MAKE="./configure && make"\n', "MAKE runs configure"),
+        ('MAKE="make; find . -name x.ko -exec mv {} . \\;"\n', None),
+        ("if test -f x; then MAKE=make; fi\n", "MAKE takes more than reading it, or depends on a condition"),
+        ("MAKE[1]=make\nMAKE_MATCH[1]=^2\n", "MAKE_MATCH is not followed"),
+        ("POST_BUILD=x.sh\n", "POST_BUILD is not followed"),
+        ("PRE_BUILD=$(id)\n", "PRE_BUILD takes more than reading it, or depends on a condition"),
+        (
+            "BUILT_MODULE_NAME[0]=acme\nDEST_MODULE_NAME[0]=acme\nDEST_MODULE_NAME[1]=other\n",
+            "DEST_MODULE_NAME[1] is not followed",
+        ),
+    ],
+)
+def test_refused_by_name(text: str, refused: str | None) -> None:
+    assert parse_dkms(HEAD + text).refused == ((refused,) if refused else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (Exclusive(), ""),
+        (Exclusive("^6[.]1", "x86", ("CONFIG_PCI", "!CONFIG_RT"), "5.4", "6.1"), ""),
+        (Exclusive("(", "("), ""),
+        (Exclusive("^5"), "its BUILD_EXCLUSIVE_KERNEL is for other kernels: ^5"),
+        (Exclusive(arches="^arm"), "its BUILD_EXCLUSIVE_ARCH is for other machines: ^arm"),
+        (Exclusive(lowest="6.10"), "its BUILD_EXCLUSIVE_KERNEL_MIN is 6.10"),
+        (Exclusive(highest="6.0.9"), "its BUILD_EXCLUSIVE_KERNEL_MAX is 6.0.9"),
+        (
+            Exclusive(config=("CONFIG_USB",)),
+            "its BUILD_EXCLUSIVE_CONFIG has CONFIG_USB, which the kernel does not fulfil",
+        ),
+        (
+            Exclusive(config=("!CONFIG_PCI",)),
+            "its BUILD_EXCLUSIVE_CONFIG has !CONFIG_PCI, which the kernel does not fulfil",
+        ),
+    ],
+)
+def test_kernels_it_is_for(given: Exclusive, why: str) -> None:
+    assert excluded(given, "6.1-50", "x86_64", {"PCI": "y"}.get) == why

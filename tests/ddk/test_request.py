@@ -6,6 +6,15 @@ import pytest
 
 from xspack_tool.ddk.request import KbuildPlace, KbuildRequest, kbuild_arguments
 
+VERSIONS = {"BUILD_KERNEL", "KERNELRELEASE", "KERNELVER", "KERNEL_UNAME", "KVER", "KVERSION", "kernelver"}
+#: In the order of make's words: the names that vendors give to the kernel's version and to its build tree.
+USUAL = (
+    *("BUILD_KERNEL", "KDIR", "KERNELDIR", "KERNELRELEASE", "KERNELVER", "KERNEL_DIR", "KERNEL_PATH"),
+    *("KERNEL_SOURCE", "KERNEL_SOURCES", "KERNEL_SOURCE_DIR", "KERNEL_SRC", "KERNEL_TREE", "KERNEL_UNAME"),
+    *("KERN_DIR", "KLIB_BUILD", "KSRC", "KVER", "KVERSION", "SYSOUT", "SYSSRC"),
+    *("kernel_source_dir", "kernelver"),
+)
+
 
 def test_arguments() -> None:
     request = KbuildRequest(
@@ -14,22 +23,42 @@ def test_arguments() -> None:
         {"ACME": "m", "CONFIG_ACME_OLD": "n", "ACME_QUEUES": "8"},
     )
     place = KbuildPlace(
-        "/tree", "/work/staged", ("/work/0.symvers",), "-ffile-prefix-map", "ccache", "gcc-12"
+        "/tree", "/work/staged", "6.1.0-kit", ("/work/0.symvers",), "-ffile-prefix-map", "ccache", "gcc-12"
     )
     macros = list(request.macros().values())
     assert macros == ["-DCONFIG_ACME_MODULE=1", "-DCONFIG_ACME_QUEUES=8"]
     maps = "-ffile-prefix-map=/work/staged=. -ffile-prefix-map=/tree=/usr/src/kernel"
+    usual = [f"{name}=6.1.0-kit" if name in VERSIONS else f"{name}=/tree" for name in USUAL]
     assert kbuild_arguments(request, "nic", place, macros=macros, debug=True) == [
-        *("-C", "/tree", "M=/work/staged/nic", "CC=ccache gcc-9", "TOP=$(XSPACK_SOURCES)/inc"),
-        *("XSPACK_SOURCES=/work/staged", "CONFIG_ACME=m", "CONFIG_ACME_OLD=n", "CONFIG_ACME_QUEUES=8"),
+        *("-C", "/tree", "M=/work/staged/nic", *usual[:1], "CC=ccache gcc-9", *usual[1:-2]),
+        *(
+            "TOP=$(XSPACK_SOURCES)/inc",
+            *usual[-2:],
+            "XSPACK_SOURCES=/work/staged",
+            "CONFIG_ACME=m",
+            "CONFIG_ACME_OLD=n",
+            "CONFIG_ACME_QUEUES=8",
+        ),
         f"KCFLAGS=-DX -DCONFIG_ACME_MODULE=1 -DCONFIG_ACME_QUEUES=8 -g {maps}",
         *(f"KAFLAGS={maps}", "KBUILD_EXTRA_SYMBOLS=/work/0.symvers", "modules"),
     ]
 
 
 def test_the_least() -> None:
-    words = kbuild_arguments(KbuildRequest(), "", KbuildPlace("/t", "/s"))
-    assert words[:3] == ["-C", "/t", "M=/s"] and words[-1] == "modules" and len(words) == 6
+    words = kbuild_arguments(KbuildRequest(), "", KbuildPlace("/t", "/s", "6.1"))
+    assert words[:3] == ["-C", "/t", "M=/s"] and words[-1] == "modules"
+    assert len(words) == 6 + len(USUAL)
+
+
+def test_a_users_own_variable_has_the_last_word() -> None:
+    words = kbuild_arguments(
+        KbuildRequest(make_variables={"KVER": "5", "X": "$(XSPACK_TREE)-$(XSPACK_KERNEL)"}),
+        "",
+        KbuildPlace("/t", "/s", "6.1"),
+    )
+    assert [word for word in words if word.startswith(("KVER=", "X"))] == [
+        *("KVER=5", "X=$(XSPACK_TREE)-$(XSPACK_KERNEL)", "XSPACK_TREE=/t", "XSPACK_KERNEL=6.1")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rpmfile
+from ddk.test_request import USUAL, VERSIONS
 from support import need
 
 from xspack_tool.ddk.kbuild import Outputs, build_modules
@@ -177,8 +178,12 @@ def test_the_spec_of_the_smallest_driver() -> None:
         sections.head.splitlines()[0] == "%{!?kernel_tree: %global kernel_tree /lib/modules/4.19.0+1/build}"
     )
     assert sections.prep.splitlines()[-1] == "%setup -q -n tiny-1.0"
+    usual = " ".join(f'{name}="{"$kernel" if name in VERSIONS else "$tree"}"' for name in USUAL)
     maps = '"$map"="$sources"\'=. \'"$map"="$tree"=/usr/src/kernel'
     assert sections.build.splitlines()[-2:] == [
         "macros=",
-        f'make %{{?_smp_mflags}} -C "$tree" M="$sources" KCFLAGS={maps} KAFLAGS={maps} modules',
+        (
+            f'(cd "$sources"/. && make %{{?_smp_mflags}} -C "$tree" M="$sources" {usual} '
+            f"KCFLAGS={maps} KAFLAGS={maps} modules)"
+        ),
     ]

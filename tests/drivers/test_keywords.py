@@ -106,10 +106,17 @@ def test_what_a_dkms_conf_says(head: str, kernel: str, tmp_path: Path) -> None:
             ),
         ),
         (
-            DKMS + 'PATCH[0]="fix.patch"\nPRE_BUILD="configure"\n',
+            DKMS + 'POST_BUILD="configure"\n',
             (
-                "its PATCH, PRE_BUILD are not followed; do what they do in the SConstruct, and give kbuild_dir= and "
+                "its POST_BUILD is not followed; do what it does with prepare=, and give kbuild_dir= and "
                 "make_variables= instead of dkms="
+            ),
+        ),
+        (
+            DKMS + 'BUILD_EXCLUSIVE_KERNEL="^2"\n',
+            (
+                "its BUILD_EXCLUSIVE_KERNEL is for other kernels: ^2; leave this kit out, or give version=, "
+                "kbuild_dir= and the like instead of dkms="
             ),
         ),
     ],

@@ -26,6 +26,12 @@ WORLD = {
     "dkms/dkms.conf": DKMS,
     "dkms/src/Kbuild": "obj-m := acme.o\n",
     "dkms/src/acme.c": CORE,
+    "compat/configure": '#!/bin/sh\ntest "$1" = "--with-kernel=$KDIR"\n',
+    "generator.sh": 'echo "#define KERNEL \\"$KVER\\"" > compat.h\n',
+    "compat/Kbuild": "obj-m := acme.o acme_test.o\n",
+    "compat/acme.c": '#include "compat.h"\n#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'
+    "MODULE_VERSION(KERNEL);\n",
+    "compat/acme_test.c": '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n',
     "nic/COPYING": "GPL 2\n",
     "nic.bin": "firmware\n",
     "LICENCE.acme": "This file may be redistributed.\n",
@@ -63,13 +69,14 @@ def block(words: str) -> str:
 
 
 def test_every_sconstruct_of_the_page_is_tried_here() -> None:
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     tried = [
         "acme-nic-disk",
         "acme-there",
         "acme-fc",
         "acme-raid",
         "acme-core",
+        "acme-compat",
         "acme-dkms",
         "acme-nic-release",
     ]
@@ -110,8 +117,16 @@ def test_a_pack_of_each_release_and_one_of_all(tree: Tree, trees: dict[str, str]
 
 
 def test_how_kbuild_is_called(tree: Tree, trees: dict[str, str]) -> None:
-    tree.write({"SConstruct": declared(block("acme-core") + block("acme-dkms"), trees)})
-    rpms = ("acme-core-1.0-1", "acme-port-1.0-1", "acme-port-debuginfo-1.0-1", "acme-dkms-2.1-1")
+    tree.write(
+        {"SConstruct": declared(block("acme-core") + block("acme-dkms") + block("acme-compat"), trees)}
+    )
+    rpms = (
+        "acme-core-1.0-1",
+        "acme-port-1.0-1",
+        "acme-port-debuginfo-1.0-1",
+        "acme-dkms-2.1-1",
+        "acme-compat-2.1-1",
+    )
     tree.scons(*(f"build/rpms/{name}.x86_64.rpm" for name in rpms)).good()
 
 

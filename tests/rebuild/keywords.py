@@ -139,9 +139,10 @@ _MODULES = "Modules modules/NAME-6.1.0-acme.tar"
 _OTHER_NAME = "NAME-modules-{}-6.1.0-acme"
 
 
-def compiled(keyword: str, new: str, *, same: bool = False, says: str = "", **old: str) -> Case:
-    """A change that compiles the modules again; with ``same`` they come out as they were, and nothing follows."""
-    return Case({keyword: new}, old, runs=(_MODULES,) if same else (_MODULES, *CHAIN), says=says)
+def compiled(keyword: str, new: str, *, same: bool = False, says: str = "", **kept: str) -> Case:
+    """A change that compiles the modules again; with ``same`` they come out as they were, and nothing follows. What is
+    ``kept`` stands before and after."""
+    return Case({keyword: new, **kept}, kept, runs=(_MODULES,) if same else (_MODULES, *CHAIN), says=says)
 
 
 def another_package(old: Mapping[str, str], new: Mapping[str, str], before: str, after: str) -> Case:
@@ -168,6 +169,9 @@ CASES["KernelModule"] = common("{'/opt/NAME/g': 'f'}", "x86_64") | {
     "kbuild_dir": compiled("kbuild_dir", "['sub']"),
     "make_variables": compiled("make_variables", "{'FLAG': 'B'}"),
     "kconfig": compiled("kconfig", "{'ACME': 'y'}"),
+    "prepare": compiled("prepare", "'true'", same=True),
+    "modules": compiled("modules", "['a']", same=True),
+    "exclude": compiled("exclude", "['b']", source="env.Dir('two')"),
     "dkms": compiled("dkms", "'dkms.conf'", same=True),
     "extra_symbols": compiled("extra_symbols", "['x.symvers']", same=True),
     "firmware": one(

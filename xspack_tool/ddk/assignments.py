@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,22 +17,53 @@ if TYPE_CHECKING:
 _MAX_VALUE = 64 * 1024
 
 
-def assignments(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Variables, and array elements as ``NAME[0]``, after the plain assignments of a script, from those that are
-    ``given``. What cannot be told is left out."""
-    values = dict(given)
-    for node in parse_shell(text).named_children:
+@dataclass(frozen=True)
+class Assigned:
+    """``values`` are variables, and array elements as ``NAME[0]``, after the plain assignments of a script.
+    ``untold`` are the names of those whose value takes more than reading, or that are assigned under a condition."""
+
+    values: Mapping[str, str]
+    untold: frozenset[str]
+
+
+def assignments(text: str, given: Mapping[str, str]) -> Assigned:
+    """What a script assigns, from the variables that are ``given``."""
+    values, untold, followed = dict(given), set(), set()
+    root = parse_shell(text)
+    for node in root.named_children:
         for assignment in _plain_assignments(node):
+            followed.add(assignment.start_byte)
             target, value = assignment.child_by_field_name("name"), assignment.child_by_field_name("value")
             if target is None:
                 continue
             key = _key(target, values)
+            told = value is None or value.type == "array" or _value(value, values) is not None
+            if not key or not told:
+                untold.add(_base(target))
             if value is not None and value.type == "array":
                 for number, item in enumerate(value.named_children):
                     _assign(values, f"{text_of(target)}[{number}]", _value(item, values))
             elif key:
                 _assign(values, key, "" if value is None else _value(value, values))
-    return values
+    untold |= {_base(target) for at, target in _targets(root) if at not in followed}
+    return Assigned(values, frozenset(untold))
+
+
+def _targets(node: Node) -> Iterator[tuple[int, Node]]:
+    """Where each assignment of a script begins, and what it assigns to; those before a command set its environment
+    alone."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        target = one.child_by_field_name("name") if one.type == "variable_assignment" else None
+        if target is not None and (one.parent is None or one.parent.type != "command"):
+            yield one.start_byte, target
+        waiting += one.named_children
+
+
+def _base(target: Node) -> str:
+    """The variable of an assignment, without the index of an element."""
+    return text_of(target).split("[")[0]
 
 
 def _assign(values: dict[str, str], key: str, value: str | None) -> None:
@@ -79,9 +111,13 @@ def _value(node: Node, values: Mapping[str, str]) -> str | None:
         return text_of(node)[1:-1]
     if node.type in ("simple_expansion", "expansion"):
         names = [child for child in node.named_children if child.type == "variable_name"]
-        if len(names) != 1 or text_of(node) not in (f"${text_of(names[0])}", f"${{{text_of(names[0])}}}"):
+        # Inside a string the grammar takes blanks before it along.
+        text = text_of(node)
+        blanks = text[: len(text) - len(text.lstrip())]
+        if len(names) != 1 or text.lstrip() not in (f"${text_of(names[0])}", f"${{{text_of(names[0])}}}"):
             return None
-        return values.get(text_of(names[0]))
+        value = values.get(text_of(names[0]))
+        return None if value is None else blanks + value
     if node.type == "arithmetic_expansion":
         return _sum(text_of(node)[3:-2], values)
     if node.type in ("string", "concatenation"):

@@ -9,17 +9,19 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xspack_tool.ddk.assignments import assignments, parse_shell, text_of
-from xspack_tool.ddk.request import SOURCES
+from xspack_tool.ddk.assignments import Assigned, assignments, parse_shell, text_of
+from xspack_tool.ddk.request import KERNEL, SOURCES, TREE
 from xspack_tool.errors import BadInput
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+#: Raised when more is read out of a dkms.conf: what is remembered of one holds no longer.
+SCHEMA = 2
 _MAX_SIZE = 1024 * 1024
 #: What dkms itself sets before it reads the file; the kernel stands for whichever it will be.
 _KERNEL = "@kernel@"
@@ -30,14 +32,19 @@ _GIVEN = {
     "kernelver": _KERNEL,
     "kernel_source_dir": _TREE,
 }
-#: Directives that change what is built, and are not followed.
-_NOT_FOLLOWED = ("PATCH", "PRE_BUILD", "POST_BUILD")
-_MAKE_DEFAULT = f"make -C {_TREE} M=$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build"
+#: Directives whose programs are for the machine on which dkms runs: they change no module.
+_NOT_RUN = ("POST_ADD", "PRE_INSTALL", "POST_INSTALL", "POST_REMOVE")
+#: Directives that say what is built: a value that takes more than reading is not guessed.
+_TO_BE_READ = ("MAKE", "BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION")
+#: What a MAKE may run besides make: what moves modules to where dkms looks for them.
+_MAKES = ("make", "$MAKE", "$(MAKE)")
+_HARMLESS = ("cd", "find", "mv", "cp", "true", ":", "echo", "pushd", "popd")
+_MAKE_DEFAULT = f"make -C {_TREE} M={_GIVEN['dkms_tree']}/$PACKAGE/build"
 
 
 @dataclass(frozen=True)
 class DkmsModule:
-    """A module that dkms expects: its folder in the sources, and where dkms would install it."""
+    """A module that dkms expects: its folder below the build, and where dkms would install it."""
 
     name: str
     location: str = ""
@@ -45,9 +52,31 @@ class DkmsModule:
 
 
 @dataclass(frozen=True)
+class Patch:
+    """A patch of the folder patches/, and the kernels it is for: a regular expression, empty for all."""
+
+    name: str
+    kernels: str = ""
+
+
+@dataclass(frozen=True)
+class Exclusive:
+    """The kernels and architectures that a dkms.conf is for (regular expressions), the switches that their
+    configuration must have (those with ! must not), and the lowest and highest kernel."""
+
+    kernels: str = ""
+    arches: str = ""
+    config: tuple[str, ...] = ()
+    lowest: str = ""
+    highest: str = ""
+
+
+@dataclass(frozen=True)
 class DkmsConf:
-    """What a dkms.conf says. ``kbuild_dirs``, ``make_variables`` and ``config`` are as in KbuildRequest;
-    ``not_followed`` are its directives that change the build and have no effect here."""
+    """What a dkms.conf says. ``kbuild_dirs``, ``make_variables`` and ``config`` are as in KbuildRequest, ``prepare``
+    is the command of PRE_BUILD. ``refused`` tells of each directive that changes the build and is not followed, by
+    its name; ``not_run`` are those whose programs are for the machine on which dkms runs. Whether ``names_all``
+    modules that are to be installed: some may be named under conditions."""
 
     name: str
     version: str
@@ -55,7 +84,13 @@ class DkmsConf:
     kbuild_dirs: tuple[str, ...]
     make_variables: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
-    not_followed: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    exclusive: Exclusive = Exclusive()
+    names_all: bool = True
+    unstripped: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
 
 
 def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
@@ -68,26 +103,24 @@ def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
         raise BadInput(file, "a dkms.conf whose parts are nested too deeply") from deep
 
 
-def _read(values: Mapping[str, str], file: object) -> DkmsConf:
+def _read(assigned: Assigned, file: object) -> DkmsConf:
+    values = assigned.values
     name, version = values.get("PACKAGE_NAME"), values.get("PACKAGE_VERSION")
     if not name or not version:
         raise BadInput(
             file, "a dkms.conf assigns PACKAGE_NAME and PACKAGE_VERSION, plainly and under no condition"
         )
-    modules = _modules(values, name)
+    arrays = _arrays(values)
+    modules = _modules(arrays, name)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
-    makes = [value for key, value in sorted(values.items()) if re.fullmatch(r"MAKE(\[0\])?", key) and value]
-    command = (
-        makes[0]
-        if makes
-        else _MAKE_DEFAULT.replace("$PACKAGE_NAME", name).replace("$PACKAGE_VERSION", version)
-    )
-    command = command.replace("$dkms_tree", _GIVEN["dkms_tree"])
-    folders, variables = _kbuild_calls(command, build)
+    make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
+    calls = list(_commands(parse_shell(make)))
+    folders, variables = _kbuild_calls(calls, build)
     if not folders:
         folders = _outermost(module.location for module in modules)
-    known = {key: value.replace(build, SOURCES) for key, value in variables.items() if _KERNEL not in value}
+    known = {key: _in_kit(value, build) for key, value in variables.items()}
     config = {key: value for key, value in known.items() if key.startswith("CONFIG_")}
+    before = arrays.get("PRE_BUILD", {}).get(0, "")
     return DkmsConf(
         name,
         version,
@@ -95,19 +128,98 @@ def _read(values: Mapping[str, str], file: object) -> DkmsConf:
         tuple(folders),
         {key: value for key, value in known.items() if key not in config},
         {key.removeprefix("CONFIG_"): value for key, value in config.items()},
-        tuple(key for key in _NOT_FOLLOWED if any(name.split("[")[0] == key for name in values)),
+        tuple(_in_kit(word, build) for word in before.split()),
+        tuple(
+            Patch(patch, arrays.get("PATCH_MATCH", {}).get(number, ""))
+            for number, patch in sorted(arrays.get("PATCH", {}).items())
+            if patch
+        ),
+        _exclusive(values),
+        "BUILT_MODULE_NAME" not in assigned.untold,
+        tuple(
+            module.name
+            for number, module in enumerate(modules)
+            if arrays.get("STRIP", {}).get(number, arrays.get("STRIP", {}).get(0, "")).lower().startswith("n")
+        ),
+        tuple(_refused(arrays, assigned.untold, calls)),
+        tuple(key for key in _NOT_RUN if values.get(key)),
     )
 
 
-def _modules(values: Mapping[str, str], package: str) -> tuple[DkmsModule, ...]:
-    """The modules by their numbers; a name without one is that of number 0, as in bash."""
+def _in_kit(text: str, build: str) -> str:
+    """A value with the kit's kernel and tree for the kernel's, and the sources for dkms's copy of them."""
+    return text.replace(build, SOURCES).replace(_TREE, TREE).replace(_KERNEL, KERNEL)
+
+
+def _exclusive(values: Mapping[str, str]) -> Exclusive:
+    said = {key: values.get(f"BUILD_EXCLUSIVE_{key}", "") for key in ("KERNEL", "ARCH", "CONFIG")}
+    lowest, highest = (values.get(f"BUILD_EXCLUSIVE_KERNEL_{key}", "") for key in ("MIN", "MAX"))
+    return Exclusive(said["KERNEL"], said["ARCH"], tuple(said["CONFIG"].split()), lowest, highest)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether an expression of a dkms.conf matches; an empty one does, and one that is none."""
+    try:
+        return not pattern or re.search(pattern, text) is not None
+    except re.error:
+        return True
+
+
+def excluded(exclusive: Exclusive, kernel: str, arch: str, config: Callable[[str], str | None] | None) -> str:
+    """Why a dkms.conf is not for a kit, empty where it is; ``config`` tells a switch of its kernel without CONFIG_."""
+    if not matches(exclusive.kernels, kernel):
+        return f"its BUILD_EXCLUSIVE_KERNEL is for other kernels: {exclusive.kernels}"
+    if not matches(exclusive.arches, arch):
+        return f"its BUILD_EXCLUSIVE_ARCH is for other machines: {exclusive.arches}"
+    if exclusive.lowest and _numbers(kernel) < _numbers(exclusive.lowest):
+        return f"its BUILD_EXCLUSIVE_KERNEL_MIN is {exclusive.lowest}"
+    if exclusive.highest and _numbers(kernel) > _numbers(exclusive.highest):
+        return f"its BUILD_EXCLUSIVE_KERNEL_MAX is {exclusive.highest}"
+    for switch in exclusive.config if config else ():
+        name = switch.lstrip("!").removeprefix("CONFIG_")
+        if config and (config(name) in ("y", "m")) == switch.startswith("!"):
+            return f"its BUILD_EXCLUSIVE_CONFIG has {switch}, which the kernel does not fulfil"
+    return ""
+
+
+def _numbers(version: str) -> list[int]:
+    found = re.match(r"[0-9.]*", version)
+    return [int(part) for part in (found[0] if found else "").split(".") if part]
+
+
+def _refused(
+    arrays: Mapping[str, Mapping[int, str]], untold: frozenset[str], calls: Iterable[Sequence[str]]
+) -> Iterator[str]:
+    """What is not followed of the directives that change the build."""
+    for key in _TO_BE_READ:
+        if key in untold and (key == "MAKE" or key not in arrays):
+            yield f"{key} takes more than reading it, or depends on a condition"
+    for key in ("PRE_BUILD", "PATCH", "PATCH_MATCH"):
+        if key in untold:
+            yield f"{key} takes more than reading it, or depends on a condition"
+    for key in ("POST_BUILD", "MAKE_MATCH"):
+        if any(arrays.get(key, {}).values()) or key in untold:
+            yield f"{key} is not followed"
+    built = arrays.get("BUILT_MODULE_NAME", {})
+    for number, name in arrays.get("DEST_MODULE_NAME", {}).items():
+        if name and name != built.get(number):
+            yield f"DEST_MODULE_NAME[{number}] is not followed"
+    others = {posixpath.basename(words[0]) for words in calls if words}
+    if foreign := sorted(others - {*_HARMLESS, *_MAKES}):
+        yield f"MAKE runs {', '.join(foreign)}"
+
+
+def _arrays(values: Mapping[str, str]) -> dict[str, dict[int, str]]:
+    """Array elements by variable and number; a name without one is that of number 0, as in bash."""
     arrays: dict[str, dict[int, str]] = {}
     for key, value in values.items():
-        found = re.fullmatch(
-            r"(BUILT_MODULE_NAME|BUILT_MODULE_LOCATION|DEST_MODULE_LOCATION)(?:\[(\d+)\])?", key
-        )
-        if found:
+        if found := re.fullmatch(r"([A-Z_]+)(?:\[(\d+)\])?", key):
             arrays.setdefault(found[1], {})[int(found[2] or 0)] = value
+    return arrays
+
+
+def _modules(arrays: Mapping[str, Mapping[int, str]], package: str) -> tuple[DkmsModule, ...]:
+    """The modules by their numbers."""
     names = arrays.get("BUILT_MODULE_NAME") or {0: package}
     places, destinations = arrays.get("BUILT_MODULE_LOCATION", {}), arrays.get("DEST_MODULE_LOCATION", {})
     return tuple(
@@ -131,12 +243,14 @@ def _folder(path: str) -> str:
     return "" if normal == "." else normal
 
 
-def _kbuild_calls(command: str, build: str) -> tuple[list[str], dict[str, str]]:
+def _kbuild_calls(calls: Iterable[Sequence[str]], build: str) -> tuple[list[str], dict[str, str]]:
     """The kbuild folders that the calls of make in a MAKE directive name by ``M=``, and the variables that
     they set. A call of the driver's own Makefile names no kbuild folder."""
     folders: list[str] = []
     variables: dict[str, str] = {}
-    for words in _make_calls(parse_shell(command)):
+    for words in calls:
+        if not words or posixpath.basename(words[0]) not in _MAKES:
+            continue
         for word in words:
             key, sign, value = word.partition("=")
             if (
@@ -154,17 +268,18 @@ def _kbuild_calls(command: str, build: str) -> tuple[list[str], dict[str, str]]:
     return folders, variables
 
 
-def _make_calls(node: Node) -> Iterator[list[str]]:
-    """The words behind each ``make`` of a piece of shell."""
+def _commands(node: Node) -> Iterator[list[str]]:
+    """The words of each command of a piece of shell: the program first, then what it is given, also as its
+    environment."""
     if node.type == "command":
         try:
             words = shlex.split(text_of(node))
         except ValueError:
             return
-        while words and re.match(r"'?[A-Za-z_]\w*=", words[0]):
-            words = words[1:]
-        if words and posixpath.basename(words[0]) in ("make", "$MAKE", "$(MAKE)"):
-            yield words[1:]
+        environment = 0
+        while environment < len(words) and re.match(r"'?[A-Za-z_]\w*=", words[environment]):
+            environment += 1
+        yield [*words[environment : environment + 1], *words[:environment], *words[environment + 1 :]]
         return
     for child in node.named_children:
-        yield from _make_calls(child)
+        yield from _commands(child)

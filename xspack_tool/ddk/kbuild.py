@@ -12,15 +12,24 @@ from pathlib import Path
 
 from xspack_tool.ddk.compiler import find_compiler
 from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
-from xspack_tool.ddk.request import ENVIRONMENT, Compiler, KbuildPlace, KbuildRequest, kbuild_arguments
+from xspack_tool.ddk.prepare import prepare_sources
+from xspack_tool.ddk.request import (
+    ENVIRONMENT,
+    Compiler,
+    KbuildPlace,
+    KbuildRequest,
+    kbuild_arguments,
+    module_name,
+)
 from xspack_tool.ddk.staging import Interrupted, Staged, driver_sources, staged_copy
 from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.ddk.uname import path_with_uname
 from xspack_tool.errors import StepError
 from xspack_tool.model.canonical import canonical
 from xspack_tool.run import Done, missing_program, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
-_SCHEMA = 1
+_SCHEMA = 2
 _ERROR = re.compile(
     r"\berror\b|\*\*\*|\bundefined\b|No such file|No rule|not found|cannot|Permission denied", re.I
 )
@@ -60,51 +69,80 @@ def build_modules(
     compiler_prefix: str = "",
     sign_key: ModuleKey | None = None,
     expected: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
 ) -> BuildResult:
     """Compile the driver whose ``sources`` are given by their relative names, in a copy kept in ``work_dir``;
-    what an earlier build left among them is not taken.
+    what an earlier build left among them is not taken. ``links`` are the symbolic links among them.
 
     The modules lie in the tar as kbuild's modules_install would place them below INSTALL_MOD_DIR: relative
     to their kbuild folder, sub-folders kept. ``expected`` are names of modules that must result, such as
     those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
-    sources = {name: sources[name] for name in driver_sources(sources)}
+    links = links or {}
+    names = driver_sources([*sources, *links])
+    sources = {name: sources[name] for name in names if name in sources}
+    links = {name: links[name] for name in names if name in links}
     for program in ("make", "strip"):
         if lacking := missing_program(program):
             raise StepError(f"compiling modules: {lacking}")
     compiler = find_compiler(tree, request.make_variables, compiler_prefix)
-    _check_request(work_dir, sources, request)
+    _check_request(work_dir, sources, links, request)
     for path in outputs.paths():
         path.unlink(missing_ok=True)
     debug = outputs.debuginfo is not None
     macros = [option for name, option in request.macros().items() if tree.config(name) is None]
     key = canonical([_SCHEMA, str(work_dir.resolve()), str(tree.path), tree.digest, compiler, request, debug])
-    with staged_copy(work_dir.resolve(), key, sources) as staged:
+    fresh = bool(request.prepare)
+    with staged_copy(work_dir.resolve(), key, sources, links, fresh=fresh) as staged:
         _remove_links(staged.root, sources)
         symbols = _copy_symbols(work_dir.resolve() / "symbols", extra_symbols)
-        log = []
+        search_path = path_with_uname(work_dir.resolve() / "bin", tree.kernel)
+        log = [
+            prepare_sources(
+                request,
+                staged.root,
+                work_dir.resolve() / "tmp",
+                tree=tree.path,
+                kernel=tree.kernel,
+                path=search_path,
+                lock=staged.lock,
+            )
+        ]
         for folder in request.kbuild_dirs:
+            _check_folder(staged.root, folder)
             place = KbuildPlace(
                 str(tree.path),
                 str(staged.root),
+                tree.kernel,
                 tuple(map(str, symbols)),
                 compiler.prefix_map,
                 compiler.prefix,
                 compiler.command,
             )
             words = kbuild_arguments(request, folder, place, macros=macros, debug=debug)
-            done = _make(["make", f"-j{jobs}", *words], staged, compiler, sources)
+            cwd = staged.root / request.called_in(folder)
+            done = _make(["make", f"-j{jobs}", *words], cwd, search_path, staged, compiler, sources)
             log.append(done.out + done.err)
             symbols.append(staged.root / folder / "Module.symvers")
         found = _find_modules(staged.root, request, sources, expected)
-        made = finish_modules(found, work_dir.resolve() / "finished", tree, debug=debug, sign_key=sign_key)
+        found = _chosen(found, request)
+        made = finish_modules(
+            found,
+            work_dir.resolve() / "finished",
+            tree,
+            debug=debug,
+            sign_key=sign_key,
+            unstripped=request.unstripped,
+        )
         _write(outputs, made.modules, made.debuginfo, symbols[len(extra_symbols) :], staged.root)
     text = "\n".join(log)
     return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text)
 
 
-def _check_request(work_dir: Path, sources: Mapping[str, Path], request: KbuildRequest) -> None:
+def _check_request(
+    work_dir: Path, sources: Mapping[str, Path], links: Mapping[str, str], request: KbuildRequest
+) -> None:
     if problems := request.problems():
         raise StepError("\n".join(map(str, problems)))
     # The comma is kbuild's own: it hands words to the preprocessor with -Wp, whose separator that is.
@@ -113,16 +151,33 @@ def _check_request(work_dir: Path, sources: Mapping[str, Path], request: KbuildR
             f"{work_dir}: kbuild works in no folder whose path holds blanks or one of : % $ # , ; "
             "put the build folder (XSPACK_OUT) elsewhere"
         )
-    for name in sources:
+    for name in (*sources, *links):
         if name.startswith("/") or ".." in name.split("/") or not name:
             raise StepError(f"{name!r} is no place below a driver's source folder")
-    for folder in request.kbuild_dirs:
-        prefix = f"{folder.strip('/')}/" if folder.strip("./") else ""
-        if not {f"{prefix}Kbuild", f"{prefix}Makefile"} & set(sources):
-            raise StepError(
-                f"the driver's folder {folder or '.'!r} holds neither Kbuild nor Makefile: "
-                "name the one that does in kbuild_dir"
-            )
+
+
+def _check_folder(root: Path, folder: str) -> None:
+    if not any((root / folder / name).is_file() for name in ("Kbuild", "Makefile")):
+        raise StepError(
+            f"the driver's folder {folder or '.'!r} holds neither Kbuild nor Makefile: "
+            "name the one that does in kbuild_dir"
+        )
+
+
+def _chosen(found: Mapping[str, Path], request: KbuildRequest) -> dict[str, Path]:
+    """The modules that are packaged, of those that were built."""
+    wanted, unwanted = ({module_name(name) for name in names} for names in (request.modules, request.exclude))
+    names = {path: module_name(path) for path in found}
+    if lacking := sorted((wanted | unwanted) - set(names.values())):
+        raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(found))}")
+    chosen = {
+        path: file
+        for path, file in found.items()
+        if (not wanted or names[path] in wanted) and names[path] not in unwanted
+    }
+    if not chosen:
+        raise StepError(f"all modules that kbuild made are excluded: {', '.join(sorted(found))}")
+    return chosen
 
 
 def _remove_links(root: Path, sources: Mapping[str, Path]) -> None:
@@ -142,11 +197,14 @@ def _copy_symbols(folder: Path, extra_symbols: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _make(argv: list[str], staged: Staged, compiler: Compiler, sources: Mapping[str, Path]) -> Done:
-    env = dict(ENVIRONMENT)
+def _make(
+    argv: list[str], cwd: Path, path: str, staged: Staged, compiler: Compiler, sources: Mapping[str, Path]
+) -> Done:
+    # make tells no other folder than the caller's by $(PWD): it never sets that itself.
+    env = {**ENVIRONMENT, "PATH": path, "PWD": str(cwd)}
     if compiler.prefix:
         env |= {name: value for name, value in os.environ.items() if name.startswith(("CCACHE_", "DISTCC_"))}
-    done = run(argv, env=env, check=False, pass_fds=[staged.lock], what="compiling modules")
+    done = run(argv, cwd=cwd, env=env, check=False, pass_fds=[staged.lock], what="compiling modules")
     root = re.compile(re.escape(str(staged.root)) + r"/([^\s:'\"]+)")
     out, err = (
         root.sub(lambda found: str(sources.get(found[1], found[1])), text) for text in (done.out, done.err)
@@ -178,7 +236,7 @@ def _find_modules(
     for folder in request.kbuild_dirs:
         base = root / folder
         for path in sorted(base.rglob("*.ko")):
-            if path.relative_to(root).as_posix() in sources:
+            if path.is_symlink() or path.relative_to(root).as_posix() in sources:
                 continue
             name = path.relative_to(base).as_posix()
             if name in found:
@@ -189,8 +247,8 @@ def _find_modules(
         raise StepError(
             "kbuild made no module: no Kbuild or Makefile adds one to obj-m; is a CONFIG_ switch missing?"
         )
-    names = {Path(name).stem.replace("-", "_") for name in found}
-    if lacking := [name for name in expected if name.replace("-", "_") not in names]:
+    names = set(map(module_name, found))
+    if lacking := [name for name in expected if module_name(name) not in names]:
         raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(found))}")
     return found
 

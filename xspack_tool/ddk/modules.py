@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xspack_tool.ddk.request import module_name
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
@@ -37,7 +38,13 @@ class Finished:
 
 
 def finish_modules(
-    found: Mapping[str, Path], folder: Path, tree: KernelTree, *, debug: bool, sign_key: ModuleKey | None
+    found: Mapping[str, Path],
+    folder: Path,
+    tree: KernelTree,
+    *,
+    debug: bool,
+    sign_key: ModuleKey | None,
+    unstripped: Sequence[str] = (),
 ) -> Finished:
     """Copy the modules into ``folder`` and strip them there; sign them last, since stripping would cut the
     signature off. ``foo.ko.debug`` is what gdb and crash look for beside a debuglink."""
@@ -51,7 +58,8 @@ def finish_modules(
             apart = module.with_name(f"{module.name}.debug")
             run(["objcopy", "--only-keep-debug", module, apart], what=f"debug data of {name}")
             result.debuginfo[f"{name}.debug"] = apart
-        run(["strip", "--strip-debug", module], what=f"stripping {name}")
+        if module_name(name) not in map(module_name, unstripped):
+            run(["strip", "--strip-debug", module], what=f"stripping {name}")
         if sign_key:
             _sign(module, name, tree, sign_key)
         result.modules[name] = module

@@ -23,8 +23,12 @@ _OWN = {
         "KBUILD_EXTRA_SYMBOLS",
         "MAKEFLAGS",
         "SHELL",
+        "PWD",
+        "src",
+        "obj",
     ),
-    *("INSTALL_MOD_PATH", "INSTALL_MOD_DIR", "INSTALL_MOD_STRIP", "XSPACK_SOURCES", "KBUILD_BUILD_TIMESTAMP"),
+    *("INSTALL_MOD_PATH", "INSTALL_MOD_DIR", "INSTALL_MOD_STRIP", "KBUILD_BUILD_TIMESTAMP"),
+    *("XSPACK_SOURCES", "XSPACK_TREE", "XSPACK_KERNEL"),
     *("KBUILD_BUILD_USER", "KBUILD_BUILD_HOST", "KBUILD_BUILD_VERSION", "SOURCE_DATE_EPOCH"),
 }
 
@@ -39,8 +43,23 @@ ENVIRONMENT = {
 }
 
 
-#: Where a make variable refers to the top of the sources.
-SOURCES = "$(XSPACK_SOURCES)"
+#: Where a make variable refers to the top of the sources, the kernel's build tree, and its version.
+SOURCES, TREE, KERNEL = "$(XSPACK_SOURCES)", "$(XSPACK_TREE)", "$(XSPACK_KERNEL)"
+#: What drivers' Makefiles call the kernel's version and its build tree. All of them mean the kit: a driver's own
+#: default is the running kernel.
+_VERSIONS = ("BUILD_KERNEL", "KERNELRELEASE", "KERNELVER", "KERNEL_UNAME", "KVER", "KVERSION", "kernelver")
+_TREES = (
+    *(
+        "KDIR",
+        "KERNELDIR",
+        "KERNEL_DIR",
+        "KERNEL_PATH",
+        "KERNEL_SOURCE",
+        "KERNEL_SOURCES",
+        "KERNEL_SOURCE_DIR",
+    ),
+    *("KERNEL_SRC", "KERNEL_TREE", "KERN_DIR", "KLIB_BUILD", "KSRC", "SYSOUT", "SYSSRC", "kernel_source_dir"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +69,27 @@ class KbuildRequest:
     ``kbuild_dirs`` are the folders with a Kbuild or a Makefile, relative to the sources, built in this order:
     a later one sees the symbols of those before it. ``config`` are switches without CONFIG_: they reach the
     Makefiles as ``CONFIG_X=m`` and, where the kernel has no such switch, the C code as macros. In the value
-    of a make variable, $(XSPACK_SOURCES) is the top of the sources.
+    of a make variable, $(XSPACK_SOURCES) is the top of the sources, $(XSPACK_TREE) the kernel's build tree and
+    $(XSPACK_KERNEL) its version. make is called in ``work_dir``, relative to the sources, which is $(PWD); None:
+    in the folder that is built.
+
+    ``prepare`` are commands, as words, that are run at the top of the sources before kbuild; their words may hold
+    $(XSPACK_TREE) and the like. ``modules`` are the names of those that are packaged (empty: all that are built),
+    ``exclude`` of those that are not, ``unstripped`` of those that keep their debug data.
     """
 
     kbuild_dirs: tuple[str, ...] = ("",)
     make_variables: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
+    work_dir: str | None = None
+    prepare: tuple[tuple[str, ...], ...] = ()
+    modules: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    unstripped: tuple[str, ...] = ()
+
+    def called_in(self, folder: str) -> str:
+        """The folder in which make is called for ``folder``, relative to the sources."""
+        return (folder if self.work_dir is None else self.work_dir).strip("/") or "."
 
     def switches(self) -> dict[str, str]:
         """The switches by their names without CONFIG_, sorted."""
@@ -110,12 +144,23 @@ class KbuildRequest:
         return found
 
 
+def module_name(path: str) -> str:
+    """A module's name as the kernel knows it, of the name or the path of its file."""
+    return posixpath.basename(path).removesuffix(".ko").replace("-", "_")
+
+
+def usual_variables(kernel: str, tree: str) -> dict[str, str]:
+    """The variables by which drivers ask for the kernel's version and its build tree."""
+    return dict.fromkeys(_VERSIONS, kernel) | dict.fromkeys(_TREES, tree)
+
+
 @dataclass(frozen=True)
 class KbuildPlace:
     """Where kbuild works: paths, or a shell's words. ``compiler`` is used where there is a prefix."""
 
     tree: str
     sources: str
+    kernel: str
     extra_symbols: tuple[str, ...] = ()
     prefix_map: str = "-ffile-prefix-map"
     compiler_prefix: str = ""
@@ -146,7 +191,7 @@ def kbuild_arguments(
     The maps make the modules the same wherever they are compiled; the build id, too, which covers the debug
     data that is stripped later.
     """
-    own = dict(request.make_variables)
+    own = {**usual_variables(place.kernel, place.tree), **request.make_variables}
     cflags = [own.pop("KCFLAGS", ""), *macros, "-g" if debug else ""]
     aflags = [own.pop("KAFLAGS", "")]
     maps = [f"{place.prefix_map}={place.sources}=.", f"{place.prefix_map}={place.tree}=/usr/src/kernel"]
@@ -154,8 +199,9 @@ def kbuild_arguments(
     if place.compiler_prefix:
         own["CC"] = f"{place.compiler_prefix} {own.get('CC') or place.compiler}"
     words += [f"{name}={value}" for name, value in sorted(own.items())]
-    if any(SOURCES in value for value in request.make_variables.values()):
-        words.append(f"XSPACK_SOURCES={place.sources}")
+    for text, meaning in ((SOURCES, place.sources), (TREE, place.tree), (KERNEL, place.kernel)):
+        if any(text in value for value in request.make_variables.values()):
+            words.append(f"{text[2:-1]}={meaning}")
     words += [f"CONFIG_{name}={value}" for name, value in request.switches().items()]
     words.append("KCFLAGS=" + " ".join(filter(None, [*cflags, *maps])))
     words.append("KAFLAGS=" + " ".join(filter(None, [*aflags, *maps])))

@@ -7,12 +7,23 @@ import os
 import re
 import shlex
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xspack_tool.ddk.request import ENVIRONMENT, KbuildPlace, KbuildRequest, kbuild_arguments
+from xspack_tool.ddk.prepare import prepare_lines
+from xspack_tool.ddk.request import (
+    ENVIRONMENT,
+    KERNEL,
+    SOURCES,
+    TREE,
+    KbuildPlace,
+    KbuildRequest,
+    kbuild_arguments,
+    module_name,
+)
 from xspack_tool.ddk.staging import driver_sources
+from xspack_tool.ddk.uname import UNAME
 
 #: Variables of the shell, and rpm's SOURCE1 and so on, in the words of kbuild_arguments: marked by characters
 #: that no word of a user's holds.
@@ -51,7 +62,13 @@ sources=$(pwd -P)
 tree=$(readlink -f %{{kernel_tree}})
 map=-ffile-prefix-map
 printf '' | {compiler} $map=a=b -x c -fsyntax-only - 2>/dev/null || map=-fdebug-prefix-map
-macros=
+kernel={kernel}
+mkdir -p .xspack
+cat > .xspack/uname <<'END_OF_UNAME'
+{uname}END_OF_UNAME
+chmod 0755 .xspack/uname
+PATH=$sources/.xspack:$PATH
+{prepare}macros=
 {macros}{makes}"""
 
 _MACRO = """\
@@ -63,20 +80,20 @@ sources=$(pwd -P)
 place=%{{buildroot}}{folder}
 list=$sources/.modules.list
 : > "$list"
+: > .modules.built
 for folder in {folders}; do
-    (cd "$sources/$folder" && find . -name '*.ko' | LC_ALL=C sort) | while read -r module; do
+    (cd "$sources/$folder" && find . -name '*.ko' ! -type l | LC_ALL=C sort) | while read -r module; do
         module=${{module#./}}
-        test ! -e "$place/$module" || {{ echo "two modules for one place, $module" >&2; exit 1; }}
+{choice}        test ! -e "$place/$module" || {{ echo "two modules for one place, $module" >&2; exit 1; }}
         mkdir -p "$(dirname "$place/$module")"
         cp "$sources/$folder/$module" "$place/$module"
-        strip --strip-debug "$place/$module"
-        chmod 0644 "$place/$module"
+{strip}        chmod 0644 "$place/$module"
         touch -d @{time} "$place/$module"
         echo '%%attr(0644,root,root) "'{folder}/"$module"'"' >> "$list"
     done
 done
 %{{?xspack_symvers:cat {symvers} 2>/dev/null | sed "s#\t$sources/#\t#" | LC_ALL=C sort -u -k2,2 > %{{xspack_symvers}}}}
-if ! test -s "$list"; then
+{expected}if ! test -s "$list"; then
     echo "kbuild made no module: no Kbuild or Makefile adds one to obj-m" >&2
     exit 1
 fi
@@ -93,6 +110,8 @@ class DriverSource:
     request: KbuildRequest
     symbols: int = 0
     debug: bool = False
+    #: Modules that must result.
+    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,15 +135,67 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
     compiler = shlex.quote(request.make_variables.get("CC", "gcc").split(" ")[0])
     folders = " ".join(shlex.quote(folder.strip("/") or ".") for folder in request.kbuild_dirs)
     symvers = " ".join(f"{folder}/Module.symvers" for folder in folders.split(" "))
-    install = _INSTALL.format(folder=shlex.quote(driver.folder), folders=folders, symvers=symvers, time=time)
+    install = _INSTALL.format(
+        folder=shlex.quote(driver.folder),
+        folders=folders,
+        symvers=symvers,
+        time=time,
+        choice=_choice(request),
+        strip=_strip(request),
+        expected=_expected((*driver.expected, *request.modules, *request.exclude)),
+    )
     return SourceSections(
         HEAD.format(kernel=driver.kernel),
         _PREP.format(kernel=shlex.quote(driver.kernel), top=shlex.quote(top)),
         _BUILD.format(
-            exports=_escape(exports), compiler=_escape(compiler), macros=macros, makes=_makes(driver)
+            exports=_escape(exports),
+            compiler=_escape(compiler),
+            kernel=shlex.quote(driver.kernel),
+            uname=_escape(UNAME.format(kernel=driver.kernel)),
+            prepare=prepare_lines(driver.request, [_words(words) for words in driver.request.prepare]),
+            macros=macros,
+            makes=_makes(driver),
         ),
         install,
     )
+
+
+#: The name of a module's file as the kernel knows it.
+_NAME = 'name=$(basename "$module" .ko | tr - _)'
+
+
+def _choice(request: KbuildRequest) -> str:
+    """Which of the modules are packaged; all that are built are noted."""
+    lines = f'        {_NAME}\n        echo "$name" >> "$sources/.modules.built"\n'
+    if request.modules:
+        lines += f"        case $name in {_pattern(request.modules)}) ;; *) continue ;; esac\n"
+    if request.exclude:
+        lines += f"        case $name in {_pattern(request.exclude)}) continue ;; esac\n"
+    return lines
+
+
+def _strip(request: KbuildRequest) -> str:
+    strip = 'strip --strip-debug "$place/$module"'
+    if request.unstripped:
+        strip = f"case $name in {_pattern(request.unstripped)}) ;; *) {strip} ;; esac"
+    return f"        {strip}\n"
+
+
+def _expected(names: Sequence[str]) -> str:
+    """That modules were built which must be."""
+    wanted = sorted({module_name(name) for name in names})
+    if not wanted:
+        return ""
+    return (
+        f"for name in {' '.join(map(shlex.quote, wanted))}; do\n"
+        '    grep -qxF "$name" .modules.built || { echo "error: kbuild did not make $name; it made $(sort -u'
+        " .modules.built | tr '\\n' ' ')\" >&2; exit 1; }\n"
+        "done\n"
+    )
+
+
+def _pattern(names: Sequence[str]) -> str:
+    return " | ".join(shlex.quote(module_name(name)) for name in names)
 
 
 def _makes(driver: DriverSource) -> str:
@@ -132,12 +203,24 @@ def _makes(driver: DriverSource) -> str:
     symbols = [_variable(f"SOURCE{number + 1}") for number in range(driver.symbols)]
     lines = []
     for folder in driver.request.kbuild_dirs:
-        place = KbuildPlace(_variable("tree"), _variable("sources"), tuple(symbols), _variable("map"))
+        place = KbuildPlace(
+            _variable("tree"), _variable("sources"), _variable("kernel"), tuple(symbols), _variable("map")
+        )
         macros = [_variable("macros")] if driver.request.macros() else []
         words = kbuild_arguments(driver.request, folder, place, macros=macros, debug=driver.debug)
-        lines.append("make %{?_smp_mflags} " + " ".join(map(_word, words)) + "\n")
+        make = "make %{?_smp_mflags} " + " ".join(map(_word, words))
+        lines.append(f'(cd "$sources"/{shlex.quote(driver.request.called_in(folder))} && {make})\n')
         symbols.append(f"{_variable('sources')}/{folder.strip('/')}/Module.symvers".replace("//", "/"))
     return "".join(lines)
+
+
+def _words(words: Sequence[str]) -> str:
+    """The words of a command of the driver's, in which the kit is meant."""
+    meanings = {SOURCES: "sources", TREE: "tree", KERNEL: "kernel"}
+    meant = list(words)
+    for text, name in meanings.items():
+        meant = [word.replace(text, _variable(name)) for word in meant]
+    return " ".join(map(_word, meant))
 
 
 def _variable(name: str) -> str:
@@ -159,18 +242,25 @@ def _escape(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def write_source_tar(target: Path, top: str, sources: Mapping[str, Path], time: int) -> None:
-    """The archive of a driver's sources below the folder ``top``: the same for the same names, content and
+def write_source_tar(
+    target: Path, top: str, sources: Mapping[str, Path], time: int, links: Mapping[str, str] | None = None
+) -> None:
+    """The archive of a driver's sources and links below the folder ``top``: the same for the same names, content and
     executable bits. It appears whole or not at all."""
+    links = links or {}
     beside = target.with_name(f".{target.name}.new")
     try:
         with tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-            for name in driver_sources(sources):
-                content = sources[name].read_bytes()
+            for name in driver_sources([*sources, *links]):
                 entry = tarfile.TarInfo(f"{top}/{name}")
-                entry.size, entry.mtime = len(content), time
+                entry.mtime, entry.uname, entry.gname = time, "root", "root"
+                if name in links:
+                    entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, links[name], 0o777
+                    archive.addfile(entry)
+                    continue
+                content = sources[name].read_bytes()
+                entry.size = len(content)
                 entry.mode = 0o755 if sources[name].stat().st_mode & 0o100 else 0o644
-                entry.uname = entry.gname = "root"
                 archive.addfile(entry, io.BytesIO(content))
         os.replace(beside, target)
     finally:

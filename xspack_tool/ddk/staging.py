@@ -53,10 +53,18 @@ class Staged:
 
 
 @contextlib.contextmanager
-def staged_copy(work_dir: Path, key: str, sources: Mapping[str, Path]) -> Iterator[Staged]:
+def staged_copy(
+    work_dir: Path,
+    key: str,
+    sources: Mapping[str, Path],
+    links: Mapping[str, str] | None = None,
+    *,
+    fresh: bool = False,
+) -> Iterator[Staged]:
     """Bring the staged copy below ``work_dir`` up to date and hold it for one build.
 
-    ``key`` names all that objects depend on besides the sources; another key starts afresh. So does a build
+    ``links`` are the sources' symbolic links and where they lead. ``key`` names all that objects depend on besides the
+    sources; another key starts afresh, as do other links, or ``fresh``. So does a build
     that was killed half-way: a mark stays for as long as the copy is worked in, and a StepError (a mistake in
     the driver, which kbuild itself recovers from) removes it, anything else does not. The lock is on the
     folder itself and dies with its holders: a kbuild that outlives us is waited for.
@@ -64,7 +72,9 @@ def staged_copy(work_dir: Path, key: str, sources: Mapping[str, Path]) -> Iterat
     root, mark, state = work_dir / "staged", work_dir / "unfinished", work_dir / "state.json"
     work_dir.mkdir(parents=True, exist_ok=True)
     with _locked(work_dir) as lock:
-        known = None if mark.exists() else _read_state(state, key)
+        links = dict(sorted((links or {}).items()))
+        key += json.dumps(links) if links else ""
+        known = None if fresh or mark.exists() else _read_state(state, key)
         mark.touch()
         names = sorted(sources)
         if known is None or _needs_clean(set(known), set(names)):
@@ -72,6 +82,10 @@ def staged_copy(work_dir: Path, key: str, sources: Mapping[str, Path]) -> Iterat
             if root.exists():
                 shutil.rmtree(root)
         root.mkdir(exist_ok=True)
+        if known is None:
+            for name, leads_to in links.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).symlink_to(leads_to)
         _synchronise(root, known or [], sources)
         state.write_text(json.dumps({"key": key, "names": names}))
         try:

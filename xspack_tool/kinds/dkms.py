@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from xspack_tool.ddk.dkms import parse_dkms
+from msgspec import convert
+
+from xspack_tool.ddk.dkms import SCHEMA, DkmsConf, excluded, matches, parse_dkms
+from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.errors import BadInput, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.model.canonical import plain
@@ -18,10 +21,13 @@ from xspack_tool.plan.sources import is_dir, nodes_of
 
 @dataclass(frozen=True)
 class DkmsFacts:
-    """What a dkms.conf says, as the keywords of env.KernelModule, and the modules that it promises."""
+    """What a dkms.conf says: as keywords of env.KernelModule, the modules that it promises, and what differs from
+    kit to kit."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
+    said: DkmsConf | None = None
+    file: str = ""
 
     def with_given(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The keywords that the user gives, which have the last word; tables are joined."""
@@ -31,35 +37,58 @@ class DkmsFacts:
                 found[name] = {**value, **given[name]}
         return found
 
+    def request(self, request: KbuildRequest, kernel: str) -> KbuildRequest:
+        """What is asked of kbuild, with what the dkms.conf says besides its keywords: make is called at the top of
+        the sources, patches are applied, then PRE_BUILD is run, and the modules that it names are packaged."""
+        said = self.said
+        if said is None:
+            return request
+        patches = [patch.name for patch in said.patches if matches(patch.kernels, kernel)]
+        commands: list[tuple[str, ...]] = [
+            ("patch", "-p1", "-s", "-i", f"patches/{name}") for name in patches
+        ]
+        commands += [said.prepare] if said.prepare else []
+        return replace(
+            request,
+            work_dir="",
+            prepare=(*commands, *request.prepare),
+            modules=request.modules or (self.modules if said.names_all else ()),
+            unstripped=said.unstripped,
+        )
+
+    def problems(self, kernel: str, arch: str, config: Callable[[str], str | None] | None) -> list[Problem]:
+        """Why the dkms.conf is not for a kit, as it says itself."""
+        rule = excluded(self.said.exclusive, kernel, arch, config) if self.said else ""
+        remedy = "leave this kit out, or give version=, kbuild_dir= and the like instead of dkms="
+        return [Problem("dkms", self.file, rule, remedy)] if rule else []
+
 
 def dkms_facts(env: Any, value: Any) -> tuple[DkmsFacts, list[Problem]]:
-    """The facts of the file that dkms= names; none where it names none. What a dkms.conf wants done to the sources
-    before they are compiled is not done, which is a mistake to know of."""
+    """The facts of the file that dkms= names; none where it names none. A directive that changes what is built and is
+    not followed is a mistake to know of."""
     if value is None or validators.text_problems("", value) or not validators.FILE.holds(value):
         return DkmsFacts(), []
     node = nodes_of(env, value)[0]
     if is_dir(node) or not node.exists():
         return DkmsFacts(), [Problem("dkms", str(node), "no such file", "name the driver's dkms.conf")]
     try:
-        said = file_fact(env, node, "dkms", _read)
+        said = convert(file_fact(env, node, f"dkms {SCHEMA}", _read), DkmsConf)
     except BadInput as error:
         return DkmsFacts(), [Problem("dkms", str(node), error.why, "give version=, kbuild_dir= and the like")]
     facts = {
-        "version": said["version"],
+        # A dash would begin the release of an RPM.
+        "version": said.version.replace("-", "_"),
         "source": node.dir,
-        "kbuild_dir": said["kbuild_dirs"],
-        "make_variables": said.get("make_variables"),
-        "kconfig": said.get("config"),
+        "kbuild_dir": list(said.kbuild_dirs),
+        "make_variables": dict(said.make_variables),
+        "kconfig": dict(said.config),
     }
-    problems = []
-    if said.get("not_followed"):
-        rule = f"its {', '.join(said['not_followed'])} are not followed"
-        remedy = (
-            "do what they do in the SConstruct, and give kbuild_dir= and make_variables= instead of dkms="
-        )
-        problems.append(Problem("dkms", str(node), rule, remedy))
-    modules = tuple(posixpath.basename(module["name"]) for module in said["modules"])
-    return DkmsFacts({key: value for key, value in facts.items() if value}, modules), problems
+    remedy = "do what it does with prepare=, and give kbuild_dir= and make_variables= instead of dkms="
+    problems = [Problem("dkms", str(node), f"its {refused}", remedy) for refused in said.refused]
+    modules = tuple(posixpath.basename(module.name) for module in said.modules)
+    return DkmsFacts(
+        {key: value for key, value in facts.items() if value}, modules, said, str(node)
+    ), problems
 
 
 def _read(path: Path) -> Any:

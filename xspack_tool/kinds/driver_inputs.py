@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from xspack_tool.ddk.prepare import SCRIPTS, words_of
+from xspack_tool.errors import Problem
 from xspack_tool.kinds.base import listed
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
 from xspack_tool.plan.package import built_of
-from xspack_tool.plan.sources import is_dir, nodes_of
+from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
 
 
 def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[Any, ...]:
@@ -56,6 +58,29 @@ def signing_pair(declaration: PackageDeclaration, value: Any) -> SigningPair | N
     for node in nodes:
         declaration.need("sign_key", node)
     return SigningPair(Path(nodes[0].get_abspath()), nodes[1])
+
+
+def prepare_commands(
+    declaration: PackageDeclaration, value: Any
+) -> tuple[tuple[tuple[str, ...], ...], list[TreeItem]]:
+    """The commands of prepare=, and the scripts among them that lie elsewhere than in the sources: files that go
+    beside those. A text that names a file beside the SConstruct is a script."""
+    commands: list[tuple[str, ...]] = []
+    scripts: list[TreeItem] = []
+    for one in listed(value):
+        if isinstance(one, str) and (is_dir(node := nodes_of(declaration.env, one)[0]) or not node.exists()):
+            words = words_of(one)
+            if isinstance(words, Problem):
+                declaration.problems.append(words)
+            else:
+                commands.append(words)
+            continue
+        for node in nodes_of(declaration.env, one):
+            declaration.need("prepare", node)
+            name = f"{SCRIPTS}/{len(scripts)}-{node.name}"
+            scripts.append(TreeItem(name, node))
+            commands.append((name,))
+    return tuple(commands), scripts
 
 
 def source_folder(declaration: PackageDeclaration, value: Any) -> Any:

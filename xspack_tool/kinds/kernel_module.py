@@ -16,15 +16,15 @@ from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.dkms import dkms_facts
-from xspack_tool.kinds.driver_inputs import signing_pair, source_folder, symbols_of
+from xspack_tool.kinds.driver_inputs import prepare_commands, signing_pair, source_folder, symbols_of
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
+from xspack_tool.plan.driver_sources import driver_items
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
 from xspack_tool.plan.package import Built, broken_package, plan_package
 from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
-from xspack_tool.plan.sources import walk
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: How the text of a licence is called at the top of a source tree.
@@ -60,6 +60,13 @@ class KernelModule(PackageKind):
         "kconfig": Field(
             "CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, validators.PLAIN_TABLE
         ),
+        "prepare": Field(
+            "script, or command of the sources, that is run on a copy of them before kbuild; or several",
+            None,
+            validators.FILES,
+        ),
+        "modules": Field("names of the modules to package, of those that are built", None, validators.TEXTS),
+        "exclude": Field("names of the modules that are built and not packaged", None, validators.TEXTS),
         "dkms": Field("dkms.conf that says version, source, kbuild_dir and the like", None, validators.FILE),
         "extra_symbols": Field(
             "drivers, or Module.symvers files, whose symbols the modules use", None, validators.FILES
@@ -135,10 +142,15 @@ class KernelModule(PackageKind):
 
     def fill(self, declaration: PackageDeclaration) -> None:
         kit, request = self._kit, self._request()
-        declaration.problems += request.problems()
         folder = source_folder(declaration, self.given["source"])
+        commands, scripts = prepare_commands(declaration, self.given["prepare"])
+        request = replace(request, prepare=commands)
+        declaration.problems += request.problems()
         if kit is None or folder is None:
             return
+        request = self._dkms.request(request, kit.kernel)
+        config = kit.tree.config if kit.tree else None
+        declaration.problems += self._dkms.problems(kit.kernel, kit.arch, config)
         declaration.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
         declaration.relate("provides", "vendor-driver")
         if self._capability:
@@ -152,12 +164,19 @@ class KernelModule(PackageKind):
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
         symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
-        self._items = [item for item in walk(self.env, folder) if item.node is not None]
+        self._items, problems = driver_items(self.env, "source", folder)
+        self._items += scripts
+        declaration.problems += problems
         self._place = (
             f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or declaration.profile.module_dirs[0]}"
         )
         driver = DriverSource(
-            kit.kernel, self._place, request, len(symbols), debug=bool(self.given["debuginfo"])
+            kit.kernel,
+            self._place,
+            request,
+            len(symbols),
+            debug=bool(self.given["debuginfo"]),
+            expected=self._dkms.modules,
         )
         self._source = SourcePlan(driver, self._items, symbols)
         declaration.problems += claim_modules(
@@ -256,7 +275,9 @@ class KernelModule(PackageKind):
 
     def licence_texts(self) -> list[Any]:
         """Those that are given, and those at the top of the sources."""
-        found = [item.node for item in self._items if _LICENCE.fullmatch(item.relative)]
+        found = [
+            item.node for item in self._items if item.node is not None and _LICENCE.fullmatch(item.relative)
+        ]
         return [*super().licence_texts(), *found]
 
     def _request(self) -> KbuildRequest:
@@ -265,4 +286,6 @@ class KernelModule(PackageKind):
             kbuild_dirs=tuple(map(str, listed(given["kbuild_dir"]))),
             make_variables={str(key): str(value) for key, value in (given["make_variables"] or {}).items()},
             config={str(key): str(value) for key, value in (given["kconfig"] or {}).items()},
+            modules=tuple(listed(given["modules"])),
+            exclude=tuple(listed(given["exclude"])),
         )

@@ -62,7 +62,11 @@ def claim_modules(env: Any, place: Sequence[str], kernel: str, declared: Place, 
 def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:
     """Compile the sources ``items``: kbuild runs on a staged copy that is kept for the next time. ``place`` is
     the driver's own name below modules/."""
-    names = [item.relative for item in items]
+    files = {item.relative: item.node for item in items if item.node is not None}
+    # Each source stands once in SCons's list; two links may lead to one.
+    unique = list(dict.fromkeys(files.values()))
+    numbers = {name: unique.index(node) for name, node in files.items()}
+    links = {item.relative: item.link for item in items if item.link}
     *folder, name = place
     stem = f"{name}-{plan.tree.kernel}"
     work = Path(env.Dir(out_path(env, "modules", ".work", *folder, stem)).get_abspath())
@@ -70,10 +74,10 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
     count = len(plan.symbols)
 
     def perform(targets: Paths, sources: Paths) -> None:
-        more = sources[len(names) :]
+        more = sources[len(unique) :]
         build_modules(
             plan.tree,
-            dict(zip(names, sources, strict=False)),
+            {name: sources[number] for name, number in numbers.items()},
             work,
             Outputs(*targets),
             request=plan.request,
@@ -82,6 +86,7 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
             compiler_prefix=plan.compiler.prefix,
             sign_key=ModuleKey(plan.sign.key, more[count]) if plan.sign else None,
             expected=plan.expected,
+            links=links,
         )
 
     for program in ("make", "strip"):
@@ -90,14 +95,17 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
         "kernel": [plan.tree.kernel, plan.tree.arch, plan.tree.digest],
         "compiler": plan.compiler,
         "request": plan.request,
-        "names": names,
+        "names": numbers,
+        "links": links,
         "expected": plan.expected,
         "signed": plan.sign is not None,
         "debuginfo": plan.debuginfo,
     }
     endings = ["tar", "symvers", *(["debug.tar"] if plan.debuginfo else [])]
     targets = [out_path(env, "modules", *folder, f"{stem}.{ending}") for ending in endings]
-    sources = [*(item.node for item in items), *plan.symbols, *([plan.sign.certificate] if plan.sign else [])]
+    if plan.request.prepare:
+        session().need("bwrap", "prepare= of a driver")
+    sources = [*unique, *plan.symbols, *([plan.sign.certificate] if plan.sign else [])]
     nodes = add_step(env, targets, sources, Step("Modules", facts, perform, modes=True))
     for node, ending in zip(nodes, endings, strict=True):
         remove_older(env, node, f"modules {'/'.join(place)}.{ending}")

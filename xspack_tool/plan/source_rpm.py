@@ -30,7 +30,7 @@ from xspack_tool.rpm.spec import Making
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """What goes into a driver's source RPM besides its package: how it is compiled, its source files, and the
+    """What goes into a driver's source RPM besides its package: how it is compiled, its files and links, and the
     Module.symvers of other drivers."""
 
     driver: DriverSource
@@ -45,7 +45,10 @@ def plan_source_rpm(
     the archive of modules among them is what the source RPM makes itself."""
     package, inputs = _without_modules(package, inputs)
     time, payload = package.time(source_date_epoch()), profile_of(env).payload
-    names = [item.relative for item in plan.items]
+    files = {item.relative: item.node for item in plan.items if item.node is not None}
+    kept = list(dict.fromkeys(files.values()))
+    numbers = {name: kept.index(node) for name, node in files.items()}
+    links = {item.relative: item.link for item in plan.items if item.link}
     top = f"{package.name}-{package.version}"
     symbols = [f"{number}.symvers" for number in range(len(plan.symbols))]
     sections = source_sections(plan.driver, top, time)
@@ -61,13 +64,14 @@ def plan_source_rpm(
     order = [unique.index(node) for node in inputs]
 
     def perform(targets: Paths, sources: Paths) -> None:
-        files, rest = sources[: len(names)], sources[len(names) :]
+        rest = sources[len(kept) :]
         others, own = rest[: len(symbols)], rest[len(symbols) :]
         work = targets[0].with_name(f".{targets[0].name}.new")
         work.mkdir(parents=True, exist_ok=True)
         try:
             tar = work / f"{top}.tar"
-            write_source_tar(tar, top, dict(zip(names, files, strict=True)), time)
+            content = {name: sources[number] for name, number in numbers.items()}
+            write_source_tar(tar, top, content, time, links)
             chosen = [own[number] for number in order]
             write_source_rpm(package, chosen, making, [tar, *others], targets[0], payload=payload, time=time)
         finally:
@@ -77,7 +81,8 @@ def plan_source_rpm(
     facts = {
         "package": package,
         "driver": plan.driver,
-        "names": names,
+        "names": numbers,
+        "links": links,
         "inputs": order,
         "payload": payload,
         "time": time,
@@ -88,7 +93,7 @@ def plan_source_rpm(
     if taken := session().claim_output(node, built.place, built.target):
         report(taken)
         return node
-    sources = [*(item.node for item in plan.items), *plan.symbols, *unique]
+    sources = [*kept, *plan.symbols, *unique]
     add_step(env, [node], sources, Step("SourceRpm", facts, perform, modes=True))
     remove_older(env, node, f"source {slot_of(built)}")
     return node

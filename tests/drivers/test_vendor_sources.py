@@ -1,0 +1,267 @@
+"""Sources as vendors have them: links, $(PWD), uname, dkms.conf, preparation; here and on a kit over ssh."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from drivers.conftest import release
+from drivers.test_kit_over_ssh import payload, words_of
+from rebuild.lab import kernel
+from sshd import Start, serving
+from support import need, need_root
+from trees import Tree
+
+from xspack_tool.ddk.modinfo import parse_module
+
+HEAD = """\
+env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="local",
+                  ENV={"PATH": "/usr/bin:/bin"})
+def D(name, **more):
+    return env.KernelModule(name, **{"version": "2.1", "source": env.Dir("driver"), **more})
+"""
+C = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_VERSION(ACME);\n'
+#: A driver that tells by MODULE_VERSION what its Makefile was told.
+SAYS = 'obj-m := acme.o\nccflags-y += -DACME=\\"$(subst $(space),:,{0})\\"\n'
+
+
+@pytest.fixture
+def sshd(short_dir: Path) -> Iterator[Start]:
+    need_root()
+    need("rpmbuild", "make", "gcc", "strip", "bwrap")
+    with serving(short_dir) as start:
+        yield start
+
+
+class Kits:
+    """The same kernel tree twice: here, and on a machine of its own."""
+
+    def __init__(self, start: Start, trees: Mapping[str, str], path: Path) -> None:
+        self.kernel, self.folder = next(iter(trees.items()))
+        self.there = words_of(start(tree=self.folder))
+        self.tree = Tree(path).write({"one.toml": release(self.kernel, "8.2.1")})
+
+    def build(self, rest: str, kind: str = "D") -> dict[str, tuple[str, str]]:
+        """The modules of a driver, each with its version and its kernel: the same from both kits."""
+        kits = f'[env.Ddk("{self.folder}", release="one.toml"), {self.there}]'
+        self.tree.declare(f'{kind}("acme", ddk={kits}, {rest})\n', HEAD)
+        self.tree.scons("build/rpms").good()
+        here, there = ((self.tree.path / "build/rpms" / name) for name in ("one", self.kernel))
+        (mine,), (its,) = (list(folder.iterdir()) for folder in (here, there))
+        assert payload(mine) == payload(its)
+        found = {}
+        for name, content in payload(mine).items():
+            path = self.tree.path / "module.ko"
+            path.write_bytes(content)
+            with path.open("rb") as file:
+                info = parse_module(name, file)
+            found[os.path.basename(name)] = (info.version, info.kernel)
+        return found
+
+
+@pytest.fixture
+def kits(sshd: Start, trees: dict[str, str], tmp_path: Path) -> Kits:
+    return Kits(sshd, trees, tmp_path / "tree")
+
+
+def test_links_inside_are_kept_and_those_that_lead_out_followed(kits: Kits) -> None:
+    tree = kits.tree.write(
+        {
+            "driver/Kbuild": "obj-m += acme.o\nacme-y := main.o shared.o\nccflags-y += -I$(src)/real\n",
+            "driver/main.c": '#include "ver.h"\n#include "far.h"\n#include "below/deep.h"\n' + C,
+            "driver/core/shared.c": "int shared; \n",
+            "driver/real-1.0/ver.h": "#define ACME FAR DEEP\n",
+            "shared/far.h": '#define FAR "1"\n',
+            "folder/deep.h": '#define DEEP "2"\n',
+            "folder/more/x.h": "",
+        }
+    )
+    driver = tree.path / "driver"
+    links = {
+        "shared.c": "core/shared.c",
+        "real": "real-1.0",
+        "far.h": "../shared/far.h",
+        "below": "../folder",
+        "again.h": "../shared/far.h",
+        "absolute": str(driver / "core"),
+        "../folder/circle": "../folder",
+        "made-later.h": "core/generated.h",
+    }
+    for name, leads_to in links.items():
+        (driver / name).symlink_to(leads_to)
+    assert kits.build("") == {"acme.ko": ("12", kits.kernel)}
+    staged = tree.path / "build/modules/.work/one" / f"acme-{kits.kernel}" / "staged"
+    kept = {path.name: os.readlink(path) for path in staged.iterdir() if path.is_symlink()}
+    assert kept == {
+        "shared.c": "core/shared.c",
+        "real": "real-1.0",
+        "absolute": "core",
+        "made-later.h": "core/generated.h",
+    }
+    # What a link leads to is part of the input, wherever it lies.
+    tree.write({"shared/far.h": '#define FAR "7"\n'})
+    assert kits.build("") == {"acme.ko": ("72", kits.kernel)}
+    tree.write({"folder/deep.h": '#define DEEP "8"\n'})
+    assert kits.build("") == {"acme.ko": ("78", kits.kernel)}
+    (driver / "far.h").unlink()
+    (driver / "far.h").symlink_to("core/near.h")
+    tree.write({"driver/core/near.h": '#define FAR "6"\n'})
+    assert kits.build("") == {"acme.ko": ("68", kits.kernel)}
+
+
+def test_links_to_nowhere_and_to_too_much(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").write({"driver/Kbuild": "obj-m += acme.o\n"})
+    Tree(tree.path / "k").write(kernel("6.1.0-k"))
+    (tree.path / "driver/gone.h").symlink_to("../gone.h")
+    (tree.path / "driver/linux").symlink_to("../big")
+    tree.write({f"big/{number}.h": "" for number in range(2001)})
+    tree.declare('D("acme", ddk="k")\n', HEAD)
+    head = "SConstruct:4: KernelModule 'acme': source='driver/"
+    remedy = "; mend the link, or put a copy of what is meant in its place"
+    assert tree.scons("build").refused() == [
+        f"{head}gone.h': a link to ../gone.h, which is not there{remedy}",
+        f"{head}linux': a link to {tree.path}/big, outside the sources, which holds more than 2000 files{remedy}",
+    ]
+
+
+def test_makefiles_are_told_of_the_kit(kits: Kits) -> None:
+    """Whether they have a default of their own or ask uname: never of the running kernel."""
+    names = "KVER KERNELRELEASE BUILD_KERNEL kernelver UNAME ANY"
+    tree = kits.tree.write(
+        {
+            "driver/acme.c": C,
+            "driver/Makefile": "empty :=\nspace := $(empty) $(empty)\n"
+            "KVER ?= $(shell uname -r)\nUNAME := $(shell uname -r)\n"
+            "ANY := $(word 3,$(shell uname -a))\n"
+            + SAYS.format(" ".join(f"$({name})" for name in names.split())),
+        }
+    )
+    assert kits.build("") == {"acme.ko": (":".join([kits.kernel] * 6), kits.kernel)}
+
+    # $(PWD) is the folder that is built, KDIR and the like its kernel's tree.
+    tree.write(
+        {
+            "driver/Makefile": "",
+            "driver/nic/acme.c": '#include "acme.h"\n' + C,
+            "driver/nic/include/acme.h": "#define ACME SAID\n",
+            "driver/nic/Kbuild": "obj-m := acme.o\nccflags-y += -I$(PWD)/include\n"
+            "KSRC ?= /lib/modules/$(KVER)/build\nTREES := $(KDIR) $(KSRC) $(KERNEL_SRC) $(KERNELDIR)\n"
+            'ccflags-y += -DSAID=\\"$(words $(TREES)):$(words $(sort $(TREES)))'
+            ':$(notdir $(firstword $(TREES)))\\"\n',
+        }
+    )
+    said = f"4:1:{Path(kits.folder).resolve().name}"
+    assert kits.build('kbuild_dir="nic"') == {"acme.ko": (said, kits.kernel)}
+
+
+DKMS = """\
+PACKAGE_NAME="acme"
+PACKAGE_VERSION="1.0-3"
+MAKE[0]="KSRC=$kernel_source_dir make KVER=$kernelver TOP=$dkms_tree/acme/1.0-3/build all"
+BUILT_MODULE_NAME[0]="acme"
+BUILT_MODULE_LOCATION[0]="drv"
+DEST_MODULE_LOCATION[0]="/extra"
+STRIP[0]="no"
+PATCH[0]="fix.patch"
+PATCH[1]="other.patch"
+PATCH_MATCH[1]="^2\\.6"
+PRE_BUILD="./configure --kernel=$kernelver $kernel_source_dir"
+POST_INSTALL="restart.sh"
+"""
+
+
+def test_a_dkms_conf(kits: Kits) -> None:
+    """Its variables, patches and PRE_BUILD count; of the modules that are built, it chooses."""
+    kits.tree.write(
+        {
+            "driver/dkms.conf": DKMS,
+            "driver/drv/Makefile": "obj-m := acme.o tests.o\nccflags-y += -I$(PWD)/made -I$(TOP)/drv\n",
+            "driver/drv/acme.c": '#include "made.h"\n#include "own.h"\n#define ACME MADE OWN\n' + C,
+            "driver/drv/own.h": '#define OWN "old"\n',
+            "driver/drv/tests.c": C.replace("ACME", '"1"'),
+            "driver/patches/fix.patch": "--- a/drv/own.h\n+++ b/drv/own.h\n@@ -1 +1 @@\n"
+            '-#define OWN "old"\n+#define OWN "new"\n',
+            "driver/patches/other.patch": "no patch\n",
+            "driver/configure": "#!/bin/sh\nset -e\ntest -f $2/Module.symvers\ntest $2 = $KDIR\nmkdir -p made\n"
+            'echo "#define MADE \\"$1 $(uname -r) \\"" > made/made.h\n',
+        }
+    )
+    (kits.tree.path / "driver/configure").chmod(0o755)
+    said = f"--kernel={kits.kernel} {kits.kernel} new"
+    assert kits.build('dkms="driver/dkms.conf"', "env.KernelModule") == {"acme.ko": (said, kits.kernel)}
+    assert {path.name for path in (kits.tree.path / "build/rpms/one").iterdir()} == {
+        "acme-1.0_3-1.x86_64.rpm"
+    }
+    assert not (kits.tree.path / "driver/made").exists()
+
+
+def test_preparation_per_kit(kits: Kits) -> None:
+    """A script from elsewhere and a command of the sources; each is part of the input, and of the source RPM."""
+    kits.tree.write(
+        {
+            "tools/compat.sh": 'echo "#define KERNEL \\"$KVER\\"" > compat.h\n'
+            "echo 'obj-m := acme.o' > Kbuild\n",
+            "driver/acme.c": '#include "compat.h"\n#include "more.h"\n#define ACME KERNEL MORE\n' + C,
+            "driver/more.sh": "#!/bin/sh\ncp $1 more.h\n",
+            "driver/more.in": '#define MORE "-a"\n',
+        }
+    )
+    (kits.tree.path / "driver/more.sh").chmod(0o755)
+    rest = 'prepare=["tools/compat.sh", "./more.sh $PWD/more.in"]'
+    assert kits.build(rest) == {"acme.ko": (f"{kits.kernel}-a", kits.kernel)}
+    assert sorted(path.name for path in (kits.tree.path / "driver").iterdir()) == [
+        *("acme.c", "more.in", "more.sh")
+    ]
+    kits.tree.write({"driver/more.in": '#define MORE "-b"\n'})
+    assert kits.build(rest) == {"acme.ko": (f"{kits.kernel}-b", kits.kernel)}
+
+
+def test_preparation_writes_into_the_copy_alone(trees: dict[str, str], tmp_path: Path) -> None:
+    need("bwrap")
+    tree = Tree(tmp_path / "tree").write(
+        {"driver/acme.c": C, "driver/Kbuild": "obj-m := acme.o\n", "out.sh": f"echo x > {tmp_path}/outside\n"}
+    )
+    tree.declare(f'D("acme", ddk="{next(iter(trees.values()))}", prepare="out.sh")\n', HEAD)
+    ran = tree.scons("build/rpms")
+    assert ran.status == 2 and not (tmp_path / "outside").exists()
+    assert "preparing the sources: .xspack/0-out.sh ended with status" in ran.said
+    assert f"cannot create {tmp_path}/outside: Read-only file system" in ran.said
+    assert "Traceback" not in ran.said
+
+
+@pytest.mark.parametrize(
+    ("given", "mistake"),
+    [
+        (
+            'prepare="./configure $HOME"',
+            (
+                "prepare='./configure $HOME': $HOME is no variable of a kit; "
+                "use $KVER, $KDIR or $PWD, or write a script"
+            ),
+        ),
+        (
+            'prepare="./configure \'x"',
+            'prepare="./configure \'x": no command: No closing quotation; close what is quoted',
+        ),
+    ],
+)
+def test_no_preparation(tmp_path: Path, given: str, mistake: str) -> None:
+    tree = Tree(tmp_path / "tree").write({"driver/Kbuild": "obj-m += acme.o\n"})
+    Tree(tree.path / "k").write(kernel("6.1.0-k"))
+    tree.declare(f'D("acme", ddk="k", {given})\n', HEAD)
+    assert tree.scons("build").refused() == [f"SConstruct:4: KernelModule 'acme': {mistake}"]
+
+
+def test_choice_of_modules(kits: Kits) -> None:
+    parts = {f"driver/{name}.c": C.replace("ACME", f'"{name}"') for name in ("one", "my-two", "three")}
+    kits.tree.write({"driver/Kbuild": "obj-m := one.o my-two.o three.o\n", **parts})
+    assert set(kits.build('modules=["one", "my_two"]')) == {"one.ko", "my-two.ko"}
+    assert set(kits.build('exclude="my-two"')) == {"one.ko", "three.ko"}
+    kits.tree.declare(f'D("acme", ddk={kits.there}, exclude="for")\n', HEAD)
+    assert "kbuild did not make for; it made my_two one three" in kits.tree.scons("build/rpms").said
+    kits.tree.declare(f'D("acme", ddk="{kits.folder}", modules="one", exclude="for")\n', HEAD)
+    assert (
+        "kbuild did not make for; it made my-two.ko, one.ko, three.ko" in kits.tree.scons("build/rpms").said
+    )
