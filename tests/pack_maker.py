@@ -104,7 +104,7 @@ class PackMaker:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
 
         def write() -> list[Path]:
-            write_rpm(package, [], folder / package.file_name, payload=payload, time=TIME)
+            write_rpm(package, {}, folder / package.file_name, payload=payload, time=TIME)
             return [folder / package.file_name]
 
         return self._once(payload + canonical(package), write)[0]

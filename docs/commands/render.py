@@ -56,7 +56,7 @@ def packages(folder: Path, version: str) -> list[Path]:
         ),
     )
     made = [folder / agent.file_name]
-    write_rpm(agent, [], made[0], payload="w2.xzdio", time=TIME)
+    write_rpm(agent, {}, made[0], payload="w2.xzdio", time=TIME)
     if version == "5.2":
         module = folder / "acme.ko"
         argv = ["gcc", "-c", "-x", "assembler", "-", "-o", str(module)]
@@ -67,14 +67,16 @@ def packages(folder: Path, version: str) -> list[Path]:
             release="1",
             summary="Acme NIC driver",
             license="GPL-2.0-only",
-            entries=(FileEntry("/lib/modules/4.19.0+1/updates/acme.ko", "file", mode=0o644),),
+            entries=(
+                FileEntry("/lib/modules/4.19.0+1/updates/acme.ko", "file", mode=0o644, source="acme.ko"),
+            ),
             requires=(Dependency("kernel-uname-r", "=", "4.19.0+1"),),
             provides=(Dependency("vendor-driver"),),
             scripts=(Script("post", (ScriptPart(_POST),)), Script("postun", (ScriptPart(_POST),))),
             automatic_dependencies=False,
         )
         made.append(folder / driver.file_name)
-        write_rpm(driver, [module], made[1], payload="w2.xzdio", time=TIME)
+        write_rpm(driver, {"acme.ko": module}, made[1], payload="w2.xzdio", time=TIME)
     return made
 
 

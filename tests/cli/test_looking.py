@@ -32,10 +32,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
         release="1",
         summary="Acme NIC",
         license="GPL-2.0-only",
-        entries=(FileEntry(f"/lib/modules/{KERNEL}/updates/acme.ko", "file", mode=0o644),),
+        entries=(FileEntry(f"/lib/modules/{KERNEL}/updates/acme.ko", "file", mode=0o644, source="acme.ko"),),
         automatic_dependencies=False,
     )
-    write_rpm(built, [folder / "acme.ko"], folder / built.file_name, payload="w2.gzdio", time=0)
+    write_rpm(built, {"acme.ko": folder / "acme.ko"}, folder / built.file_name, payload="w2.gzdio", time=0)
     return folder / built.file_name
 
 

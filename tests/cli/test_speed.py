@@ -31,10 +31,10 @@ def test_verify_runs_at_half_the_speed_of_sha256sum(make_pack: PackMaker, tmp_pa
         release="1",
         summary="Acme firmware",
         license="Redistributable",
-        entries=(FileEntry("/opt/acme/blob", "file", mode=0o644),),
+        entries=(FileEntry("/opt/acme/blob", "file", mode=0o644, source="blob"),),
         automatic_dependencies=False,
     )
-    write_rpm(package, [blob], tmp_path / package.file_name, payload="w0.gzdio", time=TIME)
+    write_rpm(package, {"blob": blob}, tmp_path / package.file_name, payload="w0.gzdio", time=TIME)
     iso = make_pack(PACK, [tmp_path / package.file_name])
     hashing = timed("sha256sum", iso)
     verifying = timed(sys.executable, "-m", "xspack_tool.cli", "verify", iso, "--key", make_pack.key.file)

@@ -217,7 +217,7 @@ def stand_in(folder: Path, kernel: KernelTree) -> None:
         "GPL-2.0-only",
         entries=(
             *programs,
-            FileEntry("/bin/busybox", "file", 0o755),
+            FileEntry("/bin/busybox", "file", 0o755, source="busybox"),
             *(FileEntry(f"/bin/{name}", "link", link="busybox") for name in applets),
             FileEntry("/sbin", "link", link="usr/sbin"),
             FileEntry("/var/lib/rpm-state", "dir"),
@@ -230,4 +230,5 @@ def stand_in(folder: Path, kernel: KernelTree) -> None:
         ),
         automatic_dependencies=False,
     )
-    write_rpm(package, [Path(busybox)], folder / package.file_name, payload="w2.xzdio", time=CONSTANT_TIME)
+    contents = {"busybox": Path(busybox)}
+    write_rpm(package, contents, folder / package.file_name, payload="w2.xzdio", time=CONSTANT_TIME)

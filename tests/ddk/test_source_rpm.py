@@ -96,16 +96,16 @@ def test_rebuild_gives_the_same(tree: KernelTree, tmp_path: Path, listing: Listi
         arch=tree.arch,
         requires=(Dependency("kernel-uname-r", "=", tree.kernel),),
         entries=(
-            FileEntry("/etc/acme.conf", "file", role="config"),
+            FileEntry("/etc/acme.conf", "file", role="config", source="conf"),
             FileEntry("/etc/acme", "link", link="acme.conf"),
         ),
         scripts=(Script("post", (ScriptPart("depmod"),)),),
     )
-    binary = replace(rest, entries=(*rest.entries, FileEntry(folder, "archive")))
+    binary = replace(rest, entries=(*rest.entries, FileEntry(folder, "archive", source="modules")))
     local = tmp_path / "local" / binary.file_name
     local.parent.mkdir()
-    config = tmp_path / "acme.conf"
-    write_rpm(binary, [config, outputs.modules], local, payload="w2.xzdio", time=CONSTANT_TIME)
+    contents = {"conf": tmp_path / "acme.conf"}
+    write_rpm(binary, {**contents, "modules": outputs.modules}, local, payload="w2.xzdio", time=CONSTANT_TIME)
 
     made = []
     for place in ("one", "two"):
@@ -123,9 +123,8 @@ def test_rebuild_gives_the_same(tree: KernelTree, tmp_path: Path, listing: Listi
             sections.install,
             sections.file_list,
         )
-        write_source_rpm(
-            rest, [config], making, [source, *symbols], out, payload="w2.xzdio", time=CONSTANT_TIME
-        )
+        sources = {source.name: source, "0.symvers": tmp_path / "o.symvers"}
+        write_source_rpm(rest, contents, making, sources, out, payload="w2.xzdio", time=CONSTANT_TIME)
         made.append(out)
     assert made[0].read_bytes() == made[1].read_bytes()
     assert asked(made[0], "--qf [%{FILENAMES}\\n]") == [

@@ -209,7 +209,8 @@ def test_every_field_shows_in_the_canonical_text() -> None:
     }
     assert len(texts) == len(vars(PACKAGE)) and base not in texts
     entries = [{"mode": 0o600}, {"owner": "a"}, {"group": "a"}, {"link": "a"}, {"text": "a"}, {"role": "doc"}]
-    assert len({canonical(FileEntry("/a", "file", **change)) for change in ({}, *entries)}) == 7  # type: ignore[arg-type]
+    entries.append({"source": "a"})
+    assert len({canonical(FileEntry("/a", "file", **change)) for change in ({}, *entries)}) == 8  # type: ignore[arg-type]
 
 
 def test_canonical_text_is_the_same_under_every_hash_seed() -> None:

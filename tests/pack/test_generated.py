@@ -37,9 +37,9 @@ def query(rpm, what):
 def written(need, tmp_path):
     need("rpmbuild", "rpm")
 
-    def write(package, inputs=()):
+    def write(package, contents=()):
         out = tmp_path / package.file_name
-        write_rpm(package, inputs, out, payload="w2.xzdio", time=1600000000)
+        write_rpm(package, dict(contents), out, payload="w2.xzdio", time=1600000000)
         return out
 
     return write
@@ -90,7 +90,7 @@ def test_the_control_rpm(written, tmp_path):
     remove.write_text("#!/usr/bin/python\n")
     package = control_package(PACK)
     assert package.problems() == []
-    rpm = written(package, [precheck, remove])
+    rpm = written(package, {"remove": remove, "precheck": precheck})
     assert rpm.name == "control-acme-5.2-1.noarch.rpm"
     requires = [line for line in query(rpm, ["--requires"]).splitlines() if not line.startswith("rpmlib(")]
     assert requires == ["/bin/sh", "/usr/bin/python", "product-version >= 8.2.0"]

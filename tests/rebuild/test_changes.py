@@ -132,9 +132,9 @@ FILES = {
     "scriptlet's mode": Case(set(), lambda src: (src / "pre.sh").chmod(0o755)),
     "unused file": Case(set(), lambda src: (src / "unused").write_text("x")),
 }
-_JUDGED = {f"Check findings/lab/KEY/{rpm}.json" for rpm in ALL_RPMS} | {
-    f"Judge {label}-findings.json" for label in ("one", "two")
-}
+_PACKS_JUDGED = {f"Judge {label}-findings.json" for label in ("one", "two")}
+_JUDGED = {f"Check findings/xenserver-8/KEY/{rpm}.json" for rpm in ALL_RPMS} | _PACKS_JUDGED
+_JUDGED_FOR_LAB = {f"Check findings/lab/KEY/{rpm}.json" for rpm in ALL_RPMS} | _PACKS_JUDGED
 _SIGNATURES = {
     f"Sign packs/{label}/{file}.asc"
     for label in ("one", "two")
@@ -157,6 +157,8 @@ def profile(key: str, value: str) -> Callable[[Path], object]:
 
 
 _PACKS = pack("one") | pack("two")
+#: Every step of the tree.
+_EVERYTHING = resized("one") | resized("two") | {step for rpm in ALL_RPMS for step in written(rpm)}
 _SIGN_AGAIN = {f"Sign signed/KEY/{rpm}" for rpm in ALL_RPMS}
 
 
@@ -167,7 +169,7 @@ def all_written(profile: str = "xenserver-8") -> set[str]:
 
 SETTINGS = {
     "payload of the profile": Case(all_written("lab"), profile("payload", '"w6.xzdio"')),
-    "glibc of the profile": Case(_JUDGED, profile("glibc", '"2.18"')),
+    "glibc of the profile": Case(_JUDGED_FOR_LAB, profile("glibc", '"2.18"')),
     "XSPACK_VENDOR": Case(all_written(), variables={"XSPACK_VENDOR": "Acme"}),
     "XSPACK_STRICT": Case({"ISO one-1.iso", "ISO two-1.iso"}, variables={"XSPACK_STRICT": "1"}),
     # Package a has a changelog, which tells its time and that of pack one.
@@ -188,10 +190,15 @@ SETTINGS = {
     "gpg": Case(_SIGNATURES | _SIGN_AGAIN, tool="gpg"),
     "createrepo_c": Case(
         {f"Index index/KEY/{rpm}.json" for rpm in ALL_RPMS}
-        | {f"Repodata packs/{label}/repodata/repomd.xml" for label in ("one", "two")},
+        | {f"Repodata packs/{label}/repodata/repomd.xml" for label in ("one", "two")}
+        | _PACKS_JUDGED,
         tool="createrepo_c",
     ),
-    "pycdlib": Case({"ISO one-1.iso", "ISO two-1.iso"}, tool="pycdlib"),
+    "pycdlib": Case({"ISO one-1.iso", "ISO two-1.iso"} | _PACKS_JUDGED, tool="pycdlib"),
+    "rpmfile": Case(_JUDGED, tool="rpmfile"),
+    "tree_sitter_bash": Case(_JUDGED, tool="tree_sitter_bash"),
+    "solv": Case(_PACKS_JUDGED, tool="solv"),
+    "xspack": Case(_EVERYTHING, tool="xspack"),
 }
 
 

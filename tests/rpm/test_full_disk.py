@@ -17,7 +17,9 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.rpm.write import write_rpm
 
 PAGE = 4096
-PACKAGE = Package("x", "1", "1", "x", "MIT", arch="noarch", entries=(FileEntry("/opt/x", "file"),))
+PACKAGE = Package(
+    "x", "1", "1", "x", "MIT", arch="noarch", entries=(FileEntry("/opt/x", "file", source="x"),)
+)
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_whole_or_not_at_all(small_disk: Path, tmp_path: Path) -> None:
     source = tmp_path / "x"
     source.write_bytes(random.Random(1).randbytes(100_000))
     good = tmp_path / PACKAGE.file_name
-    write_rpm(PACKAGE, [source], good, payload="w2.xzdio", time=1_700_000_000)
+    write_rpm(PACKAGE, {"x": source}, good, payload="w2.xzdio", time=1_700_000_000)
     out = small_disk / PACKAGE.file_name
     said = set()
     for pages in range(26, 62, 3):
@@ -46,7 +48,7 @@ def test_whole_or_not_at_all(small_disk: Path, tmp_path: Path) -> None:
         room = os.statvfs(small_disk)
         (small_disk / "other").write_bytes(bytes((room.f_bavail - pages) * PAGE))
         try:
-            write_rpm(PACKAGE, [source], out, payload="w2.xzdio", time=1_700_000_000)
+            write_rpm(PACKAGE, {"x": source}, out, payload="w2.xzdio", time=1_700_000_000)
         except (StepError, OSError) as error:
             said.add(str(error).split(" (")[0])
             assert not out.exists(), pages

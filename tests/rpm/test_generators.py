@@ -37,9 +37,10 @@ def test_the_same_interpreters(text: bytes, tmp_path: Path) -> None:
     asked = subprocess.run(
         [RPM_HOME / "script.req"], input=f"{script}\n", capture_output=True, text=True, check=True
     )
-    package = Package("x", "1", "1", "x", "MIT", arch="noarch", entries=(FileEntry("/opt/script", "file"),))
+    entries = (FileEntry("/opt/script", "file", source="script"),)
+    package = Package("x", "1", "1", "x", "MIT", arch="noarch", entries=entries)
     rpm = tmp_path / package.file_name
-    write_rpm(package, [script], rpm, payload="w2.xzdio", time=1_700_000_000)
+    write_rpm(package, {"script": script}, rpm, payload="w2.xzdio", time=1_700_000_000)
     words = ["rpm", "-qp", "--nosignature", "--requires", rpm]
     found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     assert sorted(line for line in found if not line.startswith("rpmlib(")) == sorted(

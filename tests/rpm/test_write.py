@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,11 +32,13 @@ FUNNY = (
 )  # fmt: skip
 
 
-def write(package: Package, folder: Path, inputs: Sequence[Path] = (), payload: str = "w2.xzdio") -> Path:
+def write(
+    package: Package, folder: Path, contents: Mapping[str, Path] | None = None, payload: str = "w2.xzdio"
+) -> Path:
     need("rpmbuild", "rpm")
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / package.file_name
-    write_rpm(package, inputs, out, payload=payload, time=TIME)
+    write_rpm(package, contents or {}, out, payload=payload, time=TIME)
     assert [path.name for path in folder.iterdir()] == [out.name]
     return out
 
@@ -67,20 +69,20 @@ def entry(text: str) -> ChangelogEntry:
 
 
 def test_funny_names_keep_their_content_and_modes(tmp_path: Path) -> None:
-    entries, inputs = [], []
+    entries, contents = [], {}
     for number, name in enumerate(sorted(FUNNY)):
         source = tmp_path / "sources" / str(number)
         source.parent.mkdir(exist_ok=True)
         source.write_text(f"content of {name}")
         # Modes differ, so that a pattern which fits two names would show.
         mode = 0o640 if set(name) & set('"\\') else 0o644 if number % 2 else 0o600
-        entries.append(FileEntry(f"/opt/f/{name}", "file", mode))
-        inputs.append(source)
-    rpm = write(replace(SMALL, entries=tuple(entries)), tmp_path / "out", inputs)
+        entries.append(FileEntry(f"/opt/f/{name}", "file", mode, source=name))
+        contents[name] = source
+    rpm = write(replace(SMALL, entries=tuple(entries)), tmp_path / "out", contents)
     found = query(rpm, "[%{FILENAMES} %{FILEMODES:octal} %{FILEDIGESTS}\n]")
     assert sorted(found) == sorted(
-        f"{one.path} 100{one.mode or 0:o} {hashlib.sha256(source.read_bytes()).hexdigest()}"
-        for one, source in zip(entries, inputs, strict=True)
+        f"{one.path} 100{one.mode or 0:o} {hashlib.sha256(contents[one.source].read_bytes()).hexdigest()}"
+        for one in entries
     )
 
 
@@ -104,7 +106,7 @@ def test_modes_owners_links_and_folders(tmp_path: Path) -> None:
         FileEntry("/opt/acme/absolute", "link", link="/etc/acme.conf"),
         FileEntry("/opt/acme/dangling", "link", link="no such"),
         FileEntry("/opt/acme/empty", "dir"),
-        FileEntry("/opt/acme/program", "file"),
+        FileEntry("/opt/acme/program", "file", source="program"),
         FileEntry("/opt/acme/relative", "link", link="../acme/program"),
         FileEntry("/opt/acme/secret", "file", 0o000, text="s"),
         FileEntry("/opt/acme/setuid", "file", 0o4755, text="x"),
@@ -112,7 +114,7 @@ def test_modes_owners_links_and_folders(tmp_path: Path) -> None:
         FileEntry("/usr/share/licenses/acme/COPYING", "file", text="copy", role="license"),
         FileEntry("/var/log/acme.log", "file", 0o600, text="", role="ghost"),
     )
-    rpm = write(replace(SMALL, entries=entries), tmp_path / "out", [tmp_path / "program"])
+    rpm = write(replace(SMALL, entries=entries), tmp_path / "out", {"program": tmp_path / "program"})
     form = "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILEFLAGS:fflags}| %{FILENAMES} %{FILELINKTOS}\n]"
     assert [line.rstrip() for line in query(rpm, form)] == [
         "-rw-r----- acme adm cn| /etc/acme.conf",
@@ -136,8 +138,8 @@ def test_an_archive_is_unfolded(tmp_path: Path) -> None:
     (tmp_path / "a.ko").chmod(0o644)
     with tarfile.open(tmp_path / "modules.tar", "w") as archive:
         archive.add(tmp_path / "a.ko", "deep/a.ko")
-    package = replace(SMALL, entries=(FileEntry("/lib/modules/1/updates", "archive"),))
-    rpm = write(package, tmp_path / "out", [tmp_path / "modules.tar"])
+    package = replace(SMALL, entries=(FileEntry("/lib/modules/1/updates", "archive", source="modules"),))
+    rpm = write(package, tmp_path / "out", {"modules": tmp_path / "modules.tar"})
     assert query(rpm, "[%{FILENAMES} %{FILEMODES:octal}\n]") == ["/lib/modules/1/updates/deep/a.ko 100644"]
 
 
@@ -145,9 +147,11 @@ def test_an_archive_is_unfolded(tmp_path: Path) -> None:
 def test_an_archive_with_a_way_out_is_refused(tmp_path: Path, name: str) -> None:
     with tarfile.open(tmp_path / "bad.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo(name))
-    package = replace(SMALL, entries=(FileEntry("/opt/x", "archive"),))
+    package = replace(SMALL, entries=(FileEntry("/opt/x", "archive", source="bad"),))
     with pytest.raises(StepError, match="is no plain file below the archive's root"):
-        write_rpm(package, [tmp_path / "bad.tar"], tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
+        write_rpm(
+            package, {"bad": tmp_path / "bad.tar"}, tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME
+        )
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -223,8 +227,8 @@ def test_scriptlets_are_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_scriptlet_of_a_file_in_its_own_interpreter(tmp_path: Path) -> None:
     (tmp_path / "post.py").write_text("#!/usr/bin/python3\nprint('%s' % 1)\n")
-    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None),), "/usr/bin/python3"),))
-    rpm = write(package, tmp_path / "out", [tmp_path / "post.py"])
+    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None, "p"),), "/usr/bin/python3"),))
+    rpm = write(package, tmp_path / "out", {"p": tmp_path / "post.py"})
     assert query(rpm, "%{POSTINPROG}\n%{POSTIN}\n") == [
         "/usr/bin/python3",
         "#!/usr/bin/python3",
@@ -243,9 +247,9 @@ def test_a_scriptlet_of_a_file_in_its_own_interpreter(tmp_path: Path) -> None:
 )
 def test_a_built_scriptlet_that_cannot_be_one(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "p").write_bytes(content)
-    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None),)),))
+    package = replace(SMALL, scripts=(Script("post", (ScriptPart(None, "p"),)),))
     with pytest.raises(StepError) as caught:
-        write_rpm(package, [tmp_path / "p"], tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
+        write_rpm(package, {"p": tmp_path / "p"}, tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
     assert str(caught.value).startswith(words)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -281,13 +285,14 @@ def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_automatic_dependencies(tmp_path: Path, binaries: Path) -> None:
     (tmp_path / "tool").write_text("#!/opt/acme/python\n")
     entries = (
-        FileEntry("/opt/acme/lib/libacme.so.1", "file", 0o755),
-        FileEntry("/opt/acme/main", "file", 0o755),
-        FileEntry("/opt/acme/tool", "file", 0o755),
+        FileEntry("/opt/acme/lib/libacme.so.1", "file", 0o755, source="lib"),
+        FileEntry("/opt/acme/main", "file", 0o755, source="main"),
+        FileEntry("/opt/acme/tool", "file", 0o755, source="tool"),
         FileEntry("/opt/acme/unused", "file", 0o644, text="#!/opt/no/interpreter\n"),
     )
     package = replace(SMALL, arch="x86_64", entries=entries)
-    rpm = write(package, tmp_path / "out", [binaries / "libacme.so.1", binaries / "main", tmp_path / "tool"])
+    contents = {"lib": binaries / "libacme.so.1", "main": binaries / "main", "tool": tmp_path / "tool"}
+    rpm = write(package, tmp_path / "out", contents)
     found = requires(rpm)
     # Which symbol versions of libc a program needs is its linker's.
     libc = {line for line in found if line.startswith("libc.so.6(GLIBC_")}
@@ -305,7 +310,7 @@ def test_automatic_dependencies(tmp_path: Path, binaries: Path) -> None:
     silent = write(
         replace(package, automatic_dependencies=False),
         tmp_path / "silent",
-        [binaries / "libacme.so.1", binaries / "main", tmp_path / "tool"],
+        contents,
     )
     assert requires(silent) == set()
 
@@ -313,10 +318,10 @@ def test_automatic_dependencies(tmp_path: Path, binaries: Path) -> None:
 def test_the_payload_is_left_alone(tmp_path: Path, binaries: Path) -> None:
     """No stripping, no compressing of manual pages, no mangling of first lines."""
     entries = (
-        FileEntry("/opt/acme/main", "file", 0o755),
+        FileEntry("/opt/acme/main", "file", 0o755, source="main"),
         FileEntry("/usr/share/man/man1/acme.1", "file", text="manual"),
     )
-    rpm = write(replace(SMALL, arch="x86_64", entries=entries), tmp_path / "out", [binaries / "main"])
+    rpm = write(replace(SMALL, arch="x86_64", entries=entries), tmp_path / "out", {"main": binaries / "main"})
     digest = hashlib.sha256((binaries / "main").read_bytes()).hexdigest()
     assert query(rpm, "[%{FILENAMES} %{FILEDIGESTS}\n]") == [
         f"/opt/acme/main {digest}",
@@ -356,7 +361,7 @@ def test_two_folders_two_umasks_and_two_hosts_give_equal_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = (
-        FileEntry("/opt/a/data", "file"),
+        FileEntry("/opt/a/data", "file", source="data"),
         FileEntry("/opt/a/empty", "dir"),
         FileEntry("/opt/a/link", "link", link="data"),
     )
@@ -385,7 +390,9 @@ def test_two_folders_two_umasks_and_two_hosts_give_equal_bytes(
                 monkeypatch.setenv(name, value)
         before = os.umask(umask)
         try:
-            made.append(write(package, tmp_path / f"a folder of another length {number * 'x'}", [source]))
+            made.append(
+                write(package, tmp_path / f"a folder of another length {number * 'x'}", {"data": source})
+            )
         finally:
             os.umask(before)
     assert every_tag(made[0]) == every_tag(made[1])
@@ -404,7 +411,7 @@ def test_every_time_is_the_packages_even_in_the_future(tmp_path: Path) -> None:
     )
     out = tmp_path / "small.rpm"
     future = 4102444800
-    write_rpm(replace(SMALL, entries=entries), [], out, payload="w2.xzdio", time=future)
+    write_rpm(replace(SMALL, entries=entries), {}, out, payload="w2.xzdio", time=future)
     assert query(out, "[%{FILENAMES} %{FILEMTIMES}\n]") == [
         f"{path} {future}" for path in ("/opt/a", "/opt/a/data", "/opt/a/link", "/opt/b")
     ]

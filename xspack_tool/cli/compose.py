@@ -83,10 +83,11 @@ def generate(
     folder.mkdir(parents=True)
     update = update_package(pack, sorted((info.name, info.evr) for info in infos), render_applied(pack, size))
     made = [folder / update.file_name]
-    write_rpm(update, [], made[0], payload=parts.payload, time=time)
+    write_rpm(update, {}, made[0], payload=parts.payload, time=time)
     if pack.control_name:
         control = control_package(pack)
-        scripts = [script for script in (parts.precheck, parts.remove) if script is not None]
+        named = {"precheck": parts.precheck, "remove": parts.remove}
+        scripts = {name: script for name, script in named.items() if script is not None}
         made.append(folder / control.file_name)
         write_rpm(control, scripts, made[1], payload=parts.payload, time=time)
     return made

@@ -159,18 +159,18 @@ def _update_again(pack: OpenedPack, rpm: PackRpm, folder: Path, key_name: str, w
     """``update-<label>`` with the new key's name in the applied record, and else as it was."""
     assert pack.document is not None and rpm.info is not None  # only such are asked for
     work.mkdir()
-    inputs: list[Path] = []
+    contents: dict[str, Path] = {}
     record = applied_path(pack.document)
     entries = [_entry(file) for file in rpm.info.files if not file.is_file]
     for names, content in payload(folder / rpm.path):
-        for name in names:
-            inputs.append(work / str(len(inputs)))
-            data = content.read() if name is names[0] else inputs[-2].read_bytes()
-            inputs[-1].write_bytes(_renamed(data, key_name).encode() if name.path == record else data)
-            entries.append(_entry(name))
+        data = content.read()
+        for file in names:
+            place = contents[file.path] = work / str(len(contents))
+            place.write_bytes(_renamed(data, key_name).encode() if file.path == record else data)
+            entries.append(_entry(file))
     write_rpm(
         _package(rpm.info, entries),
-        inputs,
+        contents,
         work / rpm.name,
         payload=_PAYLOADS[rpm.info.payload_compressor],
         time=rpm.info.build_time,
@@ -187,6 +187,7 @@ def _entry(file: PayloadFile) -> FileEntry:
         group=file.group,
         link=file.link,
         role="ghost" if file.is_ghost else "config" if file.is_config else "",
+        source=file.path if file.is_file else "",
     )
 
 

@@ -43,7 +43,7 @@ def install_stand_in(manager: Manager, profile: Profile, infos: Sequence[RpmInfo
         automatic_dependencies=False,
     )
     rpm = work / package.file_name
-    write_rpm(package, [], rpm, payload="w2.gzdio", time=0)
+    write_rpm(package, {}, rpm, payload="w2.gzdio", time=0)
     done = manager.install_local(rpm)
     if not done.good:
         raise StepError(f"the stand-in for {profile.title} cannot be installed\n    {done.words.strip()}")

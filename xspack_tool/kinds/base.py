@@ -13,7 +13,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
-from xspack_tool.plan.package import Built, Declared, broken_package, plan_package
+from xspack_tool.plan.package import Built, Contents, Declared, broken_package, plan_package
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.sources import nodes_of
@@ -161,13 +161,13 @@ class PackageKind(Kind):
         # Last, since nothing runs after a user's `exit 0`.
         for phase, body in (self.given["scripts"] or {}).items():
             declaration.script(phase, body)
-        package, inputs = declaration.finish(**self.identity())
+        package, contents = declaration.finish(**self.identity())
         session().checks += [self._late(check) for check in declaration.late_checks]
         self.note(declaration.problems)
         if self.problems:
             self.report(self.problems)
             return broken_package(self.env, self.name)
-        nodes = self.plan(package, inputs)
+        nodes = self.plan(package, contents)
         for node in nodes:
             node.attributes.xspack_declared = Declared(package, tuple(self.licence_texts()))
         return nodes
@@ -176,10 +176,10 @@ class PackageKind(Kind):
         """The files that hold the texts of its licences."""
         return nodes_of(self.env, listed(self.given["licenses"]))
 
-    def plan(self, package: Package, inputs: list[Any]) -> Any:
-        """The nodes of the finished declaration."""
+    def plan(self, package: Package, contents: Contents) -> Any:
+        """The nodes of the finished declaration; ``contents`` are those of its files by the names in ``package``."""
         built = Built(package.identity, self.target, self.place, waive=self.waived())
-        return plan_package(self.env, package, inputs, built, self.given["target"], self.report)
+        return plan_package(self.env, package, contents, built, self.given["target"], self.report)
 
     def identity(self) -> dict[str, Any]:
         """The plain fields of the package, with the environment's defaults."""

@@ -23,7 +23,7 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.driver_sources import driver_items
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
-from xspack_tool.plan.package import Built, broken_package, plan_package
+from xspack_tool.plan.package import Built, Contents, broken_package, plan_package
 from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
@@ -98,7 +98,7 @@ class KernelModule(PackageKind):
             self.is_complete = False
             return super().declare()
         nodes = NodeList()
-        for kit, folder in zip(kits, self._folders(kits), strict=False):
+        for kit, folder in self._with_folders(kits):
             one = copy.copy(self)
             one.env, one.problems = kit.for_env(self.env), list(self.problems)
             one._kit, one._folder = kit, folder
@@ -120,12 +120,12 @@ class KernelModule(PackageKind):
         self.note(problems)
         return [] if problems else [kit for kit in found if isinstance(kit, Kit)]
 
-    def _folders(self, kits: list[Kit]) -> list[str]:
-        """A folder below rpms/ for each of several kits, where file names alone do not tell their RPMs apart;
-        for the first alone where nothing does."""
+    def _with_folders(self, kits: list[Kit]) -> list[tuple[Kit, str]]:
+        """The kits, each with a folder below rpms/ where file names alone do not tell the RPMs of several apart; the
+        first alone where nothing does."""
         kernels = {kit.kernel for kit in kits}
         if len(kits) == 1 or (self.given["kernel_in_name"] and len(kernels) == len(kits)):
-            return ["" for _ in kits]
+            return [(kit, "") for kit in kits]
         names = [kit.name for kit in kits]
         if len(set(names)) < len(names):
             names = [f"{kit.name}-{kit.kernel}" if kit.release else kit.kernel for kit in kits]
@@ -135,8 +135,7 @@ class KernelModule(PackageKind):
             self.note(
                 [Problem("ddk", twice[0], rule, "say which release each is for: env.Ddk(.., release=..)")]
             )
-            return names[:1]
-        return names
+        return list(zip(kits, names, strict=True))[: 1 if twice else None]
 
     # The RPM of one kit
 
@@ -226,7 +225,7 @@ class KernelModule(PackageKind):
                     field, self.given[field], rule, "leave it out, or compile here: env.Ddk(tree)"
                 )
 
-    def plan(self, package: Package, inputs: list[Any]) -> Any:
+    def plan(self, package: Package, contents: Contents) -> Any:
         kit = self._kit
         assert kit is not None  # else the declaration is broken, and nothing is planned
         built = Built(
@@ -239,12 +238,12 @@ class KernelModule(PackageKind):
             folder=self._folder,
             capability=self._capability,
         )
-        source = plan_source_rpm(self.env, package, inputs, self._source, built, self.report)
+        source = plan_source_rpm(self.env, package, contents, self._source, built, self.report)
         target = self.given["target"]
         if kit.tree is None:
             nodes, self._modules = plan_remote(self.env, package, source, kit, built, target, self.report)
         else:
-            nodes = plan_package(self.env, package, inputs, built, target, self.report)
+            nodes = plan_package(self.env, package, contents, built, target, self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
             node.attributes.xspack_source_rpm = source
@@ -260,12 +259,12 @@ class KernelModule(PackageKind):
             package,
             name=f"{package.name}-debuginfo",
             summary=f"Debug data of {package.name}",
-            entries=(FileEntry(f"/usr/lib/debug{self._place}", "archive"),),
+            entries=(FileEntry(f"/usr/lib/debug{self._place}", "archive", source="debug"),),
             automatic_dependencies=False,
             **none,
         )
         built = replace(built, identity=apart.identity, is_debuginfo=True, capability="")
-        return plan_package(self.env, apart, [modules.debuginfo], built, None, self.report)
+        return plan_package(self.env, apart, {"debug": modules.debuginfo}, built, None, self.report)
 
     def identity(self) -> dict[str, Any]:
         return {

@@ -122,7 +122,8 @@ class PackageDeclaration:
         if wrong:
             self.problems += wrong
             return
-        entry = replace(entry, path=syntax.normal_path(entry.path))
+        path = syntax.normal_path(entry.path)
+        entry = replace(entry, path=path, source="" if node is None else path)
         other = self._placed.get(entry.path)
         if other and not (other.entry.kind == entry.kind == "dir"):
             mine, theirs = (placed_words(placed) for placed in (_Placed(entry, node, field), other))
@@ -153,7 +154,8 @@ class PackageDeclaration:
         else:
             for node in nodes_of(self.env, body):
                 self.need(field, node)
-                self._scripts.setdefault(phase, []).append((ScriptPart(None), node))
+                parts = self._scripts.setdefault(phase, [])
+                parts.append((ScriptPart(None, f"%{phase} {len(parts)}"), node))
 
     def change(self, *entries: object) -> None:
         """Changelog entries as the user writes them."""
@@ -166,8 +168,9 @@ class PackageDeclaration:
 
     # The end
 
-    def finish(self, **identity: Any) -> tuple[Package, list[Any]]:
-        """The package, and the nodes of its inputs in the order that Package says."""
+    def finish(self, **identity: Any) -> tuple[Package, dict[str, Any]]:
+        """The package, and the nodes of its contents by the names that it has for them: a file is called by its
+        path, a script's file by its number in the scriptlet."""
         self._own_folders()
         self._no_file_as_folder()
         placed = [self._placed[path] for path in sorted(self._placed)]
@@ -184,9 +187,9 @@ class PackageDeclaration:
             **identity,
         )
         self.problems += package.problems()
-        inputs = [one.node for one in placed if one.entry.has_input]
-        inputs += [node for _, parts in scripts for part, node in parts if part.text is None]
-        return package, inputs
+        contents = {one.entry.source: one.node for one in placed if one.entry.source}
+        contents |= {part.source: node for _, parts in scripts for part, node in parts if part.source}
+        return package, contents
 
     def _script(self, phase: str, parts: list[tuple[ScriptPart, Any]]) -> Script:
         heads = [first_line(node) if part.text is None else part.text.lstrip() for part, node in parts]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,11 +13,24 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact, file_sha256
-from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.package import Built, broken_package, copy_whole, rpm_nodes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
-from xspack_tool.plan.step import Paths, Step
+from xspack_tool.plan.step import Named, Step
+
+
+@dataclass(frozen=True)
+class TakeRpm(Step):
+    """An existing RPM under the name that its header says."""
+
+    label: ClassVar[str] = "Copy"
+
+    prebuilt: Identity
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        (out,) = outputs.rpms
+        copy_whole(inputs.rpm, out)
 
 
 class PrebuiltRpm(Kind):
@@ -44,8 +57,9 @@ class PrebuiltRpm(Kind):
         identity, kernels = self._read()
         waive, folder = self.waived(), self._folder(identity, kernels)
         built = Built(identity, self.target, self.place, waive=waive, kernels=kernels, folder=folder)
-        step = Step("Copy", {"prebuilt": identity}, _copy)
-        nodes = rpm_nodes(self.env, [built], [file], step, self.given["target"], self.report)
+        nodes = rpm_nodes(
+            self.env, [built], {"rpm": file}, TakeRpm(identity), self.given["target"], self.report
+        )
         for node in nodes:
             node.attributes.xspack_source_rpm = self._source_rpm()
         return nodes
@@ -107,9 +121,3 @@ def _header(path: Path) -> list[Any]:
     fields = {field: getattr(info, field) for field in ("name", "version", "release", "arch", "epoch")}
     named = (one for one in info.requires if one.name == "kernel-uname-r" and one.operator == "=")
     return [fields, sorted({one.evr for one in named} or kernels_of(info))]
-
-
-def _copy(targets: Paths, sources: Paths) -> None:
-    beside = targets[0].with_name(f".{targets[0].name}.new")
-    shutil.copyfile(sources[0], beside)
-    beside.replace(targets[0])

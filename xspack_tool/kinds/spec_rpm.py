@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +17,58 @@ from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.user_spec import build_spec, query_spec, source_spec_name, write_spec_source
+
+
+@dataclass(frozen=True)
+class BuildSpec(Step):
+    """The RPMs that rpmbuild makes of a spec."""
+
+    label: ClassVar[str] = "SpecRpm"
+    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+    modes: ClassVar[tuple[str, ...]] = ("spec", "sources")
+
+    defines: dict[str, str]
+    #: What the spec and its sources are called: rpmbuild looks for them by these.
+    names: tuple[str, ...]
+    payload: str
+    epoch: int | None
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        build_spec(
+            inputs.spec,
+            inputs.sources,
+            tuple(self.defines.items()),
+            outputs.rpms,
+            payload=self.payload,
+            source_date_epoch=self.epoch,
+        )
+
+
+@dataclass(frozen=True)
+class WriteSpecSource(Step):
+    """The source RPM of a spec."""
+
+    label: ClassVar[str] = "SourceRpm"
+    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+    modes: ClassVar[tuple[str, ...]] = ("spec", "sources")
+
+    defines: dict[str, str]
+    names: tuple[str, ...]
+    payload: str
+    epoch: int | None
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        write_spec_source(
+            inputs.spec,
+            inputs.sources,
+            tuple(self.defines.items()),
+            outputs.rpm,
+            payload=self.payload,
+            source_date_epoch=self.epoch,
+        )
 
 
 class SpecRpm(Kind):
@@ -85,53 +135,39 @@ class SpecRpm(Kind):
         return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
 
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
-        defines, epoch = self._defines, source_date_epoch()
-        payload = profile_of(self.env).payload
-
-        def perform(targets: Paths, paths: Paths) -> None:
-            build_spec(paths[0], paths[1:], defines, targets, payload=payload, source_date_epoch=epoch)
-
         waive = self.waived()
         built = [
             Built(identity, self.target, self.place, waive=waive, kernels=kernels)
             for identity, kernels in made
         ]
-        names = [node.name for node in sources]
-        facts = {
-            "defines": dict(defines),
-            "names": [self.spec.name, *names],
-            "payload": payload,
-            "epoch": epoch,
-            "rpmbuild": version_of(self.env, "rpmbuild"),
-        }
-        step = Step("SpecRpm", facts, perform, modes=True)
-        nodes = rpm_nodes(self.env, built, [self.spec, *sources], step, None, self.report)
-        source = self._source_rpm(facts, sources)
+        step = BuildSpec(
+            dict(self._defines),
+            (self.spec.name, *(node.name for node in sources)),
+            profile_of(self.env).payload,
+            source_date_epoch(),
+        )
+        inputs = {"spec": self.spec, "sources": sources}
+        nodes = rpm_nodes(self.env, built, inputs, step, None, self.report)
+        source = self._source_rpm(step, inputs)
         for node in nodes:
             node.attributes.xspack_source_rpm = source
         return nodes
 
-    def _source_rpm(self, facts: dict[str, Any], sources: list[Any]) -> Any:
+    def _source_rpm(self, binary: BuildSpec, inputs: dict[str, Any]) -> Any:
         """The source RPM, written only when something asks for it."""
-        defines, epoch, payload = self._defines, facts["epoch"], facts["payload"]
         path = Path(self.spec.get_abspath())
-        state = [path.read_text(encoding="utf-8", errors="replace"), [list(pair) for pair in defines]]
+        state = [path.read_text(encoding="utf-8", errors="replace"), [list(pair) for pair in self._defines]]
         name = remembered(
             self.env,
             f"source of {path}",
-            [*state, facts["rpmbuild"]],
-            lambda: source_spec_name(path, defines),
+            [*state, version_of(self.env, "rpmbuild")],
+            lambda: source_spec_name(path, self._defines),
         )
-
-        def perform(targets: Paths, paths: Paths) -> None:
-            write_spec_source(
-                paths[0], paths[1:], defines, targets[0], payload=payload, source_date_epoch=epoch
-            )
-
         node = self.env.File(out_path(self.env, "srpms", name))
         if taken := session().claim_output(node, self.place, self.target):
             self.report(taken)
             return node
-        add_step(self.env, [node], [self.spec, *sources], Step("SourceRpm", facts, perform, modes=True))
+        step = WriteSpecSource(binary.defines, binary.names, binary.payload, binary.epoch)
+        add_step(self.env, step, inputs=inputs, outputs={"rpm": node})
         remove_older(self.env, node, f"source of {self.spec}")
         return node

@@ -21,8 +21,9 @@ class FileEntry:
     """One path of the payload.
 
     ``kind`` is ``file``, ``dir`` (the folder itself), ``link``, or ``archive``: a tar file made while
-    building, whose members all go below ``path``. A file's content is ``text``, or the next of the package's
-    inputs. ``mode`` None means: from the source, 0755 where its owner may execute it, else 0644.
+    building, whose members all go below ``path``. A file's content is ``text``, or what has the name ``source``
+    among the package's contents, as has an archive. ``mode`` None means: from the source,
+    0755 where its owner may execute it, else 0644.
     """
 
     path: str
@@ -33,11 +34,7 @@ class FileEntry:
     link: str = ""
     text: str | None = None
     role: Role = ""
-
-    @property
-    def has_input(self) -> bool:
-        """Whether its content is a file of the user's, or one built."""
-        return self.kind == "archive" or (self.kind == "file" and self.text is None)
+    source: str = ""
 
     def problems(self, field: str) -> list[Problem]:
         """Mistakes in its mode and owners, which the user gave in ``field``."""
@@ -60,9 +57,10 @@ def interpreter_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class ScriptPart:
-    """A piece of a scriptlet: a text, or (None) the content of the next of the package's inputs."""
+    """A piece of a scriptlet: a text, or (None) what has the name ``source`` among the package's contents."""
 
     text: str | None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,8 @@ class Identity:
 
 @dataclass(frozen=True)
 class Package:
-    """An RPM as declared. ``inputs`` of the functions that write it: first the files in the order of
-    ``entries``, then the script parts in the order of ``scripts``."""
+    """An RPM as declared. The functions that write it take its ``contents``: the files by the names that its
+    entries and the parts of its scripts have for them (``source``)."""
 
     name: str
     version: str

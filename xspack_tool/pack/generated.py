@@ -43,9 +43,9 @@ def update_package(pack: Pack, payload: Iterable[tuple[str, str]], applied: str)
 def control_package(pack: Pack, remove: str | None = None) -> Package:
     """``control-<label>``: requires the base, and owns the precheck and the remove script.
 
-    Its inputs are those scripts, precheck first, as far as ``pack`` has them; ``remove`` is the text of a remove
-    script that is generated, and no input then. The interpreters that they name
-    become dependencies. Call it only where ``pack.control_name`` is not empty.
+    Its contents are called ``precheck`` and ``remove``; ``remove`` is the text of a remove script that is generated,
+    and no content then. The interpreters that they name become dependencies. Call it only where
+    ``pack.control_name`` is not empty.
     """
     wanted = (("precheck", pack.has_precheck, None), ("remove", pack.has_remove, remove))
     folder = f"{SCRIPTS}/{pack.uuid}"
@@ -53,7 +53,7 @@ def control_package(pack: Pack, remove: str | None = None) -> Package:
         _base(pack, pack.control_name, f"Guards the supplemental pack {pack.label}"),
         requires=pack.requires,
         entries=tuple(
-            FileEntry(f"{folder}/{name}", "file", mode=0o755, text=text)
+            FileEntry(f"{folder}/{name}", "file", mode=0o755, text=text, source="" if text else name)
             for name, there, text in wanted
             if there
         ),

@@ -68,7 +68,7 @@ class SignedCache(SCons.CacheDir.CacheDir):
         if SCons.Script.GetOption("no_exec"):
             return _why_bad(place, keys)
         if hasattr(node.attributes, "xspack_step"):
-            node.attributes.xspack_journal.begin()
+            node.attributes.xspack_step.journal.begin()
         output = node.get_abspath()
         folder, name = os.path.split(output)
         beside = os.path.join(folder, f".{name}.new")

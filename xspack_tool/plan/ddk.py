@@ -8,9 +8,9 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import SCons.Script
 from SCons.Node import Node
@@ -25,7 +25,7 @@ from xspack_tool.errors import Problem, StepError
 from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.profiles.local import kernel_trees
 
 _read = functools.cache(read_tree)
@@ -210,19 +210,30 @@ def inbox_of(kit: Kit | None) -> Path | None:
     return next((path for path in found if path.is_file() and path.stat().st_size), None)
 
 
+@dataclass(frozen=True)
+class FetchSymvers(Step):
+    """The Module.symvers of a kit's kernel on another machine."""
+
+    label: ClassVar[str] = "Fetch"
+
+    kit: str
+    remote: RemoteDdk = field(metadata=UNKEYED)
+    facts: RemoteFacts = field(metadata=UNKEYED)
+    memo: Path = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        fetch_symvers(self.remote, self.facts, outputs.symvers, memo=self.memo)
+
+
 def fetched_symvers(env: Any, kit: Kit) -> Node | None:
     """The Module.symvers of a kit's kernel on another machine, fetched once for each state of the kit. None for a
     kit here."""
     if kit.remote is None or kit.facts is None:
         return None
-    remote, facts, memo = kit.remote, kit.facts, kit.memo
-
-    def perform(targets: Paths, sources: Paths) -> None:
-        fetch_symvers(remote, facts, targets[0], memo=memo)
-
-    node: Node = env.File(str(memo.with_suffix(".symvers")))
+    node: Node = env.File(str(kit.memo.with_suffix(".symvers")))
     if not node.has_builder():
-        add_step(env, [node], [], Step("Fetch", {"kit": facts.digest}, perform))
+        step = FetchSymvers(kit.facts.digest, remote=kit.remote, facts=kit.facts, memo=kit.memo)
+        add_step(env, step, inputs={}, outputs={"symvers": node})
     return node
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 
@@ -27,7 +28,7 @@ from xspack_tool.plan.package import (
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, take_part
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 
     Record: TypeAlias = tuple[RpmInfo, list[Finding]]
 
+#: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
+READERS = (
+    *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "fissix"),
+    *("license_expression", "msgspec"),
+)
+PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "cryptography", "python_gnupg", "defusedxml")
 _RULES = Path(__file__).parent.parent / "rules"
 
 
@@ -53,40 +60,56 @@ class Judged:
     then one of each generated RPM."""
 
     payload: list[Node]
-    records: list[Node]
+    gathered: Node
+    generated: list[Node]
+
+
+@dataclass(frozen=True)
+class CheckRpm(Step):
+    """The record of one RPM: its header, and what the rules found."""
+
+    label: ClassVar[str] = "Check"
+    uses: ClassVar[tuple[str, ...]] = READERS
+
+    profile: Profile
+    rules: str
+    #: Digests of what lies outside the tree: the kernel build tree of a kit, and the devices that the release drives.
+    symvers: str
+    inbox: str
+    symvers_file: Path | None = field(metadata=UNKEYED)
+    inbox_place: Path | None = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.rpm.read import open_rpm
+        from xspack_tool.rules.context import RpmFacts
+        from xspack_tool.rules.engine import check_open_rpm
+
+        fetched: Path | None = next(iter(inputs.symvers), self.symvers_file)
+        facts = RpmFacts(symvers=fetched, inbox=_read_inbox(self.inbox_place) if self.inbox_place else None)
+        with open_rpm(inputs.rpm) as file:
+            write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, facts))
 
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
-    """The record of one RPM: its header, and what the rules found; planned once for each target release."""
+    """The record of one RPM; planned once for each target release."""
     built = built_of(rpm)
     kit = (built.kit if built else None) or _kit_of(env)
     profile = profile_of(built.kit.for_env(env) if built and built.kit else env)
     planned = env_cache(signed, "record")
     if profile.name not in planned:
-        symvers = kit.tree.symvers if kit and kit.tree else None
-        fetched = _fetched_symvers(env, built, kit)
-        inbox = _inbox_of(kit)
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.rpm.read import open_rpm
-            from xspack_tool.rules.context import RpmFacts
-            from xspack_tool.rules.engine import check_open_rpm
-
-            facts = RpmFacts(
-                symvers=sources[1] if fetched else symvers, inbox=_read_inbox(inbox) if inbox else None
-            )
-            with open_rpm(sources[0]) as file:
-                write_record(targets[0], check_open_rpm(file, str(sources[0]), profile, facts))
-
-        facts = {
-            "profile": profile,
-            "rules": rules_signature(),
-            "symvers": kit.tree.digest if kit and kit.tree else "",
-            "inbox": content_of(env, inbox),
-        }
+        tree, inbox = kit.tree if kit else None, _inbox_of(kit)
+        step = CheckRpm(
+            profile=profile,
+            rules=rules_signature(),
+            symvers=tree.digest if tree else "",
+            inbox=content_of(env, inbox),
+            symvers_file=tree.symvers if tree else None,
+            inbox_place=inbox,
+        )
         folder = [profile.name, *key_folder(signed)]
         place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        planned[profile.name] = add_step(env, [place], [signed, *fetched], Step("Check", facts, perform))[0]
+        inputs = {"rpm": signed, "symvers": _fetched_symvers(env, built, kit)}
+        planned[profile.name] = add_step(env, step, inputs=inputs, outputs={"record": place}).record
         slot = slot_of(rpm.attributes.xspack)
         remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")
     return planned[profile.name]
@@ -144,7 +167,7 @@ def write_record(path: Path, record: Record) -> None:
     write_whole(path, msgspec.json.encode(record).decode() + "\n")
 
 
-def read_records(paths: Paths) -> list[Record]:
+def read_records(paths: Sequence[Path]) -> list[Record]:
     """The records in files of :func:`write_record`, or in files that hold the lines of several; msgspec, since a
     pack reads those of all its RPMs in every build."""
     return [record for path in paths for record in _decoder().decode_lines(path.read_bytes())]
@@ -160,6 +183,62 @@ def _decoder() -> msgspec.json.Decoder[Record]:
     return msgspec.json.Decoder(tuple[RpmInfo, list[Finding]])
 
 
+@dataclass(frozen=True)
+class JudgePack(Step):
+    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found."""
+
+    label: ClassVar[str] = "Judge"
+    uses: ClassVar[tuple[str, ...]] = PACK_READERS
+
+    pack: Pack
+    profile: Profile
+    releases: tuple[Profile, ...]
+    rules: str
+    waive: tuple[tuple[str, str], ...]
+    #: RPM -> (rule, reason) of the waivers in its own declaration.
+    waive_rpms: dict[str, tuple[tuple[str, str], ...]]
+    #: What tells that the base repository and the baseline, which lie outside the tree, changed.
+    outside: list[Any]
+    with_source: tuple[str, ...]
+    submission: bool
+    #: The text of a remove script that is generated.
+    remove: str
+    base: Path | None = field(metadata=UNKEYED)
+    baseline: Path | None = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.rules.context import PackContext
+        from xspack_tool.rules.registry import all_rules
+        from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
+        from xspack_tool.signing.keys import read_public_key
+
+        payload = read_records([inputs.gathered])
+        records = [*payload, *read_records(inputs.generated)]
+        key: Path | None = next(iter(inputs.key), None)
+        script: Path | None = next(iter(inputs.remove), None)
+        context = PackContext(
+            pack=self.pack,
+            profile=self.profile,
+            releases=self.releases,
+            rpms=tuple(info for info, _ in payload),
+            with_source=frozenset(self.with_source),
+            submission=self.submission,
+            key=read_public_key(key) if key else None,
+            key_name=self.pack.key,
+            signed=tuple(info for info, _ in records) if key else (),
+            now=int(time.time()),
+            base=self.base,
+            baseline=self.baseline,
+            remove_script=script.read_text(encoding="utf-8") if script else self.remove or None,
+        )
+        found = {info.file_name: findings for info, findings in payload}
+        waivers = Waivers(dict(self.waive), {rpm: dict(own) for rpm, own in self.waive_rpms.items()})
+        report = judge(context, found, waivers)
+        write_whole(outputs.sarif, as_sarif(report, all_rules()))
+        write_whole(outputs.findings, as_json(report))
+        session().reports[self.pack.label] = report
+
+
 def pack_findings(
     env: Any,
     pack: Pack,
@@ -169,74 +248,43 @@ def pack_findings(
     waive: Any,
     *,
     submission: bool = False,
-) -> list[Node]:
-    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found. With ``submission`` the
-    pack is judged as one that is handed in, under names of its own."""
-    profile = profile_of(env)
+) -> Node:
+    """The findings file of a pack. With ``submission`` the pack is judged as one that is handed in, under names of
+    its own."""
     named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
     base, baseline = (_outside(env, value) for value in named.values())
-    of_rpms = {
-        built.identity.file_name: dict(built.waive)
-        for rpm in judged.payload
-        if (built := built_of(rpm)) and built.waive
-    }
-    with_source = frozenset(
-        built.identity.name for rpm in judged.payload if source_rpm_of(rpm) and (built := built_of(rpm))
+    built = [(rpm, found) for rpm in judged.payload if (found := built_of(rpm))]
+    step = JudgePack(
+        pack=pack,
+        profile=profile_of(env),
+        releases=_releases(env, judged.payload),
+        rules=rules_signature(),
+        waive=tuple(waive),
+        waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in built if one.waive},
+        outside=[_state(base), _state(baseline)],
+        with_source=tuple(sorted({one.identity.name for rpm, one in built if source_rpm_of(rpm)})),
+        submission=submission,
+        remove=remove if isinstance(remove, str) else "",
+        base=base,
+        baseline=baseline,
     )
-    releases = _releases(env, judged.payload)
-    count = len(judged.payload)
-
-    def perform(targets: Paths, sources: Paths) -> None:
-        from xspack_tool.rules.context import PackContext
-        from xspack_tool.rules.registry import all_rules
-        from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
-        from xspack_tool.signing.keys import read_public_key
-
-        records = read_records(sources[: len(judged.records)])
-        more = list(sources[len(judged.records) :])
-        context = PackContext(
-            pack=pack,
-            profile=profile,
-            releases=releases,
-            rpms=tuple(info for info, _ in records[:count]),
-            with_source=with_source,
-            submission=submission,
-            key=read_public_key(more.pop(0)) if key else None,
-            key_name=pack.key,
-            signed=tuple(info for info, _ in records) if key else (),
-            now=int(time.time()),
-            base=base,
-            baseline=baseline,
-            remove_script=more.pop(0).read_text(encoding="utf-8") if isinstance(remove, Node) else remove,
-        )
-        found = {info.file_name: findings for info, findings in records[:count]}
-        report = judge(context, found, Waivers(dict(waive), of_rpms))
-        write_whole(targets[1], as_sarif(report, all_rules()))
-        write_whole(targets[0], as_json(report))
-        session().reports[pack.label] = report
-
-    facts = {
-        "pack": pack,
-        "profile": profile,
-        "releases": releases,
-        "rules": rules_signature(),
-        "waive": [list(waive), [[name, sorted(own.items())] for name, own in sorted(of_rpms.items())]],
-        "outside": [_state(base), _state(baseline)],
-        "with_source": sorted(with_source),
-        "submission": submission,
-        "remove": remove if isinstance(remove, str) else "",
-        "order": [identity_of(rpm).file_name for rpm in judged.payload],
+    inputs = {
+        "gathered": judged.gathered,
+        "generated": judged.generated,
+        "key": [key.node] if key else [],
+        "remove": [remove] if isinstance(remove, Node) else [],
     }
-    sources = [*judged.records, *([key.node] if key else []), *([remove] if isinstance(remove, Node) else [])]
     stem = f"{pack.label}-{'submission-' if submission else ''}findings"
-    targets = [out_path(env, f"{stem}.{ending}") for ending in ("json", "sarif")]
+    outputs = {
+        name: out_path(env, f"{stem}.{end}") for name, end in (("findings", "json"), ("sarif", "sarif"))
+    }
     take_part(is_strict(env))
-    nodes = add_step(env, targets, sources, Step("Judge", facts, perform), cached=False)
-    if submission:
-        return nodes
-    session().findings.append(nodes[0])
-    env.Alias("check", nodes)
-    return nodes
+    made = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
+    findings: Node = made.findings
+    if not submission:
+        session().findings.append(findings)
+        env.Alias("check", [findings, made.sarif])
+    return findings
 
 
 def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:

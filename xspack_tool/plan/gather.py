@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from SCons.Node import Node
 
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
+
+
+@dataclass(frozen=True)
+class Gather(Step):
+    """The lines of several files in one, in their order."""
+
+    label: ClassVar[str] = "Gather"
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        beside = outputs.lines.with_name(f".{outputs.lines.name}.new")
+        with open(beside, "wb") as out:
+            for piece in inputs.pieces:
+                out.write(piece.read_bytes())
+        os.replace(beside, outputs.lines)
 
 
 def gather(env: Any, place: str, pieces: list[Node]) -> Node:
@@ -16,12 +31,5 @@ def gather(env: Any, place: str, pieces: list[Node]) -> Node:
     Steps that need all of a pack's RPMs have it as a source: for each source of each target SCons has something to
     read, to compare and to write in every build.
     """
-    return add_step(env, [place], pieces, Step("Gather", None, _join))[0]
-
-
-def _join(targets: Paths, sources: Paths) -> None:
-    beside = targets[0].with_name(f".{targets[0].name}.new")
-    with open(beside, "wb") as out:
-        for source in sources:
-            out.write(source.read_bytes())
-    os.replace(beside, targets[0])
+    made: Node = add_step(env, Gather(), inputs={"pieces": pieces}, outputs={"lines": place}).lines
+    return made

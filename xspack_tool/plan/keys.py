@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 from SCons.Util import NodeList
@@ -19,7 +19,7 @@ from xspack_tool.plan.outputs import journal_of
 from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 
 if TYPE_CHECKING:
     from xspack_tool.signing.sign import Signer
@@ -53,6 +53,21 @@ class SigningKey:
         return Signer(self.home, read_public_key(public_file), read_passphrase())
 
 
+@dataclass(frozen=True)
+class MakeTestKey(Step):
+    """A throwaway key: public key file and keyring."""
+
+    label: ClassVar[str] = "TestKey"
+
+    name: str
+    home: Path = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.signing.keys import make_test_key
+
+        make_test_key(self.home, outputs.key, self.name, CONSTANT_TIME)
+
+
 def test_key(env: Any, name: str, place: Place) -> NodeList:
     """A throwaway key, made once: public key file and keyring below XSPACK_OUT."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -64,18 +79,12 @@ def test_key(env: Any, name: str, place: Place) -> NodeList:
     if hasattr(node.attributes, "xspack_keyring"):
         return NodeList([node])
     home = Path(env.Dir(out_path(env, "keys", "gnupg")).get_abspath())
-
-    def perform(targets: Paths, sources: Paths) -> None:
-        from xspack_tool.signing.keys import make_test_key
-
-        make_test_key(home, targets[0], name, CONSTANT_TIME)
-
     session().need("gpg", "keys and signatures")
-    nodes = add_step(env, [node], [], Step("TestKey", {"name": name}, perform), cached=False)
+    add_step(env, MakeTestKey(name, home=home), inputs={}, outputs={"key": node}, cached=False)
     node.attributes.xspack_keyring = home
     env.Clean(node, str(home))
     journal_of(env).keep(home)
-    return NodeList(nodes)
+    return NodeList([node])
 
 
 def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]:

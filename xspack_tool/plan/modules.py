@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import SCons.Script
 from SCons.Node import Node
@@ -19,7 +19,7 @@ from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 
 
 @dataclass(frozen=True)
@@ -59,56 +59,82 @@ def claim_modules(env: Any, place: Sequence[str], kernel: str, declared: Place, 
     return session().claim_output(node, declared, target)
 
 
+@dataclass(frozen=True)
+class CompileModules(Step):
+    """What kbuild makes, on a staged copy that is kept for the next time. Its inputs ``sources`` are called as in the
+    driver's folder."""
+
+    label: ClassVar[str] = "Modules"
+    modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "certificate")
+
+    #: Kernel, architecture and digest of the kernel build tree.
+    kernel: tuple[str, str, str]
+    compiler: Compiler
+    request: KbuildRequest
+    expected: tuple[str, ...]
+    debuginfo: bool
+    #: Links among the sources: path -> what it leads to.
+    links: dict[str, str]
+    tree: KernelTree = field(metadata=UNKEYED)
+    work: Path = field(metadata=UNKEYED)
+    jobs: int = field(metadata=UNKEYED)
+    #: Never in a key, nor anything made of it: the certificate tells keys apart.
+    private_key: Path | None = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        certificate: Path | None = next(iter(inputs.certificate), None)
+        build_modules(
+            self.tree,
+            inputs.sources,
+            self.work,
+            Outputs(outputs.modules, outputs.symvers, outputs.debuginfo if self.debuginfo else None),
+            request=self.request,
+            extra_symbols=inputs.symbols,
+            jobs=self.jobs,
+            compiler_prefix=self.compiler.prefix,
+            sign_key=ModuleKey(self.private_key, certificate) if self.private_key and certificate else None,
+            expected=self.expected,
+            links=self.links,
+        )
+
+
 def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:
-    """Compile the sources ``items``: kbuild runs on a staged copy that is kept for the next time. ``place`` is
-    the driver's own name below modules/."""
-    files = {item.relative: item.node for item in items if item.node is not None}
-    # Each source stands once in SCons's list; two links may lead to one.
-    unique = list(dict.fromkeys(files.values()))
-    numbers = {name: unique.index(node) for name, node in files.items()}
-    links = {item.relative: item.link for item in items if item.link}
+    """Compile the sources ``items``. ``place`` is the driver's own name below modules/."""
     *folder, name = place
     stem = f"{name}-{plan.tree.kernel}"
     work = Path(env.Dir(out_path(env, "modules", ".work", *folder, stem)).get_abspath())
-    jobs = int(SCons.Script.GetOption("num_jobs"))
-    count = len(plan.symbols)
-
-    def perform(targets: Paths, sources: Paths) -> None:
-        more = sources[len(unique) :]
-        build_modules(
-            plan.tree,
-            {name: sources[number] for name, number in numbers.items()},
-            work,
-            Outputs(*targets),
-            request=plan.request,
-            extra_symbols=more[:count],
-            jobs=jobs,
-            compiler_prefix=plan.compiler.prefix,
-            sign_key=ModuleKey(plan.sign.key, more[count]) if plan.sign else None,
-            expected=plan.expected,
-            links=links,
-        )
-
     for program in ("make", "strip"):
         session().need(program, "kernel modules")
-    facts = {
-        "kernel": [plan.tree.kernel, plan.tree.arch, plan.tree.digest],
-        "compiler": plan.compiler,
-        "request": plan.request,
-        "names": numbers,
-        "links": links,
-        "expected": plan.expected,
-        "signed": plan.sign is not None,
-        "debuginfo": plan.debuginfo,
-    }
-    endings = ["tar", "symvers", *(["debug.tar"] if plan.debuginfo else [])]
-    targets = [out_path(env, "modules", *folder, f"{stem}.{ending}") for ending in endings]
     if plan.request.prepare:
         session().need("bwrap", "prepare= of a driver")
-    sources = [*unique, *plan.symbols, *([plan.sign.certificate] if plan.sign else [])]
-    nodes = add_step(env, targets, sources, Step("Modules", facts, perform, modes=True))
-    for node, ending in zip(nodes, endings, strict=True):
-        remove_older(env, node, f"modules {'/'.join(place)}.{ending}")
-    env.Clean(nodes[0], str(work))
+    step = CompileModules(
+        (plan.tree.kernel, plan.tree.arch, plan.tree.digest),
+        plan.compiler,
+        plan.request,
+        plan.expected,
+        plan.debuginfo,
+        {item.relative: item.link for item in items if item.link},
+        tree=plan.tree,
+        work=work,
+        jobs=int(SCons.Script.GetOption("num_jobs")),
+        private_key=plan.sign.key if plan.sign else None,
+    )
+    inputs = {
+        "sources": {item.relative: item.node for item in items if item.node is not None},
+        "symbols": plan.symbols,
+        "certificate": [plan.sign.certificate] if plan.sign else [],
+    }
+    endings = {
+        "modules": "tar",
+        "symvers": "symvers",
+        **({"debuginfo": "debug.tar"} if plan.debuginfo else {}),
+    }
+    outputs = {
+        what: env.File(out_path(env, "modules", *folder, f"{stem}.{end}")) for what, end in endings.items()
+    }
+    made = add_step(env, step, inputs=inputs, outputs=outputs)
+    for what, ending in endings.items():
+        remove_older(env, outputs[what], f"modules {'/'.join(place)}.{ending}")
+    env.Clean(made.modules, str(work))
     journal_of(env).keep(work)
-    return Modules(*nodes)
+    return Modules(made.modules, made.symvers, made.debuginfo if plan.debuginfo else None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from SCons.Node import Node
 from SCons.Util import NodeList
@@ -33,8 +33,7 @@ from xspack_tool.plan.package import (
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import Paths, Step, add_step
-from xspack_tool.plan.tools import version_of
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
@@ -58,6 +57,9 @@ class PackInputs:
 _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": False}
 
 
+_REPOMD_PLACE = f"repodata/{REPOMD}"
+
+
 @dataclass(frozen=True)
 class Packed:
     """A planned pack, as a submission needs it: on its ISO as ``attributes.xspack_packed``."""
@@ -67,6 +69,126 @@ class Packed:
     inputs: PackInputs
     judged: Judged
     remove: Node | str | None
+
+
+@dataclass(frozen=True)
+class TotalPayload(Step):
+    """Installed size and time of the payload, a file each: all that the document and the generated RPMs need of it,
+    so that a change that leaves one alone goes no further there."""
+
+    label: ClassVar[str] = "Facts"
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.repo.fragment import read_fragments
+
+        fragments = read_fragments([inputs.fragments])
+        write_whole(outputs.size, f"{sum(one.installed_size for one in fragments)}\n")
+        write_whole(outputs.time, f"{max(one.build_time for one in fragments)}\n")
+
+
+@dataclass(frozen=True)
+class WriteDocument(Step):
+    """update.xml."""
+
+    label: ClassVar[str] = "Document"
+
+    pack: Pack
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        write_whole(outputs.document, render_document(self.pack, read_number(inputs.size)))
+
+
+@dataclass(frozen=True)
+class WriteUpdateRpm(Step):
+    """update-<label>."""
+
+    label: ClassVar[str] = "RPM"
+    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+
+    pack: Pack
+    #: (name, EVR) of what it requires.
+    payload: tuple[tuple[str, str], ...]
+    payload_option: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        applied = render_applied(self.pack, read_number(inputs.size))
+        package = update_package(self.pack, self.payload, applied)
+        _write_generated(package, {}, inputs, outputs, self.payload_option)
+
+
+@dataclass(frozen=True)
+class WriteControlRpm(Step):
+    """control-<label>. Its inputs ``scripts`` are the user's, by what they are."""
+
+    label: ClassVar[str] = "RPM"
+    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+
+    pack: Pack
+    #: The text of a remove script that is generated.
+    remove: str
+    payload_option: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        package = control_package(self.pack, self.remove or None)
+        _write_generated(package, inputs.scripts, inputs, outputs, self.payload_option)
+
+
+def _write_generated(
+    package: Package, contents: Mapping[str, Path], inputs: Named, outputs: Named, payload: str
+) -> None:
+    from xspack_tool.rpm.write import write_rpm
+
+    (out,) = outputs.rpms
+    write_rpm(package, contents, out, payload=payload, time=read_number(inputs.time))
+
+
+@dataclass(frozen=True)
+class WriteIndex(Step):
+    """repomd.xml and the files it names."""
+
+    label: ClassVar[str] = "Repodata"
+    uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
+
+    comps: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.repo.fragment import read_fragments
+
+        folder = outputs.files[REPOMD].parent
+        write_repodata(read_fragments(inputs.fragments), self.comps, folder, read_number(inputs.time))
+
+
+@dataclass(frozen=True)
+class SignFile(Step):
+    """The detached signature of a file."""
+
+    label: ClassVar[str] = "Sign"
+    uses: ClassVar[tuple[str, ...]] = ("gpg",)
+
+    key: SigningKey = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        self.key.signer(inputs.key).sign_file(inputs.file, outputs.signature, read_number(inputs.time))
+
+
+@dataclass(frozen=True)
+class MasterIso(Step):
+    """The ISO. Its inputs ``files`` are called as on it, ``records`` as beside repomd.xml, which says what they are
+    called on it."""
+
+    label: ClassVar[str] = "ISO"
+    uses: ClassVar[tuple[str, ...]] = ("pycdlib",)
+
+    volume: str
+    strict: bool
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.pack.iso import master_iso
+
+        refuse_if_stopped(inputs.findings, self.strict)
+        places = iso_names(inputs.files[_REPOMD_PLACE])
+        files = {**inputs.files, **{places[name]: path for name, path in inputs.records.items()}}
+        master_iso(files, outputs.iso, self.volume, read_number(inputs.time))
 
 
 class PackPlan:
@@ -96,7 +218,13 @@ class PackPlan:
         payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
         pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
         gathered = gather(self.env, self.out("index.jsonl"), pieces)
-        size, time = self._facts(gathered)
+        totals = add_step(
+            self.env,
+            TotalPayload(),
+            inputs={"fragments": gathered},
+            outputs={"size": self.out("installed-size"), "time": self.out("time")},
+        )
+        size, time = totals.size, totals.time
         document = self._document(size)
         generated = [self._update(time, size), *self._control(time)]
         if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
@@ -104,72 +232,48 @@ class PackPlan:
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
         own = [fragment(self.env, rpm, signed) for rpm, signed in more]
         index = self._index([gathered, *own], time)
-        records = [rpm_record(self.env, rpm, signed) for rpm, signed in [*payload, *more]]
-        findings = self._findings(records)
+        records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
+        own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in more]
+        findings = self._findings(records, own_records)
         rpms = {identity_of(rpm).file_name: signed for rpm, signed in [*payload, *more]}
         nodes = self._iso(iso, document, index, rpms, time, findings)
         # Order alone: SCons goes down to each RPM from here, and has one judged and indexed while the next are
         # written.
-        iso.add_prerequisite([node for both in zip(records, [*pieces, *own], strict=True) for node in both])
+        both = zip([*records, *own_records], [*pieces, *own], strict=True)
+        iso.add_prerequisite([node for pair in both for node in pair])
         return nodes
 
-    def _findings(self, records: list[Node]) -> Node:
-        """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload and of the
-        generated RPMs."""
-        inputs, count = self.inputs, len(self.inputs.packages)
-        gathered = gather(self.env, self.out("records.jsonl"), records[:count])
-        judged = Judged(inputs.packages, [gathered, *records[count:]])
+    def _findings(self, records: list[Node], own: list[Node]) -> Node:
+        """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload, ``own`` those
+        of the generated RPMs."""
+        inputs = self.inputs
+        judged = Judged(inputs.packages, gather(self.env, self.out("records.jsonl"), records), own)
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)
-        return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)[0]
-
-    def _facts(self, gathered: Node) -> list[Node]:
-        """Installed size and time of the payload, a file each: all that the document and the generated RPMs need
-        of it, so that a change that leaves one alone goes no further there."""
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.repo.fragment import read_fragments
-
-            fragments = read_fragments(sources)
-            write_whole(targets[0], f"{sum(one.installed_size for one in fragments)}\n")
-            write_whole(targets[1], f"{max(one.build_time for one in fragments)}\n")
-
-        places = [self.out("installed-size"), self.out("time")]
-        return add_step(self.env, places, [gathered], Step("Facts", None, perform))
+        return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)
 
     def _document(self, size: Node) -> Node:
         """update.xml."""
-        pack = replace(self.pack, vendor="", **_ELSEWHERE)
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            write_whole(targets[0], render_document(pack, read_number(sources[0])))
-
-        step = Step("Document", {"pack": pack}, perform)
-        return add_step(self.env, [self.out("update.xml")], [size], step)[0]
+        step = WriteDocument(replace(self.pack, vendor="", **_ELSEWHERE))
+        outputs = {"document": self.out("update.xml")}
+        made: Node = add_step(self.env, step, inputs={"size": size}, outputs=outputs).document
+        return made
 
     def _update(self, time: Node, size: Node) -> Node:
         """update-<label>, which requires the payload and owns the applied record."""
-        payload = required(self.inputs.packages)
         pack = replace(self.pack, key="", requires=(), has_precheck=False, has_remove=False, **_ELSEWHERE)
-
-        def make(sources: Paths) -> Package:
-            return update_package(pack, payload, render_applied(pack, read_number(sources[1])))
-
-        return self._generated(pack.update_name, {"pack": pack, "payload": payload}, [time, size], make)
+        step = WriteUpdateRpm(pack, tuple(required(self.inputs.packages)), self.profile.payload)
+        return self._generated(update_package(pack, [], ""), step, {"time": time, "size": size})
 
     def _control(self, time: Node) -> list[Node]:
         """control-<label>, where the pack has a requirement or a script of its own."""
         if not self.pack.control_name:
             return []
-        removal = self._removal()
         pack = replace(self.pack, key="", after_apply=(), rollups=(), enforce_homogeneity=False, **_ELSEWHERE)
-        scripts = [node for node in (self.inputs.precheck, self.inputs.remove) if isinstance(node, Node)]
-
-        def make(sources: Paths) -> Package:
-            return control_package(pack, removal)
-
-        facts = {"pack": pack, "remove": removal}
-        return [self._generated(pack.control_name, facts, [time, *scripts], make)]
+        named = {"precheck": self.inputs.precheck, "remove": self.inputs.remove}
+        scripts = {name: node for name, node in named.items() if isinstance(node, Node)}
+        step = WriteControlRpm(pack, self._removal() or "", self.profile.payload)
+        return [self._generated(control_package(pack), step, {"time": time, "scripts": scripts})]
 
     def _removal(self) -> str | None:
         """The text of the remove script, where it is ours to write."""
@@ -178,90 +282,59 @@ class PackPlan:
         pack, names = self.pack, sorted(identity_of(rpm).name for rpm in self.inputs.packages)
         return removal_script(pack.label, pack.uuid, pack.control_name, pack.update_name, names)
 
-    def _generated(self, name: str, facts: dict[str, Any], sources: list[Node], make: Any) -> Node:
-        """An RPM that xspack generates; its sources are the facts, and what ``make`` and its payload read."""
-        payload_option = self.profile.payload
-
-        def perform(targets: Paths, paths: Paths) -> None:
-            from xspack_tool.rpm.write import write_rpm
-
-            time = read_number(paths[0])
-            write_rpm(make(paths), paths[1:], targets[0], payload=payload_option, time=time)
-
-        identity = control_or_update(self.pack, name).identity
-        built = Built(identity, self.target, self.place)
-        every = {"payload_option": payload_option, "rpmbuild": version_of(self.env, "rpmbuild"), **facts}
+    def _generated(self, package: Package, step: Step, inputs: dict[str, Any]) -> Node:
+        """An RPM that xspack generates."""
+        built = Built(package.identity, self.target, self.place)
         session().need("rpmbuild", "RPMs")
-        return rpm_nodes(self.env, [built], sources, Step("RPM", every, perform), None, self.report)[0]
+        (node,) = rpm_nodes(self.env, [built], inputs, step, None, self.report)
+        return node
 
-    def _index(self, pieces: list[Node], time: Node) -> list[Node]:
-        """repomd.xml and the files it names."""
-        comps = comps_xml(self.pack)
+    def _index(self, fragments: list[Node], time: Node) -> dict[str, Node]:
+        """repomd.xml and the files it names, by their names."""
+        outputs = {"files": {name: self.out("repodata", name) for name in (REPOMD, *RECORDS.values())}}
+        step = WriteIndex(comps_xml(self.pack))
+        made = add_step(self.env, step, inputs={"fragments": fragments, "time": time}, outputs=outputs)
+        files: dict[str, Node] = made.files
+        return files
 
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.repo.fragment import read_fragments
-
-            write_repodata(read_fragments(sources[:-1]), comps, targets[0].parent, read_number(sources[-1]))
-
-        targets = [self.out("repodata", name) for name in (REPOMD, *RECORDS.values())]
-        step = Step(
-            "Repodata", {"comps": comps, "createrepo_c": version_of(self.env, "createrepo_c")}, perform
-        )
-        return add_step(self.env, targets, [*pieces, time], step)
-
-    def _signature(self, node: Node, time: Node) -> list[Node]:
-        """The detached signature of a file; none for an unsigned pack."""
+    def _signature(self, node: Node, time: Node) -> dict[str, Node]:
+        """The detached signature of a file, by its ending; none for an unsigned pack."""
         key = self.inputs.key
         if key is None:
-            return []
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            key.signer(sources[1]).sign_file(sources[0], targets[0], read_number(sources[2]))
-
-        step = Step("Sign", {"gpg": version_of(self.env, "gpg")}, perform)
-        return add_step(self.env, [f"{node}.asc"], [node, key.node, time], step, cached=False)
+            return {}
+        inputs = {"file": node, "key": key.node, "time": time}
+        made = add_step(
+            self.env, SignFile(key), inputs=inputs, outputs={"signature": f"{node}.asc"}, cached=False
+        )
+        return {".asc": made.signature}
 
     def _iso(
-        self, iso: Node, document: Node, index: list[Node], rpms: dict[str, Node], time: Node, findings: Node
+        self,
+        iso: Node,
+        document: Node,
+        index: dict[str, Node],
+        rpms: dict[str, Node],
+        time: Node,
+        findings: Node,
     ) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
-        repomd = index[0]
-        named = {
-            "update.xml": [document],
-            "update.xml.asc": self._signature(document, time),
-            "repodata/repomd.xml": [repomd],
-            "repodata/repomd.xml.asc": self._signature(repomd, time),
-            **{f"Packages/{name}": [rpm] for name, rpm in rpms.items()},
+        index = dict(index)
+        repomd = index.pop(REPOMD)
+        files = {
+            "update.xml": document,
+            **{f"update.xml{end}": node for end, node in self._signature(document, time).items()},
+            _REPOMD_PLACE: repomd,
+            **{f"{_REPOMD_PLACE}{end}": node for end, node in self._signature(repomd, time).items()},
+            **{f"Packages/{name}": rpm for name, rpm in rpms.items()},
         }
-        fixed = [(path, nodes[0]) for path, nodes in named.items() if nodes]
-        volume = self.pack.volume_id
-        strict = is_strict(self.env)
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.pack.iso import master_iso
-
-            refuse_if_stopped(sources[0], strict)
-            files = {path: source for (path, _), source in zip(fixed, sources[2:], strict=False)}
-            places = iso_names(files["repodata/repomd.xml"])
-            records = sources[2 + len(fixed) :]
-            files.update((places[record.name], record) for record in records)
-            master_iso(files, targets[0], volume, read_number(sources[1]))
-
-        sources = [findings, time, *(node for _, node in fixed), *index[1:]]
-        layout = [path for path, _ in fixed]
-        every = {
-            "layout": layout,
-            "volume": volume,
-            "strict": strict,
-            "pycdlib": version_of(self.env, "pycdlib"),
-        }
-        step = Step("ISO", every, perform)
-        nodes = add_step(self.env, [iso], sources, step, cached=False)
+        step = MasterIso(self.pack.volume_id, is_strict(self.env))
+        inputs = {"findings": findings, "time": time, "files": files, "records": index}
+        add_step(self.env, step, inputs=inputs, outputs={"iso": iso}, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")
         iso.attributes.xspack_packed = self.packed
         session().isos[iso] = findings
         tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
-        return NodeList(nodes)
+        return NodeList([iso])
 
 
 def plan_pack(
@@ -284,10 +357,5 @@ def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
 
 
 def read_number(path: Path) -> int:
-    """What :meth:`PackPlan._facts` wrote to one of its files."""
+    """What :class:`TotalPayload` wrote to one of its files."""
     return int(path.read_text(encoding="ascii"))
-
-
-def control_or_update(pack: Pack, name: str) -> Package:
-    """A generated RPM as far as it is known while reading: its name, version and architecture."""
-    return update_package(pack, [], "") if name == pack.update_name else control_package(pack)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 from SCons.Util import NodeList, flatten
@@ -18,13 +19,14 @@ from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import Paths, Step, add_step
-from xspack_tool.plan.tools import version_of
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
 
 Report = Callable[[list[Problem]], None]
+#: The nodes of a package's contents by the names that its entries and scripts have for them.
+Contents = Mapping[str, Node]
 
 
 @dataclass(frozen=True)
@@ -74,37 +76,43 @@ def broken_package(env: Any, name: str) -> NodeList:
     return NodeList([node])
 
 
-def plan_package(
-    env: Any, package: Package, inputs: list[Node], built: Built, target: Any, report: Report
-) -> NodeList:
+@dataclass(frozen=True)
+class WriteRpm(Step):
     """The RPM of a declaration, written by rpmbuild."""
-    profile = profile_of(env)
-    payload, time = profile.payload, package.time(source_date_epoch())
 
-    def perform(targets: Paths, sources: Paths) -> None:
+    label: ClassVar[str] = "RPM"
+    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+    modes: ClassVar[tuple[str, ...]] = ("files",)
+
+    package: Package
+    payload: str
+    time: int
+
+    def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.write import write_rpm
 
-        write_rpm(package, sources, targets[0], payload=payload, time=time)
+        contents = {**inputs.files, **inputs.others}
+        (out,) = outputs.rpms
+        write_rpm(self.package, contents, out, payload=self.payload, time=self.time)
 
+
+def plan_package(
+    env: Any, package: Package, contents: Contents, built: Built, target: Any, report: Report
+) -> NodeList:
+    """The RPM of a declaration."""
     session().need("rpmbuild", "RPMs")
-    facts = {"package": package, "payload": payload, "time": time, "rpmbuild": version_of(env, "rpmbuild")}
-    # Each source stands once in SCons's list; the package's inputs may name one twice.
-    unique = list(dict.fromkeys(inputs))
-    order = [unique.index(node) for node in inputs]
-    # A scriptlet's file has no mode in the RPM, nor does one whose mode is declared.
-    entries = [entry for entry in package.entries if entry.has_input]
-    modes = (
-        number
-        for number, entry in zip(order, entries, strict=False)
-        if entry.kind == "file" and entry.mode is None
-    )
-    step = Step(
-        "RPM",
-        facts | {"inputs": order},
-        lambda targets, sources: perform(targets, [sources[n] for n in order]),
-        modes=frozenset(modes),
-    )
-    return rpm_nodes(env, [built], unique, step, target, report)
+    step = WriteRpm(package, profile_of(env).payload, package.time(source_date_epoch()))
+    return rpm_nodes(env, [built], by_mode(package, contents), step, target, report)
+
+
+def by_mode(package: Package, contents: Contents) -> dict[str, Contents]:
+    """The contents of a package as inputs: ``files``, whose modes are in the RPM, and ``others``: a scriptlet's file
+    has no mode there, nor does one whose mode is declared."""
+    counts = {e.source for e in package.entries if e.kind == "file" and e.source and e.mode is None}
+    return {
+        "files": {name: node for name, node in contents.items() if name in counts},
+        "others": {name: node for name, node in contents.items() if name not in counts},
+    }
 
 
 def output_node(env: Any, place: Any) -> Node:
@@ -114,9 +122,10 @@ def output_node(env: Any, place: Any) -> Node:
 
 
 def rpm_nodes(
-    env: Any, built: list[Built], sources: list[Node], step: Step, target: Any, report: Report
+    env: Any, built: list[Built], inputs: Mapping[str, Any], step: Step, target: Any, report: Report
 ) -> NodeList:
-    """The nodes of RPMs that one step makes, claimed, and known to `-c` with their older versions."""
+    """The nodes of RPMs that one step makes, its output ``rpms``: claimed, and known to `-c` with their older
+    versions."""
     places = [target] if target else [out_path(env, "rpms", *path_of(one)) for one in built]
     files = [output_node(env, place) for place in places]
     taken = [
@@ -125,17 +134,37 @@ def rpm_nodes(
         for problem in session().claim_output(node, one.place, one.target)
     ]
     remedy = "keep what it is made of out of XSPACK_OUT"
-    circles = set(files) & set(sources)
+    circles = set(files) & set(flatten([_nodes(value) for value in inputs.values()]))
     taken += [Problem("target", str(node), "it would be made of itself", remedy) for node in circles]
     if taken:
         report(taken)
-        return broken_package(env, built[0].identity.name)
-    nodes = add_step(env, files, sources, step)
+        return broken_package(env, next(iter(built)).identity.name)
+    nodes = add_step(env, step, inputs=inputs, outputs={"rpms": files}).rpms
     for one, node in zip(built, nodes, strict=True):
         node.attributes.xspack = one
         remove_older(env, node, f"rpm {slot_of(one)}")
         tell(one.target, node)
     return NodeList(nodes)
+
+
+def _nodes(value: Any) -> list[Node]:
+    found: list[Node] = flatten([list(value.values()) if isinstance(value, Mapping) else value])
+    return found
+
+
+@dataclass(frozen=True)
+class SignRpm(Step):
+    """An RPM with the signature of a key in place of any that it has."""
+
+    label: ClassVar[str] = "Sign"
+    uses: ClassVar[tuple[str, ...]] = ("rpmsign", "gpg")
+
+    key: SigningKey = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.rpm.read import read_build_time
+
+        self.key.signer(inputs.key).sign_rpm(inputs.rpm, outputs.rpm, read_build_time(inputs.rpm))
 
 
 def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
@@ -145,40 +174,42 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     signed: dict[tuple[str, str], Node] = env_cache(rpm, "signed")
     which = (key.node.get_abspath(), str(key.home))
     if which not in signed:
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.rpm.read import read_build_time
-
-            key.signer(sources[1]).sign_rpm(sources[0], targets[0], read_build_time(sources[0]))
-
         session().need("rpmsign", "signing RPMs")
-        step = Step("Sign", {"rpmsign": version_of(env, "rpmsign"), "gpg": version_of(env, "gpg")}, perform)
         place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
         built = rpm.attributes.xspack
         if taken := session().claim_output(place, built.place, built.target):
             session().problems += taken
             return rpm
-        signed[which] = add_step(env, [place], [rpm, key.node], step, cached=False)[0]
+        inputs = {"rpm": rpm, "key": key.node}
+        signed[which] = add_step(env, SignRpm(key), inputs=inputs, outputs={"rpm": place}, cached=False).rpm
         signed[which].attributes.xspack_key = key.name
         remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm.attributes.xspack)}")
     return signed[which]
+
+
+@dataclass(frozen=True)
+class IndexRpm(Step):
+    """An RPM's part of the index."""
+
+    label: ClassVar[str] = "Index"
+    uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
+
+    location: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.repo.fragment import make_fragment
+
+        write_whole(outputs.fragment, make_fragment(inputs.rpm, self.location).to_json())
 
 
 def fragment(env: Any, rpm: Node, signed: Node) -> Node:
     """The index fragment of a signed RPM; planned once."""
     fragments: dict[str, Node] = env_cache(signed, "fragment")
     if "" not in fragments:
-        location = f"Packages/{identity_of(rpm).file_name}"
-
-        def perform(targets: Paths, sources: Paths) -> None:
-            from xspack_tool.repo.fragment import make_fragment
-
-            write_whole(targets[0], make_fragment(sources[0], location).to_json())
-
-        step = Step("Index", {"location": location, "createrepo_c": version_of(env, "createrepo_c")}, perform)
         folder = key_folder(signed)
         place = out_path(env, "index", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        fragments[""] = add_step(env, [place], [signed], step)[0]
+        step = IndexRpm(f"Packages/{identity_of(rpm).file_name}")
+        fragments[""] = add_step(env, step, inputs={"rpm": signed}, outputs={"fragment": place}).fragment
         remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm.attributes.xspack)}")
     return fragments[""]
 
@@ -215,6 +246,13 @@ def env_cache(node: Node, what: str) -> dict[Any, Node]:
     """What was planned from a node already: a table kept on the node itself."""
     tables: dict[str, dict[Any, Node]] = node.attributes.__dict__.setdefault("xspack_planned", {})
     return tables.setdefault(what, {})
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that the copy appears whole or not at all."""
+    beside = target.with_name(f".{target.name}.new")
+    shutil.copyfile(source, beside)
+    beside.replace(target)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import SCons.Script
 from SCons.Action import FunctionAction
@@ -19,44 +20,92 @@ from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.content import trust_unchanged
-from xspack_tool.plan.outputs import journal_of, remove, temporaries
+from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
+from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
 
-#: Raised when the bytes of some output change for equal inputs: everything is rebuilt once.
-FORMAT = "xspack 2"
+#: Raised when the bytes of outputs of all steps change for equal inputs: everything is rebuilt once.
+FORMAT = "xspack 3"
 
-Paths = Sequence[Path]
+
+class Named:
+    """The inputs or the outputs of a step by name: each one thing, a tuple of several, or a dict."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for a name that is not there."""
+        raise AttributeError(f"the step has no {name!r}, only {', '.join(self.__dict__) or 'nothing'}")
+
+
+#: ``field(metadata=UNKEYED)`` of a step says where or how fast it works: nothing of it reaches its outputs.
+UNKEYED = {"keyed": False}
 
 
 @dataclass(frozen=True)
 class Step:
-    """What makes a target: ``perform(targets, sources)`` with the paths of both, after their order in SCons.
-
-    ``facts`` is everything besides the sources' content on which the result depends (frozen dataclasses,
-    lists, dicts, texts, numbers: see model/canonical.py). With ``modes`` the sources' modes count, too: all of
-    them, or those with these numbers.
+    """What makes targets. Its fields are everything besides the content of the inputs on which the outputs depend
+    (frozen dataclasses, lists, dicts, texts, numbers: see model/canonical.py); all of them are in its key.
     """
 
-    name: str
-    facts: Any
-    perform: Callable[[Paths, Paths], None] = field(compare=False)
-    modes: bool | frozenset[int] = False
+    #: The word that is printed for it.
+    label: ClassVar[str]
+    #: Raised when the bytes of its outputs change for equal inputs.
+    version: ClassVar[int] = 1
+    #: Programs and Python distributions whose results are in the outputs; their versions are in the key.
+    uses: ClassVar[tuple[str, ...]] = ()
+    #: The names of the inputs whose modes count, too.
+    modes: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        """Make the outputs. Both have paths by the names that were given to :func:`add_step`."""
+        raise NotImplementedError
+
+    @classmethod
+    def keyed(cls) -> Iterator[str]:
+        """The names of the fields that are in the key."""
+        return (field.name for field in dataclasses.fields(cls) if field.metadata.get("keyed", True))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A step with its targets and sources, as SCons knows them: ``attributes.xspack_step`` of each target.
+
+    ``inputs`` and ``outputs`` are the numbers that stand in SCons's lists for what has a name.
+    """
+
+    step: Step
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    with_mode: frozenset[int]
+    versions: Mapping[str, str]
+    journal: Journal
 
     @functools.cached_property
-    def canonical(self) -> str:
-        """The facts as one line."""
-        return canonical(self.facts)
+    def key(self) -> str:
+        """What the targets depend on besides the content and the modes of the sources, as one line of JSON."""
+        fields = {name: getattr(self.step, name) for name in self.step.keyed()}
+        return canonical(
+            {
+                **fields,
+                "inputs": _short(self.inputs),
+                "outputs": _short(self.outputs),
+                "step": self.step.version,
+                "versions": self.versions,
+            }
+        )
 
     @property
     def signature(self) -> str:
-        """What a target of this step depends on besides its sources."""
-        return f"{FORMAT}\0{self.name}\0{self.canonical}"
+        """The key with all that is the same for every step of its kind."""
+        return f"{FORMAT}\0{self.step.label}\0{self.key}"
 
 
-def step_of(node: Node) -> Step:
+def planned_of(node: Node) -> Planned:
     """The step that was planned for a node."""
-    step: Step = node.attributes.xspack_step
-    return step
+    planned: Planned = node.attributes.xspack_step
+    return planned
 
 
 class StepAction(FunctionAction):
@@ -67,28 +116,26 @@ class StepAction(FunctionAction):
         super().__init__(_perform, {"cmdstr": None, "varlist": ()})
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
-        step = step_of(target[0])
-        text = step.signature
-        if step.modes:
-            text += "\0" + "".join(map(_mode, _with_mode(step, source)))
+        planned = planned_of(target[0])
+        text = planned.signature
+        if planned.with_mode:
+            text += "\0" + "".join(map(_mode, _with_mode(planned, source)))
         return text.encode()
 
     def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """The declaration, out of which --debug=explain reads what changed. SCons asks for it in every build."""
-        step = step_of(target[0])
-        modes = [f"mode of {node} = {_mode(node)}" for node in _with_mode(step, source)]
-        return "\n".join([step.name, step.canonical, *modes])
+        planned = planned_of(target[0])
+        modes = [f"mode of {node} = {_mode(node)}" for node in _with_mode(planned, source)]
+        return "\n".join([planned.step.label, planned.key, *modes])
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What is printed while building."""
-        return f"{step_of(target[0]).name:<10} {target[0]}"
+        return f"{planned_of(target[0]).step.label:<10} {target[0]}"
 
 
-def _with_mode(step: Step, source: Sequence[Node]) -> list[Node]:
+def _with_mode(planned: Planned, source: Sequence[Node]) -> list[Node]:
     """The sources whose modes count."""
-    if isinstance(step.modes, frozenset):
-        return [node for number, node in enumerate(source) if number in step.modes]
-    return list(source) if step.modes else []
+    return [node for number, node in enumerate(source) if number in planned.with_mode]
 
 
 def _mode(node: Node) -> str:
@@ -101,21 +148,22 @@ def _mode(node: Node) -> str:
 
 
 def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
-    step = step_of(target[0])
-    targets = [Path(node.get_abspath()) for node in target]
+    planned = planned_of(target[0])
+    label, targets = planned.step.label, [Path(node.get_abspath()) for node in target]
+    sources = [Path(node.get_abspath()) for node in source]
     try:
-        target[0].attributes.xspack_journal.begin()
+        planned.journal.begin()
         for path in targets:
             path.parent.mkdir(parents=True, exist_ok=True)
-        step.perform(targets, [Path(node.get_abspath()) for node in source])
-        why = next((f"{step.name} made no {path.name}" for path in targets if not path.is_file()), "")
+        planned.step.run(_named(planned.inputs, sources), _named(planned.outputs, targets))
+        why = next((f"{label} made no {path.name}" for path in targets if not path.is_file()), "")
     except XspackError as error:
         why = str(error)
     except OSError as error:
-        why = f"{step.name}: {error.filename or targets[0].name}: {error.strerror or error}"
+        why = f"{label}: {error.filename or targets[0].name}: {error.strerror or error}"
     except (KeyboardInterrupt, SystemExit):
         # Raised inside a thread of SCons, either would hang -j2.
-        why = f"{step.name} was interrupted"
+        why = f"{label} was interrupted"
     if not why:
         return None
     for path in targets:
@@ -127,20 +175,79 @@ _BUILDER = Builder(action=StepAction())
 
 
 def add_step(
-    env: Any, targets: Sequence[Any], sources: Sequence[Any], step: Step, *, cached: bool = True
-) -> list[Node]:
-    """Make the nodes of a step. A target is never deleted before its new content is there (Precious);
-    with ``cached`` False it is never put into a CacheDir."""
-    nodes: list[Node] = _BUILDER(env, target=list(targets), source=list(sources))
+    env: Any,
+    step: Step,
+    *,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    cached: bool = True,
+) -> Named:
+    """Make the nodes of a step, which come back under the names of its outputs.
+
+    Inputs and outputs are nodes by name: one, a list, or a dict; a node may stand under several names. A target is
+    never deleted before its new content is there (Precious); with ``cached`` False it is never put into a CacheDir.
+    """
+    sources, targets = _Numbers(), _Numbers()
+    by_name = {name: sources.of(value) for name, value in inputs.items()}
+    made_by_name = {name: targets.of(value) for name, value in outputs.items()}
+    with_mode = frozenset(n for name in step.modes if name in by_name for n in _flat(by_name[name]))
+    nodes: list[Node] = _BUILDER(env, target=list(targets.nodes), source=list(sources.nodes))
     check_settings(env)
     journal = journal_of(env)
     journal.nodes += nodes
+    versions = {name: version_of(env, name) for name in ("xspack", *step.uses)}
+    planned = Planned(step, by_name, made_by_name, with_mode, versions, journal)
     for node in nodes:
-        node.attributes.xspack_step, node.attributes.xspack_journal = step, journal
+        node.attributes.xspack_step = planned
         if SCons.Script.GetOption("clean"):
             env.Clean(node, temporaries(node.get_abspath()))
         node.set_precious()
         trust_unchanged(node)
         if not cached:
             node.set_nocache()
-    return nodes
+    return _named(made_by_name, nodes)
+
+
+class _Numbers:
+    """Things in a list, each once, and the numbers that they have in it."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Any, int] = {}
+
+    def of(self, value: Any) -> Any:
+        """The number of one thing, or a tuple or dict of such."""
+        if isinstance(value, Mapping):
+            return {name: self.of(one) for name, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return tuple(map(self.of, value))
+        return self.nodes.setdefault(value, len(self.nodes))
+
+
+def _named(numbers: Mapping[str, Any], things: Sequence[Any]) -> Named:
+    """What has the numbers, by the same names."""
+
+    def pick(number: Any) -> Any:
+        if isinstance(number, dict):
+            return {name: pick(one) for name, one in number.items()}
+        return tuple(map(pick, number)) if isinstance(number, tuple) else things[number]
+
+    return Named({name: pick(number) for name, number in numbers.items()})
+
+
+def _flat(number: Any) -> Iterator[int]:
+    if isinstance(number, int):
+        yield number
+    else:
+        for one in number.values() if isinstance(number, dict) else number:
+            yield from _flat(one)
+
+
+def _short(numbers: Any) -> Any:
+    """Numbers that follow each other as ``first+count``: a pack has as many as RPMs, and all keys are made in every
+    build."""
+    if isinstance(numbers, Mapping):
+        return {name: _short(one) for name, one in numbers.items()}
+    if isinstance(numbers, tuple) and all(isinstance(one, int) for one in numbers):
+        first = numbers[0] if numbers else 0
+        return f"{first}+{len(numbers)}" if numbers == tuple(range(first, first + len(numbers))) else numbers
+    return numbers

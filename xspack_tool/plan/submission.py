@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 from SCons.Util import NodeList
@@ -17,12 +17,12 @@ from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch, write_archive
 from xspack_tool.plan.ddk import inbox_of
-from xspack_tool.plan.findings import content_of, pack_findings
+from xspack_tool.plan.findings import READERS, content_of, pack_findings
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import folder_of, source_rpm_of
-from xspack_tool.plan.step import Paths, Step, add_step
+from xspack_tool.plan.package import folder_of, identity_of, source_rpm_of
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import refuse_if_stopped
 
 if TYPE_CHECKING:
@@ -47,146 +47,176 @@ class SubmissionPlan:
     target: str = ""
 
 
-@dataclass
-class _Sources:
-    """The nodes of a step with the places of their files in the archive."""
+@dataclass(frozen=True)
+class SubmittedRpm:
+    """An RPM of a submission. ``rpm`` and ``texts``, its licence texts, are names of inputs; ``source`` is where its
+    source RPM lies in the archive, or empty."""
 
-    nodes: list[Node] = field(default_factory=list)
-
-    def add(self, node: Node) -> int:
-        """Where the file of a node is found among the step's sources."""
-        if node not in self.nodes:
-            self.nodes.append(node)
-        return self.nodes.index(node)
+    rpm: str
+    packs: tuple[str, ...]
+    source: str
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Package:
-    """An RPM of a submission: its number among the sources, and those of its source RPM and licence texts."""
+class WriteSubmission(Step):
+    """The archive. Its inputs ``members`` and ``sources`` are called as in it, ``rpms`` and ``texts`` as in
+    ``packages``, ``patches`` by their names; ``judged`` are the findings of each pack."""
 
-    number: int
-    packs: tuple[str, ...]
-    source: tuple[int, str] | None
-    licences: tuple[int, ...]
+    label: ClassVar[str] = "Submission"
+    uses: ClassVar[tuple[str, ...]] = READERS
+
+    name: str
+    isos: tuple[str, ...]
+    packages: tuple[SubmittedRpm, ...]
+    fixes: tuple[Fix, ...]
+    #: The statement on firmware, where it is no file.
+    statement: str
+    #: Whether the submission itself brings licence texts.
+    licensed: bool
+    #: Pack -> a digest of the devices that its release drives, and where they are listed.
+    inbox: dict[str, str]
+    inbox_places: dict[str, Path | None] = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        for findings in inputs.judged:
+            refuse_if_stopped(findings, strict=False)
+        for patch in inputs.patches.values():
+            _check_patch(patch)
+        members: dict[str, Path | bytes] = {**inputs.members, **inputs.sources}
+        members.update({f"patches/{name}": path for name, path in inputs.patches.items()})
+        parts = list(self._parts(inputs, members))
+        members.update(self._devices(inputs))
+        if any(part.firmware for part in parts):
+            statement: Path | None = next(iter(inputs.statement), None)
+            if statement is None and self.statement == "":
+                raise StepError(f"{rule(2)}; say so: firmware_statement=")
+            members["firmware/STATEMENT"] = (
+                statement.read_bytes() if statement else f"{self.statement}\n".encode()
+            )
+        members["CONTENTS"] = contents_text(self.name, parts, self.isos, self.fixes).encode()
+        members["packages.json"] = contents_json(parts).encode()
+        members.update({f"patches/{fix.patch}.txt": fix.text().encode() for fix in self.fixes})
+        write_archive(outputs.archive, self.name.replace(" ", "-"), members)
+
+    def _parts(self, inputs: Named, members: dict[str, Path | bytes]) -> Iterator[Part]:
+        """The packages as the table of contents has them; their licence texts join the members."""
+        for one in self.packages:
+            content = _read(inputs.rpms[one.rpm])
+            info = content.info
+            texts = {Path(name).name: text for name, text in content.licences.items()}
+            given: list[Path] = [inputs.texts[name] for name in one.texts]
+            texts |= {path.name: path.read_bytes() for path in given}
+            places = {f"licences/{info.name}/{name}": text for name, text in texts.items()}
+            firmware = tuple(f.path for f in info.files if f.is_file and _FIRMWARE.fullmatch(f.path))
+            if not places and not self.licensed and (content.modules or firmware):
+                number = 1 if content.modules else 2
+                raise StepError(
+                    f"{info.file_name}: {rule(number)}; it has no licence text: give licenses= to its declaration, "
+                    "or licences= to the submission"
+                )
+            members.update(places)
+            yield Part(
+                info.name,
+                info.evr,
+                info.arch,
+                info.license,
+                one.packs,
+                tuple(sorted({module.kernel for module in content.modules})),
+                one.source,
+                tuple(sorted(places)),
+                firmware,
+                tuple(_module(module) for module in content.modules),
+            )
+
+    def _devices(self, inputs: Named) -> dict[str, Path | bytes]:
+        """The devices that the drivers of each pack claim. Names of devices are left out: they are those of the
+        machine's own lists."""
+        from xspack_tool.ddk.devices import device_table, table_lines
+        from xspack_tool.ddk.inbox import read_inbox
+
+        found: dict[str, Path | bytes] = {}
+        for label, inbox in self.inbox_places.items():
+            own = [one for one in self.packages if label in one.packs]
+            modules = [module for one in own for module in _read(inputs.rpms[one.rpm]).modules]
+            rows = device_table(modules, read_inbox(inbox) if inbox else None)
+            found[f"devices/{label}.txt"] = "".join(f"{line}\n" for line in table_lines(rows)).encode()
+            data = json.dumps([row.as_json() for row in rows], indent=2, sort_keys=True)
+            found[f"devices/{label}.json"] = f"{data}\n".encode()
+        return found
 
 
 def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
     """The archive ``node``."""
-    sources = _Sources()
-    plain: list[tuple[str, int]] = [(f"patches/{fix.patch}", sources.add(patch)) for fix, patch in plan.fixes]
-    judged: list[int] = []
+    members: dict[str, Node] = {}
+    judged: list[Node] = []
     packs: dict[str, Packed] = {iso.name: iso.attributes.xspack_packed for iso in plan.isos}
     for iso in plan.isos:
         packed: Packed = iso.attributes.xspack_packed
-        plain.append((f"packs/{iso.name}", sources.add(iso)))
-        if packed.inputs.key:
-            plain.append((f"keys/{packed.inputs.key.name}", sources.add(packed.inputs.key.node)))
         inputs = packed.inputs
+        members[f"packs/{iso.name}"] = iso
+        if inputs.key:
+            members[f"keys/{inputs.key.name}"] = inputs.key.node
         found = pack_findings(
             packed.env, packed.pack, packed.judged, inputs.key, packed.remove, inputs.waive, submission=True
         )
-        judged.append(sources.add(found[0]))
-        plain.append((f"findings/{packed.pack.label}.json", judged[-1]))
-    packages = _packages(packs, sources)
-    more = [(f"licences/{one.name}", sources.add(one)) for one in plan.licences]
-    statement = sources.add(plan.statement) if isinstance(plan.statement, Node) else plan.statement
+        judged.append(found)
+        members[f"findings/{packed.pack.label}.json"] = found
+    members.update({f"licences/{one.name}": one for one in plan.licences})
     inboxes = {packed.pack.label: _inbox(packed) for packed in packs.values()}
-    fixes = [fix for fix, _ in plan.fixes]
-
-    def perform(targets: Paths, paths: Paths) -> None:
-        for number in judged:
-            refuse_if_stopped(paths[number], strict=False)
-        for place, number in plain:
-            if place.startswith("patches/"):
-                _check_patch(paths[number])
-        members: dict[str, Path | bytes] = {place: paths[number] for place, number in [*plain, *more]}
-        parts = list(_parts(packages, paths, members, bool(more)))
-        members.update(_devices(packages, paths, inboxes))
-        if any(part.firmware for part in parts):
-            if statement == "":
-                raise StepError(f"{rule(2)}; say so: firmware_statement=")
-            text = paths[statement].read_bytes() if isinstance(statement, int) else f"{statement}\n".encode()
-            members["firmware/STATEMENT"] = text
-        members["CONTENTS"] = contents_text(plan.name, parts, list(packs), fixes).encode()
-        members["packages.json"] = contents_json(parts).encode()
-        members.update({f"patches/{fix.patch}.txt": fix.text().encode() for fix in fixes})
-        write_archive(targets[0], plan.name.replace(" ", "-"), members)
-
-    facts = {
-        "name": plan.name,
-        "places": [*plain, *more],
-        "packages": packages,
-        "fixes": fixes,
-        "statement": statement,
-        "inbox": {label: content_of(env, inbox) for label, inbox in inboxes.items()},
+    packages, of_packages = _packages(packs)
+    is_file = isinstance(plan.statement, Node)
+    step = WriteSubmission(
+        name=plan.name,
+        isos=tuple(packs),
+        packages=packages,
+        fixes=tuple(fix for fix, _ in plan.fixes),
+        statement="" if is_file else plan.statement,
+        licensed=bool(plan.licences),
+        inbox={label: content_of(env, inbox) for label, inbox in inboxes.items()},
+        inbox_places=inboxes,
+    )
+    every = {
+        "members": members,
+        "judged": judged,
+        "patches": {fix.patch: patch for fix, patch in plan.fixes},
+        "statement": [plan.statement] if is_file else [],
+        **of_packages,
     }
-    nodes = add_step(env, [node], sources.nodes, Step("Submission", facts, perform), cached=False)
-    label = plan.isos[0].attributes.xspack_packed.pack.label
-    remove_older(env, nodes[0], f"submission {label}")
+    add_step(env, step, inputs=every, outputs={"archive": node}, cached=False)
+    remove_older(env, node, f"submission {next(iter(packs.values())).pack.label}")
     tell(plan.target, node, ", ".join(packs))
-    return NodeList(nodes)
+    return NodeList([node])
 
 
-def _packages(packs: dict[str, Packed], sources: _Sources) -> list[_Package]:
-    """Each RPM once, with the packs that hold it."""
+def _packages(packs: dict[str, Packed]) -> tuple[tuple[SubmittedRpm, ...], dict[str, dict[str, Node]]]:
+    """Each RPM once, with the packs that hold it; and the inputs that they are made of."""
     holders: dict[Node, list[str]] = {}
     for packed in packs.values():
         for rpm in packed.inputs.packages:
             holders.setdefault(rpm, []).append(packed.pack.label)
     found = []
+    inputs: dict[str, dict[str, Node]] = {"rpms": {}, "sources": {}, "texts": {}}
     for rpm, labels in holders.items():
+        name = "/".join([*folder_of(rpm), identity_of(rpm).file_name])
+        inputs["rpms"][name] = rpm
         source = source_rpm_of(rpm)
-        declared = getattr(rpm.attributes, "xspack_declared", None)
         place = "/".join(["sources", *folder_of(rpm), source.name]) if source else ""
-        found.append(
-            _Package(
-                sources.add(rpm),
-                tuple(labels),
-                (sources.add(source), place) if source else None,
-                tuple(map(sources.add, declared.licence_texts)) if declared else (),
-            )
-        )
-    return found
+        if source:
+            inputs["sources"][place] = source
+        declared = getattr(rpm.attributes, "xspack_declared", None)
+        texts = {
+            f"{name} {number}": text for number, text in enumerate(declared.licence_texts if declared else ())
+        }
+        inputs["texts"].update(texts)
+        found.append(SubmittedRpm(name, tuple(labels), place, tuple(texts)))
+    return tuple(found), inputs
 
 
 def _inbox(packed: Packed) -> Path | None:
     """What the release of a pack drives itself."""
     kits = [rpm.attributes.xspack.kit for rpm in packed.inputs.packages]
     return next((found for kit in kits if (found := inbox_of(kit))), None)
-
-
-def _parts(
-    packages: Sequence[_Package], paths: Paths, members: dict[str, Path | bytes], has_more: bool
-) -> Iterator[Part]:
-    """The packages as the table of contents has them; their licence texts and sources join the members."""
-    for one in packages:
-        content = _read(paths[one.number])
-        info = content.info
-        texts = {Path(name).name: text for name, text in content.licences.items()}
-        texts |= {paths[number].name: paths[number].read_bytes() for number in one.licences}
-        places = {f"licences/{info.name}/{name}": text for name, text in texts.items()}
-        firmware = tuple(file.path for file in info.files if file.is_file and _FIRMWARE.fullmatch(file.path))
-        if not places and not has_more and (content.modules or firmware):
-            number = 1 if content.modules else 2
-            raise StepError(
-                f"{info.file_name}: {rule(number)}; it has no licence text: give licenses= to its declaration, or "
-                "licences= to the submission"
-            )
-        members.update(places)
-        if one.source:
-            members[one.source[1]] = paths[one.source[0]]
-        yield Part(
-            info.name,
-            info.evr,
-            info.arch,
-            info.license,
-            one.packs,
-            tuple(sorted({module.kernel for module in content.modules})),
-            one.source[1] if one.source else "",
-            tuple(sorted(places)),
-            firmware,
-            tuple(_module(module) for module in content.modules),
-        )
 
 
 def _module(module: ModuleInfo) -> dict[str, Any]:
@@ -226,25 +256,6 @@ def _is_licence(file: PayloadFile) -> bool:
     from xspack_tool.rpm.info import LICENSE
 
     return file.is_file and bool(file.flags & LICENSE or _LICENCE.fullmatch(file.path))
-
-
-def _devices(
-    packages: Sequence[_Package], paths: Paths, inboxes: dict[str, Path | None]
-) -> dict[str, Path | bytes]:
-    """The devices that the drivers of each pack claim. Names of devices are left out: they are those of the
-    machine's own lists."""
-    from xspack_tool.ddk.devices import device_table, table_lines
-    from xspack_tool.ddk.inbox import read_inbox
-
-    found: dict[str, Path | bytes] = {}
-    for label, inbox in inboxes.items():
-        own = [one for one in packages if label in one.packs]
-        modules = [module for one in own for module in _read(paths[one.number]).modules]
-        rows = device_table(modules, read_inbox(inbox) if inbox else None)
-        found[f"devices/{label}.txt"] = "".join(f"{line}\n" for line in table_lines(rows)).encode()
-        data = json.dumps([row.as_json() for row in rows], indent=2, sort_keys=True)
-        found[f"devices/{label}.json"] = f"{data}\n".encode()
-    return found
 
 
 def _check_patch(path: Path) -> None:

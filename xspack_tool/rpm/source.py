@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,16 +36,16 @@ def source_rpm_name(package: Package) -> str:
 
 def write_source_rpm(
     package: Package,
-    inputs: Sequence[Path],
+    contents: Mapping[str, Path],
     making: Making,
-    sources: Sequence[Path],
+    sources: Mapping[str, Path],
     out: Path,
     *,
     payload: str,
     time: int,
 ) -> None:
-    """Write the source RPM of a package whose compiled files ``making`` makes; ``package`` and ``inputs`` are
-    the rest of it, as for write_rpm. ``sources`` are the files that ``making.sources`` name.
+    """Write the source RPM of a package whose compiled files ``making`` makes; ``package`` and ``contents``
+    are the rest of it, as for write_rpm. ``sources`` are the files that ``making.sources`` names.
 
     Raises StepError with rpmbuild's own words; ``out`` appears whole or not at all.
     """
@@ -54,18 +54,17 @@ def write_source_rpm(
     try:
         root = work / "root"
         root.mkdir(parents=True)
-        file_count = sum(entry.has_input for entry in package.entries)
-        entries = stage(package.entries, inputs[:file_count], root, time)
+        entries = stage(package.entries, contents, root, time)
         making = replace(making, head=_LOCAL_TASTE.format(payload=payload) + making.head)
-        for name, source in zip(making.sources, sources, strict=True):
-            shutil.copyfile(source, work / name)
+        for name in making.sources:
+            shutil.copyfile(sources[name], work / name)
         if entries:
             _write_payload(work / PAYLOAD, root, entries, time)
             number = len(making.sources)
             unpack = f"mkdir -p %{{buildroot}}\ntar -xf %{{SOURCE{number}}} -C %{{buildroot}}\n"
             making = replace(making, sources=(*making.sources, PAYLOAD), install=unpack + making.install)
         spec = work / f"{package.name}.spec"
-        text = render_spec(package, entries, script_texts(package, inputs[file_count:]), making)
+        text = render_spec(package, entries, script_texts(package, contents), making)
         spec.write_text(text, encoding="utf-8")
         macros = work / "macros"
         macros.write_text(render_macros(payload) + "%_srcdefattr (-,root,root)\n", encoding="utf-8")

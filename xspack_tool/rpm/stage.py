@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,28 +23,29 @@ def normal_mode(mode: int) -> int:
     return mode & 0o7000 | owner | (owner & 0o500) >> 3 | (owner & 0o500) >> 6
 
 
-def stage(entries: Sequence[FileEntry], inputs: Sequence[Path], root: Path, time: int) -> list[FileEntry]:
-    """Fill ``root`` with the payload and return the entries as they really are: modes known, archives
-    unfolded. Times are ``time``, never the sources': an older one would show in the RPM."""
-    waiting = iter(inputs)
+def stage(
+    entries: Sequence[FileEntry], contents: Mapping[str, Path], root: Path, time: int
+) -> list[FileEntry]:
+    """Fill ``root`` with the payload, whose files ``contents`` has by name, and return the entries as they really
+    are: modes known, archives unfolded. Times are ``time``, never the sources': an older one would show in the RPM."""
     made: list[FileEntry] = []
     above: set[Path] = set()
     for entry in entries:
         if entry.kind == "archive":
-            made += _archive(entry, next(waiting), root)
+            made += _archive(entry, contents[entry.source], root)
             continue
         target = root / entry.path.lstrip("/")
         if target.parent not in above:
             target.parent.mkdir(parents=True, exist_ok=True)
             above.add(target.parent)
-        made.append(_one(entry, waiting, target))
+        made.append(_one(entry, contents, target))
     for place, folders, files in os.walk(root, topdown=False):
         for name in (*files, *folders):  # among the folders are links to one
             os.utime(os.path.join(place, name), (time, time), follow_symlinks=False)
     return made
 
 
-def _one(entry: FileEntry, waiting: Iterator[Path], place: Path) -> FileEntry:
+def _one(entry: FileEntry, contents: Mapping[str, Path], place: Path) -> FileEntry:
     if entry.kind == "dir":
         place.mkdir(exist_ok=True)
         return replace(entry, mode=0o755 if entry.mode is None else entry.mode)
@@ -52,7 +53,7 @@ def _one(entry: FileEntry, waiting: Iterator[Path], place: Path) -> FileEntry:
         place.symlink_to(entry.link)
         return entry
     if entry.text is None:
-        source = next(waiting)
+        source = contents[entry.source]
         shutil.copyfile(source, place)
         mode = normal_mode(stat.S_IMODE(source.stat().st_mode)) if entry.mode is None else entry.mode
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -64,22 +64,19 @@ def payload_option(payload: str, size: int) -> str:
     return f"{level}T2.{way}" if way == "xzdio" and size >= TWO_THREADS_FROM else payload
 
 
-def write_rpm(package: Package, inputs: Sequence[Path], out: Path, *, payload: str, time: int) -> None:
+def write_rpm(package: Package, contents: Mapping[str, Path], out: Path, *, payload: str, time: int) -> None:
     """Write the RPM of a declaration to ``out``.
 
-    ``inputs`` are the files in the order that Package says, ``payload`` is rpm's `_binary_payload`, ``time``
+    ``contents`` are its files by the names that Package has for them, ``payload`` is rpm's `_binary_payload`, ``time``
     the package's time in seconds since 1970. The result depends on nothing else. Raises StepError with
     rpmbuild's own words; ``out`` appears whole or not at all.
     """
     with work_folder(out) as work:
         root = work.path / "root"
         root.mkdir()
-        file_count = sum(entry.has_input for entry in package.entries)
-        entries = stage(package.entries, inputs[:file_count], root, time)
+        entries = stage(package.entries, contents, root, time)
         spec = work.path / f"{package.name}.spec"
-        spec.write_text(
-            render_spec(package, entries, script_texts(package, inputs[file_count:])), encoding="utf-8"
-        )
+        spec.write_text(render_spec(package, entries, script_texts(package, contents)), encoding="utf-8")
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
         macros = work.path / "macros"
         macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
@@ -131,12 +128,12 @@ def _check_whole(rpm: Path) -> None:
         ) from None
 
 
-def script_texts(package: Package, inputs: Sequence[Path]) -> dict[str, str]:
+def script_texts(package: Package, contents: Mapping[str, Path]) -> dict[str, str]:
     """The text of each scriptlet, the user's files read in."""
-    waiting = iter(inputs)
     return {
         script.phase: script_text(
-            _from_file(script, next(waiting)) if part.text is None else part.text for part in script.parts
+            _from_file(script, contents[part.source]) if part.text is None else part.text
+            for part in script.parts
         )
         for script in package.scripts
     }
