@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.ddk.alias import DeviceId, covers, overlap, parse_alias
 from xspack_tool.ddk.devices import device_table, read_names, table_lines
 from xspack_tool.ddk.inbox import Inbox, read_inbox
-from xspack_tool.ddk.modinfo import ModuleInfo
 from xspack_tool.errors import BadInput
 
 E1000E = "pci:v00008086d000010D3sv*sd*bc*sc*i*"

@@ -11,9 +11,9 @@ import pytest
 from support import lacks, need, need_root
 from trees import Tree
 
+from xspack_tool.binary.module import ModuleInfo, read_module
 from xspack_tool.ddk.devices import device_table
 from xspack_tool.ddk.dkms import DkmsConf, parse_dkms
-from xspack_tool.ddk.modinfo import ModuleInfo, read_module
 from xspack_tool.ddk.tree import KernelTree, read_tree
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.dependency import Dependency

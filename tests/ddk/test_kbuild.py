@@ -16,8 +16,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from support import lacks, need
 
+from xspack_tool.binary.module import read_module
 from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines
-from xspack_tool.ddk.modinfo import read_module
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree

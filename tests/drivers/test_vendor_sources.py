@@ -14,7 +14,7 @@ from sshd import Start, serving
 from support import need, need_root
 from trees import Tree
 
-from xspack_tool.ddk.modinfo import parse_module
+from xspack_tool.binary.module import parse_module
 
 HEAD = """\
 env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="local",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from xspack_tool.ddk.modinfo import MAX_MODULE, ModuleInfo, parse_module, read_module
+from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module, read_module
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
-from xspack_tool.rules.context import MODULE, modules_of
+from xspack_tool.rules.context import modules_of
 
 #: How an ISO and an RPM begin, and where (ECMA-119 8.1; rpm's lead).
 _ISO_AT, _ISO, _RPM = 0x8001, b"CD001", b"\xed\xab\xee\xdb"
@@ -51,7 +50,5 @@ def _modules(file: BinaryIO, name: str) -> Iterator[ModuleInfo]:
     for names, content in payload_of(file, info, offset, name):
         for entry in names:
             if entry.path in wanted and MODULE.search(entry.path):
-                if entry.size > MAX_MODULE:
-                    raise BadInput(name, f"{entry.path} is larger than any kernel module")
-                yield parse_module(entry.path, io.BytesIO(content.read()))
+                yield parse_module(entry.path, content)
                 break

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.ddk.alias import DeviceId, parse_alias
 from xspack_tool.ddk.inbox import Inbox
-from xspack_tool.ddk.modinfo import ModuleInfo
 
 #: Where distributions put the lists of names, by bus.
 _NAME_FILES = {

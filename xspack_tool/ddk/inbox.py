@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from xspack_tool.binary.module import MODULE, read_module
 from xspack_tool.ddk.alias import covers, overlap, parse_alias
-from xspack_tool.ddk.modinfo import MODULE, read_module
 from xspack_tool.errors import BadInput
 
 #: A release's modules.alias has about 2 MB.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
+from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso_read import IsoReader
-from xspack_tool.rpm.payload import Uncompressed, compression
 
 REPOMD = "repodata/repomd.xml"
 #: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.

@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 from SCons.Util import NodeList
 
-from xspack_tool.errors import BadInput, StepError
+from xspack_tool.errors import StepError
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch, write_archive
 from xspack_tool.plan.ddk import inbox_of
@@ -26,7 +25,7 @@ from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import refuse_if_stopped
 
 if TYPE_CHECKING:
-    from xspack_tool.ddk.modinfo import ModuleInfo
+    from xspack_tool.binary.module import ModuleInfo
     from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 _LICENCE = re.compile(r"/usr/share/(licenses/.+|doc/.*/(COPYING|LICEN[CS]E)[^/]*)", re.IGNORECASE)
@@ -234,7 +233,7 @@ class _Content:
 
 
 def _read(rpm: Path) -> _Content:
-    from xspack_tool.ddk.modinfo import MAX_MODULE, MODULE, parse_module
+    from xspack_tool.binary.module import MODULE, parse_module
     from xspack_tool.rpm.payload import payload
     from xspack_tool.rpm.read import read_rpm
 
@@ -244,9 +243,7 @@ def _read(rpm: Path) -> _Content:
     for entries, data in payload(rpm):
         entry = entries[0]
         if entry.is_file and MODULE.search(entry.path):
-            if entry.size > MAX_MODULE:
-                raise BadInput(rpm, f"{entry.path} is larger than any kernel module")
-            content.modules.append(parse_module(entry.path, BytesIO(data.read())))
+            content.modules.append(parse_module(entry.path, data))
         elif _is_licence(entry) and entry.size <= _MAX_LICENCE:
             content.licences[entry.path] = data.read()
     return content

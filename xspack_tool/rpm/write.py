@@ -109,8 +109,9 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
 
 def _check_whole(rpm: Path) -> None:
     """Look for an RPM's end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
+    from xspack_tool.binary.compressed import compression
     from xspack_tool.rpm.header import read_outline
-    from xspack_tool.rpm.payload import compression, payload
+    from xspack_tool.rpm.payload import payload
     from xspack_tool.rpm.read import open_rpm
     from xspack_tool.rpm.xz_index import is_whole
 

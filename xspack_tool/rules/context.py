@@ -8,16 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 if TYPE_CHECKING:
-    from xspack_tool.rules.elf import Elf
+    from xspack_tool.binary.elf import Elf
     from xspack_tool.rules.universe import Universe
 
-#: A module's file, plain or compressed, as depmod takes it.
-MODULE = re.compile(r"\.ko(?:\.(?:gz|xz|bz2|zst))?$")
 _KERNEL_FOLDER = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/")
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from functools import cached_property
 from typing import BinaryIO
 
+from xspack_tool.binary.compressed import compression
+from xspack_tool.binary.elf import MAGIC, Elf, read_elf
+from xspack_tool.binary.module import MODULE, plain_module
 from xspack_tool.errors import BadInput
 from xspack_tool.rpm.info import PayloadFile
-from xspack_tool.rpm.payload import Uncompressed, compression
-from xspack_tool.rules.context import MODULE
-from xspack_tool.rules.elf import MAGIC, Elf, read_elf
 
 _HEAD = 4096
 _IN_MEMORY = 32 * 1024 * 1024
-#: More than any kernel module; what unpacks to more is none.
-_MAX_MODULE = 512 * 1024 * 1024
 
 
 class PayloadMember:
@@ -36,18 +35,16 @@ class PayloadMember:
     @cached_property
     def elf(self) -> Elf | None:
         """What it says as an ELF file, None if it is none; a compressed module is unpacked first."""
-        if self.head.startswith(MAGIC):
-            self._spool.seek(0)
-            return read_elf(self._spool)
-        kind = compression(self.head)
-        if kind in ("", "none") or not MODULE.search(self.file.path):
+        is_module = MODULE.search(self.file.path) is not None
+        if not self.head.startswith(MAGIC) and not (is_module and compression(self.head)):
             return None
         self._spool.seek(0)
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as unpacked:
-            name = f"{self.rpm}: {self.file.path}"
-            _copy(Uncompressed(self._spool, kind, name), unpacked, _MAX_MODULE, name)
-            unpacked.seek(0)
-            return read_elf(unpacked)  # type: ignore[arg-type]  # an open temporary file is a BinaryIO
+        name = f"{self.rpm}: {self.file.path}"
+        with plain_module(name, self._spool) if is_module else nullcontext(self._spool) as plain:
+            try:
+                return read_elf(plain, name)
+            except BadInput:
+                return None  # data may begin so by chance
 
     @cached_property
     def _spool(self) -> BinaryIO:
@@ -61,13 +58,3 @@ class PayloadMember:
         """Give back what was spooled."""
         if "_spool" in self.__dict__:
             self._spool.close()
-
-
-def _copy(source: Uncompressed, target: tempfile.SpooledTemporaryFile[bytes], limit: int, name: str) -> None:
-    while block := source.read(256 * 1024):
-        limit -= len(block)
-        if limit < 0:
-            raise BadInput(name, "unpacks to more than any module has")
-        target.write(block)
-    if not source.is_whole:
-        raise BadInput(name, "truncated: it ends too early")

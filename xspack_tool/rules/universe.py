@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.rpm.info import EQUAL, GREATER, LESS, PayloadFile, Relation, RpmInfo
-from xspack_tool.rpm.payload import Uncompressed, compression
 from xspack_tool.rules.trees import Tree, open_tree, read_rpms
 
 #: More than the index of any release takes unpacked.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.rpm.info import PayloadFile
-from xspack_tool.rules.context import MODULE, Member, RpmContext
+from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule
 

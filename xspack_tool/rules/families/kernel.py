@@ -6,9 +6,10 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput
 from xspack_tool.rpm.info import PayloadFile
-from xspack_tool.rules.context import MODULE, Member, PackContext, RpmContext
+from xspack_tool.rules.context import Member, PackContext, RpmContext
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, also_on_member, also_on_rpm, member_rule, pack_rule, rpm_rule
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
-from xspack_tool.rules.context import MODULE, Member, RpmContext
+from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import also_on_member, rpm_rule
 from xspack_tool.rules.shell.scriptlets import programs, shell_scriptlets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import shutil
@@ -10,12 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from elftools.elf.elffile import ELFFile
 
-from xspack_tool.ddk import modinfo
-from xspack_tool.ddk.modinfo import read_module
+from xspack_tool.binary import module as modinfo
+from xspack_tool.binary.module import parse_module, read_module
+from xspack_tool.cli.modules import modules_of_file
+from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import BadInput
+from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.model.package import FileEntry, Package
+from xspack_tool.profiles import load_profile
+from xspack_tool.rpm.write import write_rpm
+from xspack_tool.rules.engine import check_rpm
 
 ALIASES = [
     "pci:v00001AF4d00001000sv*sd*bc*sc*i*",
@@ -50,12 +59,38 @@ def test_symbol_crcs_are_the_kernels(module: Path, tree: KernelTree) -> None:
     assert versions == {name: known[name] for name in versions}
 
 
-def test_compressed(module: Path, tmp_path: Path) -> None:
-    plain = read_module(module)
-    for ending, compress in ((".gz", gzip.compress), (".xz", lzma.compress)):
-        path = tmp_path / f"acme.ko{ending}"
-        path.write_bytes(compress(module.read_bytes()))
+def squeezed(kind: str, content: bytes) -> bytes:
+    """Compressed as a module with this ending is."""
+    ways = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+    return zstandard.ZstdCompressor().compress(content) if kind == "zst" else ways[kind](content)
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2", "zst"])
+def test_compressed(module: Path, tmp_path: Path, kind: str) -> None:
+    """By its content, whatever its name says, also out of a stream that cannot seek."""
+    plain, content = read_module(module), squeezed(kind, module.read_bytes())
+    for name in (f"acme.ko.{kind}", "acme.ko"):
+        path = tmp_path / name
+        path.write_bytes(content)
         assert read_module(path).fields == plain.fields
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as pipe:
+        assert pipe.stdout is not None and not pipe.stdout.seekable()
+        assert parse_module("acme.ko", pipe.stdout).versions == plain.versions
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2", "zst"])
+def test_every_command_reads_it(module: Path, tmp_path: Path, kind: str) -> None:
+    """As a file, in a folder of the release's own, and in an RPM."""
+    path = tmp_path / f"acme.ko.{kind}"
+    path.write_bytes(squeezed(kind, module.read_bytes()))
+    assert read_inbox(tmp_path).drivers(ALIASES[0]) == ("acme",)
+    place = f"/lib/modules/6/updates/{path.name}"
+    package = Package("acme", "1", "1", "s", "MIT", entries=(FileEntry(place, "file"),))
+    rpm = tmp_path / "acme.rpm"
+    write_rpm(package, [path], rpm, payload="w2.xzdio", time=CONSTANT_TIME)
+    assert [sorted(info.aliases) for info in modules_of_file(rpm)] == [ALIASES]
+    found = [finding.rule for finding in check_rpm(rpm, load_profile("xenserver-8"))]
+    assert "K3" in found  # its vermagic is another kernel's
 
 
 def refused(path: Path) -> str:
@@ -72,11 +107,10 @@ def test_hostile(module: Path, tmp_path: Path) -> None:
         "text.ko": (b"#!/bin/sh\n" * 100, "no ELF file, or a damaged one"),
         "cut.ko": (content[:1000], "no ELF file, or a damaged one"),
         "program.ko": (Path("/bin/true").read_bytes(), "an ELF file, but no kernel module"),
-        "cut.ko.xz": (lzma.compress(content)[:-100], "is cut off"),
-        "cut.ko.gz": (gzip.compress(content)[:-100], "is cut off"),
-        "lie.ko.gz": (content, "its compression is damaged"),
-        "lie.ko.xz": (content, "its compression is damaged"),
-        "x.ko.zst": (content, "a module compressed as .zst, which is not read here: unpack it first"),
+        "cut.ko.xz": (lzma.compress(content)[:-100], "truncated: it ends too early"),
+        "cut.ko.gz": (gzip.compress(content)[:-100], "truncated: it ends too early"),
+        "lie.ko.gz": (gzip.compress(b"#!/bin/sh\n" * 100), "no ELF file, or a damaged one"),
+        "lie.ko.xz": (b"070701" * 100, "no ELF file, or a damaged one"),
     }
     for name, (data, why) in cases.items():
         (tmp_path / name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""What the rules need to know of an ELF file, read with pyelftools, within bounds."""
+"""What is to be known of an ELF file, read with pyelftools, within bounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from xspack_tool.errors import BadInput
+
 MAGIC = b"\x7fELF"
-_MAX_SECTIONS, _MAX_NEEDS, _MAX_SECTION = 20_000, 20_000, 16 * 1024 * 1024
+#: Bounds against hostile files; stripped modules stay far below (amdgpu: 20 MB, 70 sections).
+MAX_SECTION = 16 * 1024 * 1024
+_MAX_SECTIONS, _MAX_NEEDS = 20_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Elf:
     needs: tuple[tuple[str, str], ...]
     modinfo: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, int]
+    is_relocatable: bool = False
 
     @property
     def vermagic(self) -> str:
@@ -28,30 +33,36 @@ class Elf:
         return " ".join(self.modinfo.get("vermagic", ("",))[0].split()[:1])
 
 
-def read_elf(file: BinaryIO) -> Elf | None:
-    """What an ELF file says; None for what begins as one and is none (data may begin so by chance)."""
+def read_elf(file: BinaryIO, name: str) -> Elf:
+    """What an ELF file says; ``name`` is for messages. Raises BadInput for what is none, or is beyond all bounds."""
     from elftools.elf.elffile import ELFFile
 
     try:
         elf = ELFFile(file)
         machine = elf["e_machine"]
         if elf.num_sections() > _MAX_SECTIONS:
-            return None
-        content = {name: _content(elf, name) for name in (".modinfo", "__versions")}
+            raise BadInput(name, f"an ELF file of more than {_MAX_SECTIONS} sections")
+        modinfo, versions = (_content(elf, name, section) for section in (".modinfo", "__versions"))
         return Elf(
             machine if isinstance(machine, str) else f"EM_{machine}",
             tuple(sorted(set(itertools.islice(_needs(elf), _MAX_NEEDS)))),
-            _modinfo(content[".modinfo"]),
-            _versions(content["__versions"], elf.little_endian, elf.elfclass),
+            _modinfo(modinfo or b""),
+            _versions(versions or b"", elf.little_endian, elf.elfclass),
+            elf["e_type"] == "ET_REL",
         )
-    except Exception:  # pyelftools fails in many ways on damaged files; all mean the same
+    except BadInput:
+        raise
+    except Exception as failure:  # pyelftools fails in many ways on damaged files; all mean the same
+        raise BadInput(name, "no ELF file, or a damaged one") from failure
+
+
+def _content(elf: Any, name: str, section_name: str) -> bytes | None:
+    section = elf.get_section_by_name(section_name)
+    if section is None:
         return None
-
-
-def _content(elf: Any, name: str) -> bytes:
-    section = elf.get_section_by_name(name)
-    if section is None or section["sh_size"] > _MAX_SECTION:
-        return b""
+    # Of a compressed section it is the unpacked size.
+    if section.data_size > MAX_SECTION:
+        raise BadInput(name, f"a section of more than {MAX_SECTION // 2**20} MiB")
     return bytes(section.data())
 
 
@@ -65,12 +76,12 @@ def _needs(elf: Any) -> Iterator[tuple[str, str]]:
 
 
 def _modinfo(data: bytes) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for item in data.split(b"\0"):
         key, sign, value = item.decode("utf-8", "backslashreplace").partition("=")
         if sign:
-            found[key] = (*found.get(key, ()), value)
-    return found
+            found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}
 
 
 def _versions(data: bytes, little_endian: bool, bits: int) -> dict[str, int]:

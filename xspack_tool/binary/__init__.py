@@ -1,0 +1,1 @@
+"""What compressed files, ELF files and kernel modules hold, read within bounds: they may come from anywhere."""
