@@ -59,7 +59,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 @pytest.fixture(scope="module")
 def ran(tree: Tree) -> Ran:
-    return tree.scons("-k", "-j2", ".")
+    return tree.scons("-j2", ".")
 
 
 @pytest.mark.parametrize("declaration", TABLE)

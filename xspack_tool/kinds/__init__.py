@@ -4,15 +4,18 @@ an environment without packs costs next to nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from SCons.Script import ARGUMENTS
+from SCons.Errors import UserError
 
+from xspack_tool.plan.aliases import make_aliases
 from xspack_tool.plan.cache import SignedCache
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
-from xspack_tool.plan.session import install_gate
+from xspack_tool.plan.session import install_gate, session, user_place
+from xspack_tool.plan.settings import DEFAULTS, unknown_variables
 
 if TYPE_CHECKING:
     from xspack_tool.kinds.base import REQUIRED, Field, Kind, PackageKind, add_kind
@@ -55,23 +58,33 @@ _OFFERED = dict.fromkeys(("REQUIRED", "Field", "Kind", "PackageKind", "add_kind"
     "PackageDeclaration": "package_declaration"
 }
 
-#: Construction variables and what they are where nobody sets them.
-DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
-
 
 def install(env: Any) -> None:
     """Make every kind and helper available as ``env.<Name>``."""
     install_gate()
     install_explain()
     introduce()
-    # A variable may be given on the command line, too: scons XSPACK_STRICT=1. The SConstruct has the last word.
-    given = {name: value for name, value in ARGUMENTS.items() if name.startswith("XSPACK_")}
-    env.SetDefault(**{**DEFAULTS, **given}, CACHEDIR_CLASS=SignedCache)
+    session().environments.append((env, user_place()))
+    if session().first_time("aliases"):
+        session().when_read += [unknown_variables, make_aliases]
+    env.SetDefault(**DEFAULTS, CACHEDIR_CLASS=SignedCache)
     for name in KINDS:
         env.AddMethod(_declaration(name), name)
     for name, function in HELPERS.items():
         env.AddMethod(_helper(name, function), name)
     env.AddMethod(_add_users_kind, "XsKind")
+    type(env).__getattr__ = _name_the_nearest
+
+
+class UnknownKind(UserError, AttributeError):
+    """A misspelt kind, as a mistake of the user's; for ``hasattr`` it is what it always was."""
+
+
+def _name_the_nearest(env: Any, name: str) -> Any:
+    close = get_close_matches(name, [*KINDS, *HELPERS], n=1, cutoff=0.75)
+    if name.startswith("_") or not close:
+        raise AttributeError(f"{type(env).__name__!r} object has no attribute {name!r}")
+    raise UnknownKind(f"{user_place()}: env.{name}: no such kind; did you mean env.{close[0]}?")
 
 
 def all_kinds() -> tuple[type[Kind], ...]:

@@ -15,7 +15,8 @@ from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.package import Built, Contents, Declared, broken_package, plan_package
 from xspack_tool.plan.profile import profile_of
-from xspack_tool.plan.session import session, user_place
+from xspack_tool.plan.session import belong, session, user_place
+from xspack_tool.plan.settings import with_settings
 from xspack_tool.plan.sources import nodes_of
 
 REQUIRED = object()
@@ -47,6 +48,8 @@ class Kind:
     or being one of our own, makes it ``env.<class name>``."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {}
+    #: The alias that its targets get where the user made none of that name.
+    ALIAS: ClassVar[str] = ""
     #: Whether it is declared of nodes, as many as there are, and not by a name.
     TAKES_SEVERAL: ClassVar[bool] = False
 
@@ -74,7 +77,7 @@ class Kind:
 
     def report(self, problems: list[Problem]) -> None:
         """Hand mistakes over to the one list that is shown before anything is built."""
-        session().problems += [problem.at(self.place, self.target) for problem in problems]
+        session().problems.extend(problem.at(self.place, self.target) for problem in problems)
 
     def waived(self) -> tuple[tuple[str, str], ...]:
         """The waivers of this declaration, sorted; mistakes in them are noted."""
@@ -162,7 +165,7 @@ class PackageKind(Kind):
         for phase, body in (self.given["scripts"] or {}).items():
             declaration.script(phase, body)
         package, contents = declaration.finish(**self.identity())
-        session().checks += [self._late(check) for check in declaration.late_checks]
+        session().checks.extend(self._late(check) for check in declaration.late_checks)
         self.note(declaration.problems)
         if self.problems:
             self.report(self.problems)
@@ -236,9 +239,25 @@ def add_kind(env: Any, kind: type[Kind]) -> None:
 
 
 def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> Any:
-    """The nodes of a declaration, as the user called it."""
+    """The nodes of a declaration, as the user called it. Construction variables among its keywords hold for this
+    declaration alone, as builders have it."""
     place = user_place()
     names = tuple(flatten(names))
+    overrides = {key: given.pop(key) for key in list(given) if key.isupper() and key not in kind.FIELDS}
+    shown = names[0] if len(names) == 1 else tuple(map(str, names))
+    with session().declaring(f"{kind.__name__} {str(shown)!r}", place) as declaration:
+        env = with_settings(env.Override(overrides) if overrides else env)
+        nodes = _declared(kind, env, names, given, place)
+        if declaration.needs or (not nodes and declaration.problems):
+            declaration.refused = True
+            belong(nodes, declaration)
+            nodes = broken_package(env, str(shown), declaration.needs)
+        if kind.ALIAS:
+            session().aliases.append((kind.ALIAS, str(shown), list(nodes)))
+    return belong(nodes, declaration)
+
+
+def _declared(kind: type[Kind], env: Any, names: Any, given: dict[str, Any], place: Place) -> Any:
     if all(map(validators.is_source, names)) and not validators.text_problems("", names):
         if len(names) == 1:
             return kind(env, names[0], given, place).declare()
@@ -247,4 +266,4 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     rule = "a declaration begins with its one name; everything else is a keyword"
     remedy = f'write env.{kind.__name__}("name", version=.., ..)'
     session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
-    return broken_package(env, kind.__name__)
+    return []

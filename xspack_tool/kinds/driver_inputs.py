@@ -12,7 +12,8 @@ from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
-from xspack_tool.plan.package import built_of
+from xspack_tool.plan.package import built_of, is_broken
+from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
 
 
@@ -23,8 +24,11 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
     drivers: dict[tuple[Any, str], list[Any]] = {}
     for node in nodes_of(declaration.env, listed(value)):
         built = built_of(node)
-        if hasattr(node.attributes, "xspack_broken") or (built and built.is_debuginfo):
-            continue  # told where it was declared; or the debug data beside a driver
+        if is_broken(node):
+            session().current.needs.append(node)
+            continue
+        if built and built.is_debuginfo:
+            continue
         if built is None:
             declaration.need("extra_symbols", node)
             found[node] = None

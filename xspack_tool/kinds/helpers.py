@@ -12,6 +12,7 @@ from xspack_tool.model.syntax import nearest
 from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
+from xspack_tool.plan.settings import with_settings
 from xspack_tool.plan.sources import XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
@@ -71,8 +72,8 @@ def call(
             if key in known and value != "":
                 problems += known[key].problems(key, value)
     if not problems:
-        return helper(env, *words, **options)
-    session().problems += [problem.at(user_place(), f"env.{name}") for problem in problems]
+        return helper(with_settings(env), *words, **options)
+    session().problems.extend(problem.at(user_place(), f"env.{name}") for problem in problems)
     return None
 
 
@@ -109,9 +110,9 @@ def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
     """A kit: a kernel build tree here, or (``host``) a machine that has one."""
     found = _value(Ddk, "Ddk", tree, options)
     problems = ddk_problems(env, found)
-    session().problems += [
+    session().problems.extend(
         problem.at(user_place(), f"Ddk {str(tree or found.host)!r}") for problem in problems
-    ]
+    )
     return found if problems else ddk_paths(env, found)
 
 
@@ -146,7 +147,7 @@ def xs_rule(
     try:
         rule = register(Rule(id, severity, meaning, remedy, bad, good, wants=wants, **{places[on]: check}))  # type: ignore[arg-type]
     except DeclarationError as error:
-        session().problems += [problem.at(user_place(), f"XsRule {id!r}") for problem in error.problems]
+        session().problems.extend(problem.at(user_place(), f"XsRule {id!r}") for problem in error.problems)
     else:
         session().rules.append(rule)
 
@@ -159,7 +160,7 @@ def _value(kind: Any, name: str, first: Any, options: dict[str, Any]) -> Any:
         for key, value in options.items()
         if key not in known
     ]
-    session().problems += [problem.at(user_place(), f"{name} {str(first)!r}") for problem in problems]
+    session().problems.extend(problem.at(user_place(), f"{name} {str(first)!r}") for problem in problems)
     return kind(first, **{key: value for key, value in options.items() if key in known})
 
 

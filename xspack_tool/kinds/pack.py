@@ -18,7 +18,7 @@ from xspack_tool.model.pack import Pack as PackModel
 from xspack_tool.model.pack import Rollup
 from xspack_tool.plan.keys import SigningKey, key_check, signing_key
 from xspack_tool.plan.pack import PackInputs, plan_pack
-from xspack_tool.plan.package import built_of
+from xspack_tool.plan.package import built_of, is_broken
 from xspack_tool.plan.profile import profile_of, release_problems
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of
@@ -27,6 +27,7 @@ from xspack_tool.plan.sources import file_problems, nodes_of
 class Pack(Kind):
     """A supplemental pack or, where it holds kernel modules, a driver disk: one signed ISO."""
 
+    ALIAS: ClassVar[str] = "pack"
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "version": Field("version of the pack", REQUIRED, validators.TEXT),
         "uuid": Field("uuid of this version of this pack", REQUIRED, validators.TEXT, unless="releases"),
@@ -100,7 +101,8 @@ class Pack(Kind):
         key = self._key()
         scripts = {"precheck": self._script("precheck"), "remove": self._remove(packages)}
         pack = self._model(packages, key, scripts)
-        broken = any(hasattr(node.attributes, "xspack_broken") for node in packages)
+        broken = [node for node in packages if is_broken(node)]
+        session().current.needs += broken
         self.note(pack.problems())
         if pack.uuid:
             self.problems += session().claim_uuid(pack.uuid, self.place, self.target)
@@ -216,6 +218,6 @@ class Pack(Kind):
 
 def _rpms_behind(node: Any) -> list[Any]:
     """The RPM nodes of ours that a node is, was installed from, or is an alias of."""
-    if built_of(node) or hasattr(node.attributes, "xspack_broken"):
+    if built_of(node) or is_broken(node):
         return [node]
     return [rpm for source in node.sources for rpm in _rpms_behind(source)]

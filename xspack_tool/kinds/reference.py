@@ -9,16 +9,17 @@ from typing import Any
 
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, PackageKind
-from xspack_tool.plan.help import VARIABLES
+from xspack_tool.plan.settings import VARIABLES
 
 _HEAD = """\
 # Declarations
 
 Made from the kinds themselves by `python -m xspack_tool.kinds.reference docs/declarations.md`.
 
-Everything is keyword-only but the name. An unknown keyword, and every other mistake, is told before anything is built,
-with the line of the SConstruct; all mistakes come together. Where a file is named, a path (relative to the
-SConscript), a node or what a builder returned will do.
+Everything is keyword-only but the name. An unknown keyword, and every other mistake, is told with the line of the
+SConstruct before anything is built that needs the declaration; all mistakes come together. What needs no faulty
+declaration is built as ever, so a pack never stops the rest of a tree; `scons -k` goes on with all that is right. Where
+a file is named, a path (relative to the SConscript), a node or what a builder returned will do.
 
 A file keeps what its owner may do with it (0644, or 0755 where it is executable), whatever the umask was when it
 was checked out; `env.XsFile(file, mode=0o640)` gives it another mode, owner or group. A folder is packaged file by
@@ -26,9 +27,32 @@ file, with its links and empty folders.
 """
 
 
+_ALIASES = """
+## Aliases
+
+| `scons ..` | builds |
+|---|---|
+| `pack` | every pack |
+| `pack:<label>` | one of them |
+| `check` | the RPMs of every pack and what the rules say of them, without an ISO |
+
+The first and the last are made where the SConstruct makes no alias of that name.
+"""
+
+_VARIABLES = """
+## Construction variables
+
+A value on the command line (`scons XSPACK_STRICT=1`) holds before one in the process environment, that before one in
+the SConstruct, and that before the default. In the SConstruct a keyword of a declaration (`XSPACK_OUT="#out"`) holds
+before the environment's value. A relative path on the command line or in the process environment begins at the top of
+the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is an error wherever it is set.
+
+"""
+
+
 def reference_page() -> str:
     """The page: the variables, the keywords that every package has, each kind's own, the helpers."""
-    parts = [_HEAD, "\n## Construction variables\n\n", _table("variable", list(VARIABLES.items()))]
+    parts = [_HEAD, _ALIASES, _VARIABLES, _table("variable", list(VARIABLES.items()))]
     parts += ["\n## Every package\n\n", _fields(dict(PackageKind.FIELDS))]
     for kind in all_kinds():
         own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}

@@ -9,7 +9,7 @@ from SCons.Script.SConscript import BuildDefaultGlobals
 
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, Kind
-from xspack_tool.plan.help import VARIABLES
+from xspack_tool.plan.settings import VARIABLES
 from xspack_tool.plan.sources import XsFile, XsLink
 
 _HEAD = '''\

@@ -15,7 +15,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import built_of, output_node, source_rpm_of
+from xspack_tool.plan.package import built_of, is_broken, output_node, source_rpm_of
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
@@ -54,7 +54,9 @@ class Submission(Kind):
         named = self.isos or nodes
         first = getattr(named[0].attributes, "xspack_name", named[0]) if named else ""
         super().__init__(env, str(first), given, place)
-        strange = [node for node in nodes if not list(_isos_behind(node))]
+        faulty = [node for node in nodes if is_broken(node)]
+        session().current.needs += faulty
+        strange = [node for node in nodes if node not in faulty and not list(_isos_behind(node))]
         for node in strange:
             remedy = "name what env.Pack returns"
             self.problems.append(Problem("", str(node), "a submission is of packs", remedy))

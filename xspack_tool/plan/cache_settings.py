@@ -41,24 +41,16 @@ class _Secret(str):
 
 
 def settings_of(env: Any) -> CacheSettings:
-    """Out of an environment, else out of that of the process."""
-    trust, sign_key = env.get(TRUST), env.get(SIGN_KEY)
-    if not trust and not sign_key and not _of_process():
-        return CacheSettings()
-    texts = _trust_texts(trust or os.environ.get(TRUST, ""))
-    signing: _Secret | None
-    if sign_key:
-        signing = _Secret(_path(env, str(sign_key)))
-    else:
-        value = os.environ.get(SIGN_KEY, "")
-        signing = (
-            _Secret(value if value.lstrip().startswith(_TEXTS) else _path(env, value)) if value else None
-        )
+    """Those of the command line, else of the process environment, else of a construction environment; a secret key
+    never enters the last as a text."""
+    trust, sign_key = _given(env, TRUST), _given(env, SIGN_KEY)
+    texts = _trust_texts(trust) if trust else ()
+    signing = _Secret(_path(env, str(sign_key))) if sign_key else None
     return CacheSettings(tuple(_path(env, text) for text in texts), signing)
 
 
-def _of_process() -> bool:
-    return bool(os.environ.get(TRUST) or os.environ.get(SIGN_KEY))
+def _given(env: Any, name: str) -> Any:
+    return ARGUMENTS.get(name) or os.environ.get(name) or env.get(name)
 
 
 def _trust_texts(given: Any) -> Sequence[str]:
@@ -89,7 +81,7 @@ def _read(settings: CacheSettings) -> tuple[tuple[PublicKey, ...], SigningKey | 
 
 def check_settings(env: Any) -> None:
     """Note what is wrong with the settings of an environment, with the other mistakes."""
-    if not (env.get(TRUST) or env.get(SIGN_KEY) or _of_process()):
+    if not (_given(env, TRUST) or _given(env, SIGN_KEY)):
         return
     for where, given in (
         ("the command line", ARGUMENTS.get(SIGN_KEY)),
@@ -98,7 +90,9 @@ def check_settings(env: Any) -> None:
         if str(given or "").lstrip().startswith(_TEXTS):
             rule = f"a secret key must not be in {where}"
             remedy = "name its file, or put it into the environment under the same name"
-            session().problems.append(Problem(SIGN_KEY, "..", rule, remedy, user_place(), "Environment"))
+            session().general.problems.append(
+                Problem(SIGN_KEY, "..", rule, remedy, user_place(), "Environment")
+            )
             return
     settings = settings_of(env)
     if not session().first_time(f"cache settings {hash(settings)}"):
@@ -110,4 +104,4 @@ def check_settings(env: Any) -> None:
     except KeyMistake as mistake:
         said = str(mistake)
         rule, _, remedy = said.partition("; ")
-        session().problems.append(Problem("", "", rule, remedy, user_place(), f"{TRUST}, {SIGN_KEY}"))
+        session().general.problems.append(Problem("", "", rule, remedy, user_place(), f"{TRUST}, {SIGN_KEY}"))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 
+from xspack_tool.errors import BadInput, Problem
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
-from xspack_tool.plan.memo import file_sha256, sha256_of
+from xspack_tool.plan.memo import file_sha256, remembered, sha256_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     built_of,
@@ -27,7 +28,7 @@ from xspack_tool.plan.package import (
     write_whole,
 )
 from xspack_tool.plan.profile import out_path, profile_of
-from xspack_tool.plan.session import session
+from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, take_part
 
@@ -72,7 +73,7 @@ class CheckRpm(Step):
     uses: ClassVar[tuple[str, ...]] = READERS
 
     profile: Profile
-    rules: str
+    rules: Callable[[], str]
     #: Digests of what lies outside the tree: the kernel build tree of a kit, and the devices that the release drives.
     symvers: str
     inbox: str
@@ -100,7 +101,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         tree, inbox = kit.tree if kit else None, _inbox_of(kit)
         step = CheckRpm(
             profile=profile,
-            rules=rules_signature(),
+            rules=rules_signature,
             symvers=tree.digest if tree else "",
             inbox=content_of(env, inbox),
             symvers_file=tree.symvers if tree else None,
@@ -193,12 +194,12 @@ class JudgePack(Step):
     pack: Pack
     profile: Profile
     releases: tuple[Profile, ...]
-    rules: str
+    rules: Callable[[], str]
     waive: tuple[tuple[str, str], ...]
     #: RPM -> (rule, reason) of the waivers in its own declaration.
     waive_rpms: dict[str, tuple[tuple[str, str], ...]]
     #: What tells that the base repository and the baseline, which lie outside the tree, changed.
-    outside: list[Any]
+    outside: Callable[[], list[Any]]
     with_source: tuple[str, ...]
     submission: bool
     #: The text of a remove script that is generated.
@@ -253,15 +254,18 @@ def pack_findings(
     its own."""
     named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
     base, baseline = (_outside(env, value) for value in named.values())
+    for name, place in zip(named, (base, baseline), strict=True):
+        if place is not None:
+            session().checks.append(_repository_check(env, name, place))
     built = [(rpm, found) for rpm in judged.payload if (found := built_of(rpm))]
     step = JudgePack(
         pack=pack,
         profile=profile_of(env),
         releases=_releases(env, judged.payload),
-        rules=rules_signature(),
+        rules=rules_signature,
         waive=tuple(waive),
         waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in built if one.waive},
-        outside=[_state(base), _state(baseline)],
+        outside=lambda: [_state(base), _state(baseline)],
         with_source=tuple(sorted({one.identity.name for rpm, one in built if source_rpm_of(rpm)})),
         submission=submission,
         remove=remove if isinstance(remove, str) else "",
@@ -282,6 +286,7 @@ def pack_findings(
     made = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
     findings: Node = made.findings
     if not submission:
+        belong([findings, made.sarif], session().current)
         session().findings.append(findings)
         env.Alias("check", [findings, made.sarif])
     return findings
@@ -294,14 +299,18 @@ def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:
     return tuple(found[name] for name in sorted(found)) if len(found) > 1 else ()
 
 
-@functools.cache
 def rules_signature() -> str:
-    """What findings depend on besides their input: our rules as they are, and the user's own."""
+    """What findings depend on besides their input: our rules as they are, and the user's own. Asked once everything
+    was read, since a rule may be added anywhere."""
+    own = sorted(rule.signature for rule in session().rules)
+    return hashlib.sha256("\0".join([_own_rules(), *own]).encode()).hexdigest()
+
+
+@functools.cache
+def _own_rules() -> str:
     digest = hashlib.sha256()
     for path in sorted(_RULES.rglob("*.py")):
         digest.update(path.read_bytes())
-    for rule in session().rules:
-        digest.update(rule.signature.encode())
     return digest.hexdigest()
 
 
@@ -311,16 +320,40 @@ def _outside(env: Any, value: str) -> Path | None:
     return Path(env.Dir(".").Entry(value).srcnode().get_abspath()) if value else None
 
 
+def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Problem]]:
+    """A check, for every build, that a repository that rules compare with is there and can be read: without it they
+    would pass what they are for."""
+
+    def check() -> list[Problem]:
+        from xspack_tool.rules.trees import open_tree
+
+        def read() -> bool:
+            with open_tree(place) as tree:
+                tree.paths()
+            return True
+
+        try:
+            remembered(env, f"repository {place}", _state(place), read)
+        except BadInput as error:
+            why = error.why
+        except OSError as error:
+            why = error.strerror or str(error)
+        else:
+            return []
+        remedy = f"name a folder, repository or ISO that is there, or leave {name} out"
+        return [Problem(name, str(place), f"cannot be read: {why}", remedy)]
+
+    return check
+
+
 def _state(place: Path | None) -> Any:
-    """What tells that a repository outside the tree changed: its index, or what is known of its files from outside."""
+    """What tells that a repository outside the tree changed: its index, or what is known of its files from outside.
+    Raises OSError where it cannot be read."""
     if place is None:
         return None
     from xspack_tool.rules.trees import repository_files
 
-    try:
-        return [_file_state(file) for file in repository_files(place)]
-    except OSError:
-        return None
+    return [_file_state(file) for file in repository_files(place)]
 
 
 def _file_state(file: Path) -> list[Any]:

@@ -7,19 +7,7 @@ from typing import Any
 import SCons.Script
 
 from xspack_tool.plan.session import session
-
-VARIABLES = {
-    "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of one's own",
-    "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree, or env.Ddk(..)",
-    "XSPACK_OUT": "where RPMs and packs go",
-    "XSPACK_VENDOR, XSPACK_PACKAGER, XSPACK_LICENSE, XSPACK_URL": "defaults for declarations",
-    "XSPACK_GNUPGHOME": "keyring with the secret key, instead of gpg's own",
-    "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
-    "XSPACK_BASELINE": "folder, repository or ISO of the last release",
-    "XSPACK_STRICT": "W findings stop the build, too",
-    "XSPACK_CACHE_TRUST": "public keys that entries of a cache must be signed by: files, or texts",
-    "XSPACK_CACHE_SIGN_KEY": "secret key file by which a build signs what it puts into a cache",
-}
+from xspack_tool.plan.settings import VARIABLES
 
 
 def wanted() -> bool:
@@ -32,7 +20,12 @@ def introduce() -> None:
     if not wanted() or not session().first_time("help"):
         return
     rows = [f"  {name}\n      {meaning}" for name, meaning in VARIABLES.items()]
-    commands = ["  scons pack      build and sign every pack"]
+    commands = [
+        "  scons pack          build and sign every pack",
+        "  scons pack:<label>  one of them",
+        "  scons check         build the RPMs and judge them, without an ISO",
+        "  (`pack` and `check` as made here, where the SConstruct makes none of its own)",
+    ]
     SCons.Script.HelpFunction("\n".join(["xspack", *commands, "Variables:", *rows, "Declared:", ""]))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from SCons.Action import Action
+from SCons.Builder import Builder
+from SCons.Errors import BuildError
 from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
@@ -68,12 +71,28 @@ def source_rpm_of(rpm: Node) -> Node | None:
     return getattr(rpm.attributes, "xspack_source_rpm", None)
 
 
-def broken_package(env: Any, name: str) -> NodeList:
-    """What a faulty declaration returns, so that reading goes on; nothing is ever built from it."""
-    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
-    node = env.File(out_path(env, "rpms", f"{plain}.faulty"))
-    node.attributes.xspack_broken = True
-    return NodeList([node])
+def broken_package(env: Any, name: str, needs: Sequence[Node] = ()) -> NodeList:
+    """What a faulty declaration returns, so that reading goes on: whoever asks for it is told of its mistakes, and of
+    those of what it ``needs``; nothing is ever built from it."""
+    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", str(name))
+    nodes = _FAULTY(env, out_path(env, "faulty", f"{plain}.{next(session().numbers)}"), list(needs))
+    for node in nodes:
+        node.attributes.xspack_broken = True
+        env.NoCache(node)
+        env.NoClean(node)
+    return NodeList(nodes)
+
+
+def is_broken(node: Node) -> bool:
+    """Whether a node stands for a faulty declaration."""
+    return hasattr(node.attributes, "xspack_broken")
+
+
+def _refuse(target: list[Node], source: list[Node], env: Any) -> BuildError:
+    return BuildError(target, "its declaration is faulty, see above")
+
+
+_FAULTY = Builder(action=Action(_refuse, None))
 
 
 @dataclass(frozen=True)
@@ -178,7 +197,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
         place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
         built = rpm.attributes.xspack
         if taken := session().claim_output(place, built.place, built.target):
-            session().problems += taken
+            session().problems.extend(taken)
             return rpm
         inputs = {"rpm": rpm, "key": key.node}
         signed[which] = add_step(env, SignRpm(key), inputs=inputs, outputs={"rpm": place}, cached=False).rpm

@@ -25,7 +25,10 @@ def profile_of(env: Any) -> Profile:
         try:
             _loaded[name] = load_profile(name)
         except DeclarationError as error:
-            session().problems += [problem.at(user_place(), "Environment") for problem in error.problems]
+            # The default stands in for it, in whatever is declared: nothing of ours is built.
+            session().general.problems += [
+                problem.at(user_place(), "Environment") for problem in error.problems
+            ]
             _loaded[name] = load_profile("xenserver-8")
     return _loaded[name]
 
@@ -66,7 +69,7 @@ def source_date_epoch() -> int | None:
         return None
     if not value.isdigit():
         problem = Problem("SOURCE_DATE_EPOCH", value, "not a number of seconds", "set it to one, or unset it")
-        session().problems.append(problem)
+        session().general.problems.append(problem)
         return None
     return int(value)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import SCons.Taskmaster.Job
+from SCons.Node import failed as NODE_FAILED
+from SCons.Node import pending as NODE_PENDING
+from SCons.Taskmaster import Taskmaster
 from SCons.Taskmaster.Job import NewParallel
 
 
@@ -35,6 +38,35 @@ class PromptParallel(NewParallel):
         return self._next_task()
 
 
+def _forget_failed(taskmaster: Any) -> None:
+    """With ``-k``, what needs something that failed has failed, too.
+
+    SCons does not tell a node's parents where it finds out on a second visit that one of its children had failed, and
+    then takes those parents for a dependency cycle ("Internal Error: no cycle found").
+    """
+    known: dict[Any, bool] = {}
+    taskmaster.pending_children = {node for node in taskmaster.pending_children if not _fails(node, known)}
+
+
+def _fails(node: Any, known: dict[Any, bool]) -> bool:
+    """Whether a node failed, or waits for one that did; one that waits for itself alone has not."""
+    if node not in known:
+        known[node] = False
+        waits = node.get_state() == NODE_PENDING
+        needs = (*node.children(), *(node.prerequisites or ())) if waits else ()
+        known[node] = node.get_state() == NODE_FAILED or any(_fails(one, known) for one in needs)
+    return known[node]
+
+
+def _cleanup(taskmaster: Any) -> None:
+    _forget_failed(taskmaster)
+    _SCONS_CLEANUP(taskmaster)
+
+
+_SCONS_CLEANUP = Taskmaster.cleanup
+
+
 def schedule_promptly() -> None:
     """Have builds of this process scheduled so."""
     SCons.Taskmaster.Job.NewParallel = PromptParallel
+    Taskmaster.cleanup = _cleanup

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from SCons.Errors import UserError
 from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
+from xspack_tool.plan.asked import asked_nodes, is_made_by_nothing, reached
 from xspack_tool.plan.schedule import schedule_promptly
 from xspack_tool.run import missing_program
 
@@ -27,35 +30,98 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)))
 
 
+@dataclass(eq=False)
+class Declaration:
+    """Something that was declared, and all that stands against building it.
+
+    A mistake stops what needs its declaration, and nothing else: the nodes of a declaration have it as
+    ``attributes.xspack_declarations``.
+    """
+
+    target: str = ""
+    place: Place | None = None
+    #: Mistakes that are known while reading, and checks that only make sense when everything was read.
+    problems: list[Problem] = field(default_factory=list)
+    checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
+    #: Programs that building it needs -> what for.
+    programs: dict[str, str] = field(default_factory=dict)
+    #: Faulty declarations that it needs: it is faulty with them.
+    needs: list[Node] = field(default_factory=list)
+    #: Whether its nodes must not be built though others are (``-k``).
+    refused: bool = False
+
+    def all_problems(self) -> list[Problem]:
+        """Everything that stands against building it, once everything was read."""
+        late = [problem for check in self.checks for problem in check()]
+        found = [*self.problems, *(problem.at(self.place, self.target) for problem in late)]
+        for program, what in self.programs.items():
+            if lacking := missing_program(program):
+                found.append(Problem("", "", lacking, f"it is needed for {what}"))
+        return found
+
+
 @dataclass
 class Session:
     """All declarations of one run, whichever environment or SConscript they came from."""
 
-    problems: list[Problem] = field(default_factory=list)
+    #: What belongs to no declaration stands against building anything of ours.
+    general: Declaration = field(default_factory=Declaration)
+    declarations: list[Declaration] = field(default_factory=list)
+    #: The declarations that are being read, the innermost last.
+    reading: list[Declaration] = field(default_factory=list)
+    #: The environments that have the tool, and where they were made.
+    environments: list[tuple[Any, Place]] = field(default_factory=list)
     #: Output file, or folder of a pack -> who declared it.
     outputs: dict[str, Problem] = field(default_factory=dict)
     uuids: dict[str, Problem] = field(default_factory=dict)
     #: (XSPACK_OUT, base name) -> the public key file of that name.
     keys: dict[tuple[str, str], Node] = field(default_factory=dict)
+    #: (alias, label of a pack, its nodes): aliases that are made where the user made none.
+    aliases: list[tuple[str, str, list[Node]]] = field(default_factory=list)
+    #: Tells the nodes of faulty declarations apart.
+    numbers: Iterator[int] = field(default_factory=itertools.count)
     #: What is done once a run.
     seen: set[str] = field(default_factory=set)
-    #: Programs that the build needs -> what for.
-    programs: dict[str, str] = field(default_factory=dict)
-    #: Whether each of them was there when it was first asked for.
+    #: Whether each program was there when it was first asked for.
     present: dict[str, bool] = field(default_factory=dict)
-    #: Checks that only make sense when everything was read.
-    checks: list[Callable[[], list[Problem]]] = field(default_factory=list)
     #: Rules that the user added.
     rules: list[Rule] = field(default_factory=list)
     #: The findings file of every pack, the ISO that waits for each, and the reports of this run by label.
     findings: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
-    #: Runs before building begins, and when it has ended, well or not.
+    #: Runs when everything was read, before building begins, and when it has ended, well or not.
+    when_read: list[Callable[[], None]] = field(default_factory=list)
     at_start: list[Callable[[], None]] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
     #: Whether SCons has written down what this run built.
     recorded: bool = False
+
+    @property
+    def current(self) -> Declaration:
+        """The declaration that is being read; else the one that stands for all of ours."""
+        return self.reading[-1] if self.reading else self.general
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The mistakes of what is being read."""
+        return self.current.problems
+
+    @property
+    def checks(self) -> list[Callable[[], list[Problem]]]:
+        """The late checks of what is being read."""
+        return self.current.checks
+
+    @contextmanager
+    def declaring(self, target: str, place: Place) -> Iterator[Declaration]:
+        """What is found within belongs to one declaration."""
+        declaration = Declaration(target, place)
+        self.declarations.append(declaration)
+        self.reading.append(declaration)
+        try:
+            yield declaration
+        finally:
+            self.reading.pop()
 
     def claim_output(self, node: Node, place: Place, target: str) -> list[Problem]:
         """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
@@ -91,21 +157,10 @@ class Session:
 
     def need(self, program: str, what: str) -> bool:
         """Note that ``program`` will be started; whether it is there."""
-        if program not in self.programs:
-            self.programs[program] = what
+        self.current.programs.setdefault(program, what)
+        if program not in self.present:
             self.present[program] = missing_program(program) is None
         return self.present[program]
-
-    def all_problems(self) -> list[Problem]:
-        """Everything that stands against building."""
-        found = [*self.problems, *(problem for check in self.checks for problem in check())]
-        # To remove files takes none of them.
-        programs = {} if SCons.Script.GetOption("clean") else self.programs
-        for program, what in programs.items():
-            if lacking := missing_program(program):
-                found.append(Problem("", "", lacking, f"it is needed for {what}"))
-        # One declaration may be read for several kits or releases.
-        return [problem for at, problem in enumerate(found) if problem not in found[:at]]
 
 
 _session = Session()
@@ -117,7 +172,8 @@ def session() -> Session:
 
 
 def install_gate() -> None:
-    """Have every mistake shown together after reading and before building; `scons -h` still works.
+    """Have every mistake of what was asked for shown together after reading and before building; `scons -h` still
+    works.
 
     SCons offers no hook there, so its own function that begins the build is wrapped, once.
     """
@@ -128,11 +184,20 @@ def install_gate() -> None:
     gc.set_threshold(500_000)
     build_targets = SCons.Script.Main._build_targets
 
-    def gated(*args: Any, **kwargs: Any) -> Any:
-        problems = _session.all_problems()
-        if problems:
-            sys.stderr.write(f"scons: *** {DeclarationError(problems)}\n")
-            raise SystemExit(2)
+    def gated(fs: Any, options: Any, targets: Any, target_top: Any) -> Any:
+        for finish in _session.when_read:
+            finish()
+        is_clean = bool(SCons.Script.GetOption("clean"))
+        wrong = {} if is_clean else _problems()
+        asked = _asked_for(wrong, targets)
+        if asked:
+            text = str(DeclarationError(_once(asked, wrong)))
+            if not SCons.Script.GetOption("keep_going"):
+                sys.stderr.write(f"scons: *** {text}\n")
+                raise SystemExit(2)
+            sys.stderr.write(f"scons: *** {text.replace('nothing was built', 'the rest is built', 1)}\n")
+        for declaration in asked:
+            declaration.refused = True
         for prepare in _session.at_start:
             prepare()
         # SCons asks it for a CacheDir in its worker threads. Two of them would make it at once, and find tools that
@@ -141,14 +206,61 @@ def install_gate() -> None:
         gc.freeze()
         schedule_promptly()
         try:
-            nodes = build_targets(*args, **kwargs)
+            nodes = build_targets(fs, options, targets, target_top)
             _session.recorded = True
             return nodes
         finally:
+            if asked:
+                SCons.Script.Main.exit_status = 2
             for finish in _session.at_end:
                 finish()
+            _tell_of_others([declaration for declaration in wrong if declaration not in asked])
 
     SCons.Script.Main._build_targets = gated
+
+
+def _problems() -> dict[Declaration, list[Problem]]:
+    """The declarations that something stands against, with what it is."""
+    every = [_session.general, *_session.declarations]
+    found = {declaration: declaration.all_problems() for declaration in every}
+    return {declaration: problems for declaration, problems in found.items() if problems}
+
+
+def _asked_for(wrong: dict[Declaration, list[Problem]], targets: Any) -> list[Declaration]:
+    """Those of the faulty declarations that are needed for what SCons was asked for."""
+    if not wrong:
+        return []
+    asked = asked_nodes(targets)
+    if any(is_made_by_nothing(node) for node in asked):
+        return list(wrong)  # an older output of a declaration that is faulty now may be meant
+    needed: set[Declaration] = set()
+    for node in reached(asked):
+        needed.update(getattr(node.attributes, "xspack_declarations", ()))
+    if needed:
+        needed.add(_session.general)
+    return [declaration for declaration in wrong if declaration in needed]
+
+
+def _once(declarations: list[Declaration], wrong: dict[Declaration, list[Problem]]) -> list[Problem]:
+    """Their problems; one declaration may be read for several kits or releases."""
+    found = [problem for declaration in declarations for problem in wrong[declaration]]
+    return [problem for at, problem in enumerate(found) if problem not in found[:at]]
+
+
+def _tell_of_others(declarations: list[Declaration]) -> None:
+    """One line for what is wrong and was not asked for."""
+    named = [declaration.target for declaration in declarations if declaration.target]
+    if named:
+        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        sys.stderr.write(f"xspack: not asked for, and not right: {named[0]}{more}\n")
+
+
+def belong(nodes: Any, declaration: Declaration) -> Any:
+    """The nodes, as made by a declaration."""
+    for node in nodes:
+        known = getattr(node.attributes, "xspack_declarations", ())
+        node.attributes.xspack_declarations = (*known, declaration)
+    return nodes
 
 
 def user_place() -> Place:

@@ -46,7 +46,8 @@ UNKEYED = {"keyed": False}
 @dataclass(frozen=True)
 class Step:
     """What makes targets. Its fields are everything besides the content of the inputs on which the outputs depend
-    (frozen dataclasses, lists, dicts, texts, numbers: see model/canonical.py); all of them are in its key.
+    (frozen dataclasses, lists, dicts, texts, numbers: see model/canonical.py); all of them are in its key. A field may
+    be a function, which tells its value once everything was read.
     """
 
     #: The word that is printed for it.
@@ -85,7 +86,8 @@ class Planned:
     @functools.cached_property
     def key(self) -> str:
         """What the targets depend on besides the content and the modes of the sources, as one line of JSON."""
-        fields = {name: getattr(self.step, name) for name in self.step.keyed()}
+        values = {name: getattr(self.step, name) for name in self.step.keyed()}
+        fields = {name: value() if callable(value) else value for name, value in values.items()}
         return canonical(
             {
                 **fields,
@@ -151,6 +153,8 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     planned = planned_of(target[0])
     label, targets = planned.step.label, [Path(node.get_abspath()) for node in target]
     sources = [Path(node.get_abspath()) for node in source]
+    if any(one.refused for one in getattr(target[0].attributes, "xspack_declarations", ())):
+        return BuildError(target, "its declaration is faulty, see above")
     try:
         planned.journal.begin()
         for path in targets:

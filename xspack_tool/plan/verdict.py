@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import SCons.Node.Alias
-import SCons.Node.FS
 import SCons.Script
 import SCons.Script.Main
-from SCons.Node import Node
 
 from xspack_tool.errors import StepError
+from xspack_tool.plan.asked import asked_nodes, reached
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
@@ -72,25 +70,11 @@ def take_part(strict: bool) -> None:
 
 def judge_all_first() -> None:
     """Have every pack that was asked for judged before the first ISO is made, so that the findings of all are
-    known even where those of one stop the build. This is order alone: no ISO depends on another pack."""
-    asked = [iso for iso in session().isos if _is_asked_for(iso)]
+    known even where those of one stop the build. This is order alone: no ISO depends on another pack, and with
+    ``-k`` none waits for another."""
+    if SCons.Script.GetOption("keep_going"):
+        return
+    needed = set(reached(asked_nodes()))
+    asked = [iso for iso in session().isos if iso in needed]
     for iso in asked if len(asked) > 1 else ():
         iso.add_prerequisite([session().isos[other] for other in asked])
-
-
-def _is_asked_for(iso: Node) -> bool:
-    targets = SCons.Script.BUILD_TARGETS or SCons.Script.DEFAULT_TARGETS
-    return not targets or any(_leads_to(_node(target), iso) for target in targets)
-
-
-def _node(target: Any) -> Node:
-    if isinstance(target, Node):
-        return target
-    alias = SCons.Node.Alias.default_ans.lookup(str(target))
-    return alias or SCons.Node.FS.get_default_fs().Entry(str(target)).disambiguate()
-
-
-def _leads_to(target: Node, iso: Node) -> bool:
-    if isinstance(target, SCons.Node.FS.Dir):
-        return bool(iso.is_under(target))
-    return target is iso or any(_leads_to(source, iso) for source in target.sources)

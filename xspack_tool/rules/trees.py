@@ -35,7 +35,7 @@ class FolderTree:
     def paths(self) -> list[str]:
         """All files, sorted; links to folders are not followed."""
         found = []
-        for folder, _, names in os.walk(self._folder):
+        for folder, _, names in os.walk(self._folder, onerror=_raise):
             below = Path(folder).relative_to(self._folder)
             found += [(below / name).as_posix() for name in names]
         return sorted(found)
@@ -43,6 +43,10 @@ class FolderTree:
     def open(self, path: str) -> BinaryIO:
         """One of them."""
         return open(self._folder / path, "rb")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 class IsoTree:

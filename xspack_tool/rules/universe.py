@@ -67,9 +67,10 @@ class Universe:
         self._infos: dict[int, RpmInfo] = {}
         if base is not None:
             with open_tree(base) as tree:
-                if "repodata/repomd.xml" in tree.paths():
+                is_indexed = "repodata/repomd.xml" in tree.paths()
+                if is_indexed:
                     self._read_index(tree)
-            if self._base.isempty():
+            if not is_indexed:
                 self._read_headers(base)
         pack = self._pool.add_repo("pack")
         self._pack = {_add(pack, info).id: info for info in self.rpms}

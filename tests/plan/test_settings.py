@@ -1,0 +1,128 @@
+"""Construction variables: which there are, and whose value holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pack_maker import program
+from support import need
+from trees import Tree
+
+GOOD = """\
+good = env.Userspace("good", version="1", arch="noarch", files={"/opt/good": "app.txt"})
+env.Pack("fine", version="1", uuid="9a1f0f0e-1111-4222-8333-444455556661", description="d", packages=[good], key=None,
+         unsigned=True)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    need("rpmbuild", "createrepo_c")
+    return Tree(tmp_path / "tree").write({"app.txt": "app\n"}).declare(GOOD)
+
+
+UNKNOWN = "XSPACK_STRCIT is no construction variable of xspack; did you mean 'XSPACK_STRICT'?"
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "environment", "place"),
+    [
+        ('env = Environment(tools=["xspack"], XSPACK_STRCIT=1)\n', [], {}, "SConstruct:1"),
+        ('env = Environment(tools=["xspack"])\nenv["XSPACK_STRCIT"] = 1\n', [], {}, "SConstruct:1"),
+        ('env = Environment(tools=["xspack"])\n', ["XSPACK_STRCIT=1"], {}, "the command line"),
+        ('env = Environment(tools=["xspack"])\n', [], {"XSPACK_STRCIT": "1"}, "the process environment"),
+    ],
+)
+def test_an_unknown_variable(
+    tree: Tree, head: str, words: list[str], environment: dict[str, str], place: str
+) -> None:
+    tree.declare(GOOD.replace('version="1", arch', 'version="1", license="MIT", arch'), head=head)
+    assert tree.scons("pack", *words, env=environment).refused() == [f"{place}: {UNKNOWN}"]
+
+
+def test_an_unknown_variable_stops_nothing_else(tree: Tree) -> None:
+    tree.declare(GOOD + 'env.Command("app.out", "app.txt", Copy("$TARGET", "$SOURCE"))\n')
+    tree.scons("app.out", "XSPACK_STRCIT=1").good()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "out"),
+    [
+        ([], {}, "mine"),
+        ([], {"XSPACK_OUT": "theirs"}, "theirs"),
+        (["XSPACK_OUT=given"], {"XSPACK_OUT": "theirs"}, "given"),
+    ],
+)
+def test_whose_value_holds(tree: Tree, words: list[str], environment: dict[str, str], out: str) -> None:
+    """The command line before the process environment, that before the SConstruct; relative to the top, also
+    where an SConscript declares."""
+    tree.write({"sub/SConscript": 'Import("env")\n' + GOOD.replace("app.txt", "#app.txt")})
+    tree.declare('env["XSPACK_OUT"] = "#mine"\nSConscript("sub/SConscript", exports="env")\n')
+    tree.scons("pack", *words, env=environment).good()
+    assert (tree.path / out / "fine-1.iso").is_file()
+    assert {path.name for path in tree.path.iterdir() if path.is_dir()} == {"sub", out}
+
+
+def test_a_declaration_may_have_a_value_of_its_own(tree: Tree) -> None:
+    tree.declare(GOOD.replace('version="1", arch', 'version="1", XSPACK_OUT="#own", XSPACK_VENDOR="V", arch'))
+    tree.scons("pack").good()
+    assert (tree.path / "own/rpms/good-1-1.noarch.rpm").is_file()
+    assert (tree.path / "build/fine-1.iso").is_file()
+
+
+def test_a_misspelt_kind(tree: Tree) -> None:
+    tree.declare('env.Userspcae("x", version="1")\n')
+    ran = tree.scons()
+    assert ran.status == 2
+    assert "scons: *** SConstruct:2: env.Userspcae: no such kind; did you mean env.Userspace?\n" in ran.said
+    assert "Traceback" not in ran.said
+    tree.declare(
+        'print(hasattr(env, "Userspcae"), getattr(env, "Userspcae", 3), hasattr(env, "xyz"))\n' + GOOD
+    )
+    assert tree.scons("pack").good().said.startswith("False 3 False\n")
+
+
+@pytest.mark.parametrize("name", ["XSPACK_BASELINE", "XSPACK_BASE_REPO"])
+def test_a_repository_that_is_not_there_turns_no_rule_off(tree: Tree, name: str, tmp_path: Path) -> None:
+    there = tmp_path / "repository"
+    there.mkdir()
+    program("createrepo_c", "--quiet", there)
+    tree.scons("pack", f"{name}={there}").good()  # an empty one is a repository
+    shutil.rmtree(there)
+    wanted = (
+        f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: No such file or directory; "
+        f"name a folder, repository or ISO that is there, or leave {name} out"
+    )
+    for _ in range(2):
+        assert tree.scons("pack", f"{name}={there}").refused() == [wanted]
+    there.write_text("no repository")
+    (said,) = tree.scons("pack", f"{name}={there}").refused()
+    assert said.startswith(f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: ")
+
+
+RULE = """\
+def check(context):
+    yield Hit("summary", "no")
+env.XsRule("ACME1", "E", meaning="m", remedy="r", check=check)
+"""
+HIT = "from xspack_tool.rules.finding import Hit\n"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_rule_is_judged_by_wherever_it_stands(tree: Tree, before: bool) -> None:
+    tree.declare(GOOD)
+    tree.scons("pack").good()
+    tree.declare(HIT + (RULE + GOOD if before else GOOD + RULE))
+    ran = tree.scons("pack")
+    assert ran.status == 2
+    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r\n" in ran.said
+
+
+def test_a_rule_in_a_later_sconscript_and_another_environment(tree: Tree) -> None:
+    later = f'{HIT}env = Environment(tools=["xspack"])\n{RULE}'
+    tree.write({"later/SConscript": later}).declare(GOOD + 'SConscript("later/SConscript")\n')
+    ran = tree.scons("pack")
+    assert ran.status == 2
+    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r\n" in ran.said

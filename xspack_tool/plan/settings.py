@@ -1,0 +1,68 @@
+"""Where the construction variables of xspack come from, and which there are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from SCons.Script import ARGUMENTS
+
+from xspack_tool.errors import Place, Problem
+from xspack_tool.model.syntax import nearest
+from xspack_tool.plan.session import session
+
+#: Every variable, with its meaning.
+VARIABLES = {
+    "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of one's own",
+    "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree, or env.Ddk(..)",
+    "XSPACK_OUT": "where RPMs and packs go",
+    "XSPACK_VENDOR": "vendor, where a declaration names none",
+    "XSPACK_PACKAGER": "packager, where a declaration names none",
+    "XSPACK_LICENSE": "licence, where a declaration names none",
+    "XSPACK_URL": "home page, where a declaration names none",
+    "XSPACK_GNUPGHOME": "keyring with the secret key, instead of gpg's own",
+    "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
+    "XSPACK_BASELINE": "folder, repository or ISO of the last release",
+    "XSPACK_STRICT": "W findings stop the build, too",
+    "XSPACK_CACHE_TRUST": "public keys that entries of a cache must be signed by: files, or texts",
+    "XSPACK_CACHE_SIGN_KEY": "secret key file by which a build signs what it puts into a cache",
+}
+#: What they are where nobody sets them.
+DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
+#: Of the process environment alone: a secret is no construction variable.
+_SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE")
+_PATHS = ("XSPACK_DDK", "XSPACK_OUT", "XSPACK_GNUPGHOME", "XSPACK_BASE_REPO", "XSPACK_BASELINE")
+
+
+def with_settings(env: Any) -> Any:
+    """The environment as a declaration sees it: what the command line says (``scons XSPACK_STRICT=1``) holds before
+    the process environment, that before the SConstruct, and that before the default."""
+    chosen = {
+        name: _from_the_top(name, source[name])
+        for source in (os.environ, ARGUMENTS)
+        for name in VARIABLES
+        if name in source
+        and not name.startswith("XSPACK_CACHE_")  # a key may be a text: plan/cache_settings.py
+    }
+    return env.Override(chosen) if chosen else env
+
+
+def _from_the_top(name: str, value: str) -> str:
+    """A path that was not written in an SConscript is relative to the top of the tree."""
+    is_path = name in _PATHS or (name == "XSPACK_TARGET" and ("/" in value or value.endswith(".toml")))
+    return (
+        f"#{value}" if is_path and value and value[0] not in "#/" and not value.startswith("file:") else value
+    )
+
+
+def unknown_variables() -> None:
+    """Note each ``XSPACK_`` variable that there is not, wherever it was set."""
+    places = [(ARGUMENTS, Place("the command line", 0)), (os.environ, Place("the process environment", 0))]
+    places += [(env.Dictionary(), place) for env, place in session().environments]
+    for values, place in places:
+        for name in sorted(name for name in values if str(name).startswith("XSPACK_")):
+            if name in VARIABLES or (values is os.environ and name in _SECRETS):
+                continue
+            remedy = nearest(name, VARIABLES) or f"the variables are {', '.join(VARIABLES)}"
+            rule = f"{name} is no construction variable of xspack"  # its value may be a secret
+            session().general.problems.append(Problem("", "", rule, remedy).at(place, ""))
