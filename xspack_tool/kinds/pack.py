@@ -54,7 +54,11 @@ class Pack(Kind):
             "older packs that this one replaces: uuids, or uuid -> label", None, validators.ROLLUPS
         ),
         "enforce_homogeneity": Field("True if all hosts of a pool must have it", False, validators.FLAG),
-        "driver_disk": Field("True: offered to the host installer as drivers, too", None, validators.FLAG),
+        "driver_disk": Field(
+            "True: offered to the host installer as drivers, too; as any pack with a kernel module is",
+            None,
+            validators.FLAG,
+        ),
         "volume_id": Field("volume id of the ISO (or made from label and version)", None, validators.TEXT),
         "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT),
         "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso", None, validators.FILE),
@@ -131,7 +135,7 @@ class Pack(Kind):
             after_apply=tuple(listed(given["after_apply"])),
             rollups=self._rollups(),
             enforce_homogeneity=bool(given["enforce_homogeneity"]),
-            driver_disk=modules if given["driver_disk"] is None else bool(given["driver_disk"]),
+            driver_disk=(modules or None) if given["driver_disk"] is None else bool(given["driver_disk"]),
             has_precheck=scripts["precheck"] is not None,
             has_remove=scripts["remove"] is not None,
             volume_id=given["volume_id"] or volume,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
@@ -19,7 +19,10 @@ class Rollup:
 
 @dataclass(frozen=True)
 class Pack:
-    """A supplemental pack. ``key`` is the base name of the public key file, empty for an unsigned pack."""
+    """A supplemental pack. ``key`` is the base name of the public key file, empty for an unsigned pack.
+
+    ``driver_disk`` None: what the pack holds decides, see :meth:`holding`.
+    """
 
     label: str
     version: str
@@ -30,7 +33,7 @@ class Pack:
     after_apply: tuple[str, ...] = ()
     rollups: tuple[Rollup, ...] = ()
     enforce_homogeneity: bool = False
-    driver_disk: bool = False
+    driver_disk: bool | None = False
     has_precheck: bool = False
     has_remove: bool = False
     volume_id: str = ""
@@ -51,6 +54,10 @@ class Pack:
     def groups(self) -> tuple[str, ...]:
         """The comps groups: `update` for xapi, `drivers` for the installer."""
         return ("update", "drivers") if self.driver_disk else ("update",)
+
+    def holding(self, modules: bool) -> Pack:
+        """The pack when it is known whether its RPMs hold kernel modules."""
+        return replace(self, driver_disk=modules) if self.driver_disk is None else self
 
     def problems(self) -> list[Problem]:
         """All mistakes in the pack's own words."""

@@ -208,7 +208,7 @@ class JudgePack(Step):
     baseline: Path | None = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        from xspack_tool.rules.context import PackContext
+        from xspack_tool.rules.context import PackContext, modules_of
         from xspack_tool.rules.registry import all_rules
         from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
         from xspack_tool.signing.keys import read_public_key
@@ -218,7 +218,7 @@ class JudgePack(Step):
         key: Path | None = next(iter(inputs.key), None)
         script: Path | None = next(iter(inputs.remove), None)
         context = PackContext(
-            pack=self.pack,
+            pack=self.pack.holding(any(modules_of(info) for info, _ in payload)),
             profile=self.profile,
             releases=self.releases,
             rpms=tuple(info for info, _ in payload),

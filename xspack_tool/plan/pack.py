@@ -149,13 +149,15 @@ class WriteIndex(Step):
     label: ClassVar[str] = "Repodata"
     uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
 
-    comps: str
+    #: The groups of a pack without kernel modules, and of one with some.
+    comps: tuple[str, str]
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import read_fragments
 
-        folder = outputs.files[REPOMD].parent
-        write_repodata(read_fragments(inputs.fragments), self.comps, folder, read_number(inputs.time))
+        fragments = read_fragments(inputs.fragments)
+        comps = self.comps[any(one.holds_modules for one in fragments)]
+        write_repodata(fragments, comps, outputs.files[REPOMD].parent, read_number(inputs.time))
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ class PackPlan:
     def _index(self, fragments: list[Node], time: Node) -> dict[str, Node]:
         """repomd.xml and the files it names, by their names."""
         outputs = {"files": {name: self.out("repodata", name) for name in (REPOMD, *RECORDS.values())}}
-        step = WriteIndex(comps_xml(self.pack))
+        step = WriteIndex((comps_xml(self.pack.holding(False)), comps_xml(self.pack.holding(True))))
         made = add_step(self.env, step, inputs={"fragments": fragments, "time": time}, outputs=outputs)
         files: dict[str, Node] = made.files
         return files

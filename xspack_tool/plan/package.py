@@ -211,6 +211,7 @@ class IndexRpm(Step):
     """An RPM's part of the index."""
 
     label: ClassVar[str] = "Index"
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
 
     location: str

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput
 from xspack_tool.model.dependency import evr_text
 
@@ -13,7 +14,8 @@ from xspack_tool.model.dependency import evr_text
 @dataclass(frozen=True)
 class Fragment:
     """An RPM in the index. ``location`` is relative to the repository's root; sizes are bytes, times
-    seconds since 1970; the last three are its elements of primary, filelists and other."""
+    seconds since 1970; ``primary``, ``filelists`` and ``other`` are its elements of those files;
+    ``holds_modules`` says whether a kernel module is among its files."""
 
     name: str
     epoch: int
@@ -28,6 +30,7 @@ class Fragment:
     primary: str
     filelists: str
     other: str
+    holds_modules: bool = False
 
     @property
     def evr(self) -> str:
@@ -78,4 +81,5 @@ def make_fragment(rpm: Path, location: str) -> Fragment:
         primary=createrepo_c.xml_dump_primary(package),
         filelists=createrepo_c.xml_dump_filelists(package),
         other=createrepo_c.xml_dump_other(package),
+        holds_modules=any(not kind and MODULE.search(name) for kind, _, name, *_ in package.files),
     )

@@ -1,0 +1,80 @@
+"""A pack is a driver disk when what was built holds a kernel module, whichever kind built it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from forge import Forged, forge, module
+from support import need
+from trees import HEAD, Tree
+
+from xspack_tool.cli import main
+from xspack_tool.hosts.index import read_groups
+
+PACK = """
+env.Pack("acme", version="1", uuid="6bb9d5ab-1e0a-4a4b-9d0f-2f1d1c0d7f01", description="x", packages={packages},
+    requires=["product-version >= 8.2.0"], key=env.TestKey("RPM-GPG-KEY-T"), waive={{"K5": "x", "K7": "x"}}, {more})
+"""
+SPEC = """Name: acme-nic
+Version: 1
+Release: 1
+Summary: s
+License: GPL-2.0-only
+Source0: acme.ko
+Requires: kernel-uname-r = 4.19.0+1
+%description
+d
+%install
+install -D -m 644 %{SOURCE0} %{buildroot}/lib/modules/4.19.0+1/updates/acme.ko
+%files
+/lib/modules/4.19.0+1/updates/acme.ko
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    need("rpmbuild", "rpmsign", "gpg", "gcc")
+    files = {"/lib/modules/4.19.0+1/updates/acme.ko": module()}
+    rpm = forge(Forged(files=files, lines=["Requires: kernel-uname-r = 4.19.0+1"]), tmp_path)
+    plain = forge(Forged(files={"/opt/acme/acme.korn": b"x"}), tmp_path)
+    tree = Tree(tmp_path / "tree").write({"acme.ko": module(), "acme.rpm": rpm.read_bytes()})
+    return tree.write({"acme.spec": SPEC, "plain.rpm": plain.read_bytes()})
+
+
+def groups(tree: Tree) -> list[str]:
+    text = (tree.path / "build/packs/acme/repodata/comps.xml").read_text()
+    return [group.id for group in read_groups(text, "comps.xml")]
+
+
+@pytest.mark.parametrize(
+    ("packages", "more", "wanted"),
+    [
+        ('env.PrebuiltRpm("acme.rpm")', "", ["update", "drivers"]),
+        ('env.SpecRpm("acme.spec", sources=["acme.ko"])', "", ["update", "drivers"]),
+        ('env.PrebuiltRpm("plain.rpm")', "", ["update"]),
+        ('env.PrebuiltRpm("acme.rpm")', "driver_disk=False", ["update"]),
+        ('env.PrebuiltRpm("plain.rpm")', "driver_disk=True", ["update", "drivers"]),
+    ],
+)
+def test_what_makes_a_driver_disk(tree: Tree, packages: str, more: str, wanted: list[str]) -> None:
+    text = PACK.format(packages=packages, more=more)
+    ran = tree.declare(text, HEAD.replace("MIT", "GPL-2.0-only")).scons().good()
+    assert groups(tree) == wanted, ran.said
+    assert tree.scons().good().built == set()
+
+
+def test_a_module_that_comes_later_makes_it_one(tree: Tree) -> None:
+    """The same RPM's name, other content: the index is made anew with the other group."""
+    text = PACK.format(packages='env.PrebuiltRpm("it.rpm")', more="")
+    tree.write({"it.rpm": (tree.path / "plain.rpm").read_bytes()}).declare(text).scons().good()
+    assert groups(tree) == ["update"]
+    tree.write({"it.rpm": (tree.path / "acme.rpm").read_bytes()}).scons().good()
+    assert groups(tree) == ["update", "drivers"]
+
+
+def test_verify_tells_of_the_driver_disk(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.declare(PACK.format(packages='env.PrebuiltRpm("acme.rpm")', more="")).scons().good()
+    key = tree.path / "build/keys/RPM-GPG-KEY-T"
+    main(["verify", str(tree.path / "build/acme-1.iso"), "--key", str(key), "--target", "xcp-ng-8.3"])
+    assert "driver disk: takes it" in capsys.readouterr().out
