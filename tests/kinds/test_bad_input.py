@@ -131,7 +131,8 @@ def test_no_value_of_any_field_ends_in_a_traceback(tree: Tree, tmp_path: Path) -
 
 HELPERS = """\
 options = {{
-    "XsFile": ["mode", "owner", "group"], "XsLink": [], "TestKey": [], "XsKernelTrees": [],
+    "XsFile": ["mode", "owner", "group"], "XsDir": ["mode", "owner", "group", "file_mode"],
+    "XsLink": [], "TestKey": [], "XsKernelTrees": [],
     "XsPatch": ["flaw", "effect", "seen_by_customers"],
     "XsRule": ["meaning", "remedy", "check", "on", "wants", "bad", "good"],
     "Ddk": ["host", "port", "identity", "known_hosts", "jobs", "release", "inbox"],
@@ -158,6 +159,7 @@ def test_no_argument_of_a_helper_ends_in_a_traceback(tree: Tree, tmp_path: Path)
     read = [line.split()[1] for line in ran.said.splitlines() if line.startswith("read ")]
     assert read == [
         "XsFile",
+        "XsDir",
         "XsLink",
         "TestKey",
         "XsKernelTrees",

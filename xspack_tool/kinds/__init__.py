@@ -46,6 +46,7 @@ KINDS = {
 HELPERS = {
     "Ddk": "xs_ddk",
     "XsFile": "xs_file",
+    "XsDir": "xs_dir",
     "XsLink": "xs_link",
     "XsPatch": "xs_patch",
     "XsStatusReport": "xs_status_report",

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from SCons.Util import flatten
+from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
-from xspack_tool.plan.package import Built, Contents, Declared, broken_package, plan_package
+from xspack_tool.plan.package import (
+    Built,
+    Contents,
+    Declared,
+    broken_package,
+    built_of,
+    complete_package,
+    plan_package,
+)
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import belong, session, user_place
 from xspack_tool.plan.settings import with_settings
-from xspack_tool.plan.sources import nodes_of
+from xspack_tool.plan.sources import Folders, nodes_of
 
 REQUIRED = object()
 
@@ -128,7 +136,7 @@ class PackageKind(Kind):
         "packager": Field("packager (or $XSPACK_PACKAGER)", None, validators.TEXT),
         "url": Field("home page (or $XSPACK_URL)", None, validators.TEXT),
         "files": Field(
-            "destination on the host -> file, folder, XsFile or XsLink", None, validators.FILE_TABLE
+            "destination on the host -> file, folder, XsFile, XsDir or XsLink", None, validators.FILE_TABLE
         ),
         "config": Field("destination -> configuration file, kept on upgrade", None, validators.FILE_TABLE),
         "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES),
@@ -164,16 +172,36 @@ class PackageKind(Kind):
         # Last, since nothing runs after a user's `exit 0`.
         for phase, body in (self.given["scripts"] or {}).items():
             declaration.script(phase, body)
-        package, contents = declaration.finish(**self.identity())
+        identity = self.identity()
+        package, contents = declaration.finish(**identity)
+        nodes = NodeList()
+        if declaration.is_open:
+            session().checks.append(lambda: self._close(declaration, identity, nodes))
         session().checks.extend(self._late(check) for check in declaration.late_checks)
         self.note(declaration.problems)
         if self.problems:
             self.report(self.problems)
             return broken_package(self.env, self.name)
-        nodes = self.plan(package, contents)
+        nodes += self.plan(package, contents)
         for node in nodes:
             node.attributes.xspack_declared = Declared(package, tuple(self.licence_texts()))
         return nodes
+
+    def _close(self, declaration: PackageDeclaration, identity: dict[str, Any], nodes: Any) -> list[Problem]:
+        """Plan with the whole payload, now that everything was read. Of a declaration that is wrong anyway, only find
+        what else is."""
+        if not declaration.is_open:
+            return []
+        declaration.problems.clear()
+        declaration.close(is_awaited=any(node.depends for node in nodes))
+        package, contents = declaration.finish(**identity)
+        found = declaration.problems
+        if not found and nodes and built_of(nodes[0]):
+            found = self.complete(nodes, package, contents, Folders(declaration.trees))
+            for node in nodes:
+                declared: Declared = node.attributes.xspack_declared
+                node.attributes.xspack_declared = replace(declared, package=package)
+        return [problem.at(self.place, self.target) for problem in found]
 
     def licence_texts(self) -> list[Any]:
         """The files that hold the texts of its licences."""
@@ -183,6 +211,10 @@ class PackageKind(Kind):
         """The nodes of the finished declaration; ``contents`` are those of its files by the names in ``package``."""
         built = Built(package.identity, self.target, self.place, waive=self.waived())
         return plan_package(self.env, package, contents, built, self.given["target"], self.report)
+
+    def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
+        """Plan the nodes anew: what was open when they were planned is known now."""
+        return complete_package(nodes[0], package, contents, folders)
 
     def identity(self) -> dict[str, Any]:
         """The plain fields of the package, with the environment's defaults."""
@@ -242,7 +274,7 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     """The nodes of a declaration, as the user called it. Construction variables among its keywords hold for this
     declaration alone, as builders have it."""
     place = user_place()
-    names = tuple(flatten(names))
+    names, given = tuple(flatten(validators.settled(names))), validators.settled(given)
     overrides = {key: given.pop(key) for key in list(given) if key.isupper() and key not in kind.FIELDS}
     shown = names[0] if len(names) == 1 else tuple(map(str, names))
     with session().declaring(f"{kind.__name__} {str(shown)!r}", place) as declaration:

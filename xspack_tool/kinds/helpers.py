@@ -13,7 +13,7 @@ from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.settings import with_settings
-from xspack_tool.plan.sources import XsFile, XsLink, XsPatch
+from xspack_tool.plan.sources import XsDir, XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
 
@@ -32,6 +32,7 @@ def _of_texts(words: str, most: int, kind: type) -> validators.Validator:
 
 _VALIDATORS: dict[str, dict[str, validators.Validator]] = {
     "XsFile": {"source": validators.FILES},
+    "XsDir": {"source": validators.FILES},
     "XsLink": {"target": validators.TEXT},
     "XsStatusReport": {
         "category": validators.TEXT,
@@ -60,6 +61,7 @@ def call(
     name: str, helper: Callable[..., Any], env: Any, words: tuple[Any, ...], options: dict[str, Any]
 ) -> Any:
     """What ``env.<name>(..)`` gives; None, and the mistakes noted, where its arguments are of a wrong type."""
+    words, options = validators.settled(words), validators.settled(options)
     try:
         bound = signature(helper).bind(env, *words, **options).arguments
     except TypeError as error:
@@ -78,8 +80,15 @@ def call(
 
 
 def xs_file(env: Any, source: Any, **options: Any) -> Any:
-    """A payload file with ``mode``, ``owner`` or ``group`` of its own."""
+    """A payload file with ``mode``, ``owner`` or ``group`` of its own; of a folder, all files in it, and the folder can
+    be entered by whoever may read them."""
     return _value(XsFile, "XsFile", source, options)
+
+
+def xs_dir(env: Any, source: Any = None, **options: Any) -> Any:
+    """A payload folder with ``mode``, ``owner`` or ``group`` of its own: an empty one, or ``source`` and the folders in
+    it. Its files get no more than the folder's mode, or ``file_mode``."""
+    return _value(XsDir, "XsDir", source, options)
 
 
 def xs_link(env: Any, target: str) -> XsLink:

@@ -23,8 +23,9 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.driver_sources import driver_items
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
-from xspack_tool.plan.package import Built, Contents, broken_package, plan_package
-from xspack_tool.plan.source_rpm import SourcePlan, plan_remote, plan_source_rpm
+from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
+from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_remote, plan_source_rpm
+from xspack_tool.plan.sources import Folders
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: How the text of a licence is called at the top of a source tree.
@@ -250,6 +251,13 @@ class KernelModule(PackageKind):
         if self._modules.debuginfo is not None:
             nodes += self._debuginfo(package, built, self._modules)
         return nodes
+
+    def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
+        assert self._kit is not None  # as in plan()
+        source = source_rpm_of(nodes[0])
+        assert source is not None  # plan() made it
+        complete_source_rpm(source, package, contents, self._source, folders)
+        return [] if self._kit.tree is None else super().complete(nodes, package, contents, folders)
 
     def _debuginfo(self, package: Package, built: Built, modules: Modules) -> Any:
         """The RPM of debug data, where gdb and crash look for it."""

@@ -7,12 +7,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from SCons.Node.Alias import Alias
+from SCons.Node.Python import Value
+
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
 from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency, parse_dependency
-from xspack_tool.model.package import PHASES, FileEntry, Package, Role, Script, ScriptPart, interpreter_of
-from xspack_tool.plan.sources import XsFile, XsLink, file_problems, first_line, is_dir, nodes_of, walk
+from xspack_tool.model.package import (
+    PHASES,
+    FileEntry,
+    Package,
+    Role,
+    Script,
+    ScriptPart,
+    interpreter_of,
+    read_mode,
+)
+from xspack_tool.plan.sources import (
+    BuiltTree,
+    XsDir,
+    XsFile,
+    XsLink,
+    built_tree,
+    decided,
+    file_problems,
+    first_line,
+    is_installed,
+    is_list,
+    is_open,
+    links_of,
+    named,
+    nodes_of,
+    walk,
+)
 
 #: Below these a package owns the folders that lead to its files, so that nothing is left when it is removed.
 OWNED_BELOW = ("/opt", "/usr/share/doc", "/usr/share/licenses", "/var/update", "/lib/firmware/updates")
@@ -25,6 +53,20 @@ class _Placed:
     entry: FileEntry
     node: Any
     field: str
+    #: 2: the user named it; 1: it lies in a folder that the user named; 0: it comes along with another.
+    weight: int = 2
+
+
+@dataclass(frozen=True)
+class _Open:
+    """What a destination was given, some of it known only when everything was read."""
+
+    field: str
+    destination: str
+    nodes: tuple[Any, ...]
+    #: Whether each goes below the destination under its own name.
+    below: bool
+    options: dict[str, Any]
 
 
 class PackageDeclaration:
@@ -36,6 +78,10 @@ class PackageDeclaration:
         #: Checks to be made when the whole tree of SConstructs was read.
         self.late_checks: list[Any] = []
         self._placed: dict[str, _Placed] = {}
+        self._open: list[_Open] = []
+        self.is_closed = self._is_awaited = False
+        #: The folders that steps of the build fill, by the path of their entry.
+        self.trees: dict[str, BuiltTree] = {}
         self._relations: dict[str, list[Dependency]] = {}
         self._scripts: dict[str, list[tuple[ScriptPart, Any]]] = {}
         self._changelog: list[ChangelogEntry] = []
@@ -49,30 +95,134 @@ class PackageDeclaration:
     def add(
         self, field: str, destination: str, value: Any, *, role: Role = "", mode: int | None = None
     ) -> None:
-        """Place whatever the user named at a destination: a file, several files or a folder tree, an XsLink,
-        an XsFile. Several files, or a destination that ends in /, go below it under their own names."""
+        """Place whatever the user named at a destination: a file, several files or a folder tree, an XsLink, an XsFile,
+        an XsDir. The destination is a folder if it ends in /, and for a list, be it of one: each goes below it under
+        its own name."""
         if isinstance(value, XsLink):
             self.link(destination, value.target, field=field)
             return
-        options: dict[str, Any] = {"mode": mode}
-        if isinstance(value, XsFile):
-            options = {"mode": value.mode, "owner": value.owner, "group": value.group}
+        options = {"role": role, "mode": mode}
+        if isinstance(value, (XsFile, XsDir)):
+            given = self._given_modes(field, destination, value)
+            if isinstance(value, XsDir) and value.source is None:
+                self.folder(destination, mode=given["folder_mode"], field=field, **_owners(given))
+                return
+            options |= given
             value = value.source
-        nodes = nodes_of(self.env, value)
+        if isinstance(value, Value):
+            self._value(field, destination, value, options)
+            return
+        nodes = named(self.env, value)
         if not nodes:
+            remedy = "name one, correct the pattern, or leave the destination out"
+            self.problem(field, destination, "no file is named for this destination", remedy)
+            return
+        below = len(nodes) > 1 or is_list(value)
+        if len(nodes) == 1 and below and self._is_unclear(destination, nodes[0]):
+            name = posixpath.basename(str(nodes[0]))
+            rule = f"a list of one file: is that the file, or a folder for {name}?"
             self.problem(
-                field, destination, "no file is named for this destination", "name one, or leave it out"
+                field, destination, rule, "take [0] of the list for the file, or end the path with /"
             )
+            return
+        if len(nodes) == 1 and is_installed(nodes[0]):
+            below = False
+        one = _Open(field, destination, tuple(nodes), below, options)
+        if any(map(is_open, nodes)):
+            if wrong := syntax.check_destination(field, destination):
+                self.problems += wrong
+            self._open.append(one)
+        else:
+            self._place_open(one, nodes)
+
+    def _given_modes(self, field: str, path: str, value: XsFile | XsDir) -> dict[str, Any]:
+        """The options of an entry that an XsFile or an XsDir says."""
+        options: dict[str, Any] = {"owner": value.owner, "group": value.group}
+        if isinstance(value, XsDir):
+            modes = {"folder_mode": value.mode, "mode": value.file_mode}
+        else:
+            modes = {"mode": value.mode}
+        for name, mode in modes.items():
+            if mode is not None:
+                found = read_mode(field, mode, path)
+                options[name] = found
+                if isinstance(found, Problem):
+                    self.problems.append(found)
+                    options[name] = None if name == "mode" else 0o755
+        if isinstance(value, XsDir):
+            options["limit"] = options["folder_mode"] & 0o777
+            if options["folder_mode"] & 0o100 == 0:
+                remedy = f"write it as mode=0o{options['folder_mode'] | 0o100:o}"
+                self.problem(field, value.mode, "a folder that its owner cannot enter", remedy)
+        elif (mode := options.get("mode")) is not None:
+            options["folder_mode"] = mode & 0o777 | (mode & 0o444) >> 2 | 0o100
+        return options
+
+    @staticmethod
+    def _is_unclear(destination: str, node: Any) -> bool:
+        """Whether a list of one may as well mean the file itself: env.Install returns such lists."""
+        if destination.endswith("/") or isinstance(node, Alias):
+            return False
+        same_name = posixpath.basename(destination) == posixpath.basename(str(node))
+        return is_installed(node) != same_name
+
+    def _value(self, field: str, destination: str, node: Value, options: dict[str, Any]) -> None:
+        """A text of env.Value as a file."""
+        text = node.value.decode() if _is_utf8(node.value) else node.value
+        if node.has_builder() or isinstance(text, bool) or not isinstance(text, (str, int)):
+            rule = "the content of a file is a text, which stands in the SConstruct"
+            self.problem(field, destination, rule, 'write env.Value("text"), or have a builder make a file')
+        elif destination.endswith("/"):
+            self.problem(field, destination, "a Value has no name", "name the file that it becomes")
+        else:
+            plain = {key: option for key, option in options.items() if key not in ("limit", "folder_mode")}
+            plain["mode"] = 0o644 if plain["mode"] is None else plain["mode"]
+            self._place(FileEntry(destination, "file", text=str(text), **plain), None, field)
+
+    def _place_open(self, one: _Open, nodes: Iterable[Any]) -> None:
         for node in nodes:
-            below = destination.endswith("/") or len(nodes) > 1
-            if is_dir(node):
-                self.tree(f"{destination}/{node.name}" if len(nodes) > 1 else destination, node, field=field)
-            else:
-                path = f"{destination}/{posixpath.basename(str(node))}" if below else destination
-                self.file(path, node, field=field, role=role, **options)
+            if isinstance(node, Value):
+                rule = "a Value has no name to go below a folder"
+                self.problem(one.field, one.destination, rule, "name it alone, with the path it becomes")
+                continue
+            name = posixpath.basename(str(node))
+            if is_open(node):
+                path = f"{one.destination}/{name}" if one.below else one.destination
+                self._tree(path, node, one.field, one.options)
+                continue
+            in_folder = one.below or one.destination.endswith("/")
+            path = f"{one.destination}/{name}" if in_folder else one.destination
+            self.file(path, node, field=one.field, **one.options)
+            self._beside(path, name, node, one)
+
+    def _beside(self, path: str, name: str, node: Any, one: _Open) -> None:
+        """The links that belong to a versioned library, which may have got another name here."""
+        here = posixpath.basename(path.rstrip("/"))
+        for link, target in links_of(node):
+            if link not in (here, name):
+                target = here if target == name else target
+                entry = FileEntry(f"{posixpath.dirname(path)}/{link}", "link", link=target)
+                self._place(entry, None, one.field, weight=0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some of its payload is known only when everything was read."""
+        return bool(self._open)
+
+    def close(self, *, is_awaited: bool) -> None:
+        """Place what was left open; everything was read. ``is_awaited``: see built_tree."""
+        waiting, self._open, self._is_awaited = self._open, [], is_awaited
+        self.is_closed = True
+        for one in waiting:
+            nodes = [node for named_node in one.nodes for node in decided(named_node)]
+            if not nodes:
+                remedy = "give the alias targets, or leave the destination out"
+                self.problem(one.field, one.destination, "the alias stands for nothing", remedy)
+            self._place_open(one, nodes)
 
     def file(self, path: str, source: Any, *, field: str = "files", role: Role = "", **options: Any) -> None:
         """A file whose content is a source or a built file. ``mode`` None: from the source."""
+        options.pop("folder_mode", None)
         for node in nodes_of(self.env, source):
             self.need(field, node)
             self._place(FileEntry(path, "file", role=role, **options), node, field)
@@ -87,21 +237,41 @@ class PackageDeclaration:
             self.problem(field, target, "a link has a target", "name the path it leads to")
         self._place(FileEntry(path, "link", link=target), None, field)
 
-    def folder(self, path: str, *, mode: int = 0o755, field: str = "files") -> None:
+    def folder(
+        self,
+        path: str,
+        *,
+        mode: int = 0o755,
+        field: str = "files",
+        owner: str = "root",
+        group: str = "root",
+        weight: int = 2,
+    ) -> None:
         """A folder that the package owns."""
-        self._place(FileEntry(path, "dir", mode=mode), None, field)
+        self._place(FileEntry(path, "dir", mode=mode, owner=owner, group=group), None, field, weight=weight)
 
     def archive(self, path: str, source: Any, *, field: str = "files") -> None:
         """The members of a tar archive that a step makes, below ``path``."""
         self._place(FileEntry(path, "archive"), source, field)
 
-    def tree(self, path: str, folder: Any, *, field: str = "files", exclude: Iterable[str] = ()) -> None:
-        """A whole folder, tracked file by file: modes, links, empty folders."""
-        if not folder.srcnode().exists() and not folder.entries.keys() - {".", ".."}:
+    def tree(self, path: str, folder: Any, *, field: str = "files", **options: Any) -> None:
+        """A whole folder: file by file with modes, links and empty folders; or, where steps of the build fill it, as it
+        is when they are done."""
+        self._open.append(_Open(field, path, (folder,), below=False, options=options))
+
+    def _tree(self, path: str, folder: Any, field: str, options: dict[str, Any]) -> None:
+        """A folder when everything was read."""
+        if built := built_tree(self.env, folder, is_awaited=self._is_awaited):
+            path = path.rstrip("/")
+            self.trees[syntax.normal_path(path)] = built
+            self._place(FileEntry(path, "tree", **options), folder, field)
+            return
+        if not folder.srcnode().exists():
             self.problem(field, str(folder), "no such folder", "make it, or name another")
             return
-        self.folder(path, field=field)
-        for item in walk(self.env, folder, tuple(exclude)):
+        mode, owners = options.get("folder_mode", 0o755), _owners(options)
+        self.folder(path, field=field, mode=mode, **owners)
+        for item in walk(self.env, folder):
             below = f"{path}/{item.relative}"
             if item.wrong:
                 remedy = "remove it, or name the files one by one"
@@ -109,28 +279,30 @@ class PackageDeclaration:
             elif item.link:
                 self.link(below, item.link, field=field)
             elif item.node is None:
-                self.folder(below, field=field)
+                self.folder(below, field=field, mode=mode, weight=1, **owners)
             else:
-                self.file(below, item.node, field=field)
+                self.file(below, item.node, field=field, **options)
 
     def need(self, field: str, node: Any) -> None:
         """Note that a file must be there, or be built, once everything was read."""
-        self.late_checks.append(lambda: file_problems(field, node))
+        if self.is_closed:
+            self.problems += file_problems(field, node)
+        else:
+            self.late_checks.append(lambda: file_problems(field, node))
 
-    def _place(self, entry: FileEntry, node: Any, field: str) -> None:
+    def _place(self, entry: FileEntry, node: Any, field: str, *, weight: int = 2) -> None:
         wrong = [*syntax.check_destination(field, entry.path), *entry.problems(field)]
         if wrong:
             self.problems += wrong
             return
         path = syntax.normal_path(entry.path)
-        entry = replace(entry, path=path, source="" if node is None else path)
-        other = self._placed.get(entry.path)
-        if other and not (other.entry.kind == entry.kind == "dir"):
-            mine, theirs = (placed_words(placed) for placed in (_Placed(entry, node, field), other))
-            rule = f"provided twice, by {theirs} and by {mine}"
+        entry = replace(entry, path=path, source="" if node is None or entry.kind == "tree" else path)
+        placed, other = _Placed(entry, node, field, weight), self._placed.get(entry.path)
+        if other is None or (_gives_way(other, placed) and other.weight < weight):
+            self._placed[entry.path] = placed
+        elif not _gives_way(other, placed) or (other.weight == weight and other.entry != entry):
+            rule = f"provided twice, by {placed_words(other)} and by {placed_words(placed)}"
             self.problem(field, entry.path, rule, "keep one of them")
-            return
-        self._placed[entry.path] = _Placed(entry, node, field)
 
     # Dependencies, scriptlets, changelog
 
@@ -174,6 +346,8 @@ class PackageDeclaration:
         self._own_folders()
         self._no_file_as_folder()
         placed = [self._placed[path] for path in sorted(self._placed)]
+        # What is open has its place already for whoever asks while reading goes on.
+        placed += [_Placed(FileEntry(one.destination, "tree"), None, one.field) for one in self._open]
         scripts = [(phase, self._scripts[phase]) for phase in PHASES if phase in self._scripts]
         relations: dict[str, Any] = {
             field: tuple(dict.fromkeys(found)) for field, found in self._relations.items()
@@ -206,7 +380,8 @@ class PackageDeclaration:
         for path in list(self._placed):
             parent = posixpath.dirname(path)
             while parent.startswith(tuple(f"{top}/" for top in OWNED_BELOW)) and parent not in self._placed:
-                self._placed[parent] = _Placed(FileEntry(parent, "dir", mode=0o755), None, "files")
+                folder = FileEntry(parent, "dir", mode=0o755)
+                self._placed[parent] = _Placed(folder, None, "files", weight=0)
                 parent = posixpath.dirname(parent)
 
     def _no_file_as_folder(self) -> None:
@@ -215,6 +390,22 @@ class PackageDeclaration:
             if above and above.entry.kind in ("file", "link"):
                 rule = f"{above.entry.path} is a {above.entry.kind}, so nothing can lie below it"
                 self.problem(placed.field, path, rule, "choose another destination")
+
+
+def _gives_way(one: _Placed, other: _Placed) -> bool:
+    """Whether two entries may name one path: folders, and what comes along with another."""
+    return one.entry.kind == other.entry.kind == "dir" or 0 in (one.weight, other.weight)
+
+
+def _owners(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("owner", "group") if key in options}
+
+
+def _is_utf8(value: object) -> bool:
+    try:
+        return isinstance(value, bytes) and bool(value.decode() or True)
+    except UnicodeDecodeError:
+        return False
 
 
 def placed_words(placed: _Placed) -> str:

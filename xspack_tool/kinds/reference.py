@@ -22,8 +22,20 @@ declaration is built as ever, so a pack never stops the rest of a tree; `scons -
 a file is named, a path (relative to the SConscript), a node or what a builder returned will do.
 
 A file keeps what its owner may do with it (0644, or 0755 where it is executable), whatever the umask was when it
-was checked out; `env.XsFile(file, mode=0o640)` gives it another mode, owner or group. A folder is packaged file by
-file, with its links and empty folders.
+was checked out; `env.XsFile(file, mode=0o640)` gives it another mode, owner or group. Modes are numbers, or octal
+digits as a text; a decimal number such as 755 is refused.
+
+A destination that ends in `/` is a folder, and so is that of a list (a Glob, an alias, `[..]`), be it a list of one:
+the files go below it under their own names. What a builder returns for one target, and one name, is the file itself.
+A source may be a path, a node, an alias, a generator, or `env.Value("text")`; a name may become a file or a folder
+later in the SConstruct. A versioned `SharedLibrary` brings its links along.
+
+A folder is packaged file by file, with its links and empty folders. If steps of the build fill it (`Install`,
+`InstallVersionedLib`, `Command`, declared before or after), it is packaged as it is when they are done; where a step
+writes into it without naming a target there, say `env.Depends(env.Dir("folder"), step)`.
+`env.XsDir("folder", mode=0o750, owner="acme")` gives a folder and those below it a mode and owners;
+`env.XsDir(mode=0o700)` alone is an empty folder, which git cannot hold. With `env.XsFile("folder", mode=0o600)` all
+files below it have that mode.
 """
 
 

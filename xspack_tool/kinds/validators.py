@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from SCons.Node import Node
 from SCons.Util import flatten, is_Sequence
 
 from xspack_tool.errors import Problem
-from xspack_tool.plan.sources import XsFile, XsLink
+from xspack_tool.plan.sources import XsDir, XsFile, XsLink
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,17 @@ class Validator:
         if not self.holds(value):
             return [Problem(field, value, f"{field} takes {self.words}", "write it so, or leave it out")]
         return []
+
+
+def settled(value: Any) -> Any:
+    """A value with each generator in it as the list that it gives: it could be gone through only once."""
+    if isinstance(value, Iterator):
+        return [settled(item) for item in value]
+    if type(value) in (list, tuple):
+        return type(value)(map(settled, value))
+    if type(value) is dict:
+        return {key: settled(item) for key, item in value.items()}
+    return value
 
 
 def text_problems(field: str, value: object) -> list[Problem]:
@@ -71,7 +82,9 @@ def is_source(value: Any) -> bool:
 
 
 def _is_payload(value: Any) -> bool:
-    if isinstance(value, XsFile):
+    if isinstance(value, (XsFile, XsDir)):
+        if isinstance(value, XsDir) and value.source is None:
+            return True
         value = value.source
     return isinstance(value, XsLink) or _are(is_source)(value)
 
@@ -101,9 +114,9 @@ FLAG_OR_FILE = Validator(
 )
 FILES = Validator("files: paths, or what builders return", _are(is_source), "Sources")
 FILE_TABLE = Validator(
-    "a table, destination -> file, folder, XsFile or XsLink",
+    "a table, destination -> file, folder, XsFile, XsDir or XsLink",
     _table(_is_text, _is_payload),
-    "Mapping[str, Sources | XsFile | XsLink]",
+    "Mapping[str, Sources | XsFile | XsDir | XsLink]",
 )
 SCRIPT_TABLE = Validator(
     "a table, scriptlet -> shell text or file",

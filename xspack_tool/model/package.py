@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,15 +21,19 @@ Role = Literal["", "config", "doc", "license", "ghost"]
 class FileEntry:
     """One path of the payload.
 
-    ``kind`` is ``file``, ``dir`` (the folder itself), ``link``, or ``archive``: a tar file made while
-    building, whose members all go below ``path``. A file's content is ``text``, or what has the name ``source``
-    among the package's contents, as has an archive. ``mode`` None means: from the source,
-    0755 where its owner may execute it, else 0644.
+    ``kind`` is ``file``, ``dir`` (the folder itself), ``link``, ``archive``: a tar file made while building,
+    whose members all go below ``path``, or ``tree``: what lies in a folder when that was built, unfolded before
+    the RPM is written (rpm/tree.py). A file's content is ``text``, or what has the name ``source`` among the
+    package's contents, as has an archive. ``mode`` None means: from the source, 0755 where its owner may execute
+    it, else 0644, and no more than ``limit``.
     """
 
     path: str
-    kind: Literal["file", "dir", "link", "archive"]
+    kind: Literal["file", "dir", "link", "archive", "tree"]
     mode: int | None = None
+    limit: int = 0o7777
+    #: Of a tree: the mode of its folders.
+    folder_mode: int = 0o755
     owner: str = "root"
     group: str = "root"
     link: str = ""
@@ -37,16 +42,44 @@ class FileEntry:
     source: str = ""
 
     def problems(self, field: str) -> list[Problem]:
-        """Mistakes in its mode and owners, which the user gave in ``field``."""
+        """Mistakes in its owners, which the user gave in ``field``."""
         found = []
-        if self.mode is not None and (type(self.mode) is not int or not 0 <= self.mode <= 0o7777):
-            rule = f"the mode of {self.path} is a number from 0 to 0o7777"
-            found.append(Problem(field, self.mode, rule, "write it as mode=0o755"))
         for name, value in (("owner", self.owner), ("group", self.group)):
             if not isinstance(value, str) or not syntax.ACCOUNT.fullmatch(value):
                 rule = f"the {name} of {self.path} is the name of an account"
                 found.append(Problem(field, value, rule, f'write it as {name}="root"'))
         return found
+
+
+#: Modes as files and folders have them: nobody has more than the owner, and who may write may read.
+_USUAL = re.compile(r"[0-7]?(7[014567]{2}|6[04-6]{2}|5[0145]{2}|4[04]{2}|[67]00)")
+
+
+def read_mode(field: str, value: object, path: str) -> int | Problem:
+    """A mode as the user wrote it: a number, or its octal digits as a text. 755 for 0o755 is found."""
+    if isinstance(value, str) and re.fullmatch(r"(0o?)?[0-7]{3,4}", value):
+        return int(value.removeprefix("0o"), 8)
+    if type(value) is not int or not 0 <= value <= 0o7777:
+        rule = f"the mode of {path} is a number from 0 to 0o7777"
+        return Problem(field, value, rule, "write it as mode=0o755")
+    if _USUAL.fullmatch(str(value)) and not _is_usual(value):
+        rule = f"the mode of {path} is given in decimal, it would be 0o{value:o}"
+        return Problem(field, value, rule, f'write mode=0o{value}, or mode="{value:04o}" if that is meant')
+    return value
+
+
+def _is_usual(mode: int) -> bool:
+    user, group, others = mode >> 6 & 7, mode >> 3 & 7, mode & 7
+    return (
+        bool(_USUAL.fullmatch(f"{mode:o}"))
+        and group & ~user == 0
+        and others & ~group == 0
+        and mode not in _SLIPS
+    )
+
+
+#: Usual modes that are other usual ones in decimal: 0o764 is 500.
+_SLIPS = frozenset({500})
 
 
 def interpreter_of(text: str) -> str:

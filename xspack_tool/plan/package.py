@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,8 @@ from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.sources import NO_FOLDERS, Folders
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
@@ -106,13 +107,18 @@ class WriteRpm(Step):
     package: Package
     payload: str
     time: int
+    #: Those that the build fills.
+    folders: Folders = field(default=NO_FOLDERS, metadata=UNKEYED)
+
+    def found(self) -> str:
+        return self.folders.found()
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.write import write_rpm
 
-        contents = {**inputs.files, **inputs.others}
+        package, contents = self.folders.grown(self.package, {**inputs.files, **inputs.others})
         (out,) = outputs.rpms
-        write_rpm(self.package, contents, out, payload=self.payload, time=self.time)
+        write_rpm(package, contents, out, payload=self.payload, time=self.time)
 
 
 def plan_package(
@@ -122,6 +128,17 @@ def plan_package(
     session().need("rpmbuild", "RPMs")
     step = WriteRpm(package, profile_of(env).payload, package.time(source_date_epoch()))
     return rpm_nodes(env, [built], by_mode(package, contents), step, target, report)
+
+
+def complete_package(node: Node, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
+    """Plan an RPM anew when everything was read: its folders are known now, or (``folders``) when they are built."""
+    step = planned_of(node).step
+    assert isinstance(step, WriteRpm)  # it was planned by plan_package
+    inputs = {**by_mode(package, contents), "folders": folders.needs}
+    if circles := _circles([node], inputs):
+        return circles
+    replace_step(node, replace(step, package=package, folders=folders), inputs)
+    return []
 
 
 def by_mode(package: Package, contents: Contents) -> dict[str, Contents]:
@@ -152,9 +169,7 @@ def rpm_nodes(
         for one, node in zip(built, files, strict=True)
         for problem in session().claim_output(node, one.place, one.target)
     ]
-    remedy = "keep what it is made of out of XSPACK_OUT"
-    circles = set(files) & set(flatten([_nodes(value) for value in inputs.values()]))
-    taken += [Problem("target", str(node), "it would be made of itself", remedy) for node in circles]
+    taken += _circles(files, inputs)
     if taken:
         report(taken)
         return broken_package(env, next(iter(built)).identity.name)
@@ -164,6 +179,12 @@ def rpm_nodes(
         remove_older(env, node, f"rpm {slot_of(one)}")
         tell(one.target, node)
     return NodeList(nodes)
+
+
+def _circles(targets: list[Node], inputs: Mapping[str, Any]) -> list[Problem]:
+    remedy = "keep what it is made of out of XSPACK_OUT"
+    circles = set(targets) & set(flatten([_nodes(value) for value in inputs.values()]))
+    return [Problem("target", str(node), "it would be made of itself", remedy) for node in circles]
 
 
 def _nodes(value: Any) -> list[Node]:

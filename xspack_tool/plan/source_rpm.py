@@ -30,8 +30,8 @@ from xspack_tool.plan.package import (
 )
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import TreeItem
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
 from xspack_tool.rpm.source import source_rpm_name, write_source_rpm
 from xspack_tool.rpm.spec import Making
 
@@ -61,6 +61,11 @@ class WriteSourceRpm(Step):
     time: int
     #: Links among the sources: path -> what it leads to.
     links: dict[str, str]
+    #: Those that the build fills.
+    folders: Folders = field(default=NO_FOLDERS, metadata=UNKEYED)
+
+    def found(self) -> str:
+        return self.folders.found()
 
     def run(self, inputs: Named, outputs: Named) -> None:
         top = f"{self.package.name}-{self.package.version}"
@@ -80,10 +85,9 @@ class WriteSourceRpm(Step):
         try:
             tar = work / f"{top}.tar"
             write_source_tar(tar, top, inputs.sources, self.time, self.links)
-            contents, sources = {**inputs.files, **inputs.others}, {tar.name: tar, **symbols}
-            write_source_rpm(
-                self.package, contents, making, sources, out, payload=self.payload, time=self.time
-            )
+            package, contents = self.folders.grown(self.package, {**inputs.files, **inputs.others})
+            sources = {tar.name: tar, **symbols}
+            write_source_rpm(package, contents, making, sources, out, payload=self.payload, time=self.time)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -98,20 +102,40 @@ def plan_source_rpm(
     if taken := session().claim_output(node, built.place, built.target):
         report(taken)
         return node
-    archives = {entry.source for entry in package.entries if entry.kind == "archive"}
-    package = replace(package, entries=tuple(e for e in package.entries if e.kind != "archive"))
-    contents = {name: content for name, content in contents.items() if name not in archives}
+    package, contents = _without_modules(package, contents)
     links = {item.relative: item.link for item in plan.items if item.link}
     time = package.time(source_date_epoch())
     step = WriteSourceRpm(package, plan.driver, profile_of(env).payload, time, links)
-    inputs = {
+    inputs = _inputs(package, contents, plan)
+    add_step(env, step, inputs=inputs, outputs={"rpm": node})
+    remove_older(env, node, f"source {slot_of(built)}")
+    return node
+
+
+def complete_source_rpm(
+    node: Node, package: Package, contents: Contents, plan: SourcePlan, folders: Folders
+) -> None:
+    """Plan a source RPM anew when everything was read; see complete_package."""
+    step = planned_of(node).step
+    assert isinstance(step, WriteSourceRpm)  # it was planned by plan_source_rpm
+    package, contents = _without_modules(package, contents)
+    inputs = {**_inputs(package, contents, plan), "folders": folders.needs}
+    replace_step(node, replace(step, package=package, folders=folders), inputs)
+
+
+def _without_modules(package: Package, contents: Contents) -> tuple[Package, Contents]:
+    """The package and its contents without the archives that compiling makes."""
+    archives = {entry.source for entry in package.entries if entry.kind == "archive"}
+    package = replace(package, entries=tuple(e for e in package.entries if e.kind != "archive"))
+    return package, {name: content for name, content in contents.items() if name not in archives}
+
+
+def _inputs(package: Package, contents: Contents, plan: SourcePlan) -> dict[str, Any]:
+    return {
         "sources": {item.relative: item.node for item in plan.items if item.node is not None},
         "symbols": plan.symbols,
         **by_mode(package, contents),
     }
-    add_step(env, step, inputs=inputs, outputs={"rpm": node})
-    remove_older(env, node, f"source {slot_of(built)}")
-    return node
 
 
 @dataclass(frozen=True)

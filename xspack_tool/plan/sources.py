@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import posixpath
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, MappingView
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import SCons.Node.Alias
 import SCons.Node.FS
 from SCons.Node import Node
 from SCons.Util import flatten
 
 from xspack_tool.errors import Problem
+from xspack_tool.model.package import Package
 from xspack_tool.plan.profile import out_path
-
-#: What SCons and git keep for themselves in a folder of sources.
-_BOOKKEEPING = re.compile(r"\.git|\.sconsign.*|\.sconf_temp|\.scons(?:_temp)?")
+from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 
 @dataclass(frozen=True)
 class XsFile:
-    """A payload file with its mode, owner or group given."""
+    """A payload file with its mode, owner or group given; of a folder, all files below it. Then the folders get the
+    same mode, and may be entered by whoever may read them."""
 
     source: Any
-    mode: int | None = None
+    mode: int | str | None = None
     owner: str = "root"
     group: str = "root"
+
+
+@dataclass(frozen=True)
+class XsDir:
+    """A payload folder with its mode, owner and group, and those below it: without ``source`` an empty one. Files in
+    it keep their modes, as far as the folder's goes, or get ``file_mode``."""
+
+    source: Any = None
+    mode: int | str = 0o755
+    owner: str = "root"
+    group: str = "root"
+    file_mode: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,57 @@ def settle(node: Node) -> Node:
     return node.disambiguate() if isinstance(node, SCons.Node.FS.Base) else node
 
 
+def named(env: Any, value: Any) -> list[Node]:
+    """:func:`nodes_of` for the payload: what is not decided yet stays as it is, see :func:`is_open`."""
+    found: list[Node] = []
+    for item in flatten([value]):
+        if isinstance(item, str):
+            item = env.fs.Entry(env.subst(item) if "$" in item else item)
+        found.append(item if is_open(item) else settle(item))
+    return found
+
+
+def is_open(node: Node) -> bool:
+    """Whether only the end of reading, or of building, says which files are meant: a folder, an alias, a name
+    that is neither on the disk nor a target yet, and a target that may be a folder."""
+    if is_dir(node) or isinstance(node, SCons.Node.Alias.Alias):
+        return True
+    if type(node) is not SCons.Node.FS.Entry:
+        return False
+    if builder_of(node) is not None:
+        return any(type(source) is not SCons.Node.FS.File for source in node.sources)
+    # Asked itself, SCons would make a file of what is not there.
+    place = node.srcnode().get_abspath()
+    return not os.path.lexists(place) or os.path.isdir(place)
+
+
+def decided(node: Node) -> list[Node]:
+    """What a node of :func:`named` means when everything was read: an alias is what it stands for."""
+    if isinstance(node, SCons.Node.Alias.Alias):
+        return [one for source in node.sources for one in decided(source)]
+    if type(node) is SCons.Node.FS.Entry and builder_of(node) is None:
+        node = node.disambiguate()
+    return [node if is_open(node) else settle(node)]
+
+
+def is_list(value: Any) -> bool:
+    """Whether the user wrote or globbed a list, be it of one this time; what a builder returns is none."""
+    return isinstance(value, (list, tuple, deque, MappingView)) or any(
+        isinstance(item, SCons.Node.Alias.Alias) for item in flatten([value])
+    )
+
+
+def builder_of(node: Node) -> Any:
+    """The builder of a node, None where it has none yet. (SCons's has_builder() notes that, and an alias then
+    takes none any more.)"""
+    return getattr(node, "builder", None)
+
+
+def is_installed(node: Node) -> bool:
+    """Whether env.Install made the node: its lists are plain ones."""
+    return str(getattr(builder_of(node), "name", "")).startswith("Install")
+
+
 def is_dir(node: Node) -> bool:
     """Whether a node is a folder."""
     return isinstance(node, SCons.Node.FS.Dir)
@@ -112,56 +178,131 @@ def first_line(node: Node) -> str:
         return file.readline(4096)
 
 
-def walk(env: Any, folder: Node, exclude: Sequence[str] = ()) -> list[TreeItem]:
+def walk(env: Any, folder: Node) -> list[TreeItem]:
     """Everything below a folder, sorted: what lies on the disk and what was declared to be built there.
 
-    ``exclude`` are base names to leave out. Where the folder holds $XSPACK_OUT, that is no part of it, nor is what
-    SCons and git keep for themselves. Links are kept as links; nothing behind one is read.
+    Where the folder holds $XSPACK_OUT, that is no part of it, nor is what SCons and git keep for themselves. Links are
+    kept as links; nothing behind one is read.
     """
     source = folder.srcnode()
-    out = env.Dir(out_path(env)).get_abspath()
-    items = {
-        item.relative: item for item in _on_disk(source, source.get_abspath(), "", frozenset(exclude), out)
-    }
-    # Under a VariantDir both the variant folder and the source folder may hold declared targets.
-    for place in {id(source): source, id(folder): folder}.values():
-        for item in _declared(place, "", frozenset(exclude), out):
+    out = _out_folder(env)
+    items = {}
+    for found in walk_disk(source.get_abspath(), exclude=frozenset([out])):
+        wrong = found.text if found.kind == "wrong" else ""
+        link = found.text if found.kind == "link" else ""
+        # A leading # would mean the top of the tree to SCons.
+        name = found.relative if found.relative[:1] != "#" else f"./{found.relative}"
+        node = source.File(name) if found.kind == "file" else None
+        items[found.relative] = TreeItem(found.relative, node, link, wrong)
+    for place in _places(folder):
+        for item in _declared(place, "", out):
             items[item.relative] = item
     return [items[key] for key in sorted(items)]
 
 
-def _on_disk(top: Node, folder: str, prefix: str, exclude: frozenset[str], out: str) -> Iterator[TreeItem]:
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        yield TreeItem(prefix.rstrip("/"), wrong=error.strerror or "cannot be read")
-        return
-    for entry in entries:
-        relative = prefix + entry.name
-        if entry.name in exclude or entry.path == out or _BOOKKEEPING.fullmatch(entry.name):
-            continue
-        if entry.is_symlink():
-            yield TreeItem(relative, link=os.readlink(entry.path))
-        elif entry.is_dir(follow_symlinks=False):
-            yield TreeItem(relative)
-            yield from _on_disk(top, entry.path, relative + "/", exclude, out)
-        elif entry.is_file(follow_symlinks=False):
-            # A leading # would mean the top of the tree to SCons.
-            yield TreeItem(relative, top.File(relative if relative[0] != "#" else f"./{relative}"))
-        else:
-            yield TreeItem(relative, wrong="neither file, folder nor link")
+def _places(folder: Node) -> list[Node]:
+    """The folder, and where its sources lie: under a VariantDir both may hold declared targets."""
+    source = folder.srcnode()
+    return list({id(source): source, id(folder): folder}.values())
 
 
-def _declared(folder: Node, prefix: str, exclude: frozenset[str], out: str) -> Iterator[TreeItem]:
+def _out_folder(env: Any) -> str:
+    out: str = env.Dir(out_path(env)).get_abspath()
+    return out
+
+
+def _declared(folder: Node, prefix: str, out: str) -> Iterator[TreeItem]:
     children: Iterable[tuple[str, Node]] = sorted(folder.entries.items(), key=lambda child: str(child[0]))
     for name, node in children:
-        if name in (".", "..") or name in exclude or node.get_abspath() == out:
+        if name in (".", "..") or node.get_abspath() == out:
             continue
-        if isinstance(node, SCons.Node.FS.Dir):
-            below = list(_declared(node, f"{prefix}{name}/", exclude, out))
+        if is_dir(node) and not node.has_explicit_builder():
+            below = list(_declared(node, f"{prefix}{name}/", out))
             if below:
                 yield TreeItem(prefix + name)
                 yield from below
-        elif node.has_builder():
+        elif node.has_explicit_builder():
             yield TreeItem(prefix + name, node)
+
+
+@dataclass(frozen=True)
+class BuiltTree:
+    """A folder that steps of the build fill: what must be done before it is looked at, and where it lies then."""
+
+    needs: tuple[Node, ...]
+    tree: Tree
+
+
+class Folders:
+    """The folders of one package that the build fills, by the path of their entry."""
+
+    def __init__(self, trees: Mapping[str, BuiltTree]) -> None:
+        self.needs = tuple(dict.fromkeys(need for path in sorted(trees) for need in trees[path].needs))
+        self._trees = {path: trees[path].tree for path in sorted(trees)}
+        self._known = frozenset(need.get_abspath() for need in self.needs if not is_dir(need))
+
+    def found(self) -> str:
+        """What a step's signature says of what lies there when they are built."""
+        return "\n".join(tree.signature(self._known) for tree in self._trees.values())
+
+    def grown(self, package: Package, contents: Mapping[str, Path]) -> tuple[Package, Mapping[str, Path]]:
+        """The package and its contents with what lies there now."""
+        return grown(package, contents, self._trees)
+
+
+NO_FOLDERS = Folders({})
+
+
+def built_tree(env: Any, node: Node, *, is_awaited: bool) -> BuiltTree | None:
+    """The folder (or what becomes one) as a build makes it; None where nothing of it is built.
+
+    Asked when everything was read. ``is_awaited`` says that it is to be looked at late though no target in it is
+    declared: something else that fills it is depended on.
+    """
+    if not is_dir(node):
+        return BuiltTree((node,), Tree((("", node.get_abspath()),), _links_of(node, "")))
+    out = _out_folder(env)
+    above = _built_above(node)
+    items = [item for place in _places(node) for item in _declared(place, "", out) if item.node is not None]
+    waits = [wait for place in _places(node) for wait in place.depends]
+    if not (items or above or waits or is_awaited):
+        return None
+    known = {item.relative: item.node for item in items if item.node}
+    places = []
+    if node.srcnode() is node:
+        # What lies there is no dependency each by each: it may have come by a step that did not declare it.
+        places.append(("", node.get_abspath()))
+    else:
+        known = {item.relative: item.node for item in walk(env, node) if item.node} | known
+    places += [(relative, place.get_abspath()) for relative, place in known.items()]
+    links = [link for item in items if item.node for link in _links_of(item.node, item.relative)]
+    needs = dict.fromkeys([*known.values(), *waits, *([above] if above else [])])
+    return BuiltTree(tuple(needs), Tree(tuple(places), tuple(links), frozenset([out])))
+
+
+def _built_above(folder: Node) -> Node | None:
+    """The folder itself or one above it that is a target as a whole."""
+    while is_dir(folder):
+        if folder.has_explicit_builder():
+            return folder
+        if folder is folder.up() or folder.up() is None:
+            return None
+        folder = folder.up()
+    return None
+
+
+def links_of(node: Node) -> list[tuple[str, str]]:
+    """The links, name and target, that belong to a versioned library, or to what env.Install made of one."""
+    library = node.sources[0] if is_installed(node) and node.sources else node
+    made = getattr(library.attributes, "shliblinks", None) or ()
+    names = [(posixpath.basename(str(link)), posixpath.basename(str(target))) for link, target in made]
+    real, own = posixpath.basename(str(library)), posixpath.basename(str(node))
+    return [(link, own if target == real else target) for link, target in names if link != own]
+
+
+def _links_of(node: Node, relative: str) -> tuple[tuple[str, str], ...]:
+    """Those that its builder makes beside it."""
+    if getattr(builder_of(node), "name", "") == "InstallBuilder":
+        return ()
+    prefix = posixpath.dirname(relative) + "/" if "/" in relative else ""
+    return tuple((prefix + link, target) for link, target in links_of(node))

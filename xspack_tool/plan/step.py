@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -62,6 +62,10 @@ class Step:
     def run(self, inputs: Named, outputs: Named) -> None:
         """Make the outputs. Both have paths by the names that were given to :func:`add_step`."""
         raise NotImplementedError
+
+    def found(self) -> str:
+        """What else the outputs depend on, known only when the inputs were built: folders whose files have no names."""
+        return ""
 
     @classmethod
     def keyed(cls) -> Iterator[str]:
@@ -122,13 +126,18 @@ class StepAction(FunctionAction):
         text = planned.signature
         if planned.with_mode:
             text += "\0" + "".join(map(_mode, _with_mode(planned, source)))
+        if found := planned.step.found():
+            text += "\0" + found
         return text.encode()
 
     def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """The declaration, out of which --debug=explain reads what changed. SCons asks for it in every build."""
         planned = planned_of(target[0])
         modes = [f"mode of {node} = {_mode(node)}" for node in _with_mode(planned, source)]
-        return "\n".join([planned.step.label, planned.key, *modes])
+        found = planned.step.found()
+        return "\n".join(
+            [planned.step.label, planned.key, *modes, *([f"folders = {found}"] if found else [])]
+        )
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What is printed while building."""
@@ -194,7 +203,7 @@ def add_step(
     sources, targets = _Numbers(), _Numbers()
     by_name = {name: sources.of(value) for name, value in inputs.items()}
     made_by_name = {name: targets.of(value) for name, value in outputs.items()}
-    with_mode = frozenset(n for name in step.modes if name in by_name for n in _flat(by_name[name]))
+    with_mode = _with_mode_of(step, by_name)
     nodes: list[Node] = _BUILDER(env, target=list(targets.nodes), source=list(sources.nodes))
     check_settings(env)
     journal = journal_of(env)
@@ -212,11 +221,31 @@ def add_step(
     return _named(made_by_name, nodes)
 
 
+def replace_step(node: Node, step: Step, inputs: Mapping[str, Any]) -> None:
+    """Have a node made by another step of its kind, of other inputs, among them those it had. For the time after
+    reading, before building."""
+    executor = node.get_executor()
+    sources = _Numbers(executor.get_sources())
+    by_name = {name: sources.of(value) for name, value in inputs.items()}
+    executor.add_sources(list(sources.nodes))
+    with_mode = _with_mode_of(step, by_name)
+    planned = replace(planned_of(node), step=step, inputs=by_name, with_mode=with_mode)
+    for target in executor.get_all_targets():
+        target.add_source(list(sources.nodes))
+        target.attributes.xspack_step = planned
+
+
+def _with_mode_of(step: Step, inputs: Mapping[str, Any]) -> frozenset[int]:
+    return frozenset(n for name in step.modes if name in inputs for n in _flat(inputs[name]))
+
+
 class _Numbers:
     """Things in a list, each once, and the numbers that they have in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Iterable[Any] = ()) -> None:
         self.nodes: dict[Any, int] = {}
+        for node in first:
+            self.of(node)
 
     def of(self, value: Any) -> Any:
         """The number of one thing, or a tuple or dict of such."""

@@ -55,7 +55,8 @@ def _one(entry: FileEntry, contents: Mapping[str, Path], place: Path) -> FileEnt
     if entry.text is None:
         source = contents[entry.source]
         shutil.copyfile(source, place)
-        mode = normal_mode(stat.S_IMODE(source.stat().st_mode)) if entry.mode is None else entry.mode
+        shipped = normal_mode(stat.S_IMODE(source.stat().st_mode)) & entry.limit
+        mode = shipped if entry.mode is None else entry.mode
     else:
         place.write_text(entry.text, encoding="utf-8")
         mode = 0o644 if entry.mode is None else entry.mode
