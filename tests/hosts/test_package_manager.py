@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +113,26 @@ def test_what_a_source_rpm_needs_to_be_built_is_no_requirement(make_pack: PackMa
     source = forge(wanted, tmp_path)
     iso = make_pack(rpms=lambda rpms: {**rpms, f"SRPMS/{source.name}": source})
     assert manager(iso, make_pack.key) == Verdict("yum")
+
+
+def test_file_lists_that_are_no_xml(make_pack: PackMaker) -> None:
+    """A path with a form feed in it, as other builders let it pass."""
+
+    def damage(folder: Path) -> None:
+        (lists,) = folder.glob("repodata/*filelists.xml.gz")
+        repomd = folder / "repodata/repomd.xml"
+        before = hashlib.sha256(lists.read_bytes()).hexdigest()
+        lists.write_bytes(gzip.compress(gzip.decompress(lists.read_bytes()).replace(b"/opt", b"/\x0copt")))
+        after = hashlib.sha256(lists.read_bytes()).hexdigest()
+        lists.rename(lists.with_name(lists.name.replace(before, after)))
+        repomd.write_text(repomd.read_text().replace(before, after))
+
+    (fault,) = [
+        line
+        for line in said(manager(make_pack.changed(make_pack(), damage), make_pack.key))
+        if "filelists" in line
+    ]
+    assert fault.startswith("INDEX: repodata/")
+    assert fault.endswith(
+        ", the filelists index, is no XML: not well-formed (invalid token): line 5, column 9"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
@@ -14,11 +14,13 @@ from xspack_tool.pack.iso_read import IsoReader
 
 REPOMD = "repodata/repomd.xml"
 #: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.
-_MAX_REPOMD, _MAX_COMPS, _MAX_PRIMARY = 1 << 20, 2 << 20, 32 << 20
+_MAX_REPOMD, _MAX_COMPS, _MAX_PRIMARY, _MAX_FILELISTS = 1 << 20, 2 << 20, 32 << 20, 256 << 20
 #: More packages than any pack, or any release, has.
 _MAX_PACKAGES = 20_000
 #: No package of an index has as many elements, or elements as deep.
 _MAX_ELEMENTS, _MAX_DEPTH = 100_000, 32
+#: More files than any package has.
+_MAX_FILES = 2_000_000
 _BLOCK = 1 << 20
 
 
@@ -85,6 +87,7 @@ def read_index(iso: IsoReader) -> Index:
     if primary is None:
         raise BadInput(name, "names no primary index")
     packages = () if primary.href not in iso else tuple(_packages(iso, primary.href))
+    records = tuple(_read_whole(iso, record) for record in records)
     comps = _comps(iso, records)
     return Index(records, packages, read_groups(comps, f"{iso.path}: group file") if comps else (), comps)
 
@@ -202,7 +205,24 @@ def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
                 )
 
 
-def _elements(stream: Any, name: str) -> Iterator[Element]:
+def _read_whole(iso: IsoReader, record: Record) -> Record:
+    """A record of the file lists, with a fault where they are no XML: yum and dnf read them for paths that are
+    required, and refuse the repository then."""
+    if record.type != "filelists" or record.fault:
+        return record
+    name = f"{iso.path}: {record.href}"
+    try:
+        with iso.open(record.href) as file:
+            for _ in _elements(_Bounded(file, name, _MAX_FILELISTS), name, _MAX_FILES):
+                pass
+    except HostileInput:
+        raise
+    except BadInput as error:
+        return replace(record, fault=error.why)
+    return record
+
+
+def _elements(stream: Any, name: str, most: int = _MAX_ELEMENTS) -> Iterator[Element]:
     """The children of the root, each forgotten after it was seen."""
     from defusedxml import DefusedXmlException
     from defusedxml import ElementTree as SafeTree
@@ -215,7 +235,7 @@ def _elements(stream: Any, name: str) -> Iterator[Element]:
             root = node if root is None else root
             depth += 1 if event == "start" else -1
             alive += event == "start"
-            if alive > _MAX_ELEMENTS or depth > _MAX_DEPTH:
+            if alive > most or depth > _MAX_DEPTH:
                 raise HostileInput(name, "has more elements for a package than any index")
             if event == "end" and depth == 1:
                 yield node

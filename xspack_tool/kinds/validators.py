@@ -10,6 +10,7 @@ from SCons.Node import Node
 from SCons.Util import flatten, is_Sequence
 
 from xspack_tool.errors import Problem
+from xspack_tool.model.syntax import check_text
 from xspack_tool.plan.sources import XsDir, XsFile, XsLink
 
 
@@ -41,20 +42,8 @@ def settled(value: Any) -> Any:
 
 
 def text_problems(field: str, value: object) -> list[Problem]:
-    """The first text within a value that no RPM can hold: one with a NUL, or not Unicode."""
-    for text in _texts(value):
-        if "\0" in text or not _is_unicode(text):
-            return [Problem(field, text, "a text is Unicode without NUL", "rename it, or write it as UTF-8")]
-    return []
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it is free of what Python makes of bytes that are not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """The first text within a value that no RPM can hold, or no index of one."""
+    return next((found for text in _texts(value) if (found := check_text(field, text))), [])
 
 
 def _texts(value: object) -> Iterable[str]:

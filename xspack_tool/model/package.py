@@ -31,15 +31,15 @@ class FileEntry:
     path: str
     kind: Literal["file", "dir", "link", "archive", "tree"]
     mode: int | None = None
-    limit: int = 0o7777
-    #: Of a tree: the mode of its folders.
-    folder_mode: int = 0o755
     owner: str = "root"
     group: str = "root"
     link: str = ""
     text: str | None = None
     role: Role = ""
     source: str = ""
+    limit: int = 0o7777
+    #: Of a tree: the mode of its folders.
+    folder_mode: int = 0o755
 
     def problems(self, field: str) -> list[Problem]:
         """Mistakes in its owners, which the user gave in ``field``."""
@@ -184,6 +184,9 @@ class Package:
         else:
             remedy = "give an SPDX expression as license=, or set XSPACK_LICENSE"
             found.append(Problem("license", self.license, "an RPM names its licence", remedy))
+        found += syntax.check_text("description", self.description)
+        for entry in self.changelog:
+            found += syntax.check_text("changelog", f"{entry.author}\n{entry.text}")
         for name in ("vendor", "packager", "url", "group"):
             if getattr(self, name):
                 found += syntax.check_one_line(name, getattr(self, name))

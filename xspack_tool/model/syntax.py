@@ -40,6 +40,32 @@ def check_version(field: str, value: object) -> list[Problem]:
     return [Problem(field, value, f"a {field} is letters, digits and . _ + ~", remedy)]
 
 
+#: What no RPM's index can hold: XML knows neither control characters nor what Unicode keeps for itself. The lone
+#: surrogates are what Python makes of bytes that are not UTF-8.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def no_text(text: str) -> str:
+    """The first sign of a text that no index can hold and where it is; empty where all is well."""
+    found = _NO_TEXT.search(text)
+    if not found:
+        return ""
+    before, code = text[: found.start()], ord(found[0])
+    what = f"the byte 0x{code - 0xDC00:02X}, no UTF-8" if 0xDC80 <= code <= 0xDCFF else f"U+{code:04X}"
+    line = before.count("\n")
+    return f"{what} at character {len(before) + 1}" + (f", in line {line + 1}" if line else "")
+
+
+def check_text(field: str, value: str) -> list[Problem]:
+    """A text that lands in an RPM's header, and so in XML: lines of Unicode without control characters."""
+    found = _NO_TEXT.search(value)
+    if not found:
+        return []
+    shown = value if len(value) < 80 else value[max(0, found.start() - 24) : found.end() + 24]
+    rule = f"a text is Unicode without control characters; there is {no_text(value)}"
+    return [Problem(field, shown, rule, "take it out, or write it as UTF-8")]
+
+
 def check_one_line(field: str, value: object) -> list[Problem]:
     """A text that lands in one line of a header."""
     if isinstance(value, str) and value.strip() and not re.search(r"[\x00-\x1f\x7f]", value):
@@ -94,7 +120,7 @@ def check_destination(field: str, value: object) -> list[Problem]:
         return [Problem(field, value, "a destination is an absolute path", "begin it with /")]
     if ".." in value.split("/"):
         return [Problem(field, value, "a destination holds no '..'", "write the path it means")]
-    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value):
+    if re.search(r"[\t\n]", value) or no_text(value):
         return [Problem(field, value, "a path is UTF-8 without control characters", "rename it")]
     if normal_path(value) == "/":
         return [Problem(field, value, "the root itself cannot be packaged", "name a path below /")]

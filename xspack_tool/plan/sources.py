@@ -293,7 +293,7 @@ def _built_above(folder: Node) -> Node | None:
 
 def links_of(node: Node) -> list[tuple[str, str]]:
     """The links, name and target, that belong to a versioned library, or to what env.Install made of one."""
-    library = node.sources[0] if is_installed(node) and node.sources else node
+    library = next(iter(node.sources), node) if is_installed(node) else node
     made = getattr(library.attributes, "shliblinks", None) or ()
     names = [(posixpath.basename(str(link)), posixpath.basename(str(target))) for link, target in made]
     real, own = posixpath.basename(str(library)), posixpath.basename(str(node))

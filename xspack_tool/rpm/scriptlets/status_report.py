@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xspack_tool.errors import Problem
-from xspack_tool.model.syntax import nearest
+from xspack_tool.model.syntax import nearest, no_text
 
 PII = ("no", "if_customized", "maybe", "yes")
 FOLDER = "/etc/xensource/bugtool"
@@ -114,7 +114,7 @@ class StatusReport:
         texts = [*self.files, *[d.path + d.pattern for d in self.directories]]
         texts += [command.command + command.label for command in self.commands]
         for text in texts:
-            if not text.strip() or re.search(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]", text):
+            if not text.strip() or "\n" in text or no_text(text):
                 rule = "empty, or it holds what XML cannot say"
                 found.append(Problem("status_report", text, rule, "give one line of text"))
         return found
