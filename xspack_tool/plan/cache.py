@@ -1,5 +1,5 @@
 """SCons's CacheDir with a signature beside each entry: one that was not signed by a trusted key for just this
-result is noticed, and built instead."""
+result is noticed, and built instead. Behind it, where there is one, a cache that several machines share."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ import SCons.Script
 from SCons.Action import Action
 from SCons.Node import Node
 
-from xspack_tool.plan.cache_settings import CacheSettings, settings_of
+from xspack_tool.plan.cache_settings import CacheSettings, settings_of, tell_once
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
     from xspack_tool.cache.keys import PublicKey, SigningKey
+    from xspack_tool.cache.store import Store
 
 #: The end of a signature's file name; SCons's own entries are plain hexadecimal digits.
 ENDING = ".sig"
 
+#: The steps whose results go to a shared cache: those that cost more than to fetch them.
+SHARED = frozenset({"RPM", "SpecRpm", "Modules", "SourceRpm", "Remote"})
 _lock = threading.Lock()
+_stores: dict[str, Store | None] = {}
 _keys: dict[tuple[str, CacheSettings], Keys | None] = {}
 
 
@@ -44,17 +48,26 @@ class SignedCache(SCons.CacheDir.CacheDir):
         if not self.is_enabled():
             return False
         env = node.get_build_env()
-        keys = keys_of(self.path, settings_of(env))
+        settings = settings_of(env)
+        keys = keys_of(self.path, settings)
         if keys is None:
             return False
         self.requests += 1
         place = self.cachepath(node)[1]
-        if not os.path.lexists(place):
-            self.CacheDebug("CacheRetrieve(%s):  %s not in cache\n", node, place)
-            return False
-        if why := self._take(node, env, place, keys):
-            self._refuse(node, place, keys, why)
-            return False
+        if why := self._take_here(node, env, place, keys):
+            self.CacheDebug(f"CacheRetrieve(%s):  %s {why}\n", node, place)
+            store = store_of(node, settings)
+            if store is None or os.path.lexists(place) or SCons.Script.GetOption("no_exec"):
+                return False
+            from xspack_tool.cache.store import REFUSALS
+
+            if why := store.fetch(os.path.basename(place), keys.trusted, Path(place)):
+                self.CacheDebug(f"CacheRetrieve(%s):  {store.url}: %s {why}\n", node, place)
+                if why in REFUSALS:
+                    _tell_refused(node, store.url, why)
+                return False
+            if self._take_here(node, env, place, keys):
+                return False
         self.hits += 1
         self.CacheDebug("CacheRetrieve(%s):  retrieving from %s\n", node, place)
         if SCons.CacheDir.cache_show:
@@ -88,20 +101,22 @@ class SignedCache(SCons.CacheDir.CacheDir):
             os.utime(place, None, follow_symlinks=False)
         return ""
 
-    def _refuse(self, node: Node, place: str, keys: Keys, why: str) -> None:
-        self.CacheDebug(f"CacheRetrieve(%s):  %s {why}\n", node, place)
-        tell_once(
-            f"entry {why}",
-            f"{node}: its entry in the cache {self.path} {why}; it is built instead, and so are others like it",
-        )
-        if keys.signer and not self.is_readonly() and not SCons.Script.GetOption("no_exec"):
-            _remove(place)
+    def _take_here(self, node: Node, env: Any, place: str, keys: Keys) -> str:
+        """The entry of the folder, if there is a good one; a bad one is told, and removed where we write."""
+        if not os.path.lexists(place):
+            return "not in cache"
+        if why := self._take(node, env, place, keys):
+            _tell_refused(node, self.path, why)
+            if keys.signer and not self.is_readonly() and not SCons.Script.GetOption("no_exec"):
+                _remove(place)
+        return why
 
     def push(self, node: Node) -> Any:
         """As SCons does it, with a signature put beside the entry before it is there."""
         if self.is_readonly() or not self.is_enabled() or node.nocache:
             return None
-        keys = keys_of(self.path, settings_of(node.get_build_env()))
+        settings = settings_of(node.get_build_env())
+        keys = keys_of(self.path, settings)
         if keys is None or keys.signer is None:
             return None
         folder, place = self.cachepath(node)
@@ -120,7 +135,11 @@ class SignedCache(SCons.CacheDir.CacheDir):
             why = error.strerror or error
             tell_once("write", f"the cache {self.path} cannot be written, which costs time alone: {why}")
             return None
-        return super().push(node)
+        result = super().push(node)
+        # What is shared is signed by a key that was given, never by one that was made unasked.
+        if settings.sign_key and (store := store_of(node, settings)):
+            store.write(Path(place))
+        return result
 
 
 def _why_bad(place: str, keys: Keys, out: str | None = None) -> str:
@@ -153,6 +172,46 @@ def _shown(target: Any, source: Any, env: Any) -> str:
 
 
 _SHOW = Action(_show, _shown)
+
+
+def _tell_refused(node: Node, cache: str, why: str) -> None:
+    tell_once(
+        f"{cache} {why}",
+        f"{node}: its entry in the cache {cache} {why}; it is built instead, and so are others like it",
+    )
+
+
+def store_of(node: Node, settings: CacheSettings) -> Store | None:
+    """The shared cache, if there is one, and what this node is goes there: only what pays."""
+    if not settings.url:
+        return None
+    planned = getattr(node.attributes, "xspack_step", None)
+    if not (planned.step.label in SHARED if planned else settings.objects):
+        return None
+    with _lock:
+        if settings.url not in _stores:
+            _stores[settings.url] = _open_store(settings)
+        return _stores[settings.url]
+
+
+def _open_store(settings: CacheSettings) -> Store | None:
+    from xspack_tool.cache.store import Store
+    from xspack_tool.cache.url import StoreMistake
+
+    def tell(text: str) -> None:
+        tell_once(text, text)
+
+    def finish() -> None:
+        store.finish()
+        sys.stderr.write(f"xspack: cache {store.url}: {store.counts.line()}\n")
+
+    try:
+        store = Store(settings.url, tell, settings.seconds)
+    except StoreMistake as mistake:
+        tell_once("store", f"the cache {settings.url} is not used: {mistake}")
+        return None
+    session().at_end.append(finish)
+    return store
 
 
 def keys_of(folder: str, settings: CacheSettings) -> Keys | None:
@@ -215,9 +274,3 @@ def _write_whole(path: str, text: str) -> None:
     with open(beside, "w", encoding="ascii") as file:
         file.write(text)
     os.replace(beside, path)
-
-
-def tell_once(what: str, text: str) -> None:
-    """Say something to the user, the first time in a run."""
-    if session().first_time(f"cache: {what}"):
-        sys.stderr.write(f"xspack: {text}\n")

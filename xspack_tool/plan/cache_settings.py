@@ -1,13 +1,18 @@
-"""What the user says of caches: whose entries are trusted, and by which key a build signs its own."""
+"""What the user says of caches: where the shared one is, whose entries are trusted, and by which key a build signs."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import SCons.Defaults
+import SCons.Errors
 from SCons.Script import ARGUMENTS
 
 from xspack_tool.errors import Problem
@@ -16,7 +21,8 @@ from xspack_tool.plan.session import session, user_place
 if TYPE_CHECKING:
     from xspack_tool.cache.keys import PublicKey, SigningKey
 
-TRUST, SIGN_KEY = "XSPACK_CACHE_TRUST", "XSPACK_CACHE_SIGN_KEY"
+URL, TRUST, SIGN_KEY = "XSPACK_CACHE", "XSPACK_CACHE_TRUST", "XSPACK_CACHE_SIGN_KEY"
+OBJECTS, SECONDS = "XSPACK_CACHE_OBJECTS", "XSPACK_CACHE_SECONDS"
 #: How the text of a key begins.
 _TEXTS = ("ssh-ed25519 ", "-----BEGIN")
 
@@ -27,6 +33,10 @@ class CacheSettings:
 
     trust: tuple[str, ...] = ()
     sign_key: _Secret | None = None
+    #: Where the shared cache is, whether the user's own objects go there, and what a slow server may cost.
+    url: str = ""
+    objects: bool = False
+    seconds: float = 20.0
 
     def read(self) -> tuple[tuple[PublicKey, ...], SigningKey | None]:
         """The keys. Raises KeyMistake."""
@@ -43,10 +53,19 @@ class _Secret(str):
 def settings_of(env: Any) -> CacheSettings:
     """Those of the command line, else of the process environment, else of a construction environment; a secret key
     never enters the last as a text."""
-    trust, sign_key = _given(env, TRUST), _given(env, SIGN_KEY)
-    texts = _trust_texts(trust) if trust else ()
-    signing = _Secret(_path(env, str(sign_key))) if sign_key else None
-    return CacheSettings(tuple(_path(env, text) for text in texts), signing)
+    trust, url, sign_key = _given(env, TRUST), _given(env, URL), _given(env, SIGN_KEY)
+    if not (trust or url or sign_key):
+        return _NOTHING
+    return CacheSettings(
+        tuple(_path(env, text) for text in _trust_texts(trust)) if trust else (),
+        _Secret(_path(env, str(sign_key))) if sign_key else None,
+        str(url or "").rstrip("/"),
+        str(_given(env, OBJECTS) or "").lower() not in ("", "0", "no", "false", "off"),
+        float(_given(env, SECONDS) or 20.0),
+    )
+
+
+_NOTHING = CacheSettings()
 
 
 def _given(env: Any, name: str) -> Any:
@@ -81,27 +100,82 @@ def _read(settings: CacheSettings) -> tuple[tuple[PublicKey, ...], SigningKey | 
 
 def check_settings(env: Any) -> None:
     """Note what is wrong with the settings of an environment, with the other mistakes."""
-    if not (_given(env, TRUST) or _given(env, SIGN_KEY)):
-        return
     for where, given in (
         ("the command line", ARGUMENTS.get(SIGN_KEY)),
         ("the SConstruct", env.get(SIGN_KEY)),
     ):
-        if str(given or "").lstrip().startswith(_TEXTS):
+        if given and str(given).lstrip().startswith(_TEXTS):
             rule = f"a secret key must not be in {where}"
-            remedy = "name its file, or put it into the environment under the same name"
-            session().general.problems.append(
-                Problem(SIGN_KEY, "..", rule, remedy, user_place(), "Environment")
-            )
+            _note(SIGN_KEY, "..", rule, "name its file, or put it into the environment under the same name")
+            return
+    if seconds := _given(env, SECONDS):
+        try:
+            good = 0 < float(seconds) < 3600
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            _note(SECONDS, seconds, "a number of seconds up to 3600", "leave it out for 20")
             return
     settings = settings_of(env)
-    if not session().first_time(f"cache settings {hash(settings)}"):
+    if settings.url and session().first_time(f"cache folder {id(env)}"):
+        # Once all was read: the user may name a folder of his own later.
+        session().at_start.append(functools.partial(_prepare_folder, env))
+    if settings == _NOTHING or not session().first_time(f"cache settings {hash(settings)}"):
         return
     from xspack_tool.cache.keys import KeyMistake
 
     try:
         settings.read()
     except KeyMistake as mistake:
-        said = str(mistake)
-        rule, _, remedy = said.partition("; ")
-        session().general.problems.append(Problem("", "", rule, remedy, user_place(), f"{TRUST}, {SIGN_KEY}"))
+        rule, _, remedy = str(mistake).partition("; ")
+        _note("", "", rule, remedy, f"{TRUST}, {SIGN_KEY}")
+    if settings.url:
+        _check_url(settings)
+
+
+def _check_url(settings: CacheSettings) -> None:
+    from xspack_tool.cache.url import StoreMistake, check_url
+
+    shown = urlsplit(settings.url)._replace(netloc=urlsplit(settings.url).netloc.rpartition("@")[2], query="")
+    try:
+        check_url(settings.url, os.environ)
+    except StoreMistake as mistake:
+        rule, _, remedy = str(mistake).partition("; ")
+        _note(URL, shown.geturl(), rule, remedy)
+        return
+    if not settings.trust and not settings.sign_key:
+        rule = f"a shared cache needs {TRUST}, the public keys whose entries are taken"
+        _note(URL, settings.url, rule, "`xspack cache-key FILE` makes a pair, FILE and FILE.pub")
+    if importlib.util.find_spec("obstore") is None:
+        _note(
+            URL, settings.url, "obstore is needed", "pip install 'xspack[cache]', with Python 3.11 or later"
+        )
+
+
+def _note(field: str, value: object, rule: str, remedy: str, target: str = "Environment") -> None:
+    session().general.problems.append(Problem(field, value, rule, remedy, user_place(), target))
+
+
+def _prepare_folder(env: Any) -> None:
+    """Give an environment with a shared cache a local one, where the user named none."""
+    if hasattr(env, "_CacheDir_path") or not settings_of(env).url:
+        return
+    default = SCons.Defaults.DefaultEnvironment(tools=[])
+    if default._CacheDir_path is not None:
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(home, "xspack/cachedir")
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        env.CacheDir(folder)
+    except (OSError, SCons.Errors.SConsEnvironmentError) as error:
+        env._CacheDir_path = None
+        tell_once(
+            "folder", f"the cache {settings_of(env).url} is not used: {folder}: {error}; set env.CacheDir(..)"
+        )
+
+
+def tell_once(what: str, text: str) -> None:
+    """Say something to the user, the first time in a run."""
+    if session().first_time(f"cache: {what}"):
+        sys.stderr.write(f"xspack: {text}\n")

@@ -24,13 +24,16 @@ VARIABLES = {
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_STRICT": "W findings stop the build, too",
+    "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az (docs/fleet.md)",
+    "XSPACK_CACHE_OBJECTS": "whether objects of the tree's own builders go there, too",
+    "XSPACK_CACHE_SECONDS": "what a slow or failing shared cache may cost a build (20)",
     "XSPACK_CACHE_TRUST": "public keys that entries of a cache must be signed by: files, or texts",
     "XSPACK_CACHE_SIGN_KEY": "secret key file by which a build signs what it puts into a cache",
 }
 #: What they are where nobody sets them.
 DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
 #: Of the process environment alone: a secret is no construction variable.
-_SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE")
+_SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE", "XSPACK_CACHE_TOKEN")
 _PATHS = ("XSPACK_DDK", "XSPACK_OUT", "XSPACK_GNUPGHOME", "XSPACK_BASE_REPO", "XSPACK_BASELINE")
 
 
@@ -42,7 +45,7 @@ def with_settings(env: Any) -> Any:
         for source in (os.environ, ARGUMENTS)
         for name in VARIABLES
         if name in source
-        and not name.startswith("XSPACK_CACHE_")  # a key may be a text: plan/cache_settings.py
+        and not name.startswith("XSPACK_CACHE")  # a key may be a text: plan/cache_settings.py
     }
     return env.Override(chosen) if chosen else env
 

@@ -1,0 +1,521 @@
+"""A cache that several machines share: what one made comes to another, in any folder, by HTTP and by S3; and nothing
+that its server does fails a build, makes wrong bytes, or holds it up for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from cache_servers import READER, WRITER, Answer, Nginx, bucket, faulty, nginx, reply, seaweedfs
+from rebuild.lab import Lab, kernel, steps
+from support import ROOT, need, need_module, need_root
+from trees import Ran
+
+from xspack_tool.cache.keys import make_pair
+from xspack_tool.signing.home import end_agent
+from xspack_tool.signing.keys import make_test_key
+
+BIG = random.Random(1).randbytes(200_000)
+DECLARED = [
+    ("Userspace", "p", {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/p/f': 'f'}"}),
+    (
+        "Userspace",
+        "big",
+        {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/p/big': env.XsFile('big', mode=0o755)}"},
+    ),
+    ("KernelModule", "k", {"version": "'1'", "source": "env.Dir('driver')", "ddk": "'#kernel'"}),
+]
+RPMS = {"rpms/p-1-1.noarch.rpm", "rpms/big-1-1.noarch.rpm", "rpms/k-1-1.x86_64.rpm"}
+SHARED = RPMS | {"modules/k-6.1.0-acme.tar", "modules/k-6.1.0-acme.symvers"}
+TARGETS = ("build/rpms", "build/modules")
+
+
+class Fleet:
+    """Clones of one tree in folders of several names, each with a home and an empty local cache of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+        self.key = folder / "key"
+        make_pair(self.key)
+        self.reader = {"XSPACK_CACHE_TRUST": f"{self.key}.pub", "XSPACK_CACHE_SECONDS": "2.5"}
+        self.writer = {**self.reader, "XSPACK_CACHE_SIGN_KEY": str(self.key)}
+
+    def clone(self) -> Lab:
+        self.count += 1
+        lab = Lab(
+            self.folder / ("d" * self.count) / "tree",
+            {
+                "src/f": "f\n",
+                "src/big": BIG,
+                "src/driver/Kbuild": "obj-m := a.o\n",
+                "src/driver/a.c": "int a;\n",
+                **{f"kernel/{name}": text for name, text in kernel().items()},
+            },
+        )
+        lab.declare_all(DECLARED)
+        return lab
+
+    def run(self, lab: Lab, env: Mapping[str, str], *words: str) -> Ran:
+        home = lab.path.parent / "home"
+        return lab.scons(*TARGETS, *words, env={**env, "XDG_CACHE_HOME": str(home)})
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    need("make", "gcc", "strip")
+    need_module("obstore")
+    return Fleet(tmp_path)
+
+
+@pytest.fixture
+def server(short_dir: Path) -> Iterator[Nginx]:
+    with nginx(short_dir) as one:
+        yield one
+
+
+def made(ran: Ran) -> set[str]:
+    """The files that were built."""
+    return {line.split(" ", 1)[1] for line in steps(ran)}
+
+
+def told(ran: Ran) -> list[str]:
+    """What was said of caches but the last line."""
+    lines = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+    return [line for line in lines if not line.startswith("xspack: cache ")]
+
+
+def counted(ran: Ran) -> str:
+    """The counts of the last line, without what depends on the time."""
+    (line,) = (line for line in ran.said.splitlines() if line.startswith("xspack: cache http"))
+    return ", ".join(line.split(": ", 2)[2].split(", ")[:3])
+
+
+def test_a_second_clone_builds_nothing(fleet: Fleet, server: Nginx) -> None:
+    first, second, third = fleet.clone(), fleet.clone(), fleet.clone()
+    ran = fleet.run(first, {**fleet.writer, "XSPACK_CACHE": server.url}, "-j2").good()
+    assert counted(ran) == "0 taken, 4 not, 5 written"
+    # Of the module's files, only the first that is missing is asked for.
+    assert [status for method, _, status in server.requests() if method == "GET"] == ["404"] * 4
+    ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": server.url}, "-j2").good()
+    assert made(ran) == set() and told(ran) == []
+    assert counted(ran) == "5 taken, 0 not, 0 written"
+    assert second.outputs() == first.outputs()
+    # What came is in the local folder now, and asked for no more.
+    before = len(server.requests())
+    shutil.rmtree(second.path / "build")
+    ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": server.url}).good()
+    assert made(ran) == set() and len(server.requests()) == before
+    assert second.outputs() == first.outputs()
+    # A clone without any cache makes the same bytes.
+    third.scons(*TARGETS).good()
+    assert third.outputs() == first.outputs()
+
+
+def test_the_layout_is_bazel_s_and_small_results_take_one_request(fleet: Fleet, server: Nginx) -> None:
+    fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    names = [str(path.relative_to(server.folder / "root/xspack")) for path in server.objects()]
+    assert all(len(name.partition("/")[2]) == 64 for name in names)
+    assert sorted(name.partition("/")[0] for name in names) == ["ac"] * 5 + ["cas"]
+    inline = [json.loads(path.read_bytes()) for path in server.objects() if path.parent.name == "ac"]
+    assert sum("content" in entry for entry in inline) == 4
+
+
+def test_nothing_but_what_pays_is_shared(fleet: Fleet, server: Nginx, short_dir: Path) -> None:
+    """No signed RPM, key, finding or ISO, nor what is made faster than fetched."""
+    lab = fleet.clone()
+    make_test_key(short_dir / "gnupg", lab.path / "src/KEY", "Acme", 1_500_000_000)
+    pack = {
+        "version": "'1'",
+        "uuid": "'9a1f0f0e-0000-4000-8000-000000000000'",
+        "description": "'a'",
+        "packages": "[made['p']]",
+        "key": "'KEY'",
+    }
+    lab.declare_all([*DECLARED, ("Pack", "one", pack)], {"XSPACK_GNUPGHOME": str(short_dir / "gnupg")})
+    env = {**fleet.writer, "XSPACK_CACHE": server.url}
+    ran = lab.scons("build", env={**env, "XDG_CACHE_HOME": str(lab.path.parent / "home")}).good()
+    end_agent(short_dir / "gnupg")
+    # With the pack's own RPM and the driver's source RPM.
+    assert counted(ran) == "0 taken, 6 not, 7 written"
+    shared = b"".join(path.read_bytes() for path in server.objects())
+    assert b"PGP" not in shared and str(fleet.folder).encode() not in shared
+
+
+def test_the_user_s_own_objects_are_shared_if_wanted(fleet: Fleet, server: Nginx) -> None:
+    lab = fleet.clone()
+    text = (
+        'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", ENV={"PATH": "/usr/bin:/bin"}, OBJECTS)\n'
+    )
+    text += (
+        f'env.CacheDir("{fleet.folder}/local")\nenv.Command("o", "lab.json", Copy("$TARGET", "$SOURCE"))\n'
+    )
+    env = {**fleet.writer, "XSPACK_CACHE": server.url}
+    lab.write({"SConstruct": text.replace(", OBJECTS", "")})
+    lab.scons("o", env=env).good()
+    assert server.objects() == []
+    lab.write({"SConstruct": text.replace("OBJECTS", "XSPACK_CACHE_OBJECTS=True"), "lab.json": "{ }"})
+    lab.scons("o", env=env).good()
+    assert len(server.objects()) == 1
+
+
+def test_a_token_is_needed_where_the_server_wants_one(fleet: Fleet, short_dir: Path) -> None:
+    rule = 'if ($http_authorization != "Bearer open-sesame") { return 401; }'
+    with nginx(short_dir, rule) as server:
+        env = {**fleet.writer, "XSPACK_CACHE": server.url}
+        ran = fleet.run(fleet.clone(), env).good()
+        assert len(told(ran)) == 1 and "it answers 401 Unauthorized, see XSPACK_CACHE_TOKEN" in told(ran)[0]
+        assert server.objects() == []
+        token = {"XSPACK_CACHE_TOKEN": "open-sesame"}
+        ran = fleet.run(fleet.clone(), {**env, **token}).good()
+        assert counted(ran) == "0 taken, 4 not, 5 written" and "open-sesame" not in ran.said
+        ran = fleet.run(fleet.clone(), {**fleet.reader, **token, "XSPACK_CACHE": server.url}).good()
+        assert made(ran) == set()
+
+
+def test_a_password_comes_from_netrc(fleet: Fleet, short_dir: Path) -> None:
+    rule = 'if ($http_authorization != "Basic YWNtZTpzZWNyZXQ=") { return 401; }'
+    (fleet.folder / "netrc").write_text("machine 127.0.0.1 login acme password secret\n")
+    with nginx(short_dir, rule) as server:
+        env = {**fleet.writer, "XSPACK_CACHE": server.url, "NETRC": f"{fleet.folder}/netrc"}
+        assert counted(fleet.run(fleet.clone(), env).good()) == "0 taken, 4 not, 5 written"
+
+
+def test_a_server_that_lets_nobody_write_is_still_read(fleet: Fleet, short_dir: Path) -> None:
+    with nginx(short_dir) as server:
+        fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    with nginx(short_dir, "limit_except GET { deny all; }") as server:
+        lab = fleet.clone()
+        lab.write({"src/f": "changed\n"})
+        ran = fleet.run(lab, {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+        assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
+        url = server.url
+        assert told(ran) == [
+            f"xspack: nothing more is written to the cache {url}: it answers 403 Forbidden, it does not let us in"
+        ]
+
+
+def test_s3_with_one_who_may_only_read(fleet: Fleet, short_dir: Path) -> None:
+    with seaweedfs(short_dir) as endpoint:
+        import obstore
+
+        url = "s3://acme/builds"
+        first, second = fleet.clone(), fleet.clone()
+        ran = fleet.run(first, {**fleet.writer, **endpoint, **WRITER, "XSPACK_CACHE": url}).good()
+        assert f"xspack: cache {url}: 0 taken, 4 not, 5 written" in ran.said
+        paths = sorted(
+            one["path"].split("/")[1] for batch in obstore.list(bucket(endpoint), "builds") for one in batch
+        )
+        assert paths == ["ac"] * 5 + ["cas"]
+        ran = fleet.run(second, {**fleet.reader, **endpoint, **READER, "XSPACK_CACHE": url}).good()
+        assert made(ran) == set() and second.outputs() == first.outputs()
+        # Who may not write is told so once, and goes on reading.
+        third = fleet.clone()
+        third.write({"src/f": "changed\n"})
+        ran = fleet.run(third, {**fleet.writer, **endpoint, **READER, "XSPACK_CACHE": url}).good()
+        assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
+        assert len(told(ran)) == 1 and "nothing more is written to the cache" in told(ran)[0]
+
+
+def _says(data: bytes) -> Answer:
+    return lambda handler, method, path: handler.wfile.write(data) and None
+
+
+def _hang(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+    threading.Event().wait(30)
+
+
+def _dribble(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+    handler.wfile.write(reply("200 OK", b"", 60_000))
+    for _ in range(600):
+        handler.wfile.write(b"x")
+        threading.Event().wait(0.1)
+
+
+def _huge(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+    handler.wfile.write(reply("200 OK", b"", 1 << 40))
+    while True:
+        handler.wfile.write(b"\0" * (1 << 20))
+
+
+STOPPED = "the cache URL is not asked any more in this build: "
+REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
+#: What a server does with each request -> what the build says of it.
+FAULTS: dict[str, tuple[Answer, str]] = {
+    "hangs": (_hang, STOPPED + "it does not answer in time"),
+    "dribbles": (_dribble, STOPPED + "it is too slow"),
+    "dies midway": (_says(reply("200 OK", b"{", 100)), STOPPED + "its answer is cut"),
+    "says nothing": (lambda handler, method, path: None, STOPPED + "it fails"),
+    "is no HTTP server": (_says(b"SSH-2.0-OpenSSH_9.2\r\n"), STOPPED + "it fails"),
+    "forbids": (_says(reply("403 Forbidden")), STOPPED + "it answers 403 Forbidden, it does not let us in"),
+    "is broken": (
+        _says(reply("500 Internal Server Error")),
+        STOPPED + "it answers 500 Internal Server Error",
+    ),
+    "is full": (_says(reply("507 Insufficient Storage")), STOPPED + "it answers 507 Insufficient Storage"),
+    "shows a login page": (_says(reply("200 OK", b"<html><form>Password")), REFUSED),
+    "sends nothing": (_says(reply("200 OK")), REFUSED),
+    "sends a number": (_says(reply("200 OK", b"1" * 5000)), REFUSED),
+    "sends huge bytes": (
+        _huge,
+        "its entry in the cache URL is damaged; it is built instead, and so are others like it",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_server_s_fault_fails_a_build(fleet: Fleet, fault: str) -> None:
+    answer, wanted = FAULTS[fault]
+    lab = fleet.clone()
+    with faulty(answer) as server:
+        ran = fleet.run(lab, {**fleet.reader, "XSPACK_CACHE": server.url}).good()
+        said = told(ran)
+        assert len(said) == 1, ran.said
+        assert said[0].replace(server.url, "URL").endswith(f": {wanted}" if "entry" in wanted else wanted)
+    assert set(lab.outputs()) >= RPMS
+    assert {"RPM rpms/p-1-1.noarch.rpm", "Modules modules/k-6.1.0-acme.tar"} <= steps(ran)
+
+
+def test_a_server_that_is_not_there_is_asked_three_times(fleet: Fleet) -> None:
+    with faulty(_hang) as server:
+        url = server.url
+    ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
+    assert told(ran) == [f"xspack: the cache {url} is not asked any more in this build: it cannot be reached"]
+    assert counted(ran) == "0 taken, 3 not, 0 written"
+
+
+@pytest.mark.parametrize("status", ["507 Insufficient Storage", "405 Method Not Allowed"])
+def test_a_server_that_is_full_is_still_read(fleet: Fleet, status: str) -> None:
+    def answer(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        handler.wfile.write(reply("404 Not Found" if method == "GET" else status))
+
+    with faulty(answer) as server:
+        ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+        (line,) = told(ran)
+        assert line == f"xspack: nothing more is written to the cache {server.url}: it answers {status}"
+        assert [method for method, _ in server.requests].count("PUT") == 1
+
+
+def test_a_server_that_hangs_while_it_is_written_to(fleet: Fleet) -> None:
+    def answer(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        if method == "PUT":
+            threading.Event().wait(30)
+        handler.wfile.write(reply("404 Not Found"))
+
+    with faulty(answer) as server:
+        ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+        (line,) = told(ran)
+        assert line.startswith(f"xspack: nothing more is written to the cache {server.url}: ")
+
+
+def _tamper(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **fields}))
+
+
+def _replay(server: Nginx) -> None:
+    """Each entry becomes that of the first, signed as it is."""
+    first, *others = [path for path in server.objects() if path.parent.name == "ac"]
+    for path in others:
+        path.write_bytes(first.read_bytes())
+
+
+def _entries(server: Nginx) -> list[Path]:
+    return [path for path in server.objects() if path.parent.name == "ac"]
+
+
+def _resign(server: Nginx, fleet: Fleet) -> None:
+    from xspack_tool.cache.entry import Entry, sign_entry
+    from xspack_tool.cache.keys import read_signing
+
+    make_pair(fleet.folder / "other")
+    key = read_signing(str(fleet.folder / "other"))
+    for path in _entries(server):
+        fields = json.loads(path.read_bytes())
+        entry = Entry(**{name: fields[name] for name in ("key", "sha256", "size", "mode")})
+        path.write_text(json.dumps({**fields, **json.loads(sign_entry(entry, key))}))
+
+
+#: What one who can write to the server did -> why all of it is refused.
+ATTACKS = {
+    "signed by another": (_resign, "is signed by a key that is not trusted"),
+    "replayed under another key": (lambda server, fleet: _replay(server), "is that of another action"),
+    "without a signature": (
+        lambda server, fleet: [_tamper(path, signature=None) for path in _entries(server)],
+        "has no valid signature",
+    ),
+    "of no format": (
+        lambda server, fleet: [_tamper(path, format="xspack-cache 0") for path in _entries(server)],
+        "has no valid signature",
+    ),
+    "another digest": (
+        lambda server, fleet: [_tamper(path, sha256="0" * 64) for path in _entries(server)],
+        "has no valid signature",
+    ),
+    "other bytes": (
+        lambda server, fleet: [_tamper(path, content="AAAA") for path in _entries(server)],
+        "is damaged",
+    ),
+    "no content": (
+        lambda server, fleet: [_tamper(path, content=None) for path in _entries(server)],
+        "has been evicted in part",
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_others_put_there_is_not_taken(fleet: Fleet, server: Nginx, attack: str) -> None:
+    act, why = ATTACKS[attack]
+    first, second = fleet.clone(), fleet.clone()
+    fleet.run(first, {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    act(server, fleet)
+    ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": server.url}).good()
+    (line,) = told(ran)
+    assert f": its entry in the cache {server.url} {why}; it is built instead" in line
+    assert {"RPM rpms/p-1-1.noarch.rpm"} <= steps(ran) or attack.startswith("replayed")
+    assert second.outputs() == first.outputs()
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    {
+        "evicted": "has been evicted in part",
+        "cut": "is damaged",
+        "longer": "is damaged",
+        "other": "is damaged",
+    }.items(),
+)
+def test_a_large_result_that_is_gone_or_another(fleet: Fleet, server: Nginx, fault: str, why: str) -> None:
+    first, second = fleet.clone(), fleet.clone()
+    fleet.run(first, {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    (large,) = (path for path in server.objects() if path.parent.name == "cas")
+    content = large.read_bytes()
+    if fault == "evicted":
+        large.unlink()
+    else:
+        large.write_bytes({"cut": content[:-1], "longer": content + b"x", "other": b"x" + content[1:]}[fault])
+    ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": server.url}).good()
+    (line,) = told(ran)
+    assert line == (
+        f"xspack: build/rpms/big-1-1.noarch.rpm: its entry in the cache {server.url} {why}; it is built instead,"
+        " and so are others like it"
+    )
+    assert made(ran) == {"rpms/big-1-1.noarch.rpm"}
+    assert second.outputs() == first.outputs()
+
+
+def test_another_user_takes_them_too(short_dir: Path, server: Nginx) -> None:
+    need_root()
+    need("setpriv", "make", "gcc", "strip")
+    need_module("obstore")
+    (short_dir / "fleet").mkdir()
+    fleet = Fleet(short_dir / "fleet")
+    first, second = fleet.clone(), fleet.clone()
+    fleet.run(first, {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    for place in (second.path.parent, *second.path.parent.rglob("*")):
+        os.chown(place, 65534, 65534)
+    home = second.path.parent / "home"
+    env = {
+        **os.environ,
+        **fleet.reader,
+        "XSPACK_CACHE": server.url,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home),
+    }
+    env["XDG_CONFIG_HOME"] = f"{home}/config"
+    words = [
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable),
+        "-m",
+        "SCons",
+        "-Q",
+    ]
+    done = subprocess.run(
+        [*words, f"--site-dir={ROOT / 'site_scons'}", *TARGETS],
+        cwd=second.path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 taken, 0 not" in done.stderr
+    assert second.outputs() == first.outputs()
+
+
+def test_why_is_said_of_each_step(fleet: Fleet, server: Nginx) -> None:
+    ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": server.url}, "--cache-debug=-").good()
+    lines = [
+        line
+        for line in ran.said.splitlines()
+        if line.startswith("CacheRetrieve(build/rpms/p-1-1.noarch.rpm)")
+    ]
+    assert [line.split()[-3:] for line in lines] == [["not", "in", "cache"], ["is", "not", "there"]]
+
+
+def test_looking_fetches_nothing(fleet: Fleet, server: Nginx) -> None:
+    fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    before = len(server.requests())
+    lab = fleet.clone()
+    fleet.run(lab, {**fleet.reader, "XSPACK_CACHE": server.url}, "-n").good()
+    assert len(server.requests()) == before and not (lab.path / "build/rpms").exists()
+
+
+MISTAKES = {
+    "https://user:secret@cache.example/x": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
+    "https://cache.example/x?token=secret": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
+    "ftp://cache.example/x": "no URL of a cache; write it as https://.., http://.., s3://.., gs://.., az://..",
+    "/var/cache": "no URL of a cache; write it as",
+}
+
+
+@pytest.mark.parametrize("url", MISTAKES)
+def test_a_wrong_url_is_a_mistake(fleet: Fleet, url: str) -> None:
+    ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url})
+    (mistake,) = ran.refused()
+    assert mistake.startswith("src/SConscript:") and MISTAKES[url] in mistake and "secret@" not in mistake
+    assert "token=secret" not in ran.said
+
+
+def test_a_shared_cache_needs_keys(fleet: Fleet) -> None:
+    (mistake,) = fleet.run(fleet.clone(), {"XSPACK_CACHE": "https://cache.example/x"}).refused()
+    assert "a shared cache needs XSPACK_CACHE_TRUST, the public keys whose entries are taken" in mistake
+
+
+def test_a_token_does_not_travel_by_http(fleet: Fleet) -> None:
+    env = {**fleet.reader, "XSPACK_CACHE": "http://cache.example/x", "XSPACK_CACHE_TOKEN": "secret"}
+    (mistake,) = fleet.run(fleet.clone(), env).refused()
+    assert "a token must not travel by http; use https, or unset XSPACK_CACHE_TOKEN" in mistake
+
+
+def test_a_number_of_seconds_is_one(fleet: Fleet) -> None:
+    env = {**fleet.reader, "XSPACK_CACHE": "https://cache.example/x", "XSPACK_CACHE_SECONDS": "soon"}
+    (mistake,) = fleet.run(fleet.clone(), env).refused()
+    assert "XSPACK_CACHE_SECONDS='soon': a number of seconds up to 3600; leave it out for 20" in mistake
+
+
+def test_the_server_of_the_page_works_as_it_says(fleet: Fleet, short_dir: Path) -> None:
+    """The nginx of docs/fleet.md, with our port and folder, and no TLS: everyone reads, who has the token writes."""
+    page = (ROOT / "docs/fleet.md").read_text()
+    config = page.split("```nginx\n")[1].split("```")[0]
+    token = config.split('"Bearer ')[1].split('"')[0]
+    with nginx(short_dir, config=config) as server:
+        env = {**fleet.writer, "XSPACK_CACHE": server.url}
+        (line,) = told(fleet.run(fleet.clone(), env).good())
+        assert line.endswith("it answers 403 Forbidden, it does not let us in") and server.objects() == []
+        ran = fleet.run(fleet.clone(), {**env, "XSPACK_CACHE_TOKEN": token}).good()
+        assert counted(ran) == "0 taken, 4 not, 5 written" and told(ran) == []
+        ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": server.url}).good()
+        assert made(ran) == set()
+        # Its eviction: what nobody read for a month.
+        command = next(line for line in page.split("`") if line.startswith("find /srv/cache"))
+        words = command.replace("/srv/cache", str(short_dir / "root")).split()
+        old, *rest = server.objects()
+        os.utime(old, (1, 1))
+        subprocess.run(words, check=True)
+        assert server.objects() == rest

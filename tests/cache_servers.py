@@ -1,0 +1,233 @@
+"""Real servers for a shared cache on loopback, and one that does what no server should."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support import need
+
+NGINX = """\
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log {folder}/access.log;
+{config}
+}}
+"""
+SERVER = """\
+    server {{
+        listen 443 ssl;
+        root /srv/cache;
+        client_body_temp_path /srv/cache/.bodies;
+        client_max_body_size 0;
+        location / {{
+            dav_methods PUT;
+            create_full_put_path on;
+            {more}
+        }}
+    }}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Until something answers there."""
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{process.args!r} ended with status {process.returncode}")
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """An HTTP server that takes PUT, as docs/fleet.md sets it up."""
+
+    url: str
+    folder: Path
+
+    def requests(self) -> list[tuple[str, str, str]]:
+        """Method, path and status of every request."""
+        lines = (self.folder / "access.log").read_text().splitlines()
+        found = []
+        for line in lines:
+            _, request, rest, *_ = line.split('"')
+            method, path, _ = request.split()
+            # One request asked whether it serves already.
+            if path != "/":
+                found.append((method, path, rest.split()[0]))
+        return found
+
+    def objects(self) -> list[Path]:
+        return sorted(path for path in (self.folder / "root/xspack").rglob("*") if path.is_file())
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, more: str = "", config: str = "") -> Iterator[Nginx]:
+    """With ``more`` for the location, or a ``config`` of servers in which our folder and port take others' places."""
+    need("nginx")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "root").mkdir(exist_ok=True)
+    port = free_port()
+    lines = (config or SERVER.format(more=more)).replace("/srv/cache", f"{folder}/root").splitlines()
+    lines = [line for line in lines if not line.strip().startswith("ssl_")]
+    text = "\n".join(lines).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, config=text))
+    process = subprocess.Popen(
+        ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "early.log"]
+    )
+    try:
+        _wait(f"http://127.0.0.1:{port}/", process)
+        yield Nginx(f"http://127.0.0.1:{port}/xspack", folder)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+READER = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reads"}
+WRITER = {"AWS_ACCESS_KEY_ID": "writer", "AWS_SECRET_ACCESS_KEY": "writes"}
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: Path) -> Iterator[dict[str, str]]:
+    """An S3 server with a bucket ``acme``, one who may write there and one who may read; yields the environment."""
+    weed = shutil.which("weed") or str(Path(sys.executable).parent / "weed")
+    need(weed)
+    folder.mkdir(parents=True, exist_ok=True)
+    identities = [
+        {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": actions}
+        for name, secret, actions in (
+            ("writer", "writes", ["Admin", "Read", "List", "Write"]),
+            ("reader", "reads", ["Read", "List"]),
+        )
+    ]
+    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    ports = {name: free_port() for name in ("s3", "master", "volume", "filer")}
+    words = [weed, "-logdir", folder, "server", "-ip=127.0.0.1", f"-dir={folder}", "-s3"]
+    for name, port in ports.items():
+        words += [f"-{name}.port={port}", f"-{name}.port.grpc={free_port()}"]
+    words += ["-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder}/s3.json"]
+    words += ["-master.volumeSizeLimitMB=64", "-volume.max=0"]
+    with open(folder / "said", "wb") as said:
+        process = subprocess.Popen(list(map(str, words)), stdout=said, stderr=said, cwd=folder)
+    try:
+        endpoint = f"http://127.0.0.1:{ports['s3']}"
+        _wait(endpoint, process)
+        settings = {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+        _make_bucket(bucket(settings))
+        yield settings
+    finally:
+        process.kill()  # in peace, it takes half a minute
+        process.wait(30)
+
+
+def bucket(settings: Mapping[str, str]) -> Any:
+    """The bucket ``acme`` for one who may do everything."""
+    from obstore.store import S3Store
+
+    return S3Store(
+        "acme",
+        endpoint=settings["AWS_ENDPOINT_URL"],
+        region="us-east-1",
+        access_key_id="writer",
+        secret_access_key="writes",
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
+
+
+def _make_bucket(store: Any) -> None:
+    """The first object makes it, as soon as the servers behind have found each other."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    late = time.monotonic() + 60
+    while True:
+        try:
+            obstore.put(store, "first", b"x")
+            return
+        except BaseError:
+            if time.monotonic() > late:
+                raise
+            time.sleep(0.2)
+
+
+Answer = Callable[[socketserver.StreamRequestHandler, str, str], None]
+
+
+@dataclass
+class Faulty:
+    """A server that does what ``answer`` does with each request (method, path)."""
+
+    answer: Answer
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def faulty(answer: Answer) -> Iterator[Faulty]:
+    mine = Faulty(answer)
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                words = self.rfile.readline().decode("latin-1").split()
+                length = 0
+                while (line := self.rfile.readline().strip()) != b"":
+                    name, _, value = line.decode("latin-1").partition(":")
+                    length = int(value) if name.lower() == "content-length" else length
+                while length > 0 and (got := self.rfile.read(min(length, 1 << 16))):
+                    length -= len(got)
+                mine.requests.append((words[0], words[1]))
+                mine.answer(self, words[0], words[1])
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+        request_queue_size = 50
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        mine.url = f"http://127.0.0.1:{server.server_address[1]}/xspack"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield mine
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def reply(status: str, body: bytes = b"", length: int | None = None) -> bytes:
+    """An HTTP answer; ``length`` is what it says of its body where that is not so."""
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Length: {len(body) if length is None else length}\r\n"
+        "Last-Modified: Wed, 25 Nov 2026 13:00:00 GMT\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,309 @@
+"""A cache that several machines share, behind a URL: an object store or an HTTP server, in Bazel's layout.
+
+``ac/<sha256 of the key>`` is a signed entry (see entry.py), with the content of a small file in it; ``cas/<sha256>``
+the content of a larger one. Nothing that a server does fails a build or holds it up for longer than was agreed: what
+cannot be had is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from xspack_tool.cache.entry import (
+    DAMAGED,
+    OTHER_ACTION,
+    OTHER_KEY,
+    UNSIGNED,
+    Entry,
+    Refused,
+    read_signature,
+    verified_entry,
+)
+from xspack_tool.cache.keys import PublicKey
+from xspack_tool.cache.url import open_store
+
+#: A file up to this size comes with its entry, in one request.
+INLINE = 32 << 10
+#: No entry is larger.
+_LARGEST_ENTRY = 64 << 10
+#: The largest file that is written by plain HTTP, which holds it in memory; object stores take parts.
+LARGEST_PUT = 64 << 20
+#: A request that takes longer than this, and its bytes at that rate, is one of a slow server.
+_FAIR_SECONDS, _FAIR_RATE = 0.5, 1 << 20
+#: So many failed requests one after the other end it.
+_FAILURES = 3
+#: What is written may take longer by its bytes at this rate.
+_WRITE_RATE = 4 << 20
+_PART = 8 << 20
+#: What it says where a token is wanted: the next request fares no better.
+_REFUSES = "it answers 401"
+#: Answers to a write after which there is no use in another.
+_FINAL = ("401", "403", "405", "413", "507")
+
+EVICTED, OFF, ABSENT = "has been evicted in part", "is not asked for any more", "is not there"
+#: Why an entry that is there is not taken.
+REFUSALS = frozenset({UNSIGNED, OTHER_KEY, OTHER_ACTION, DAMAGED, EVICTED})
+
+
+class _Failed(Exception):
+    """What a server did, in words."""
+
+
+@dataclass
+class Counts:
+    """What was done, for one line at the end."""
+
+    taken: int = 0
+    missed: int = 0
+    written: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    seconds: float = 0.0
+    #: What was wrong with the last request that failed.
+    failure: str = ""
+
+    def line(self) -> str:
+        """As a user reads them."""
+        parts = [f"{self.taken} taken", f"{self.missed} not", f"{self.written} written"]
+        megabytes = (self.read_bytes + self.written_bytes) / 1e6
+        parts.append(f"{megabytes:.1f} MB, {self.seconds:.1f} s of asking")
+        return ", ".join([*parts, *([self.failure] if self.failure else [])])
+
+
+@dataclass
+class Store:
+    """A shared cache. ``seconds`` is what a slow or failing server may cost a build, ``tell`` says something once.
+
+    Results are written by a thread of its own; :meth:`finish` waits for it.
+    """
+
+    url: str
+    tell: Callable[[str], None]
+    seconds: float = 20.0
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def __post_init__(self) -> None:
+        self.counts = Counts()
+        self.reads = self.writes = True
+        self._left = self.seconds * 0.6
+        self._once = self.seconds * 0.4
+        self._failures = self._queued = 0
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[Path | None] = queue.Queue()
+        self._writer: threading.Thread | None = None
+        self._store = self._open(self._once)
+
+    def _open(self, once: float) -> Any:
+        return open_store(self.url, self.environ, timedelta(seconds=once))
+
+    def fetch(self, key: str, trusted: Sequence[PublicKey], place: Path) -> str:
+        """Bring an entry to ``place``, its signature's text to ``place.sig``; why not, or nothing."""
+        if not self.reads:
+            return OFF
+        beside = place.with_name(f".{place.name}.{os.getpid()}.{threading.get_ident()}.new")
+        try:
+            why = self._fetch(key, trusted, place, beside)
+        except Refused as refused:
+            why = str(refused)
+        except FileNotFoundError:
+            why = ABSENT
+        except _Failed as failed:
+            why = f"cannot be had ({failed})"
+        except OSError as error:
+            why = f"cannot be kept ({error.strerror or error})"
+        beside.unlink(missing_ok=True)
+        with self._lock:
+            self.counts.taken += not why
+            self.counts.missed += bool(why)
+        return why
+
+    def _fetch(self, key: str, trusted: Sequence[PublicKey], place: Path, beside: Path) -> str:
+        text = b"".join(self._read(_ac(key), _LARGEST_ENTRY))
+        try:
+            fields = json.loads(text)
+            content = fields.pop("content", None)
+            inline = None if content is None else base64.b64decode(content, validate=True)
+            signature = json.dumps(fields, sort_keys=True) + "\n"
+        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+            raise Refused(UNSIGNED) from None
+        entry = verified_entry(signature.encode(), key, trusted)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            blocks = self._read(f"cas/{entry.sha256}", entry.size) if inline is None else iter([inline])
+            _write_checked(blocks, entry, beside)
+        except FileNotFoundError:
+            return EVICTED
+        sig = place.with_name(f"{place.name}.sig")
+        beside_sig = beside.with_name(f"{beside.name}.sig")
+        beside_sig.write_text(signature, encoding="ascii")
+        os.replace(beside_sig, sig)
+        os.replace(beside, place)
+        return ""
+
+    def write(self, place: Path) -> None:
+        """Have the entry at ``place`` written, with the signature beside it, when there is time."""
+        if not self.writes:
+            return
+        if self._writer is None:
+            # A daemon: a server that hangs does not hold up the end of the build.
+            self._writer = threading.Thread(target=self._write_all, daemon=True)
+            self._writer.start()
+        with self._lock:
+            self._queued += place.lstat().st_size
+        self._queue.put(place)
+
+    def finish(self) -> None:
+        """Wait for what is being written, for what is left of the agreed seconds besides its bytes' own time."""
+        if self._writer is None:
+            return
+        self._queue.put(None)
+        self._writer.join(max(self._left, 0.0) + self._queued / _WRITE_RATE)
+        if self._writer.is_alive():
+            self._stop_writing("it is too slow")
+
+    def _write_all(self) -> None:
+        failures = 0
+        while place := self._queue.get():
+            if not self.writes:
+                continue
+            try:
+                size = place.lstat().st_size
+                self._write(place.name, place, size)
+                self._queued -= size
+                failures = 0
+            except (FileNotFoundError, Refused):
+                continue  # the folder's entry is gone by now
+            except Exception as error:
+                failures += 1
+                if failures == 2 or _status(error) in _FINAL:
+                    self._stop_writing(_words(error))
+
+    def _write(self, key: str, place: Path, size: int) -> None:
+        import obstore
+
+        is_http = self.url.startswith("http")
+        if place.is_symlink() or (is_http and size > LARGEST_PUT):
+            return
+        fields = json.loads(read_signature(place.with_name(f"{place.name}.sig")))
+        if size <= INLINE:
+            fields["content"] = base64.b64encode(place.read_bytes()).decode()
+        else:
+            # The time to answer counts from the first byte that is sent.
+            store = self._open(self._once + size / _WRITE_RATE)
+            parts: dict[str, Any] = (
+                {"use_multipart": False} if is_http else {"chunk_size": _PART, "max_concurrency": 1}
+            )
+            obstore.put(store, f"cas/{fields['sha256']}", place, **parts)
+        # The entry comes last: who finds it finds the content.
+        text = json.dumps(fields, sort_keys=True).encode() + b"\n"
+        obstore.put(self._store, _ac(key), text, use_multipart=False)
+        self.counts.written += 1
+        self.counts.written_bytes += size
+
+    def _stop_writing(self, why: str) -> None:
+        if self.writes:
+            self.writes = False
+            self.tell(f"nothing more is written to the cache {self.url}: {why}")
+
+    def _read(self, path: str, most: int) -> Iterator[bytes]:
+        """The blocks of an object, at most so many bytes. Raises FileNotFoundError, Refused for what is larger, and
+        _Failed; each of them after what it took was counted."""
+        import obstore
+
+        began, got, failed = time.monotonic(), 0, "it was interrupted"
+        try:
+            found = obstore.get(self._store, path)
+            if found.meta["size"] > most:
+                raise Refused(DAMAGED)
+            for block in found.stream(min_chunk_size=1):
+                got += len(block)
+                if got > most:
+                    raise Refused(DAMAGED)
+                if time.monotonic() - began > self._once + got / _FAIR_RATE:
+                    raise _Failed("it is too slow")
+                yield bytes(block)
+            failed = ""
+        except (FileNotFoundError, Refused):
+            failed = ""
+            raise
+        except _Failed as error:
+            failed = str(error)
+            raise
+        except Exception as error:
+            failed = _words(error)
+            raise _Failed(failed) from None
+        finally:
+            self._count(time.monotonic() - began, got, failed)
+
+    def _count(self, took: float, got: int, failed: str) -> None:
+        with self._lock:
+            self.counts.seconds += took
+            self.counts.read_bytes += got
+            self._failures = self._failures + 1 if failed else 0
+            self.counts.failure = failed or self.counts.failure
+            self._left -= took if failed else max(0.0, took - _FAIR_SECONDS - got / _FAIR_RATE)
+            ends = self._failures >= _FAILURES or self._left <= 0 or failed.startswith(_REFUSES)
+            if not ends or not self.reads:
+                return
+            self.reads = False
+        self._stop(failed or "it is too slow")
+
+    def _stop(self, why: str) -> None:
+        self.writes = False
+        self.tell(f"the cache {self.url} is not asked any more in this build: {why}")
+
+
+def _write_checked(blocks: Iterator[bytes], entry: Entry, out: Path) -> None:
+    digest, size = hashlib.sha256(), 0
+    with open(out, "wb") as file:
+        for block in blocks:
+            digest.update(block)
+            size += len(block)
+            file.write(block)
+    if (size, digest.hexdigest()) != (entry.size, entry.sha256) or entry.mode == "link":
+        raise Refused(DAMAGED)
+    out.chmod(int(entry.mode, 8) | 0o200)
+
+
+def _ac(key: str) -> str:
+    return f"ac/{hashlib.sha256(f'xspack ac 1 {key}'.encode()).hexdigest()}"
+
+
+def _status(error: Exception) -> str:
+    found = re.search(r"status code: (\d{3})", str(error))
+    return found[1] if found else ""
+
+
+def _words(error: Exception) -> str:
+    """One short reason, without what a server sent."""
+    text = str(error)
+    if found := re.search(r"status code: (\d{3}[A-Za-z ]{0,40})", text):
+        hint = {"401": ", see XSPACK_CACHE_TOKEN", "403": ", it does not let us in"}
+        return f"it answers {found[1].strip()}{hint.get(found[1][:3], '')}"
+    for pattern, words in _REASONS:
+        if re.search(pattern, text):
+            return words
+    return "it fails"
+
+
+#: What obstore says, as a pattern, and what it means.
+_REASONS = (
+    (r"(?i)certificate|UnknownIssuer", "its certificate is not trusted, see SSL_CERT_FILE"),
+    (r"(?i)dns error|failed to lookup", "there is no such host"),
+    (r"kind: Timeout", "it does not answer in time"),
+    (r"kind: Connect", "it cannot be reached"),
+    (r"kind: Interrupted|MissingContentLength", "its answer is cut"),
+)
