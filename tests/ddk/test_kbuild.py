@@ -17,7 +17,8 @@ from elftools.elf.elffile import ELFFile
 from support import lacks, need
 
 from xspack_tool.binary.module import read_module
-from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines
+from xspack_tool.ddk.compiler import differ
+from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines, warning_lines
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
@@ -273,3 +274,30 @@ def test_error_lines() -> None:
     said = "warning: x\n  caret\na.c:1: error: bad\n   1 | bad\n     | ^\nnote\nmake: *** [a.o] Error 1\n"
     assert error_lines(said) == ["a.c:1: error: bad", "   1 | bad", "     | ^", "make: *** [a.o] Error 1"]
     assert error_lines("error: 1\nerror: 2\nerror: 3\n", limit=1) == ["error: 1", "(2 more lines)"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differs"),
+    [
+        (
+            "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils) 2.40",
+            "gcc-12 (Debian x) 12.3.0",
+            False,
+        ),
+        ("gcc version 7.3.0 (GCC)", "gcc (Debian 12.2.0-14) 12.2.0", True),
+        ("gcc (GCC) 4.8.5 20150623 (Red Hat 4.8.5-28)", "gcc (GCC) 4.8.5 20150623 (Red Hat 4.8.5-44)", False),
+        ("gcc (GCC) 4.8.5 20150623", "x86_64-linux-gnu-gcc-12 (Debian 12) 12.2.0", True),
+        ("gcc (GCC) 14.0.6", "Debian clang version 14.0.6", True),
+        ("clang version 17.0.6 (https://github.com/llvm (x) 3.1)", "Debian clang version 17.0.1", False),
+        ("", "gcc (Debian 12.2.0-14) 12.2.0", False),
+        ("a compiler of our own", "gcc (Debian 12.2.0-14) 12.2.0", False),
+    ],
+)
+def test_compilers_that_differ(one: str, other: str, differs: bool) -> None:
+    assert differ(one, other) is differs and differ(other, one) is differs
+
+
+def test_warnings_are_told_once() -> None:
+    lines = [f"acme.c:{number}:1: warning: unused" for number in range(22)]
+    assert warning_lines("\n".join(["  CC acme.o", *lines, *lines])) == [*lines[:20], "(2 more warnings)"]
+    assert warning_lines("  LD acme.ko\n") == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -265,3 +267,61 @@ def test_choice_of_modules(kits: Kits) -> None:
     assert (
         "kbuild did not make for; it made my-two.ko, one.ko, three.ko" in kits.tree.scons("build/rpms").said
     )
+
+
+# What is told of a driver: before it is compiled, while it is, and in the findings of its packs.
+
+PACK = """\
+env.Alias("pack", env.Pack("acme", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-00000000000a", description="d",
+                           packages=[driver], unsigned=True, requires=["product-version >= 8.2.0"]))
+"""
+
+
+def told(tree: Tree, rules: str) -> list[tuple[str, str, int, str]]:
+    """The findings of the pack by those rules: severity and rule, place, line, words."""
+    findings = json.loads((tree.path / "build/acme-findings.json").read_text())["findings"]
+    return [
+        (f"{one['severity']} {one['rule']}", one["where"], one.get("line", 0), one["found"])
+        for one in findings
+        if one["rule"] in rules.split()
+    ]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool) -> None:
+    made = '#define LINUX_COMPILER "gcc (GCC) 4.8.5 20150623"\n'
+    there = Tree(tmp_path / "k").write({**kernel("6.1.0-k"), "include/generated/compile.h": made})
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "driver/acme.c": "int acme;\n#warning acme is old\n",
+            "driver/Makefile": "# uname -r\nKVER ?= $(shell uname  -r)\nobj-m := acme.o\ninclude more.mk\n",
+            "driver/more.mk": "K := $(shell cat /proc/sys/kernel/osrelease)\n",
+            "driver/dkms.conf": "PACKAGE_NAME=acme\nPACKAGE_VERSION=2\nPOST_INSTALL=x.sh\n",
+            "one.toml": release("6.1.0-other", "8.3.0"),
+        }
+    )
+    kit = words_of(sshd(tree=str(there.path))) if elsewhere else f'"{there.path}"'
+    tree.declare(
+        f'driver = env.KernelModule("acme", dkms="driver/dkms.conf", ddk={kit})\n{PACK}',
+        HEAD.replace('"local"', '"one.toml"'),
+    )
+    ran = tree.scons("check")
+    k5 = "K5: XCP-ng 8.3 runs 6.1.0-other, not 6.1.0-k; no pack for it takes these modules"
+    lines = ran.said.splitlines()
+    (at,) = (number for number, line in enumerate(lines) if line.endswith(k5))
+    assert lines[at].startswith("xspack: SConstruct:") and not any("Modules" in line for line in lines[:at])
+    (warned,) = (line for line in lines if "acme is old" in line and line.startswith("xspack: "))
+    assert warned.startswith("xspack: acme-") and str(tmp_path / "tree/build") not in warned
+    compilers = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    remedies = {"W K10", "W K11", "I K12"}
+    assert [one for one in told(tree, "K10 K11 K12") if one[0] in remedies] == [
+        ("W K10", "driver/Makefile", 2, "it asks for the running kernel: KVER ?= $(shell uname -r)"),
+        (
+            "W K10",
+            "driver/more.mk",
+            1,
+            "it asks for the running kernel: K := $(shell cat /proc/sys/kernel/osrelease)",
+        ),
+        ("W K11", "compiler", 0, f"{compilers}, and the kernel was made by gcc (GCC) 4.8.5 20150623"),
+        ("I K12", "driver/dkms.conf", 0, "not run: POST_INSTALL"),
+    ]

@@ -38,3 +38,17 @@ def default_command(tree: KernelTree, make_variables: Mapping[str, str]) -> str:
     cross = make_variables.get("CROSS_COMPILE", "")
     uses_clang = "clang" in tree.compiler or make_variables.get("LLVM") == "1"
     return "clang" if uses_clang else f"{cross}gcc"
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two texts, as compilers (or kernels of theirs) give them, speak of different compilers or major versions.
+    What cannot be told does not differ."""
+    first, second = _kind(one), _kind(other)
+    return None not in (first, second) and first != second
+
+
+def _kind(text: str) -> tuple[bool, str] | None:
+    while (plain := re.sub(r"\([^()]*\)", " ", text)) != text:
+        text = plain
+    version = re.search(r"(?<![\w.-])(\d+)\.\d+", text)
+    return ("clang" in text, version[1]) if version else None

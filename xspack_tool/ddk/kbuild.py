@@ -228,6 +228,12 @@ def error_lines(said: str, limit: int = 60) -> list[str]:
     return kept if len(kept) <= limit else [*kept[:limit], f"({len(kept) - limit} more lines)"]
 
 
+def warning_lines(said: str, limit: int = 20) -> list[str]:
+    """The warnings of kbuild and the compiler, each once; at most ``limit``."""
+    found = list(dict.fromkeys(line.strip() for line in said.splitlines() if "warning:" in line))
+    return found if len(found) <= limit else [*found[:limit], f"({len(found) - limit} more warnings)"]
+
+
 def _find_modules(
     root: Path, request: KbuildRequest, sources: Mapping[str, Path], expected: Sequence[str]
 ) -> dict[str, Path]:

@@ -37,13 +37,15 @@ LARGEST_SYMVERS = 1 << 24
 @dataclass(frozen=True)
 class RemoteFacts:
     """What a kit is: its kernel (`uname -r` of the modules) and where its tree lies, the architecture of its
-    RPMs, its release, compiler and rpm in their own words, and a digest of the tree's configuration and CRCs."""
+    RPMs, its release, compiler and rpm in their own words, the compiler that made its kernel, and a digest of the
+    tree's configuration and CRCs."""
 
     tree: str
     kernel: str
     arch: str
     release: str
     compiler: str
+    kernel_compiler: str
     rpm: str
     digest: str
 
@@ -112,11 +114,12 @@ def build_remote(
     time: int,
     memo: Path,
     symvers: Path | None = None,
-) -> None:
+) -> str:
     """Build a driver's source RPM on the kit. ``outs`` are the places of the RPMs, under the names that rpmbuild
     gives them; debuginfo stays behind. ``symvers`` is where the driver's Module.symvers goes.
 
-    Nothing of ours is left on the kit, whatever happens. Raises StepError with one reason; no output then.
+    Returns the warnings of kbuild and the compiler, as lines. Nothing of ours is left on the kit, whatever happens.
+    Raises StepError with one reason; no output then.
     A kit that is no longer what ``facts`` say is not used, and ``memo`` is forgotten.
     """
     what = f"building {source_rpm.name} on {ddk.host}"
@@ -136,6 +139,7 @@ def build_remote(
         path.with_name(f".{path.name}.new").write_bytes(made[names[path]])
     for path in wanted:
         os.replace(path.with_name(f".{path.name}.new"), path)
+    return done.err
 
 
 def _unpack(text: str, what: str) -> dict[str, bytes]:

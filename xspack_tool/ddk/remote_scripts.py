@@ -38,6 +38,10 @@ read_facts() {{
     echo "arch=$(rpm --eval '%{{_target_cpu}}')"
     echo "release=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME" || head -n1 /etc/redhat-release)"
     echo "compiler=$(gcc --version | head -n1)"
+    made=$(sed -n 's/^#define LINUX_COMPILER "\\(.*\\)"$/\\1/p' "$generated/compile.h" 2>/dev/null)
+    test -n "$made" ||
+        made=$(sed -n 's/^#define CONFIG_CC_VERSION_TEXT "\\(.*\\)"$/\\1/p' "$generated/autoconf.h")
+    echo "kernel_compiler=$made"
     echo "rpm=$(rpmbuild --version | head -n1)"
     cd "$tree"
     set -- Module.symvers include/generated/autoconf.h include/generated/utsrelease.h
@@ -120,6 +124,8 @@ if ! wait "$build"; then
     exit {BUILD_FAILED}
 fi
 build=
+# Warnings, without the folder in which rpmbuild unpacked the sources.
+grep 'warning:' "$top/log" | sed "s#$top/BUILD/[^/]*/##g" >&2
 cd "$top"
 mkdir result
 find RPMS -name '*.rpm' ! -name '*-debuginfo-*' ! -name '*-debugsource-*' -exec mv {{}} result \\; || exit {NO_SPACE}

@@ -37,6 +37,11 @@ class DkmsFacts:
                 found[name] = {**value, **given[name]}
         return found
 
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """The file, and its directives whose programs are not run; empty where there are none."""
+        return (self.file, *self.said.not_run) if self.said and self.said.not_run else ()
+
     def request(self, request: KbuildRequest, kernel: str) -> KbuildRequest:
         """What is asked of kbuild, with what the dkms.conf says besides its keywords: make is called at the top of
         the sources, patches are applied, then PRE_BUILD is run, and the modules that it names are packaged."""

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from SCons.Util import NodeList, flatten
 
-from xspack_tool.ddk.request import KbuildRequest
+from xspack_tool.ddk.compiler import differ
+from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
@@ -19,11 +20,14 @@ from xspack_tool.kinds.dkms import dkms_facts
 from xspack_tool.kinds.driver_inputs import prepare_commands, signing_pair, source_folder, symbols_of
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import FileEntry, Package
+from xspack_tool.model.profile import Profile
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
-from xspack_tool.plan.driver_sources import driver_items
+from xspack_tool.plan.driver_sources import driver_items, running_kernel_lines
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
 from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
+from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_remote, plan_source_rpm
 from xspack_tool.plan.sources import Folders
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
@@ -149,6 +153,7 @@ class KernelModule(PackageKind):
         if kit is None or folder is None:
             return
         request = self._dkms.request(request, kit.kernel)
+        self._foretell(kit.kernel, declaration.profile)
         config = kit.tree.config if kit.tree else None
         declaration.problems += self._dkms.problems(kit.kernel, kit.arch, config)
         declaration.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
@@ -182,22 +187,30 @@ class KernelModule(PackageKind):
         declaration.problems += claim_modules(
             self.env, self._module_place(), kit.kernel, self.place, self.target
         )
+        compilers: tuple[str, ...] = ()
         if kit.tree is None:
             self._only_here(declaration)
-        else:
-            self._compile(declaration, kit, request, symbols)
+            if kit.facts:
+                compilers = (kit.facts.kernel_compiler, kit.facts.compiler)
+        elif compiler := self._compile(declaration, kit, request, symbols):
+            compilers = (kit.tree.compiler, compiler.version)
+        self._notes = DriverNotes(
+            running_kernel_lines(self.env, self._items),
+            compilers if compilers and differ(*compilers) else (),
+            self._dkms.not_run,
+        )
 
     def _compile(
         self, declaration: PackageDeclaration, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]
-    ) -> None:
-        """Have the modules compiled here."""
+    ) -> Compiler | None:
+        """Have the modules compiled here; the compiler that does."""
         assert kit.tree is not None  # asked by the caller
         compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
             declaration.problems.append(compiler)
         sign = signing_pair(declaration, self.given["sign_key"])
         if declaration.problems or isinstance(compiler, Problem):
-            return
+            return None
         plan = ModulePlan(
             kit.tree,
             request,
@@ -209,6 +222,15 @@ class KernelModule(PackageKind):
         )
         self._modules = plan_modules(self.env, self._module_place(), self._items, plan)
         declaration.archive(self._place, self._modules.tar, field="source")
+        return compiler
+
+    def _foretell(self, kernel: str, profile: Profile) -> None:
+        """Say before anything is compiled what rule K5 will find."""
+        if not profile.kernels or kernel in profile.kernels or "K5" in (self.given["waive"] or {}):
+            return
+        known = ", ".join(profile.kernels)
+        told = f"K5: {profile.title} runs {known}, not {kernel}; no pack for it takes these modules"
+        session().at_start.append(lambda: print(f"xspack: {self.place}: {self.target}: {told}"))
 
     def _module_place(self) -> list[str]:
         return [*([self._folder] if self._folder else []), self.name]
@@ -238,6 +260,7 @@ class KernelModule(PackageKind):
             kit=kit,
             folder=self._folder,
             capability=self._capability,
+            notes=self._notes,
         )
         source = plan_source_rpm(self.env, package, contents, self._source, built, self.report)
         target = self.given["target"]

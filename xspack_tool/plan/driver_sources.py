@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import SCons.Node.FS
 from SCons.Node import Node
 
 from xspack_tool.errors import Problem
+from xspack_tool.plan.memo import file_fact
 from xspack_tool.plan.sources import TreeItem, walk
 
 #: The most files that a link which leads out of the sources brings in: a driver's headers, no kernel tree.
 _MOST_FILES = 2000
+_LARGEST_MAKEFILE = 1 << 20
 
 
 def driver_items(env: Any, field: str, folder: Node) -> tuple[list[TreeItem], list[Problem]]:
@@ -83,3 +86,31 @@ def _tree(relative: str, folder: str) -> Iterator[TreeItem]:
 
 def _node(path: str) -> Node:
     return SCons.Node.FS.get_default_fs().File(Path(path).absolute().as_posix())
+
+
+#: What make reads, and what in it asks for the running kernel.
+_MAKEFILE = re.compile(r"(?:.*/)?(?:(?:GNU)?[Mm]akefile|Kbuild)(?:[.-][^/]*)?|.*\.(?:mk|mak)")
+_RUNNING = re.compile(
+    r"\buname\s+(?:-[a-z]*r|--kernel-release)\b|/proc/version\b|/proc/sys/kernel/osrelease\b"
+)
+
+
+def running_kernel_lines(env: Any, items: Iterable[TreeItem]) -> tuple[tuple[str, int, str], ...]:
+    """The lines of a driver's Makefiles that ask for the running kernel: file, number, text."""
+    found = []
+    for item in items:
+        node = item.node
+        if node is not None and not node.has_builder() and _MAKEFILE.fullmatch(item.relative):
+            lines = file_fact(env, node, "running kernel", _asking)
+            found += [(str(node), number, text) for number, text in lines]
+    return tuple(found)
+
+
+def _asking(path: Path) -> list[tuple[int, str]]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        lines = enumerate(file.read(_LARGEST_MAKEFILE).splitlines(), 1)
+        return [
+            (number, " ".join(text.split())[:120])
+            for number, text in lines
+            if _RUNNING.search(re.sub(r"(?<!\\)#.*", "", text))
+        ]

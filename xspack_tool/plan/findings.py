@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from xspack_tool.model.driver import DriverNotes
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
     from xspack_tool.plan.package import Built
@@ -77,6 +78,8 @@ class CheckRpm(Step):
     #: Digests of what lies outside the tree: the kernel build tree of a kit, and the devices that the release drives.
     symvers: str
     inbox: str
+    #: What the declaration of a driver tells.
+    driver: DriverNotes | None
     symvers_file: Path | None = field(metadata=UNKEYED)
     inbox_place: Path | None = field(metadata=UNKEYED)
 
@@ -86,7 +89,8 @@ class CheckRpm(Step):
         from xspack_tool.rules.engine import check_open_rpm
 
         fetched: Path | None = next(iter(inputs.symvers), self.symvers_file)
-        facts = RpmFacts(symvers=fetched, inbox=_read_inbox(self.inbox_place) if self.inbox_place else None)
+        inbox = _read_inbox(self.inbox_place) if self.inbox_place else None
+        facts = RpmFacts(symvers=fetched, inbox=inbox, driver=self.driver)
         with open_rpm(inputs.rpm) as file:
             write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, facts))
 
@@ -104,6 +108,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             rules=rules_signature,
             symvers=tree.digest if tree else "",
             inbox=content_of(env, inbox),
+            driver=built.notes if built else None,
             symvers_file=tree.symvers if tree else None,
             inbox_place=inbox,
         )

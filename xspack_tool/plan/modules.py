@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import SCons.Script
 from SCons.Node import Node
 
-from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.kbuild import Outputs, build_modules, warning_lines
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
@@ -83,7 +84,7 @@ class CompileModules(Step):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         certificate: Path | None = next(iter(inputs.certificate), None)
-        build_modules(
+        result = build_modules(
             self.tree,
             inputs.sources,
             self.work,
@@ -96,6 +97,13 @@ class CompileModules(Step):
             expected=self.expected,
             links=self.links,
         )
+        tell_warnings(outputs.modules.stem, result.log)
+
+
+def tell_warnings(name: str, said: str) -> None:
+    """Show what kbuild and the compiler warn of."""
+    for line in warning_lines(said):
+        sys.stderr.write(f"xspack: {name}: {line}\n")
 
 
 def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:

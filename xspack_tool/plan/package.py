@@ -16,6 +16,7 @@ from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
+from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import Identity, Package
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
@@ -52,6 +53,8 @@ class Built:
     capability: str = ""
     #: Debug data is for developers: no pack holds it.
     is_debuginfo: bool = False
+    #: What its sources and its kit tell, for the rules.
+    notes: DriverNotes | None = None
 
 
 @dataclass(frozen=True)

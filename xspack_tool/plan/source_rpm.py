@@ -16,7 +16,7 @@ from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_sour
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.model.package import Package
 from xspack_tool.plan.ddk import Kit, fetched_symvers
-from xspack_tool.plan.modules import Modules
+from xspack_tool.plan.modules import Modules, tell_warnings
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     Built,
@@ -153,7 +153,7 @@ class BuildRemotely(Step):
     memo: Path = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        build_remote(
+        said = build_remote(
             self.remote,
             self.facts,
             inputs.source_rpm,
@@ -162,6 +162,7 @@ class BuildRemotely(Step):
             memo=self.memo,
             symvers=outputs.symvers,
         )
+        tell_warnings(outputs.rpm.stem, said)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from xspack_tool.binary.module import MODULE
+from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
@@ -32,11 +33,13 @@ class RpmFacts:
     """Everything but the RPM and the profile that its findings depend on.
 
     ``symvers`` is the Module.symvers of the kernel build tree, ``inbox`` answers which devices the
-    release drives already. None: not given, the rules that need it say so.
+    release drives already. None: not given, the rules that need it say so. ``driver`` is what its declaration
+    knows of a driver that was compiled here.
     """
 
     symvers: Path | None = None
     inbox: Inbox | None = None
+    driver: DriverNotes | None = None
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,50 @@ def symvers_given(context: RpmContext) -> Hits:
         yield Skipped("needs the kernel's Module.symvers: set XSPACK_DDK to a kernel build tree that has one")
 
 
+@rpm_rule(
+    "K10",
+    "W",
+    meaning="a driver's Makefile asks for the running kernel, which is not the one it is built for",
+    remedy="take the kernel from $(KERNELRELEASE), its tree from $(srctree) or $(objtree); here uname says the kit's, "
+    "elsewhere it does not",
+    bad="KVER := $(shell uname -r)",
+    good="KVER ?= $(KERNELRELEASE)",
+)
+def running_kernel(context: RpmContext) -> Hits:
+    for file, line, text in context.facts.driver.running_kernel if context.facts.driver else ():
+        yield Hit(file, f"it asks for the running kernel: {text}", line=line)
+
+
+@rpm_rule(
+    "K11",
+    "W",
+    meaning="a driver was compiled by another compiler than its kernel: another one, or another major version",
+    remedy="use the kit of the release, or name the kernel's compiler: make_variables={'CC': 'gcc-12'}",
+    bad="a kernel made by gcc 12, a driver compiled by gcc 14",
+    good="both by gcc 12",
+)
+def compilers(context: RpmContext) -> Hits:
+    driver = context.facts.driver
+    if driver and driver.compilers:
+        kernels, used = driver.compilers
+        yield Hit("compiler", f"{used}, and the kernel was made by {kernels}")
+
+
+@rpm_rule(
+    "K12",
+    "I",
+    meaning="a dkms.conf has programs for the machine on which dkms runs; they are not run, there or on hosts",
+    remedy="where hosts need what they do, declare it: scripts=, udev_rules= of a Userspace and the like",
+    bad='POST_INSTALL="install-udev-rules.sh"',
+    good="no such directive",
+)
+def dkms_programs(context: RpmContext) -> Hits:
+    driver = context.facts.driver
+    if driver and driver.not_run:
+        file, *names = driver.not_run
+        yield Hit(file, f"not run: {', '.join(names)}")
+
+
 def symbol_versions(symvers: Path) -> dict[str, int]:
     """The CRC of each symbol in a Module.symvers (``0xcrc symbol module export``); BadInput if it is none."""
     try:
