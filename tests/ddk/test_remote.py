@@ -138,9 +138,8 @@ def test_the_same_modules_as_here(
     write_source_tar(tmp_path / "tiny-1.tar", "tiny-1", listing(tiny), CONSTANT_TIME)
     source = tmp_path / "tiny-1-1.src.rpm"
     package = Package("tiny", "1", "1", "tiny", "GPL-2.0-only")
-    write_source_rpm(
-        package, [], making, [tmp_path / "tiny-1.tar"], source, payload="w2.xzdio", time=CONSTANT_TIME
-    )
+    tars = {"tiny-1.tar": tmp_path / "tiny-1.tar"}
+    write_source_rpm(package, {}, making, tars, source, payload="w2.xzdio", time=CONSTANT_TIME)
     built = build(kit, facts, source, tmp_path / "out", symvers=tmp_path / "out/symvers")
     assert (tmp_path / "out/symvers").read_bytes() == (tmp_path / "m.symvers").read_bytes()
     assert list(kit.room.iterdir()) == []
