@@ -57,6 +57,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
 
 
+#: What was started and has not ended, by whichever thread.
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_programs() -> None:
+    """End all programs that run now: whoever waits for one in a thread goes on."""
+    for process in tuple(_running):
+        process.kill()
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -92,6 +102,7 @@ def run(
             raise StepError(f"{head}{lacking}") from None
         raise
     with started as process:
+        _running.add(process)
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as late:
@@ -100,6 +111,8 @@ def run(
         except BaseException:
             process.kill()
             raise
+        finally:
+            _running.discard(process)
     done = Done(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     if check and done.status:
         said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")

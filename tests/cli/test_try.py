@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +80,7 @@ def test_apply_upgrade_and_remove(make_pack: PackMaker) -> None:
         "dracut -f /boot/initrd-4.19.0+1.img 4.19.0+1",
     ]
     assert first["added"] == [
-        *("/etc/acme.conf", "/opt", "/opt/acme", "/opt/acme/new", "/var/update/applied"),
+        *("/etc/acme.conf", "/opt/acme", "/opt/acme/new", "/var/update/applied"),
         f"/var/update/applied/{UUID}",
     ]
     assert upgrade["config"] == [["/etc/acme.conf", "kept as it was edited, .rpmnew beside it"]]
@@ -89,7 +92,7 @@ def test_apply_upgrade_and_remove(make_pack: PackMaker) -> None:
     assert left == [
         f"left behind: {path}"
         for path in (
-            *("/etc/acme.conf.rpmnew", "/etc/acme.conf.rpmsave", "/opt", "/opt/acme", "/var/acme-state"),
+            *("/etc/acme.conf.rpmnew", "/etc/acme.conf.rpmsave", "/opt/acme", "/var/acme-state"),
             *(f"/var/update/{UUID}", "/var/update/applied"),
         )
     ]
@@ -99,7 +102,7 @@ AGENT = package(entries=(FileEntry("/opt/acme-agent", "file", text="x\n", mode=0
 TOOLS = package("acme-tools", entries=(FileEntry("/opt/acme-tools", "file", text="x\n", mode=0o644),))
 RAN = "remove ran; what it told rpm, yum or dnf to erase was erased"
 NO_XAPI = "there is no xapi: xe was a stand-in, which names this one host and does nothing else"
-LEFT = [f"left behind: {path}" for path in ("/opt", f"/var/update/{UUID}", "/var/update/applied")]
+LEFT = [f"left behind: {path}" for path in (f"/var/update/{UUID}", "/var/update/applied")]
 
 
 def removed(make_pack: PackMaker, script: str, *packages: Package) -> dict[str, Any]:
@@ -159,7 +162,7 @@ exit 3
         f"{knows} -qa",
         RAN,
         NO_XAPI,
-        *LEFT[1:],
+        *LEFT,
     ]
 
 
@@ -246,3 +249,77 @@ def test_without_both_it_says_so(
         "xspack: trying a pack needs root or user namespaces: run it as root, or allow them with "
         "sysctl kernel.unprivileged_userns_clone=1\n"
     )
+
+
+def test_firewall_rules_are_there_and_gone(make_pack: PackMaker) -> None:
+    """The stand-in for iptables keeps what it was told: a loop until a deletion fails ends."""
+    loop = "while iptables -D INPUT -p tcp --dport 5900 -j ACCEPT 2>/dev/null; do :; done\n"
+    rule = "iptables -C INPUT -p tcp --dport 5900 -j ACCEPT || exit 3\n"
+    post = f"iptables -N acme && iptables -I INPUT 1 -p tcp --dport 5900 -j ACCEPT\n{rule}"
+    preun = f"{loop}iptables -F acme && iptables -X acme || exit 3\n! iptables -L acme || exit 4\n"
+    iso = make_pack(PACK, [package(scripts=scripts(post=post, preun=preun))])
+    said = xspack("try", iso, "--remove", "--json").json
+    assert said["good"], said
+    calls = [call for stage in said["stages"] for call in stage["calls"]]
+    assert calls.count("iptables -D INPUT -p tcp --dport 5900 -j ACCEPT") == 2
+
+
+def test_a_loop_that_a_stand_in_feeds_ends(make_pack: PackMaker) -> None:
+    iso = make_pack(PACK, [package(scripts=scripts(post="while firewall-cmd --quiet; do :; done\n"))])
+    said = xspack("try", iso, "--json").json
+    assert said["good"], said
+    assert [len(stage["calls"]) for stage in said["stages"]][-1] == 200
+
+
+def test_folders_that_every_host_has(make_pack: PackMaker) -> None:
+    post = "echo 1 >/var/lib/rpm-state/acme\necho options acme x=1 >/etc/modprobe.d/acme.conf\n"
+    posttrans = "rm /var/lib/rpm-state/acme /etc/modprobe.d/acme.conf\n"
+    iso = make_pack(PACK, [package(scripts=scripts(post=post, posttrans=posttrans))])
+    said = xspack("try", iso, "--json").json
+    assert said["good"], said
+    assert not any("scriptlet failed" in line for stage in said["stages"] for line in stage["why"])
+
+
+def test_rpms_own_reason_is_shown(make_pack: PackMaker) -> None:
+    """A folder that is a link in the new version; two packages with one file."""
+    old = make_pack(OLD, [package(version="5.1", files={"/opt/acme/share/file": "1\n"})])
+    new = package(version="5.2", entries=(FileEntry("/opt/acme/share", "link", link="/usr/share"),))
+    said = xspack("try", make_pack(NEW, [new]), "--upgrade-from", old, "--json").json
+    assert not said["good"]
+    why = said["stages"][-1]["why"]
+    assert any("/opt/acme/share" in line and "already exists as a directory" in line for line in why), why
+    both = [package(name, files={"/opt/acme/one": name}) for name in ("acme-a", "acme-b")]
+    why = xspack("try", make_pack(NEW, both), "--json").json["stages"][-1]["why"]
+    assert any(line.startswith("file /opt/acme/one conflicts between attempted installs") for line in why), (
+        why
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("where", ["post", "remove"])
+def test_a_signal_leaves_nothing(make_pack: PackMaker, tmp_path: Path, number: int, where: str) -> None:
+    """No process, and no folder."""
+    script = "sleep 600\n"
+    started = package(scripts=scripts(post=script) if where == "post" else ())
+    iso = make_pack(PACK, [started], remove=f"#!/bin/sh\n{script}" if where == "remove" else None)
+    argv = [sys.executable, "-m", "xspack_tool.cli", "try", str(iso), "--remove"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while process.poll() is None and not _running(tmp_path):
+        time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait() == {signal.SIGTERM: 143, signal.SIGINT: 130}[signal.Signals(number)]
+    assert process.stderr and b"Traceback" not in process.stderr.read()
+    assert _running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def _running(folder: Path) -> list[str]:
+    """The processes that have their root in a folder and sleep there."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            if str(folder) in os.readlink(place / "root") and b"600" in words:
+                found.append(place.name)
+    return found

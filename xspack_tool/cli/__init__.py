@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,7 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     from xspack_tool.cli.output import Output
 
     try:
+        _end_as_interrupted()
         args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
         status: int = args.run(args, Output(sys.stdout))
         sys.stdout.flush()
@@ -94,6 +97,23 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         return _say(parser.prog, f"{about}{error.strerror or error}", 1)
     except KeyboardInterrupt:
         return _say(parser.prog, "interrupted", 130)
+    except _Terminated:
+        return _say(parser.prog, "terminated", 143)
+
+
+class _Terminated(BaseException):
+    """SIGTERM: programs, folders and mounts are cleaned up as after an error."""
+
+
+def _end_as_interrupted() -> None:
+    """Have SIGTERM unwind the stack as SIGINT does."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def _say(program: str, text: str, status: int) -> int:

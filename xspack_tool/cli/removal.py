@@ -15,7 +15,7 @@ from xspack_tool.cli.transaction import Manager, Outcome
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.model.syntax import NAME
 from xspack_tool.rpm.info import PayloadFile
-from xspack_tool.run import Done
+from xspack_tool.run import Done, end_programs
 
 #: Where the script finds its rpm, yum and dnf, which ask outside of the root and print the answer. The scriptlets
 #: of what is erased meanwhile do not find them there: nobody would answer.
@@ -63,7 +63,11 @@ def _by_script(manager: Manager, pack: OpenedPack, script: PayloadFile, notes: l
         with ThreadPoolExecutor(1) as pool:
             path = f"PATH=/{_DESK}:/usr/sbin:/usr/bin:/sbin:/bin"
             running = pool.submit(manager.root.run, "/bin/busybox", "env", path, script.path)
-            _serve(manager, running, asked, answered, erased)
+            try:
+                _serve(manager, running, asked, answered, erased)
+            except BaseException:
+                end_programs()  # the pool waits for the script
+                raise
     finally:
         os.close(asked)
         os.close(answered)

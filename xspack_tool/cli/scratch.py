@@ -41,8 +41,10 @@ STAND_INS = (
     *(
         "iptables",
         "iptables-restore",
+        "iptables-save",
         "ip6tables",
         "ip6tables-restore",
+        "ip6tables-save",
         "firewall-cmd",
         "firewall-offline-cmd",
     ),
@@ -74,7 +76,73 @@ case "$1 $*" in
     host-list*--minimal*) echo {_HOST} ;;
 esac
 """
-_LOG = f'#!/bin/busybox sh\necho "${{0##*/}}${{*:+ $*}}" >>/{CALLS}\n'
+#: A stand-in that is called so again and again with the same words feeds a loop that would never end.
+_MOST_CALLS = 200
+_LOG = f"""\
+#!/bin/busybox sh
+call="${{0##*/}}${{*:+ $*}}"
+[ "$(grep -cxF -- "$call" /{CALLS})" -lt {_MOST_CALLS} ] || exit 1
+echo "$call" >>/{CALLS}
+"""
+#: iptables with rules that are there when they were added and gone when they were deleted, in the format of
+#: iptables-save, a file for each table. What a rule means is not looked at.
+_IPTABLES = r"""
+name=${0##*/} family=${name%%-*}
+state=/var/log/xspack-$family
+restore() {
+    table=filter
+    while read -r line; do
+        case $line in
+            \**) table=${line#?}; : >"$state.$table" ;;
+            :* | -A*) echo "$line" >>"$state.$table" ;;
+        esac
+    done
+}
+[ -e "$state.filter" ] || { : >"$state.filter"; restore <"/etc/sysconfig/$family"; } 2>/dev/null
+case $name in
+    *-restore) restore; exit 0 ;;
+    *-save)
+        for file in "$state".*; do echo "*${file##*.}"; cat "$file"; echo COMMIT; done
+        exit 0 ;;
+esac
+table=filter op= chain= number= rule=
+while [ $# -gt 0 ]; do
+    case $1 in
+        -w | --wait) shift; case $1 in [0-9]*) shift ;; esac ;;
+        -t | --table) table=$2; shift 2 ;;
+        -[ADICNXFLSP] | --append | --delete | --insert | --check | --new-chain | --delete-chain | --flush)
+            op=$1; shift
+            case $1 in -* | '') ;; *) chain=$1; shift ;; esac
+            case $1 in [0-9]*) number=$1; shift ;; esac ;;
+        *) rule="$rule $1"; shift ;;
+    esac
+done
+file=$state.$table
+[ -e "$file" ] || : >"$file"
+export LINE="-A $chain$rule" CHAIN="$chain" NUMBER="$number"
+edit() { awk "$1" "$file" >"$file.new" && mv "$file.new" "$file"; }
+case $op in
+    -A | --append) echo "$LINE" >>"$file" ;;
+    -I | --insert)
+        edit '!done && $1 == "-A" && $2 == ENVIRON["CHAIN"] && ++n >= ENVIRON["NUMBER"] + 0 {
+                  print ENVIRON["LINE"]; done = 1 } { print }
+              END { if (!done) print ENVIRON["LINE"] }' ;;
+    -C | --check) grep -qxF -- "$LINE" "$file" ;;
+    -D | --delete)
+        [ -n "$number" ] || grep -qxF -- "$LINE" "$file" || exit 1
+        edit '$1 == "-A" && $2 == ENVIRON["CHAIN"] { n++ }
+              !done && ((ENVIRON["NUMBER"] != "" && $1 == "-A" && $2 == ENVIRON["CHAIN"] && n == ENVIRON["NUMBER"]) \
+                        || (ENVIRON["NUMBER"] == "" && $0 == ENVIRON["LINE"])) { done = 1; next } { print }' ;;
+    -N | --new-chain) ! grep -q "^:$chain " "$file" && echo ":$chain - [0:0]" >>"$file" ;;
+    -X | --delete-chain)
+        grep -q "^:$chain " "$file" || exit 1
+        grep -v "^:$chain " "$file" >"$file.new"; mv "$file.new" "$file" ;;
+    -F | --flush)
+        [ -z "$chain" ] || grep -q "^:$chain " "$file" || exit 1
+        edit '!($1 == "-A" && (ENVIRON["CHAIN"] == "" || $2 == ENVIRON["CHAIN"])) { print }' ;;
+    -S | -L) grep -- "^-[A] $chain" "$file" || grep -q "^:$chain " "$file" ;;
+esac
+"""
 #: What belongs to the package manager and to the stand-ins, not to the pack.
 _NOT_THE_PACKS = (
     "var/lib/rpm",
@@ -118,9 +186,7 @@ class ScratchRoot:
                 link.symlink_to("sh" if name == "bash" else "busybox")
         self._tree()
         for name in STAND_INS:
-            self._program(name, _LOG + (_XE if name == "xe" else ""))
-        for name in ("iptables-save", "ip6tables-save"):
-            self._program(name, f"{_LOG}cat /etc/sysconfig/iptables\n")
+            self._program(name, _LOG + (_XE if name == "xe" else _IPTABLES if "tables" in name else ""))
 
     def _tree(self) -> None:
         for name in (
@@ -133,6 +199,23 @@ class ScratchRoot:
             "root",
             "dev",
             "boot",
+            # Of dom0's package `filesystem` and the like: scriptlets write there without asking.
+            *(
+                "var/lib/rpm-state",
+                "var/lib/misc",
+                "var/spool",
+                "etc/modprobe.d",
+                "etc/depmod.d",
+                "etc/dracut.conf.d",
+            ),
+            *(
+                "etc/udev/rules.d",
+                "etc/systemd/system",
+                "usr/lib/systemd/system",
+                "lib/modules",
+                "lib/firmware",
+                "opt",
+            ),
         ):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         for name, text in (
@@ -203,9 +286,13 @@ def _digest(path: str) -> str:
 
 
 def sandbox() -> list[str]:
-    """The words before a command that runs foreign scripts: without the network, where the kernel allows that."""
-    words = ["unshare", "--net", "--ipc", "--uts"]
-    return words if shutil.which("unshare") and run([*words, "true"], check=False).status == 0 else []
+    """The words before a command that runs foreign scripts: without the network, and with an end to all that they
+    start when it ends, or is ended; where the kernel allows that."""
+    if not shutil.which("unshare"):
+        return []
+    apart = ["unshare", "--net", "--ipc", "--uts"]
+    ways = ([*apart, "--pid", "--fork", "--kill-child", "--mount-proc"], apart)
+    return next((words for words in ways if run([*words, "true"], check=False, timeout=60).status == 0), [])
 
 
 def become_root(argv: list[str]) -> None:
@@ -213,7 +300,7 @@ def become_root(argv: list[str]) -> None:
     if os.geteuid() == 0:
         return
     words = ["unshare", "--user", "--map-root-user", "--mount"]
-    if not shutil.which("unshare") or run([*words, "true"], check=False).status:
+    if not shutil.which("unshare") or run([*words, "true"], check=False, timeout=60).status:
         raise StepError(
             "trying a pack needs root or user namespaces: run it as root, or allow them with "
             "sysctl kernel.unprivileged_userns_clone=1"

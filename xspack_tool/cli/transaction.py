@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,12 @@ _STEP = re.compile(
     r"^ {2}(Installing|Upgrading|Reinstalling|Downgrading|Obsoleting|Running scriptlet|Cleanup|Erasing)\s*: (\S+)"
 )
 _TROUBLE = re.compile(r"^(?:warning|error|Error)[: ]|scriptlet failed|^ +- |^  Problem", re.MULTILINE)
+_TEST = re.compile(r"[Tt]ransaction (?:test|check) error")
 _MISSING = re.compile(r"nothing provides (.+?) needed by")
+
+
+#: The longest transaction, in seconds: a pack's own scriptlets take moments, its packages minutes.
+_LONGEST = 900
 
 
 @dataclass(frozen=True)
@@ -78,20 +83,38 @@ class Manager:
                 *words,
             ),
         ]
-        return outcome(run(argv, check=False, timeout=1800, env={"COLUMNS": "300"}, what=f"dnf {words[0]}"))
+        return outcome(
+            run(
+                argv,
+                check=False,
+                timeout=_LONGEST,
+                env={"COLUMNS": "300", "TMPDIR": str(self._work)},
+                what=f"dnf {words[0]}",
+            )
+        )
 
 
 def outcome(done: Done) -> Outcome:
     """What dnf's output tells."""
     text = f"{done.out}\n{done.err}"
     steps = [(found[1], found[2]) for line in text.splitlines() if (found := _STEP.match(line))]
-    complaints = [line.strip() for line in text.splitlines() if _TROUBLE.search(line)]
+    complaints = list(_complaints(text))
     return Outcome(
         done.status == 0 and not any("scriptlet failed" in line for line in complaints if "%pre" in line),
         tuple(f"{what.lower()} {nevra}" for what, nevra in steps),
         tuple(dict.fromkeys(complaints)),
         text,
     )
+
+
+def _complaints(text: str) -> Iterator[str]:
+    """What dnf complained of; the reasons of a failed test of the transaction stand below it, indented."""
+    is_reason = False
+    for line in text.splitlines():
+        is_reason = line.startswith("  ") if is_reason else False
+        if is_reason or _TROUBLE.search(line):
+            yield line.strip()
+        is_reason = is_reason or bool(_TEST.search(line))
 
 
 def yum_conf(label: str, source: Path, key: Path | None) -> str:
