@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,17 @@ def test_the_newest_entry_comes_first_and_days_are_english() -> None:
 
 def test_parts_of_a_scriptlet_stand_on_lines_of_their_own() -> None:
     assert script_text(["a\n", "\n\nb", "c\n\n"]) == "a\nb\nc"
+
+
+@pytest.mark.parametrize("line", ["#1 in reliability", "  # indented"])
+def test_lines_that_rpmbuild_would_leave_out_are_refused(line: str) -> None:
+    package = Package(
+        name="x", version="1", release="1", summary="s", license="MIT", description=f"a\n{line}"
+    )
+    rule = f"rpmbuild takes {line.strip()!r} for a comment and leaves it out; put a word before the #"
+    with pytest.raises(StepError, match=re.escape(f"description, line 2: {rule}")):
+        render_spec(package, (), {})
+    entry = parse_entry("changelog", f"2026-11-20 A <a@b> 1-1\n- a\n{line}")
+    assert isinstance(entry, ChangelogEntry)
+    with pytest.raises(StepError, match=re.escape(rule)):
+        render_spec(replace(package, description="", changelog=(entry,)), (), {})

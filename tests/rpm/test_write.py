@@ -27,6 +27,8 @@ FUNNY = (
     *("a b", " lead", "trail ", "ümlaut", "日本", "100%", "%files", "%%", "[x]", "{a,b}", "a*", "a?", "~", "a~"),
     "%{x}",
     *("#hash", "back\\slash", 'quo"te', "apo'strophe", "do$llar", "`tick`", "semi;colon", "am&per", "<tag>", "-dash"),
+    *("Release notes [v2].txt", "50% faster.txt", "a * b", "a ? b", "{a, b}", "} {", "a [b", "% dir"),
+    *('say "b"', "back \\ slash"),
     *("[a]{b,c}*%~", "a{b}{c,d}", "[!x]", "[a-z]", "]["),
     *(".hidden", "a=b", "a:b", "comma,", "(paren)", "^", "!", "pipe|", "x" * 240),
 )  # fmt: skip
@@ -431,3 +433,13 @@ def test_macros_of_the_machine_have_no_say(tmp_path: Path) -> None:
     assert not [name for name in files if name.startswith(("/etc/", "~")) or "macros.d" in name]
     places = {str(Path(name).parent) for name in files[:-1]} - {str(SCRIPT_GENERATOR.parent)}
     assert places == {f"{RPM_HOME}", f"{RPM_HOME}/fileattrs", f"{RPM_HOME}/platform/x86_64-linux"}
+
+
+def test_a_percent_sign_behind_a_backslash(tmp_path: Path) -> None:
+    """rpm's reader of lines takes the two for one sign."""
+    text = "echo 'a\\%{b \\\\%{c} \\\\\\%d \\%%{e'\necho done"
+    rpm = write(
+        replace(SMALL, scripts=(Script("post", (ScriptPart(text),)),), description="%\\%{x"), tmp_path
+    )
+    assert "\n".join(query(rpm, "%{POSTIN}")) == text
+    assert query(rpm, "%{DESCRIPTION}") == ["%\\%{x"]

@@ -104,6 +104,7 @@ class WriteRpm(Step):
     """The RPM of a declaration, written by rpmbuild."""
 
     label: ClassVar[str] = "RPM"
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
     modes: ClassVar[tuple[str, ...]] = ("files",)
 

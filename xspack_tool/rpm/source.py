@@ -20,6 +20,7 @@ PAYLOAD = "payload.tar"
 
 #: What of our macro file must hold where the package is rebuilt with the macros of that machine.
 _LOCAL_TASTE = """\
+%define xspack_percent %%
 %global _binary_payload {payload}
 %global _binary_filedigest_algorithm 8
 %global _rpmformat 4

@@ -30,6 +30,7 @@ MACROS = """\
 %_dbpath /nonexistent
 %_smp_build_ncpus 1
 %_wrong_version_format_terminate_build 0
+%xspack_percent %%
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
 %_build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm
@@ -44,8 +45,9 @@ def render_macros(payload: str) -> str:
 
 
 def escape(text: str) -> str:
-    """A text that rpm's macro expansion leaves as it is."""
-    return text.replace("%", "%%")
+    """A text that rpm's macro expansion leaves as it is. Behind a backslash its reader of lines overlooks a percent
+    sign, and would count the brace that follows the second one."""
+    return re.sub(r"(?<!\\)((?:\\\\)*\\)%%", r"\1%{xspack_percent}", text.replace("%", "%%"))
 
 
 #: What rpm's parser takes for its own at the beginning of a line, after expansion, so that no escape helps.
@@ -54,6 +56,17 @@ _KEYWORD = re.compile(
     r"|check|clean|pre|post|preun|postun|pretrans|posttrans|preuntrans|postuntrans|trigger\w*|filetrigger\w*"
     r"|transfiletrigger\w*|verifyscript|sepolicy|files|changelog|sourcelist|patchlist)\b"
 )
+
+
+def prose(what: str, text: str) -> str:
+    """The escaped lines of %description or %changelog. Raises StepError for one that rpmbuild would leave out."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith("#"):
+            raise StepError(
+                f"{what}, line {number}: rpmbuild takes {line.strip()!r} for a comment and leaves it out; "
+                "put a word before the #"
+            )
+    return body(what, text)
 
 
 def body(what: str, text: str) -> str:
@@ -67,8 +80,10 @@ def body(what: str, text: str) -> str:
 
 
 def _without_spelling(path: str) -> re.Pattern[str]:
-    """The signs of a path that no pattern of rpm 4.18's can name: both braces together are its own."""
-    return re.compile(r'["\\}]' if "{" in path else r'["\\]')
+    """The signs of a path that no pattern of rpm 4.18's can name: both braces together are its own, and a pattern is
+    cut at its blanks in spite of the quotes."""
+    signs = r'"\\' + ("}" if "{" in path else "") + (" " if re.search(r'[%*?\[\]{}"\\]', path) else "")
+    return re.compile(f"[{signs}]")
 
 
 def file_pattern(path: str) -> str:
@@ -138,7 +153,7 @@ def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
         lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
         # A line that begins with * would begin another entry.
         lines += [
-            body("changelog", f" {line}" if line.startswith("*") else line)
+            prose("changelog", f" {line}" if line.startswith("*") else line)
             for line in entry.text.splitlines()
         ]
         lines.append("")
@@ -186,7 +201,7 @@ def render_spec(
         *render_relations("Obsoletes", package.obsoletes),
         "",
         "%description",
-        body("description", package.description or package.summary),
+        prose("description", package.description or package.summary),
         "",
         *(making.sections() if making else []),
     ]
