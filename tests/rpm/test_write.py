@@ -443,3 +443,10 @@ def test_a_percent_sign_behind_a_backslash(tmp_path: Path) -> None:
     )
     assert "\n".join(query(rpm, "%{POSTIN}")) == text
     assert query(rpm, "%{DESCRIPTION}") == ["%\\%{x"]
+
+
+def test_a_folder_whose_name_rpm_takes_for_a_pattern(tmp_path: Path) -> None:
+    """rpm would pass over macro files there without a word: the clock's time, the host's name, its own payload."""
+    rpm = write(SMALL, tmp_path / "a tree [of] {mine}*, it's:x")
+    plain = rpm.rename(tmp_path / rpm.name)
+    assert query(plain, "%{BUILDTIME} %{BUILDHOST} %{PAYLOADCOMPRESSOR}") == [f"{TIME} xspack xz"]

@@ -30,10 +30,10 @@ MACROS = """\
 %_dbpath /nonexistent
 %_smp_build_ncpus 1
 %_wrong_version_format_terminate_build 0
-%xspack_percent %%
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
 %_build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm
+%xspack_percent %%
 """
 
 _ROLE = {"config": "%config(noreplace) ", "doc": "%doc ", "license": "%license ", "ghost": "%ghost ", "": ""}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -43,10 +44,16 @@ def rpmbuild_command(arch: str, macros: Path, top: Path) -> list[str]:
         "rpmbuild",
         "--quiet",
         f"--rcfile={RPM_HOME / 'rpmrc'}",
-        f"--macros={':'.join(map(str, files))}",
+        f"--macros={':'.join(map(_pattern, files))}",
         f"--target={platform}",
         f"--define=_topdir {top}",
     ]
+
+
+def _pattern(path: Path) -> str:
+    """A path for ``--macros``, whose parts rpm takes for patterns and cuts at blanks: a file that it does not find it
+    passes over without a word."""
+    return re.sub(r"""[\s\[\]{}*:"'\\]""", "?", str(path))
 
 
 @functools.cache
