@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support import lacks
 
 from xspack_tool.errors import BadInput
 from xspack_tool.signing.home import gnupg_home
@@ -164,6 +165,25 @@ def test_a_long_home_works_and_no_agent_is_left(tmp_path):
         time.sleep(0.05)
     assert agents_of(home) == []
     assert not [path.name for path in home.rglob("*") if "lock" in path.name or path.name.startswith(".#")]
+
+
+@pytest.mark.parametrize("length", [86, 87, 88, 108])
+def test_gpg_itself_without_run_user(short_dir, length):
+    """The longest home that needs no link, and those around it, in a namespace where nobody is logged in."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        lacks("the right to make mount namespaces is needed: run the tests as root")
+    home = f"{short_dir}/".ljust(length, "x")
+    code = (
+        "import sys, pathlib as p\n"
+        "from xspack_tool.signing.keys import make_test_key as m\n"
+        f"m(p.Path(sys.argv[1]), p.Path(sys.argv[2]), 'KEY', {CREATED})"
+    )
+    words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+    public = short_dir / "KEY"
+    done = subprocess.run([*words, sys.executable, "-c", code, home, public], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_public_key(public).has_secret is False
+    assert agents_of(home) == []
 
 
 def test_a_long_home_without_run_user(tmp_path, monkeypatch):

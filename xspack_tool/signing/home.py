@@ -20,8 +20,9 @@ from xspack_tool.run import run
 
 #: A file that marks a home as a throwaway one: its agent ends with the process that used it.
 MARK = "xspack-throwaway"
-#: What a socket's path may be long (sun_path of unix(7), with its NUL), less gpg's longest socket name.
-_ROOM = 107 - len("/S.gpg-agent.browser")
+#: What a socket's path may be long, less gpg's longest socket name. gpg-agent wants one character more than the NUL
+#: that unix(7) demands within the 108 of sun_path.
+_ROOM = 106 - len("/S.gpg-agent.browser")
 
 
 def gnupg_home(path: Path | None) -> str:
