@@ -120,7 +120,7 @@ def _build(wanted: Forged, work: Path) -> None:
         str(root),
         str(work / "spec"),
     ]
-    text = (work / "spec").read_text()
+    text = wanted.spec()  # not read back, which would change its line ends
     install = f"%install\nrm -rf %{{buildroot}}\ncp -a {kept} %{{buildroot}}\n"
     (work / "spec").write_text(text.replace("%files\n", f"{install}%files\n", 1))
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1600000000", "LC_ALL": "C.UTF-8"}

@@ -61,6 +61,16 @@ def test_an_error_stops_its_pack_alone_and_the_old_iso_stays(tree: Tree) -> None
     assert "build/b-1.iso" in ran.built
 
 
+def test_a_precheck_that_cannot_start(tree: Tree) -> None:
+    tree.write({"pre.sh": b"#!/bin/sh\r\nexit 0\r\n"})
+    ran = declare(tree, {"pack": 'precheck="pre.sh"'}).scons("pack")
+    assert ran.status == 2
+    assert shown(ran.said)[0].startswith(
+        "E B8 a: precheck:1: #!/bin/sh with a CR: no interpreter is called so; "
+    )
+    tree.write({"pre.sh": b"#!/bin/sh\nexit 0\n"}).scons("pack").good()
+
+
 def test_all_packs_are_judged_before_one_stops_the_build(tree: Tree) -> None:
     ran = declare(tree, {"more": STARTS}, {"more": STARTS.replace("acme", "other")}).scons("pack")
     assert ran.status == 2

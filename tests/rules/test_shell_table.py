@@ -11,7 +11,7 @@ from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import all_rules
 
-IDS = {"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "U1", "U2", "U4"}
+IDS = {"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "U1", "U2", "U4"}
 RESTORE = "iptables-restore < /etc/sysconfig/iptables\n"
 SAVE = "iptables-save > /etc/sysconfig/iptables\n"
 ADD = "iptables -I RH-Firewall-1-INPUT -p tcp --dport 5900 -j ACCEPT\n"
@@ -101,6 +101,13 @@ BAD = [
     ("open quote", "post", 'echo "one\n:', "S8:1"),
     ("a macro that was not known", "post", "%systemd_post acme.service\n:", "S8:1!"),
     ("one in braces", "post", ":\n%{systemd_enable} acme.service\n:", "S8:2!"),
+    ("modprobe", "post", "modprobe acme || :", "S10:1"),
+    ("insmod by a path", "post", "/sbin/insmod /lib/modules/4.19.0+1/updates/acme.ko || :", "S10:1"),
+    ("modprobe -r on a booted host", "post", "if runlevel >/dev/null; then modprobe -r acme; fi\n:", "S10:1"),
+    ("rmmod", "post", "rmmod acme 2>/dev/null || :", "S10:1"),
+    ("ifdown in a loop", "post", "for nic in eth0 eth1; do\n  ifdown $nic || :\ndone", "S10:2"),
+    ("ip link", "post", "ip -4 link set eth0 down || :", "S10:1"),
+    ("ifconfig", "post", "ifconfig eth0 down || :", "S10:1"),
     ("test comes last", "post", "[ -e /etc/acme.conf ] && echo there", "S9:1"),
     ("grep comes last in %pre", "pre", "grep -q acme /etc/passwd", "S9:1"),
     ("exit 1 of %post", "post", "if [ ! -e /x ]; then\n    echo no >&2\n    exit 1\nfi", "S9:3"),
@@ -127,6 +134,10 @@ BAD = [
 
 GOOD = [
     ("formats of others", "post", "printf '%s' x\ndate +%F\n[ $((7 %two)) = 1 ]\n:"),
+    ("modprobe that tries", "post", "modprobe -n acme || modprobe --show-depends acme || :"),
+    ("modprobe on a booted host", "post", "if runlevel >/dev/null 2>&1; then\n  modprobe acme || :\nfi"),
+    ("what is loaded", "post", "lsmod | grep acme || :\nip link show || :\nifconfig eth0 || :\nip addr || :"),
+    ("programs that only read", "preun", "modinfo acme\nrealpath /a\ncmp /a /b\nweak-modules --help\nmktemp\n:"),
     ("a comment", "post", "# systemctl start acme\n:"),
     ("printed only", "post", "echo 'run: systemctl start acme'"),
     ("a printed ampersand", "post", 'echo "fish & chips"'),

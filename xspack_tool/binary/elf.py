@@ -19,13 +19,16 @@ _MAX_SECTIONS, _MAX_NEEDS = 20_000, 20_000
 @dataclass(frozen=True)
 class Elf:
     """``machine`` is as in elf.h (``EM_X86_64``); ``needs`` are (library, symbol version) pairs; ``modinfo``
-    a module's own words; ``versions`` the CRC of each symbol that a module imports."""
+    a module's own words; ``versions`` the CRC of each symbol that a module imports; ``soname``
+    is the name that a library gives itself, ``needed`` are those that the loader looks for."""
 
     machine: str
     needs: tuple[tuple[str, str], ...]
     modinfo: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, int]
     is_relocatable: bool = False
+    soname: str = ""
+    needed: tuple[str, ...] = ()
 
     @property
     def vermagic(self) -> str:
@@ -49,6 +52,7 @@ def read_elf(file: BinaryIO, name: str) -> Elf:
             _modinfo(modinfo or b""),
             _versions(versions or b"", elf.little_endian, elf.elfclass),
             elf["e_type"] == "ET_REL",
+            *_dynamic(elf),
         )
     except BadInput:
         raise
@@ -73,6 +77,20 @@ def _needs(elf: Any) -> Iterator[tuple[str, str]]:
     for library, versions in itertools.islice(section.iter_versions(), _MAX_NEEDS):
         for version in itertools.islice(versions, _MAX_NEEDS):
             yield library.name, version.name
+
+
+def _dynamic(elf: Any) -> tuple[str, tuple[str, ...]]:
+    """The SONAME and the DT_NEEDED of a library or program."""
+    section = elf.get_section_by_name(".dynamic")
+    if section is None or section["sh_type"] == "SHT_NOBITS":
+        return "", ()
+    soname, needed = "", []
+    for tag in itertools.islice(section.iter_tags(), _MAX_NEEDS):
+        if tag.entry.d_tag == "DT_SONAME":
+            soname = tag.soname
+        elif tag.entry.d_tag == "DT_NEEDED":
+            needed.append(tag.needed)
+    return soname, tuple(dict.fromkeys(needed))
 
 
 def _modinfo(data: bytes) -> dict[str, tuple[str, ...]]:

@@ -160,13 +160,19 @@ def _judge(
         key=key,
         key_name=args.keyfile.name if args.keyfile else "",
         now=int(time.time()),
-        remove_script=args.remove.read_text("utf-8", "replace") if args.remove else None,
+        remove_script=_text(args.remove),
+        precheck_script=_text(args.precheck),
     )
     found = {path.name: check_rpm(path, profile) for path in args.rpms}
     own = [*_key_findings(args, key), *_group_findings(pack, infos, comps)]
     report = judge(context, {**found, "": own})
     # What could not be checked, the original did not check either.
     return replace(report, findings=tuple(finding for finding in report.findings if not finding.skipped))
+
+
+def _text(script: Path | None) -> str | None:
+    """A script with its line ends as they are."""
+    return script.read_bytes().decode("utf-8", "replace") if script else None
 
 
 def _key_findings(args: argparse.Namespace, key: PublicKey | None) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ def pack_context(
     pack: OpenedPack, profile: Profile, base: Path | None, baseline: Path | None, now: int
 ) -> PackContext:
     """Everything that the rules judge a pack by. ``now`` is seconds since 1970."""
-    remove = pack.script("remove")
+    remove, precheck = pack.script("remove"), pack.script("precheck")
     sources = {f"{info.name}-{info.version}-{info.release}.src.rpm" for info in pack.infos if info.is_source}
     payload = tuple(rpm.info for rpm in pack.payload if rpm.info and not rpm.info.is_source)
     return PackContext(
@@ -64,4 +64,5 @@ def pack_context(
             for record in (pack.index.records if pack.index else ())
         ),
         remove_script=pack.texts.get(remove.path) if remove else None,
+        precheck_script=pack.texts.get(precheck.path) if precheck else None,
     )

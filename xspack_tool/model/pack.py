@@ -33,7 +33,7 @@ class Pack:
     after_apply: tuple[str, ...] = ()
     rollups: tuple[Rollup, ...] = ()
     enforce_homogeneity: bool = False
-    driver_disk: bool | None = False
+    driver_disk: bool | None = None
     has_precheck: bool = False
     has_remove: bool = False
     volume_id: str = ""

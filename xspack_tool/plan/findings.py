@@ -222,6 +222,7 @@ class JudgePack(Step):
         records = [*payload, *read_records(inputs.generated)]
         key: Path | None = next(iter(inputs.key), None)
         script: Path | None = next(iter(inputs.remove), None)
+        precheck: Path | None = next(iter(inputs.precheck), None)
         context = PackContext(
             pack=self.pack.holding(any(modules_of(info) for info, _ in payload)),
             profile=self.profile,
@@ -235,7 +236,8 @@ class JudgePack(Step):
             now=int(time.time()),
             base=self.base,
             baseline=self.baseline,
-            remove_script=script.read_text(encoding="utf-8") if script else self.remove or None,
+            remove_script=_text(script) if script else self.remove or None,
+            precheck_script=_text(precheck) if precheck else None,
         )
         found = {info.file_name: findings for info, findings in payload}
         waivers = Waivers(dict(self.waive), {rpm: dict(own) for rpm, own in self.waive_rpms.items()})
@@ -243,6 +245,11 @@ class JudgePack(Step):
         write_whole(outputs.sarif, as_sarif(report, all_rules()))
         write_whole(outputs.findings, as_json(report))
         session().reports[self.pack.label] = report
+
+
+def _text(script: Path) -> str:
+    """A script with its line ends as they are; a rule judges them."""
+    return script.read_bytes().decode("utf-8", "replace")
 
 
 def pack_findings(
@@ -253,6 +260,7 @@ def pack_findings(
     remove: Node | str | None,
     waive: Any,
     *,
+    precheck: Node | None = None,
     submission: bool = False,
 ) -> Node:
     """The findings file of a pack. With ``submission`` the pack is judged as one that is handed in, under names of
@@ -282,6 +290,7 @@ def pack_findings(
         "generated": judged.generated,
         "key": [key.node] if key else [],
         "remove": [remove] if isinstance(remove, Node) else [],
+        "precheck": [precheck] if precheck else [],
     }
     stem = f"{pack.label}-{'submission-' if submission else ''}findings"
     outputs = {

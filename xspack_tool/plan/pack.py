@@ -54,7 +54,7 @@ class PackInputs:
 
 #: What of a pack only its ISO and its index tell. What a step does not use is taken away from the pack that it
 #: gets: a change of it builds nothing there.
-_ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": False}
+_ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": None}
 
 
 _REPOMD_PLACE = f"repodata/{REPOMD}"
@@ -252,7 +252,9 @@ class PackPlan:
         judged = Judged(inputs.packages, gather(self.env, self.out("records.jsonl"), records), own)
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)
-        return pack_findings(self.env, self.pack, judged, inputs.key, remove, inputs.waive)
+        return pack_findings(
+            self.env, self.pack, judged, inputs.key, remove, inputs.waive, precheck=inputs.precheck
+        )
 
     def _document(self, size: Node) -> Node:
         """update.xml."""

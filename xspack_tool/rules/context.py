@@ -123,7 +123,8 @@ class PackContext:
     source goes with the pack; ``releases`` the profiles it is meant for, if more than ``profile``.
     ``key_name`` is the base name of the key file, ``now`` seconds since 1970 (a key's expiry is judged by
     it). ``base`` is the release's repository, ``baseline`` the last release of the pack: folder, repository
-    or ISO. ``remove_script`` is the text of a remove script of the user's own.
+    or ISO. ``remove_script`` and ``precheck_script`` are the texts of
+    scripts of the user's own.
     """
 
     pack: Pack
@@ -141,6 +142,7 @@ class PackContext:
     iso_paths: tuple[str, ...] = ()
     index: tuple[IndexRecord, ...] = ()
     remove_script: str | None = None
+    precheck_script: str | None = None
 
     @cached_property
     def universe(self) -> Universe | None:

@@ -133,6 +133,7 @@ def _run(rule: Rule, rpm: str, check: Callable[..., Hits], *given: object) -> It
             where=_plain(hit.where),
             line=hit.line,
             unless_shipped=hit.unless_shipped,
+            unless_provided=hit.unless_provided,
         )
 
 

@@ -18,7 +18,8 @@ class Hit:
     ``where`` is a path of the payload, a scriptlet (``%post``), or a field of the header or of the pack
     (``Requires``, ``license``); ``found`` says in words what was found there. ``severity`` and ``remedy`` are
     given only where they differ from the rule's own. ``rpm`` is given by rules of the pack that blame one
-    RPM, its file name. ``unless_shipped`` names a path: the finding falls if any RPM of the pack ships it.
+    RPM, its file name. ``unless_shipped`` names a path, or a file wherever it lies: the finding falls if any RPM of
+    the pack ships it; ``unless_provided`` names a capability: it falls if the release provides it.
     """
 
     where: str
@@ -28,6 +29,7 @@ class Hit:
     remedy: str = ""
     rpm: str = ""
     unless_shipped: str = ""
+    unless_provided: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Finding:
     waived: str = ""
     skipped: bool = False
     unless_shipped: str = ""
+    unless_provided: str = ""
 
     @property
     def order(self) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from xspack_tool.rpm.info import Relation
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_pack
 from xspack_tool.rules.finding import Finding, to_plain
@@ -50,18 +51,33 @@ def judge(
     rules: Sequence[Rule] | None = None,
 ) -> Report:
     """The report on a pack: the findings of its RPMs (by file name), the rules of the pack, the waivers."""
-    shipped = {file.path for info in context.rpms for file in info.files}
+    shipped = {file.path for info in context.rpms for file in info.files if not file.is_dir}
+    shipped |= {PurePosixPath(path).name for path in shipped}
     found = [
         finding
         for one in rpm_findings.values()
         for finding in one
         if not (finding.unless_shipped and finding.unless_shipped in shipped)
+        and not (finding.unless_provided and _is_provided(context, finding))
     ]
     found += check_pack(context, rules)
     label = context.pack.label
     all_findings = _waive([*_once(found)], waivers or Waivers())
     placed = sorted((replace(one, pack=label) for one in all_findings), key=lambda one: one.order)
     return Report(label, context.pack.version, tuple(placed))
+
+
+def _is_provided(context: PackContext, finding: Finding) -> bool:
+    """Whether the release has the library that a finding misses. What nothing provides is D1's, if the RPM requires
+    it; and without a repository only what the pack itself claims to provide is known."""
+    name = finding.unless_provided
+    universe = context.universe
+    if any(one.name == name for info in context.rpms for one in info.provides):
+        return universe is not None and bool(universe.providers(Relation(name, 0, ""))[1])
+    required = any(
+        one.name == name for info in context.rpms if info.file_name == finding.rpm for one in info.requires
+    )
+    return required or universe is None or universe.is_provided(Relation(name, 0, ""))
 
 
 def _once(findings: Iterable[Finding]) -> Iterable[Finding]:

@@ -11,7 +11,7 @@ from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, pack_rule
 from xspack_tool.rules.universe import Universe, relation, split_source
 
-_NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its repository or installation ISO"
+NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its repository or installation ISO"
 
 
 @pack_rule(
@@ -25,7 +25,7 @@ _NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its re
 def closure(context: PackContext) -> Hits:
     universe = context.universe
     if universe is None:
-        yield Skipped(_NEEDS_BASE)
+        yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
         for wanted in sorted(set(info.requires), key=str):
@@ -89,7 +89,7 @@ def one_owner(context: PackContext) -> Hits:
                     rpm=info.file_name,
                 )
     if context.universe is None:
-        yield Skipped(_NEEDS_BASE)
+        yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
         yield from _taken(info, context.universe)
@@ -123,7 +123,7 @@ def _taken(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
 def same_build(context: PackContext) -> Hits:
     universe = context.universe
     if universe is None:
-        yield Skipped(_NEEDS_BASE)
+        yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
         source = split_source(info.source_rpm)

@@ -18,6 +18,8 @@ _OTHER_RULES = re.compile(
 _DOCUMENTATION = re.compile(r"^/usr/share/(?:doc|licenses)/")
 _FIRMWARE = re.compile(r"^(?:/usr)?/lib/firmware/")
 _FIRMWARE_PLACE = re.compile(r"^(?:/usr)?/lib/firmware/updates/([^/]+)/[^/]")
+#: How a folder for one kernel begins: the running one looks into its own, then into updates itself.
+_VERSION = re.compile(r"[0-9]+\.[0-9]")
 _MANUALS = re.compile(r"^/usr/(?:share/|local/|local/share/)?(?:man|info)/")
 #: Folders in /etc whose files are programs or descriptions, not settings (xapi's hooks, status reports).
 _NO_SETTINGS = ("/etc/xapi.d/", "/etc/xensource/bugtool/")
@@ -59,11 +61,14 @@ def firmware_place(context: RpmContext) -> Hits:
         if not _FIRMWARE.match(file.path):
             continue
         place = _FIRMWARE_PLACE.match(file.path)
-        if not place:
+        if not file.path.split("/lib/firmware/", 1)[1].startswith("updates/"):
             yield Hit(file.path, "firmware outside /lib/firmware/updates/<kernel>")
-        elif (known and place[1] not in known) or not place[1][0].isdigit():
-            runs = f"; {context.profile.title} runs {', '.join(known)}" if known else ""
-            yield Hit(file.path, f"{place[1]!r} is not the kernel's version{runs}")
+        elif not place or not _VERSION.match(place[1]):
+            found = "firmware for every kernel that the host will ever run, not for one"
+            yield Hit(file.path, found, "W")
+        elif known and place[1] not in known:
+            runs = f"{context.profile.title} runs {', '.join(known)}"
+            yield Hit(file.path, f"{place[1]!r} is not the kernel's version; {runs}")
 
 
 @rpm_rule(

@@ -27,6 +27,10 @@ _OLD_WORDS = (
 #: Ways to say that a binary may be passed on, in SPDX references or in words (Fedora's licensing pages).
 _REDISTRIBUTABLE = re.compile(r"\b(?:freely )?re-?distribut(?:able|ion permitted)\b", re.I)
 _NO = re.compile(r"\b(?:no[nt]|without)[ -]re-?distribut|\bno redistribution", re.I)
+#: What shipped drivers say besides, of the firmware that goes with them.
+_AND_FIRMWARE = re.compile(
+    r"\s+and\s+\(?(?:freely )?redistributable(?:,? no modifications? permitted)?\)?(?=$|\s+and\b)", re.I
+)
 _FIRMWARE = re.compile(r"^(?:/usr)?/lib/firmware/")
 
 
@@ -70,7 +74,7 @@ def _holds_firmware(info: RpmInfo) -> bool:
 
 def gpl_problem(licence: str) -> str:
     """Why a driver under it does not fit the GPL; empty if it does. Of alternatives one is enough."""
-    parsed = _parse(licence)
+    parsed = _parse(_AND_FIRMWARE.sub("", licence))
     if parsed is None:
         return "no SPDX expression"
     return "" if _holds(parsed, _is_compatible) else "not compatible with the GPL"

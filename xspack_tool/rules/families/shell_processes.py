@@ -27,6 +27,8 @@ _DETACHES = frozenset({"nohup", "setsid"})
 _STARTERS = frozenset({"systemd-run", "daemon", "daemonize", "at", "batch", "xe-toolstack-restart"})
 _ASKS = frozenset({"is-active", "is-failed", "status", "list-units", "list-timers"})
 _HOST_PROGRAMS = frozenset({"xe", "xl", "xapi-wait-init-complete", "xe-toolstack-restart"})
+#: Options by which modprobe only shows or tries.
+_READS = ("-n", "--dry-run", "--show", "-D", "-c", "--resolve-alias", "-R", "-V", "--version", "-h")
 _LOCAL = re.compile(r"(?:.*@|https?://)?(?:localhost|127\.0\.0\.1|\[?::1\]?|\$\(\)|\$HOSTNAME)(?:[:/].*)?")
 _REACHES = frozenset({"ssh", "scp", "sftp", "curl", "wget"})
 
@@ -64,6 +66,40 @@ def assumes_booted(context: RpmContext) -> Iterator[Hit]:
         for command in scriptlet.script.commands:
             if RUNNING not in command.guards and (needs := _needed(command)):
                 yield Hit(scriptlet.where, f"{command.shown!r} needs {needs}", line=command.line)
+
+
+@rpm_rule(
+    "S10",
+    "W",
+    meaning="A scriptlet loads or unloads modules, or changes network interfaces, on whatever runs at that time",
+    remedy="leave it to the next boot: depmod, an initrd and after_apply=['restartHost'] are enough",
+    bad="%post\nmodprobe acme",
+    good="%post\n/sbin/depmod 4.19.0+1 || :",
+)
+def changes_running_kernel(context: RpmContext) -> Iterator[Hit]:
+    """In the installer that is the installer itself; on a host, guests lose their disks or their network. Loading is
+    let through on a booted host."""
+    for scriptlet in shell_scriptlets(context.info):
+        for command in scriptlet.script.commands:
+            if what := _changed(command):
+                yield Hit(scriptlet.where, f"{command.shown!r} {what}", line=command.line)
+
+
+def _changed(command: Command) -> str:
+    name, args, operands = command.name, command.args, command.operands
+    if name in ("modprobe", "insmod"):
+        if not operands or any(arg.startswith(_READS) for arg in args):
+            return ""
+        removes = any(re.fullmatch(r"--remove.*|-[a-z]*r[a-z]*", arg) for arg in args)
+        return "unloads a module" if removes else "" if RUNNING in command.guards else "loads a module"
+    if name == "rmmod" and operands:
+        return "unloads a module"
+    sets = name in ("ip", "ifconfig") and not {"set", "add", "del", "delete", "up", "down"}.isdisjoint(
+        operands[1:]
+    )
+    if name in ("ifup", "ifdown") or (sets and (name == "ifconfig" or operands[0] in ("link", "l"))):
+        return "changes a network interface"
+    return ""
 
 
 def _started(command: Command) -> tuple[str, bool] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from xspack_tool.rpm.shell_syntax import syntax_error
 from xspack_tool.rules.context import RpmContext
+from xspack_tool.rules.families.script_lines import first_cr
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.model import Command
@@ -40,6 +41,8 @@ _OFFLINE = frozenset({"enable", "disable", "preset", "reenable", "mask", "unmask
 def unreadable(context: RpmContext) -> Iterator[Hit]:
     """Scriptlets of other interpreters are left alone."""
     for scriptlet in shell_scriptlets(context.info):
+        if first_cr(scriptlet.text) or scriptlet.text.startswith("\ufeff"):
+            continue  # B8 tells the cause
         if error := syntax_error(scriptlet.text, scriptlet.interpreter):
             line, words = error
             yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)

@@ -26,7 +26,8 @@ _HARMLESS_WORDS = (
     " logger grep sed awk egrep sort head tail cut tr wc uname hostname id getent which type command rpm sleep sync"
     " umask shift set trap eval mkdir touch restorecon systemd-tmpfiles systemd-hwdb mktemp runlevel ls find stat"
     " gtk-update-icon-cache update-mime-database update-desktop-database fc-cache glib-compile-schemas update-ca-trust"
-    " readlink break continue source ."
+    " readlink break continue source . realpath modinfo lsmod cmp diff comm uniq weak-modules md5sum sha1sum sha256sum"
+    " lspci lsusb lsblk df du ps pgrep pidof seq expr file od"
 )
 _HARMLESS = frozenset(_HARMLESS_WORDS.split())
 _HARMLESS_REQUESTS = frozenset(

@@ -12,7 +12,7 @@ from xspack_tool.rules.registry import Hits, pack_rule
 from xspack_tool.rules.universe import compare_evr, relation, satisfies
 
 _RELEASE_VERSIONS = ("product-version", "platform-version")
-_NEEDS_BASELINE = "needs the last release of the pack: set XSPACK_BASELINE to its folder, repository or ISO"
+NEEDS_BASELINE = "needs the last release of the pack: set XSPACK_BASELINE to its folder, repository or ISO"
 _APPLIED = "/var/update/applied/"
 
 
@@ -67,7 +67,7 @@ def _ordered(version: str) -> tuple[int, ...]:
 )
 def rising(context: PackContext) -> Hits:
     if context.baseline is None:
-        yield Skipped(_NEEDS_BASELINE)
+        yield Skipped(NEEDS_BASELINE)
         return
     for info in context.rpms:
         earlier = [old for old in context.earlier if old.name == info.name and _same_kernel(info, old)]
@@ -169,7 +169,7 @@ def can_be_met(context: PackContext) -> Hits:
 )
 def own_uuid(context: PackContext) -> Hits:
     if context.baseline is None:
-        yield Skipped(_NEEDS_BASELINE)
+        yield Skipped(NEEDS_BASELINE)
         return
     pack = context.pack
     for label, version, uuid in sorted(_packs(context.earlier)):
