@@ -103,6 +103,9 @@ FLAG = ": > /var/lib/rpm-state/regenerate-initrd-4.19.0+1"
 REMEDY = "declare it as a KernelModule, which writes them, or run depmod in %post and %postun, dracut in %posttrans"
 
 
+DRACUT = "dracut -f /boot/initrd-4.19.0+1.img 4.19.0+1"
+
+
 def k7(tmp_path: Path, scripts: dict[str, str], *symbols: str) -> list[str]:
     content = module(symbols=[f"{symbol} 0x1" for symbol in ("printk", *symbols)])
     rpm = forge(Forged(files={MODULE: content}, scripts=scripts), tmp_path)
@@ -131,10 +134,73 @@ def test_a_driver_that_hosts_boot_from_needs_an_initrd(tmp_path) -> None:
 def test_an_initrd_by_way_of_the_mark_of_the_transaction(tmp_path) -> None:
     scripts = {
         "%post": f"{DEPMOD['%post']}\n{FLAG}",
-        "%postun": f"{DEPMOD['%postun']}\n{FLAG}",
-        "%posttrans": "dracut -f /boot/initrd-4.19.0+1.img 4.19.0+1",
+        "%postun": f"{DEPMOD['%postun']}\nif [ $1 = 0 ]; then {DRACUT}; else\n{FLAG}\nfi",
+        "%posttrans": DRACUT,
     }
     assert k7(tmp_path, scripts, "blk_mq_init_queue") == []
+
+
+def test_a_mark_of_which_no_initrd_comes(tmp_path) -> None:
+    scripts = {"%post": f"{DEPMOD['%post']}\n{FLAG}", "%postun": f"{DEPMOD['%postun']}\n{FLAG}"}
+    never = "it leaves a flag for an initrd and makes none: no %posttrans runs after the last removal"
+    for symbols in ((), ("scsi_host_alloc",)):
+        assert [line.split("; ")[0] for line in k7(tmp_path, scripts, *symbols)] == [
+            "%post: it leaves a flag for an initrd, and no %posttrans makes one",
+            f"%postun: {never}",
+        ]
+
+
+RUNS = "is for the kernel that runs at that time"
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("/sbin/depmod -a", f"'depmod -a' {RUNS}"),
+        ("depmod", f"'depmod' {RUNS}"),
+        ("uname -r | grep BOOT || /sbin/depmod -a > /dev/null 2>&1 || true", f"'depmod -a' {RUNS}"),
+        ("depmod -a $(uname -r) || :", f"'depmod -a $()' {RUNS}"),
+        ("K=`uname -r`\ndepmod $K || :", f"'depmod $()' {RUNS}"),
+        ("depmod 4.19.0+2 || :", "'depmod 4.19.0+2' is for kernel 4.19.0+2"),
+        ("depmod -a 4.19.0+1 || :", ""),
+        ("K=4.19.0+1\ndepmod -b / $K || :", ""),
+        ("depmod 4.4.0+10\ndepmod 4.19.0+1", ""),
+        ("for K in $(ls /lib/modules); do depmod $K; done", ""),
+        ("weak-modules --add-modules", ""),
+    ],
+)
+def test_tables_of_another_kernel(tmp_path, command: str, found: str) -> None:
+    said = k7(tmp_path, {"%post": command, "%postun": DEPMOD["%postun"]})
+    assert [line.split(": ", 1)[1].split("; ")[0] for line in said] == ([found] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("dracut --force || :", f"'dracut --force' {RUNS}"),
+        ("dracut -f /boot/initrd.img", f"'dracut -f /boot/initrd.img' {RUNS}"),
+        ("dracut -f /boot/i.img $(uname -r)", f"'dracut -f /boot/i.img $()' {RUNS}"),
+        ("mkinitrd -f /boot/i.img 4.4.0+10", "'mkinitrd -f /boot/i.img 4.4.0+10' is for kernel 4.4.0+10"),
+        ("dracut -f --kver=4.19.0+1", ""),
+        ("dracut -f --kver 4.19.0+1", ""),
+        ("dracut -f /boot/initrd-4.19.0+1.img 4.19.0+1", ""),
+        ("dracut --regenerate-all --force", ""),
+    ],
+)
+def test_an_initrd_of_another_kernel(tmp_path, command: str, found: str) -> None:
+    scripts = {**DEPMOD, "%posttrans": command}
+    said = k7(tmp_path, scripts)
+    assert [line.split(": ", 1)[1].split("; ")[0] for line in said] == ([found] if found else [])
+
+
+def test_the_forms_of_kernel_devels_macros(tmp_path) -> None:
+    flag, depmod = "> /var/lib/rpm-state/regenerate-initrd-4.19.0+1", "/sbin/depmod 4.19.0+1"
+    scripts = {
+        "%post": f"{depmod}\n{flag}",
+        "%postun": f"{depmod}\nif [ $1 -eq 0 ]; then\n  {DRACUT}\nelse\n  {flag}\nfi",
+        "%posttrans": f"if [ -e {flag[2:]} ]; then\n  rm {flag[2:]}\n  {DRACUT}\nfi",
+    }
+    assert k7(tmp_path, scripts, "scsi_host_alloc") == []
 
 
 def test_without_modules_nothing_is_asked(tmp_path) -> None:

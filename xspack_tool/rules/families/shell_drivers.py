@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import also_on_member, rpm_rule
+from xspack_tool.rules.shell.model import Command, Word
 from xspack_tool.rules.shell.scriptlets import programs, shell_scriptlets
 
 _TABLES = frozenset({"depmod", "new-kernel-pkg", "weak-modules", "kernel-install"})
+#: Those that work for every kernel that is installed.
+_ALL_KERNELS = {"weak-modules": (), "dracut": ("--regenerate-all",), "update-initramfs": ("all",)}
+_VERSION = re.compile(r"[0-9]+\.[0-9]+[A-Za-z0-9_.+~-]*")
 _INITRD = frozenset({"dracut", "mkinitrd", "new-kernel-pkg", "update-initramfs", "kernel-install"})
 #: What drivers of block devices import: they are what a host boots from.
 _STORAGE = (
@@ -31,7 +36,8 @@ _SCRIPTS = "declare it as a KernelModule, which writes them, or run depmod in %p
 @rpm_rule(
     "K7",
     "W",
-    meaning="An RPM with kernel modules does not refresh depmod's tables, or the initrd for drivers needed at boot",
+    meaning="An RPM with kernel modules does not refresh depmod's tables, or the initrd for drivers needed at boot, of"
+    " its own kernel",
     remedy=_SCRIPTS,
     bad="an RPM with /lib/modules/4.19.0+1/updates/acme.ko and no scriptlets",
     good="%post\n/sbin/depmod 4.19.0+1 || :\n: > /var/lib/rpm-state/regenerate-initrd-4.19.0+1",
@@ -44,6 +50,70 @@ def tables_not_refreshed(context: RpmContext) -> Iterator[Hit]:
         yield Hit("%post", "it holds kernel modules and runs no depmod after installation")
     if not _TABLES & programs(context.info, "postun"):
         yield Hit("%postun", "it holds kernel modules and runs no depmod after removal")
+    for phases in (("post", "posttrans"), ("postun",)):
+        for names in (_TABLES, _INITRD - _TABLES):
+            yield from _for_other_kernels(context, phases, names)
+    yield from _flags(context.info)
+
+
+def _for_other_kernels(context: RpmContext, phases: Sequence[str], names: frozenset[str]) -> Iterator[Hit]:
+    """Commands that refresh the tables or the initrd of another kernel than the modules are for, where none does so
+    for that. In an installer the running kernel is the installer's."""
+    calls = [
+        (scriptlet.where, command, _kernel_of(command, context.kernels))
+        for scriptlet in shell_scriptlets(context.info)
+        if scriptlet.phase in phases
+        for command in scriptlet.script.commands
+        if command.name in names
+    ]
+    for kernel in context.kernels:
+        if any(made in (kernel, _ANY) for _, _, made in calls):
+            continue
+        for where, command, made in calls[:1]:
+            is_for = f"kernel {made}" if made else "the kernel that runs at that time"
+            found = f"{command.shown!r} is for {is_for}; the modules are for {kernel}"
+            yield Hit(where, found, line=command.line, remedy=f"name the kernel: {_example(command, kernel)}")
+
+
+_ANY = "*"
+
+
+def _kernel_of(command: Command, kernels: Sequence[str]) -> str:
+    """The kernel that a command names; empty for the running one, ``*`` for all, or one that only the host knows."""
+    if command.name in _ALL_KERNELS and set(_ALL_KERNELS[command.name]) <= set(command.args):
+        return _ANY
+    words = command.words[1:]
+    texts = [word.text.removeprefix("--kver=") for word in words]
+    named = [text for text in texts if text in kernels] or [
+        text for text in texts if _VERSION.fullmatch(text)
+    ]
+    if named:
+        return named[0]
+    return _ANY if any(_is_unknown(word) for word in words) else ""
+
+
+def _is_unknown(word: Word) -> bool:
+    """Whether a word's value is only known on the host, and is not the running kernel's version."""
+    return bool(word.refs) and not any("uname" in ref for ref in word.refs)
+
+
+def _example(command: Command, kernel: str) -> str:
+    return (
+        f"dracut -f /boot/initrd-{kernel}.img {kernel}"
+        if command.name in _INITRD
+        else f"/sbin/depmod {kernel}"
+    )
+
+
+def _flags(info: RpmInfo) -> Iterator[Hit]:
+    """The mark by which %posttrans makes an initrd, where no initrd comes of it."""
+    if _leaves_flag(info, "postun") and not _INITRD & programs(info, "postun"):
+        found = "it leaves a flag for an initrd and makes none: no %posttrans runs after the last removal"
+        yield Hit("%postun", found, remedy='make it there: if [ "$1" = 0 ]; then dracut -f IMAGE KERNEL; fi')
+    made = _INITRD & (programs(info, "posttrans") | programs(info, "post"))
+    if _leaves_flag(info, "post") and not made:
+        found = "it leaves a flag for an initrd, and no %posttrans makes one"
+        yield Hit("%post", found, remedy="make it in %posttrans, and remove the flag there")
 
 
 def _is_module(context: RpmContext, file: PayloadFile) -> bool:
@@ -57,18 +127,18 @@ def initrd_not_made(context: RpmContext, member: Member) -> Iterator[Hit]:
     if elf is None or not any(symbol.startswith(_STORAGE) for symbol in elf.versions):
         return
     installed = programs(context.info, "post") | programs(context.info, "posttrans")
-    if not _INITRD & installed:
+    if not _INITRD & installed and not _leaves_flag(context.info, "post"):
         yield Hit(member.file.path, "a host may boot from it, and no initrd is made after installation")
-    if not _INITRD & programs(context.info, "postun") and not _leaves_flag(context.info):
+    if not _INITRD & programs(context.info, "postun") and not _leaves_flag(context.info, "postun"):
         yield Hit(member.file.path, "a host may boot from it, and no initrd is made after removal")
 
 
-def _leaves_flag(info: RpmInfo) -> bool:
-    """Whether %postun leaves the mark by which the kernel's own packages make an initrd."""
+def _leaves_flag(info: RpmInfo, phase: str) -> bool:
+    """Whether a scriptlet leaves the mark by which the kernel's own packages make an initrd."""
     return any(
         "regenerate-initrd" in redirect.target.text
         for scriptlet in shell_scriptlets(info)
-        if scriptlet.phase == "postun"
+        if scriptlet.phase == phase
         for command in scriptlet.script.commands
         for redirect in command.redirects
     )
