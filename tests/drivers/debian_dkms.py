@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/drivers/debian_dkms.py [PACKAGE ..]
 
-The packages are fetched by apt and unpacked, never installed. With names, only those are built and nothing is written.
+The packages are fetched by apt and unpacked, never installed. With names, only those are built anew, and the rows of
+the others stay.
 """
 
 from __future__ import annotations
@@ -60,19 +61,25 @@ class Outcome:
 
 
 def main(chosen: list[str]) -> int:
-    """Build them, and write the table."""
+    """Build them, and write the table: after each one, since all take a while."""
     folder = Path(tempfile.mkdtemp(prefix="dkms-"))
+    rows = known_rows() if chosen else {}
     try:
         headers = sorted(Path("/usr/src").glob("linux-headers-*[0-9]-amd64"))[-1]
-        outcomes = []
         for package in chosen or packages():
-            outcomes.append(build(package, folder, headers))
-            print(outcomes[-1].row(), end="", flush=True)
-        if not chosen:
-            PAGE.write_text(page(outcomes, headers.name.removeprefix("linux-headers-")), encoding="utf-8")
+            rows[package] = build(package, folder, headers).row()
+            print(rows[package], end="", flush=True)
+            PAGE.write_text(page(rows, headers.name.removeprefix("linux-headers-")), encoding="utf-8")
+            shutil.rmtree(folder / package)
     finally:
         shutil.rmtree(folder)
     return 0
+
+
+def known_rows() -> dict[str, str]:
+    """The rows of the page as it is, by package."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines(keepends=True) if PAGE.is_file() else []
+    return {line.split(" ")[1]: line for line in lines if re.match(r"\| \S+-dkms \|", line)}
 
 
 def packages() -> list[str]:
@@ -116,18 +123,13 @@ def reason(said: str, tree: Path) -> str:
     return re.sub(r"^SConstruct:\d+: KernelModule '[^']*': ", "", found)[:300]
 
 
-def page(outcomes: list[Outcome], kernel: str) -> str:
+def page(rows: dict[str, str], kernel: str) -> str:
     """The page with the table."""
-    good = sum(1 for one in outcomes if one.modules)
+    good = sum(1 for row in rows.values() if "| yes: " in row)
     release = Path("/etc/debian_version").read_text(encoding="utf-8").split(".")[0]
-    head = HEAD.format(
-        release=release,
-        kernel=kernel,
-        good=good,
-        all=len(outcomes),
-        because=REASONS if good < len(outcomes) else "",
-    )
-    return head + "".join(one.row() for one in outcomes)
+    because = REASONS if good < len(rows) else ""
+    head = HEAD.format(release=release, kernel=kernel, good=good, all=len(rows), because=because)
+    return head + "".join(rows[package] for package in sorted(rows))
 
 
 def asked(*words: str, cwd: Path | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -125,6 +126,45 @@ def test_a_dkms_conf_that_cannot_be_followed(head: str, tmp_path: Path, conf: st
     tree = Tree(tmp_path / "tree").write({"driver/dkms.conf": conf, "driver/Kbuild": ""})
     tree.declare('env.KernelModule("acme", version="2", source="driver", dkms="driver/dkms.conf")\n', head)
     assert tree.scons().refused() == [f"SConstruct:3: KernelModule 'acme': dkms='driver/dkms.conf': {said}"]
+
+
+def test_what_modprobe_is_told(head: str, tmp_path: Path) -> None:
+    """A file of its own, which the administrator may change; D2 is content with a blacklisted driver."""
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "driver/Kbuild": "obj-m := acme.o\n",
+            "driver/acme.c": "#include <linux/module.h>\n#include <linux/pci.h>\n"
+            "static const struct pci_device_id ids[] = {{PCI_DEVICE(0x8086, 0x100e)}, {}};\n"
+            'MODULE_DEVICE_TABLE(pci, ids);\nMODULE_LICENSE("GPL");\n',
+            "inbox": "alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000\n",
+        }
+    )
+    ddk = re.search(r'XSPACK_DDK="([^"]+)"', head)
+    assert ddk
+    lines = '["options acme queues=4", "KEEP e1000"]'
+    text = (
+        f'nic = env.KernelModule("acme", version="1", source="driver", ddk=env.Ddk("{ddk[1]}", inbox="inbox"),\n'
+        f"    modprobe={lines})\n"
+        'fw = env.Firmware("acme-fw", version="1", files={"acme/x": "inbox"}, modprobe="options acme fw=1")\n'
+        'tool = env.Userspace("acme-tool", version="1", modprobe="softdep acme pre: e1000")\n'
+        'env.Alias("pack", env.Pack("acme-disk", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-5a4b6b0c2e22",\n'
+        '    description="d", packages=[nic, fw, tool], unsigned=True, requires=["product-version >= 8"]))\n'
+    )
+    tree.declare(text.replace("KEEP", "blacklst"), head)
+    (said,) = tree.scons().refused()
+    assert said == (
+        "SConstruct:3: KernelModule 'acme': modprobe='blacklst e1000': modprobe has no command 'blacklst'; "
+        "did you mean 'blacklist'?"
+    )
+    ran = tree.declare(text.replace("KEEP", "blacklist"), head).scons("pack").good()
+    assert " D2 " not in ran.said
+    kept = {"acme": "options acme queues=4\nblacklist e1000\n", "acme-fw": "options acme fw=1\n"}
+    kept["acme-tool"] = "softdep acme pre: e1000\n"
+    for name, content in kept.items():
+        (rpm,) = (tree.path / "build/rpms").glob(f"{name}-1-1.*.rpm")
+        assert payload(rpm)[f"./etc/modprobe.d/{name}.conf"] == content.encode()
+        assert f"/etc/modprobe.d/{name}.conf" in asked(rpm, "-c")
+    assert "I D2 " in tree.declare(text.replace("KEEP", "alias x"), head).scons("pack").good().said
 
 
 def test_debug_data_stays_out_of_the_pack(head: str, kernel: str, tmp_path: Path) -> None:

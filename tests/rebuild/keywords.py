@@ -109,11 +109,19 @@ CASES: dict[str, dict[str, Case]] = {
         "firewall": one(
             "firewall", "['-p tcp --dport 2 -j ACCEPT']", "--dport 2", "['-p tcp --dport 1 -j ACCEPT']"
         ),
+        "modprobe": one(
+            "modprobe", "['options a b=2']", "package.entries[/etc/modprobe.d/NAME.conf]", "['options a b=1']"
+        ),
         "migrate": one("migrate", "['/etc/b']", "/etc/b", "['/etc/a']"),
         "status_report": one("status_report", _REPORT.format("b"), "/var/log/b", _REPORT.format("a")),
     },
     "Firmware": {name: case for name, case in common("{'NAME/g': 'f'}", "noarch").items() if name != "config"}
-    | {"kernel": one("kernel", "'4.19.0+9'", "package.entries[/lib/firmware/updates/4.19.0+9/NAME/f]")},
+    | {
+        "kernel": one("kernel", "'4.19.0+9'", "package.entries[/lib/firmware/updates/4.19.0+9/NAME/f]"),
+        "modprobe": one(
+            "modprobe", "['options a b=2']", "package.entries[/etc/modprobe.d/NAME.conf]", "['options a b=1']"
+        ),
+    },
     "PrebuiltRpm": {
         "sha256": nothing("sha256", "sha256('NAME.rpm')"),
         # A submission alone takes it.
@@ -178,6 +186,9 @@ CASES["KernelModule"] = common("{'/opt/NAME/g': 'f'}", "x86_64") | {
         "firmware", "{'NAME.bin': 'f'}", "package.entries[/lib/firmware/updates/6.1.0-acme/NAME.bin]"
     ),
     "debuginfo": Case({"debuginfo": "True"}, runs=(_MODULES, "RPM rpms/NAME-debuginfo-1-1.x86_64.rpm")),
+    "modprobe": one(
+        "modprobe", "['options a b=2']", "package.entries[/etc/modprobe.d/NAME.conf]", "['options a b=1']"
+    ),
     "sign_key": compiled("sign_key", "['module.key', 'module.crt']"),
     "compiler_prefix": compiled("compiler_prefix", "'nice'", same=True),
 }

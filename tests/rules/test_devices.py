@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from forge import module
 
 from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.model.driver import DriverNotes
 from xspack_tool.rules.context import RpmFacts
 
 Verdict = Callable[..., list[str]]
@@ -35,6 +37,14 @@ def test_d2_good(verdict: Verdict, facts: RpmFacts) -> None:
     new = module(alias=[ALIAS.format("FFFF"), "acpi*:ACME0001:*"])
     newer = module(alias=[ALIAS.format("100E")])
     assert verdict("D2", facts=facts, files={PLACE: new, PLACE.replace("acme", "e1000"): newer}) == []
+
+
+def test_d2_is_silent_on_what_the_declaration_keeps_out(verdict: Verdict, facts: RpmFacts) -> None:
+    ko = module(alias=[ALIAS.format(device) for device in ("100E", "10D3")])
+    facts = replace(facts, driver=DriverNotes(kept_out=("e1000",)))
+    assert verdict("D2", facts=facts, files={PLACE: ko}) == [
+        f"I {PLACE}: e1000e of the release drives {ALIAS.format('10D3')}"
+    ]
 
 
 def test_d2_without_an_inbox(verdict: Verdict) -> None:

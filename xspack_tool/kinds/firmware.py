@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind
+from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.plan.ddk import kernel_of
 from xspack_tool.rpm.scriptlets.driver import kernel_problems
@@ -21,6 +22,7 @@ class Firmware(PackageKind):
         "kernel": Field(
             "`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)", None, validators.TEXT
         ),
+        "modprobe": MODPROBE,
     }
     ARCH: ClassVar[str] = "noarch"
 
@@ -32,6 +34,7 @@ class Firmware(PackageKind):
         return f"/lib/firmware/updates/{self._kernel}/{path}"
 
     def fill(self, declaration: PackageDeclaration) -> None:
+        place_modprobe(declaration, self.given["modprobe"])
         if not self._kernel:
             rule = f"the profile {declaration.profile.name} names no kernel, and XSPACK_DDK is not set"
             declaration.problem("kernel", None, rule, "give kernel= as uname -r says it on the host")

@@ -18,6 +18,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.dkms import dkms_facts
 from xspack_tool.kinds.driver_inputs import prepare_commands, signing_pair, source_folder, symbols_of
+from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.driver import DriverNotes
@@ -30,6 +31,7 @@ from xspack_tool.plan.package import Built, Contents, broken_package, plan_packa
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_remote, plan_source_rpm
 from xspack_tool.plan.sources import Folders
+from xspack_tool.rpm.modprobe import kept_out
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: How the text of a licence is called at the top of a source tree.
@@ -77,6 +79,7 @@ class KernelModule(PackageKind):
             "drivers, or Module.symvers files, whose symbols the modules use", None, validators.FILES
         ),
         "firmware": Field("name that the driver asks for -> firmware file", None, validators.FILE_TABLE),
+        "modprobe": MODPROBE,
         "debuginfo": Field(
             "True for an RPM of debug data beside it; no pack holds it", False, validators.FLAG
         ),
@@ -168,6 +171,7 @@ class KernelModule(PackageKind):
             declaration.script(phase, text, field="source")
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
+        lines = place_modprobe(declaration, self.given["modprobe"])
         symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
         self._items, problems = driver_items(self.env, "source", folder)
         self._items += scripts
@@ -198,6 +202,7 @@ class KernelModule(PackageKind):
             running_kernel_lines(self.env, self._items),
             compilers if compilers and differ(*compilers) else (),
             self._dkms.not_run,
+            kept_out(lines),
         )
 
     def _compile(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, PackageKind, listed
+from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
@@ -31,6 +32,7 @@ class Userspace(PackageKind):
         "logrotate": Field(
             "files for /etc/logrotate.d; an ending .logrotate is left away", None, validators.FILES
         ),
+        "modprobe": MODPROBE,
     }
 
     def fill(self, declaration: PackageDeclaration) -> None:
@@ -42,6 +44,7 @@ class Userspace(PackageKind):
         declaration.problems += unit_problems(units)
         self._below(declaration, "udev_rules", "/etc/udev/rules.d", role="config")
         self._below(declaration, "logrotate", "/etc/logrotate.d", role="config")
+        place_modprobe(declaration, self.given["modprobe"])
         if declaration.problems:
             return
         # State comes over first, so that what is enabled then finds it.

@@ -20,7 +20,7 @@ def _wanted(context: RpmContext, file: PayloadFile) -> bool:
     "I",
     _wanted,
     meaning="a device is supported already by a module of the release",
-    remedy="leave it out if the release's own driver is good enough, or blacklist that one",
+    remedy="leave it out if the release's own driver is good enough, or blacklist that one with modprobe=",
     bad="acme.ko claims pci 8086:100e, which e1000 of the release drives",
     good="e1000.ko, a newer one than the release's; acme.ko for a device that nothing else drives",
 )
@@ -29,9 +29,10 @@ def driven_already(context: RpmContext, member: Member) -> Hits:
     if member.elf is None or inbox is None:
         return
     own = PurePosixPath(member.file.path).name.split(".")[0].replace("-", "_")
+    kept_out = context.facts.driver.kept_out if context.facts.driver else ()
     claimed: dict[tuple[str, ...], list[str]] = {}
     for alias in member.elf.modinfo.get("alias", ()):
-        drivers = inbox.drivers(alias)
+        drivers = tuple(name for name in inbox.drivers(alias) if name not in kept_out)
         if drivers and own not in drivers:
             claimed.setdefault(drivers, []).append(alias)
     for drivers, aliases in sorted(claimed.items()):

@@ -1,0 +1,29 @@
+"""``modprobe=``: what modprobe is told of modules, for every kind that has to do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xspack_tool.kinds import validators
+from xspack_tool.kinds.base import Field, listed
+from xspack_tool.kinds.package_declaration import PackageDeclaration
+from xspack_tool.rpm.modprobe import modprobe_problems, modprobe_text
+
+MODPROBE = Field(
+    "lines for /etc/modprobe.d/<name>.conf: options, blacklist, softdep, alias, install, remove",
+    None,
+    validators.TEXTS,
+)
+
+
+def place_modprobe(declaration: PackageDeclaration, value: Any) -> tuple[str, ...]:
+    """Put the lines into their file, which stays as the administrator changes it; the lines, none where some are
+    wrong."""
+    lines = listed(value)
+    problems = modprobe_problems(lines)
+    declaration.problems += problems
+    if problems or not lines:
+        return ()
+    path = f"/etc/modprobe.d/{declaration.name}.conf"
+    declaration.text(path, modprobe_text(lines), field="modprobe", role="config")
+    return tuple(lines)
