@@ -75,3 +75,8 @@ class BadInput(XspackError):
 class HostileInput(BadInput):
     """A file that was made to do harm: bombs, entities, paths that lead elsewhere. Whoever judges damaged files
     does not go on with such a one."""
+
+
+def damaged(file: object) -> BadInput:
+    """What is said of a file of ours that is not as it was written."""
+    return BadInput(file, "damaged since it was built; build again")

@@ -169,7 +169,7 @@ def test_what_was_found_out_is_remembered(tree: Tree) -> None:
     assert '"name": "x"' in kept
     assert tree.scons().good().built == set()
     assert facts.stat().st_mtime_ns == stamp
-    # Nonsense in there costs time only.
+    # Damage in there costs time only, and is told.
     facts.write_text("{")
     assert tree.scons().good().built == set()
     facts.unlink()

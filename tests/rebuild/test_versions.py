@@ -162,4 +162,8 @@ def test_looking_changes_nothing(lab: Lab) -> None:
 def kept_notes(lab: Lab) -> dict[str, bytes]:
     """Our own notes of what was built; facts that were found out while reading may be added at any time."""
     folder = lab.path / "build/.xspack"
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "facts.json"}
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.name not in ("facts.json", "states.json")
+    }

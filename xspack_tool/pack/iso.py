@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,19 @@ _BLOCK = 1 << 20
 _STEM, _SUFFIX = 20, 3
 
 
-def master_iso(files: Mapping[str, Path], out: Path, volume_id: str, time: int) -> None:
+def master_iso(
+    files: Mapping[str, Path],
+    out: Path,
+    volume_id: str,
+    time: int,
+    check: Callable[[Path], None] = lambda image: None,
+) -> None:
     """Write an ISO that holds ``files``: path from its root, such as ``Packages/x.rpm`` -> the file.
 
     It has Rock Ridge names; files are 0644, folders 0755 (the root 0555, as pycdlib has it), all of the user
     root and of ``time`` (seconds since 1970).
     The result depends on names, content, ``volume_id`` and ``time`` alone. Files may be larger than 4 GiB.
+    ``check`` is called with the whole image before it gets its name, and raises StepError if it may not.
     Raises StepError; ``out`` appears whole or not at all.
     """
     import pycdlib
@@ -46,6 +53,7 @@ def master_iso(files: Mapping[str, Path], out: Path, volume_id: str, time: int) 
             _add(iso, {_checked(path): source for path, source in files.items()})
             with open(beside, "wb") as file:
                 iso.write_fp(file, blocksize=_BLOCK)
+        check(beside)
         os.replace(beside, out)
     except (PyCdlibException, OSError) as error:
         why = error.strerror or error if isinstance(error, OSError) else error

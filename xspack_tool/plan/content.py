@@ -1,32 +1,83 @@
-"""Content signatures of our outputs: one that is as SCons left it is not read again.
+"""Whether our outputs are as they were built; one that is, is not read again.
 
-SCons itself reads every file that is younger than two days (max_drift) in every build, an ISO and each RPM too.
+SCons itself compares what a target is made of, never the target: it takes a file that was cut, emptied or written by a
+build that was killed for the one it knows. And it reads every file that is younger than two days (max_drift) in every
+build, an ISO and each RPM too.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
 import SCons.Node
 from SCons.Node import Node
+from SCons.Util import hash_file_signature
+
+from xspack_tool.plan.notes import read_notes, write_notes
+
+
+class States:
+    """File, by its name below one XSPACK_OUT -> its content's digest as SCons knows it, and the state that it was in
+    then: inode, size, and both times. The time of a change of the inode (ctime) is what no program can set."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.changed = file, False
+        self._known: dict[str, Any] = read_notes(file) or {}
+
+    def is_as_built(self, node: Node, name: str) -> bool:
+        """Whether the file of a node, if there is one, is the one that SCons knows; read only if its state is new."""
+        csig, found = _stored_csig(node), node.stat()
+        if not csig or found is None or self._known.get(name) == [csig, _state(found)]:
+            return True
+        if hash_file_signature(node.get_abspath()) != csig:
+            return False
+        self.note(name, csig, found)
+        return True
+
+    def note(self, name: str, csig: str, found: os.stat_result) -> None:
+        """Note that SCons knows this content of a file."""
+        new = [csig, _state(found)]
+        if self._known.get(name) != new:
+            self._known[name], self.changed = new, True
+
+    def save(self) -> None:
+        """Keep what is known of files that are there; losing it costs time only."""
+        if self.changed:
+            folder = self.file.parent.parent
+            there = {name: one for name, one in self._known.items() if os.path.lexists(folder / name)}
+            with suppress(OSError):
+                write_notes(self.file, there)
+
+
+def _state(found: os.stat_result) -> list[int]:
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _stored_csig(node: Node) -> str:
+    return getattr(node.get_stored_info().ninfo, "csig", None) or ""
 
 
 def trust_unchanged(node: Node) -> None:
-    """Have the stored signature of an output taken while its time and size are those that it had with it, and
-    it is not built anew. Its time is the file system's own, finer than any two builds follow each other.
+    """Have the stored digest of an output taken where it was not built anew; whether the file is still the one that
+    it was taken of, is asked before (see ``StepAction``).
 
-    Everything that asks for a signature, an Alias or a Decider, comes after SCons has noted what it saw of the file.
+    Everything that asks for a digest, an Alias or a Decider, comes after SCons has noted what it saw of the file.
     """
     node.store_info = _STORE
 
 
 def _store_info(node: Node) -> None:
-    if node.get_state() != SCons.Node.executed:
-        seen, known = node.get_ninfo(), node.get_stored_info().ninfo
-        csig = getattr(known, "csig", None)
-        same = (
-            getattr(known, "timestamp", None) == seen.timestamp and getattr(known, "size", None) == seen.size
-        )
-        if csig and same and not hasattr(seen, "csig"):
-            seen.csig = csig
+    seen, planned = node.get_ninfo(), node.attributes.xspack_step
+    known = _stored_csig(node)
+    if known and node.get_state() != SCons.Node.executed and not hasattr(seen, "csig"):
+        seen.csig = known
+    if csig := getattr(seen, "csig", None):
+        with suppress(OSError):
+            found = os.stat(node.get_abspath())
+            planned.journal.states.note(planned.journal.relative(node), csig, found)
     SCons.Node.store_info_file(node)
 
 

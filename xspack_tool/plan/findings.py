@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Node import Node
 
-from xspack_tool.errors import BadInput, Problem
+from xspack_tool.errors import BadInput, Problem, damaged
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.memo import file_sha256, remembered, sha256_of
@@ -176,7 +176,15 @@ def write_record(path: Path, record: Record) -> None:
 def read_records(paths: Sequence[Path]) -> list[Record]:
     """The records in files of :func:`write_record`, or in files that hold the lines of several; msgspec, since a
     pack reads those of all its RPMs in every build."""
-    return [record for path in paths for record in _decoder().decode_lines(path.read_bytes())]
+    import msgspec
+
+    found: list[Record] = []
+    for path in paths:
+        try:
+            found += _decoder().decode_lines(path.read_bytes())
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise damaged(path) from None
+    return found
 
 
 @functools.cache
@@ -206,6 +214,8 @@ class JudgePack(Step):
     #: What tells that the base repository and the baseline, which lie outside the tree, changed.
     outside: Callable[[], list[Any]]
     with_source: tuple[str, ...]
+    #: The file names of the payload, in the order of its records.
+    rpms: tuple[str, ...]
     submission: bool
     #: The text of a remove script that is generated.
     remove: str
@@ -219,6 +229,8 @@ class JudgePack(Step):
         from xspack_tool.signing.keys import read_public_key
 
         payload = read_records([inputs.gathered])
+        if tuple(info.file_name for info, _ in payload) != self.rpms:
+            raise damaged(inputs.gathered)
         records = [*payload, *read_records(inputs.generated)]
         key: Path | None = next(iter(inputs.key), None)
         script: Path | None = next(iter(inputs.remove), None)
@@ -280,6 +292,7 @@ def pack_findings(
         waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in built if one.waive},
         outside=lambda: [_state(base), _state(baseline)],
         with_source=tuple(sorted({one.identity.name for rpm, one in built if source_rpm_of(rpm)})),
+        rpms=tuple(identity_of(rpm).file_name for rpm in judged.payload),
         submission=submission,
         remove=remove if isinstance(remove, str) else "",
         base=base,

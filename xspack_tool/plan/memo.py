@@ -6,7 +6,6 @@ A fact is kept with the file's inode, size and time of change; any of them anoth
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 
 import SCons.Script
 
+from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 
@@ -26,20 +26,14 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         self.file, self.changed = file, False
-        try:
-            self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self.facts = {}
+        self.facts: dict[str, Any] = read_notes(file) or {}
         session().at_end.append(self.save)
 
     def save(self) -> None:
         """Keep what was found out; losing it costs time only."""
         if self.changed and not any(map(SCons.Script.GetOption, ("no_exec", "question", "clean"))):
             with suppress(OSError):
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-                beside = self.file.with_suffix(f".{os.getpid()}.new")
-                beside.write_text(json.dumps(self.facts, sort_keys=True), encoding="utf-8")
-                beside.replace(self.file)
+                write_notes(self.file, self.facts)
 
 
 def file_fact(env: Any, node: Any, what: str, find: Callable[[Path], Any]) -> Any:

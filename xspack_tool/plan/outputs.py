@@ -8,9 +8,9 @@ names: a file that is not in it is somebody else's.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +18,9 @@ from typing import Any
 
 import SCons.Script
 from SCons.Node import Node, executed, up_to_date
-from SCons.Util import hash_file_signature
 
+from xspack_tool.plan.content import States
+from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 
@@ -38,7 +39,7 @@ def journal_of(env: Any) -> Journal:
         folder = env.Dir(key[0]).get_abspath()
         if folder not in _journals:
             _journals[folder] = Journal(Path(folder))
-            session().at_start.append(_journals[folder].distrust)
+            session().at_start.append(_journals[folder].clear_away)
             session().at_end.append(_journals[folder].end)
         _folders[key] = _journals[folder]
     return _folders[key]
@@ -75,10 +76,10 @@ class Journal:
         #: Folders in which a program that outlived a killed build still works.
         self.left: list[str] = []
         self._begun, self._lock = False, threading.Lock()
-        try:
-            self.slots: dict[str, list[str]] = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self.slots = {}
+        self.states = States(folder / ".xspack" / "states.json")
+        noted = read_notes(self.file)
+        self.slots: dict[str, list[str]] = noted or {}
+        self._lost = noted is None
 
     def relative(self, node: Node) -> str:
         """The name of a file in the journal."""
@@ -106,22 +107,27 @@ class Journal:
             self._write(slots)
             self._begun = True
 
-    def distrust(self) -> None:
-        """If the last run was killed, remove each output that is not the one that SCons knows.
+    def clear_away(self) -> None:
+        """If the last run was killed, remove what its writers had begun; if the journal is lost, begin it anew."""
+        if self._lost and not _only_looking():
+            self.begin()
+        if self.mark.exists() and not _only_looking():
+            for node in self.nodes:
+                self.left += [place for place in temporaries(node.get_abspath()) if not _removed_idle(place)]
 
-        SCons compares what a target is made from, never the target: with the old declaration back in place, it
-        would take the killed build's new file for the old one.
-        """
-        if not self.mark.exists() or _only_looking():
-            return
-        for node in self.nodes:
-            path = node.get_abspath()
-            self.left += [place for place in temporaries(path) if not _removed_idle(place)]
-            known = node.get_stored_info().ninfo
-            csig = getattr(known, "csig", None)
-            if csig and node.exists() and csig != hash_file_signature(path):
-                remove(path)
-                node.clear_memoized_values()
+    def settle(self, node: Node) -> bool:
+        """Have an output that is not the one that SCons knows told and removed, so that it is built in this run: with
+        the old declaration back in place, SCons would take a killed build's new file for the old one. False where it
+        is left, since this run only looks."""
+        if self.states.is_as_built(node, self.relative(node)):
+            return True
+        if _only_looking():
+            return False
+        sys.stderr.write(f"xspack: {node}: not as it was built; it is built again\n")
+        self.begin()
+        remove(node.get_abspath())
+        node.clear_memoized_values()
+        return True
 
     def end(self) -> None:
         """Remove older versions, and note what is there."""
@@ -136,6 +142,7 @@ class Journal:
         if older or self._begun:
             with suppress(OSError):
                 self._write(self._there())
+        self.states.save()
         self.left = [place for place in self.left if not _removed_idle(place)]
         if session().recorded and not self.left:
             self.mark.unlink(missing_ok=True)
@@ -188,12 +195,10 @@ class Journal:
         return {slot: names for slot, names in there.items() if names}
 
     def _write(self, slots: dict[str, list[str]]) -> None:
-        if slots == self.slots and self.file.exists():
+        if slots == self.slots and self.file.exists() and not self._lost:
             return
-        beside = self.file.with_suffix(".new")
-        beside.write_text(json.dumps(slots, sort_keys=True, indent=0), encoding="utf-8")
-        beside.replace(self.file)
-        self.slots = slots
+        write_notes(self.file, slots)
+        self.slots, self._lost = slots, False
 
 
 def _only_looking() -> bool:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from SCons.Node import Node
 from SCons.Util import NodeList
 
-from xspack_tool.errors import Place
+from xspack_tool.errors import Place, damaged
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
@@ -185,12 +185,18 @@ class MasterIso(Step):
     strict: bool
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.hosts.sound import check_sound
         from xspack_tool.pack.iso import master_iso
 
         refuse_if_stopped(inputs.findings, self.strict)
         places = iso_names(inputs.files[_REPOMD_PLACE])
         files = {**inputs.files, **{places[name]: path for name, path in inputs.records.items()}}
-        master_iso(files, outputs.iso, self.volume, read_number(inputs.time))
+        key: Path | None = next(iter(inputs.key), None)
+
+        def check(image: Path) -> None:
+            check_sound(image, inputs.files, key)
+
+        master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
 
 
 class PackPlan:
@@ -332,7 +338,14 @@ class PackPlan:
             **{f"Packages/{name}": rpm for name, rpm in rpms.items()},
         }
         step = MasterIso(self.pack.volume_id, is_strict(self.env))
-        inputs = {"findings": findings, "time": time, "files": files, "records": index}
+        key = self.inputs.key
+        inputs = {
+            "findings": findings,
+            "time": time,
+            "files": files,
+            "records": index,
+            "key": [key.node] if key else [],
+        }
         add_step(self.env, step, inputs=inputs, outputs={"iso": iso}, cached=False)
         remove_older(self.env, iso, f"iso {self.pack.label}")
         iso.attributes.xspack_packed = self.packed
@@ -361,5 +374,8 @@ def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
 
 
 def read_number(path: Path) -> int:
-    """What :class:`TotalPayload` wrote to one of its files."""
-    return int(path.read_text(encoding="ascii"))
+    """What :class:`TotalPayload` wrote to one of its files. Raises BadInput."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except ValueError:
+        raise damaged(path) from None

@@ -81,6 +81,7 @@ class Planned:
     """
 
     step: Step
+    nodes: Sequence[Node]
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     with_mode: frozenset[int]
@@ -101,6 +102,12 @@ class Planned:
                 "versions": self.versions,
             }
         )
+
+    @functools.cached_property
+    def is_settled(self) -> bool:
+        """Whether each target is as it was built or was removed. In a run that only looks none is removed."""
+        left = [node for node in self.nodes if not self.journal.settle(node)]
+        return not left
 
     @property
     def signature(self) -> str:
@@ -124,6 +131,9 @@ class StepAction(FunctionAction):
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
         planned = planned_of(target[0])
         text = planned.signature
+        # SCons asks for this before it looks at the targets themselves.
+        if not planned.is_settled:
+            text += "\0damaged"
         if planned.with_mode:
             text += "\0" + "".join(map(_mode, _with_mode(planned, source)))
         if found := planned.step.found():
@@ -209,7 +219,7 @@ def add_step(
     journal = journal_of(env)
     journal.nodes += nodes
     versions = {name: version_of(env, name) for name in ("xspack", *step.uses)}
-    planned = Planned(step, by_name, made_by_name, with_mode, versions, journal)
+    planned = Planned(step, nodes, by_name, made_by_name, with_mode, versions, journal)
     for node in nodes:
         node.attributes.xspack_step = planned
         if SCons.Script.GetOption("clean"):

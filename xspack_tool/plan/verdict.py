@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import SCons.Script
 import SCons.Script.Main
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import BadInput, StepError, damaged
 from xspack_tool.plan.asked import asked_nodes, reached
 from xspack_tool.plan.session import session
 
@@ -30,12 +30,15 @@ def refuse_if_stopped(path: Path, strict: bool) -> None:
 
 
 def read_report(path: Path) -> Report:
-    """The report of a findings file."""
+    """The report of a findings file. Raises BadInput."""
     from xspack_tool.rules.finding import from_plain
     from xspack_tool.rules.report import Report
 
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
+    except (ValueError, KeyError, TypeError):
+        raise damaged(path) from None
 
 
 def show_findings(strict: bool) -> None:
@@ -44,7 +47,12 @@ def show_findings(strict: bool) -> None:
     if "check" in SCons.Script.COMMAND_LINE_TARGETS:
         for node in session().findings:
             if node.exists():
-                report = read_report(Path(node.get_abspath()))
+                try:
+                    report = read_report(Path(node.get_abspath()))
+                except BadInput as error:
+                    sys.stderr.write(f"xspack: {error}\n")
+                    SCons.Script.Main.exit_status = 2
+                    continue
                 session().reports[report.label] = report
         if any(report.stops(strict) for report in session().reports.values()):
             SCons.Script.Main.exit_status = 2

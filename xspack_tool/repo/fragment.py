@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.binary.module import MODULE
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, damaged
 from xspack_tool.model.dependency import evr_text
 
 
@@ -46,11 +46,17 @@ class Fragment:
 
 def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
     """The fragments in files of one or more lines; msgspec, since a pack reads those of all its RPMs in every
-    build."""
+    build. Raises BadInput."""
     import msgspec
 
     decoder = msgspec.json.Decoder(Fragment)
-    return [fragment for path in paths for fragment in decoder.decode_lines(path.read_bytes())]
+    found: list[Fragment] = []
+    for path in paths:
+        try:
+            found += decoder.decode_lines(path.read_bytes())
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise damaged(path) from None
+    return found
 
 
 def make_fragment(rpm: Path, location: str) -> Fragment:

@@ -1,0 +1,155 @@
+"""A file that was built is damaged behind SCons's back: the next build tells it in one line and heals it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rebuild.lab import Lab, steps
+from support import need
+
+PACK = {
+    "version": "'1'",
+    "uuid": "'9a1f0f0e-0000-4000-8000-000000000000'",
+    "description": "'a'",
+    "packages": "[made['a'], made['b']]",
+    "requires": "'product-version >= 8.2.0'",
+    "precheck": "'check.sh'",
+    "key": "'KEY'",
+}
+DECLARED = [
+    # An E of the rules stops the pack, where it is not waived: no damage may lose it.
+    (
+        "Userspace",
+        "a",
+        {
+            "version": "'1'",
+            "arch": "'noarch'",
+            "files": "{'/opt/a': 'f'}",
+            "scripts": "{'post': 'rm -rf /opt/a\\nexit 1\\n'}",
+        },
+    ),
+    ("Userspace", "b", {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/b': 'f'}"}),
+    ("Pack", "one", PACK),
+]
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0x55
+    path.write_bytes(data)
+
+
+def zero_tail(path: Path) -> None:
+    data = path.read_bytes()
+    keep = len(data) - min(len(data) // 2 + 1, 4096)
+    path.write_bytes(data[:keep] + bytes(len(data) - keep))
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": cut,
+    "flipped": flip,
+    "zeroed": zero_tail,
+    "removed": Path.unlink,
+}
+
+
+def damage(path: Path, kind: str, *, old_time: bool) -> None:
+    found = path.stat()
+    DAMAGES[kind](path)
+    if old_time and path.exists():
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, lab_key: Any) -> Lab:
+    need("rpmbuild", "rpmsign")
+    files = {"src/f": "f\n", "src/check.sh": "#!/bin/sh\n", "src/KEY": lab_key.public}
+    lab = Lab(tmp_path_factory.mktemp("damage") / "tree", files)
+    lab.declare_all(DECLARED, {"XSPACK_GNUPGHOME": str(lab_key.home)})
+    lab.scons("-j2").good()
+    return lab
+
+
+def test_each_output(lab: Lab) -> None:
+    """Each in one of the ways, with its old time or with a new one."""
+    kinds, clean = list(DAMAGES), lab.outputs()
+    assert len(clean) > 30
+    for number, name in enumerate(clean):
+        kind = kinds[number % len(kinds)]
+        damage(lab.path / "build" / name, kind, old_time=number % 2 == 0)
+        ran = lab.scons("-j2").good()
+        told = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+        lines = [f"xspack: build/{name}: not as it was built; it is built again"]
+        assert told == (lines if kind != "removed" else []), (name, kind)
+        assert lab.outputs() == clean, (name, kind)
+    assert steps(lab.scons("-j1").good()) == set()
+
+
+#: What is read by other steps, and the end of it all.
+READ = (
+    "findings/xenserver-8/KEY/a-1-1.noarch.rpm.json",
+    "index/KEY/b-1-1.noarch.rpm.json",
+    "packs/one/records.jsonl",
+    "packs/one/index.jsonl",
+    "packs/one/time",
+    "packs/one/repodata/comps.xml",
+    "packs/one/repodata/repomd.xml.asc",
+    "one-findings.json",
+    "one-1.iso",
+)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGES if kind != "removed"])
+def test_several_at_once(lab: Lab, kind: str) -> None:
+    clean = lab.outputs()
+    for number, name in enumerate(READ):
+        damage(lab.path / "build" / name, kind, old_time=number % 2 == 0)
+    ran = lab.scons("-j2").good()
+    told = {line for line in ran.said.splitlines() if line.startswith("xspack: ")}
+    assert told == {f"xspack: build/{name}: not as it was built; it is built again" for name in READ}
+    assert lab.outputs() == clean
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_notes(lab: Lab, kind: str) -> None:
+    """What is noted between runs: losing it costs time, and nothing else."""
+    clean = lab.outputs()
+    notes = sorted((lab.path / "build/.xspack").iterdir())
+    assert [path.name for path in notes] == ["facts.json", "outputs.json", "states.json"]
+    for path in notes:
+        damage(path, kind, old_time=True)
+        ran = lab.scons("-j2").good()
+        told = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+        words = "damaged; what it noted is found out again"
+        assert told == ([f"xspack: build/.xspack/{path.name}: {words}"] if kind != "removed" else [])
+        assert lab.outputs() == clean
+    assert steps(lab.scons("-j1").good()) == set()
+
+
+def test_only_looking_removes_nothing(lab: Lab) -> None:
+    clean = lab.outputs()
+    place = lab.path / "build/packs/one/index.jsonl"
+    damage(place, "cut", old_time=True)
+    damaged = lab.outputs()
+    assert "Gather build/packs/one/index.jsonl" in " ".join(lab.scons("-n").good().said.split())
+    assert lab.scons("-q").status == 1
+    assert lab.outputs() == damaged
+    lab.scons().good()
+    assert lab.outputs() == clean
+
+
+def test_a_damaged_file_that_is_not_asked_for_is_left(lab: Lab) -> None:
+    clean = lab.outputs()
+    damage(lab.path / "build/one-1.iso", "cut", old_time=False)
+    assert "xspack: " not in lab.scons("build/packs/one/update.xml").good().said
+    lab.scons().good()
+    assert lab.outputs() == clean

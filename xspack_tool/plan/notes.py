@@ -1,0 +1,40 @@
+"""What is noted between runs, below XSPACK_OUT/.xspack: JSON behind a line with its digest, one object a file.
+
+None of it is believed as it lies there: notes that are damaged are told and begun anew, which costs time only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import SCons.Node.FS
+
+
+def read_notes(file: Path) -> dict[str, Any] | None:
+    """The notes in a file; empty where there is none, None (and told) where it is damaged."""
+    try:
+        digest, _, text = file.read_bytes().partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() == digest:
+            notes: dict[str, Any] = json.loads(text)
+            return notes
+    except FileNotFoundError:
+        return {}
+    except OSError:
+        pass
+    name = os.path.relpath(file, SCons.Node.FS.get_default_fs().Top.get_abspath())
+    sys.stderr.write(f"xspack: {name}: damaged; what it noted is found out again\n")
+    return None
+
+
+def write_notes(file: Path, notes: dict[str, Any]) -> None:
+    """Write notes, whole or not at all."""
+    text = json.dumps(notes, sort_keys=True, indent=0).encode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(f".{os.getpid()}.new")
+    beside.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    beside.replace(file)
