@@ -25,6 +25,7 @@ PACKAGES = {
     "make": ("make", "make"),
     "gcc": ("gcc", "gcc"),
     "strip": ("binutils", "binutils"),
+    "file": ("file", "file"),
     "bwrap": ("bubblewrap", "bubblewrap"),
     "ssh": ("openssh-client", "openssh-clients"),
     "dnf": ("dnf", "dnf"),
@@ -77,10 +78,12 @@ def run(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     what: str = "",
+    merge: bool = False,
 ) -> Done:
     """Run a program without a shell and return what it said.
 
-    ``env`` is added to :func:`environment`. ``what`` says what was being done, for the message.
+    ``env`` is added to :func:`environment`. ``what`` says what was being done, for the message. With ``merge``
+    ``out`` holds what it said on both of its outputs, in its order.
     Raises StepError with the program's own words and the command, ready to copy, if the program is
     missing, ends with another status than 0 (unless ``check`` is False) or outlasts ``timeout`` seconds.
     """
@@ -94,7 +97,7 @@ def run(
             env=environment(env),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             pass_fds=tuple(pass_fds),
         )
     except FileNotFoundError:
@@ -113,7 +116,7 @@ def run(
             raise
         finally:
             _running.discard(process)
-    done = Done(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+    done = Done(process.returncode, out.decode(errors="replace"), (err or b"").decode(errors="replace"))
     if check and done.status:
         said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")
         raise StepError(f"{head}{words[0]} ended with status {done.status}\n    {said}\n  command: {command}")
@@ -145,6 +148,61 @@ def work_folder(out: Path) -> Iterator[Work]:
             _empty(path)
             path.rmdir()
         os.close(lock)
+
+
+@contextmanager
+def plain_work_folder(name: str) -> Iterator[Work]:
+    """An empty folder for what is to be built under ``name``, removed at the end. Its path is the same in every tree
+    and on every machine, for compilers write it into what they make, and plain, for neither rpm's macros nor the
+    shell of a spec may find anything in it.
+
+    Two builds of one name wait for each other; after :data:`PATIENCE`, the second gets another folder.
+    """
+    path, lock = _plain_lock(name)
+    try:
+        _empty(path)
+        yield Work(path, lock)
+    finally:
+        with suppress(OSError):
+            _empty(path)
+            path.rmdir()
+        os.close(lock)
+
+
+def plain_folder() -> str:
+    """Where temporary folders with plain paths are made."""
+    folders = ("/var/tmp", "/tmp")
+    for folder in folders:
+        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise StepError(f"neither of {' and '.join(folders)} is a folder to write to; make one so")
+
+
+def _plain_lock(name: str) -> tuple[Path, int]:
+    top, late, number = plain_folder(), time.monotonic() + PATIENCE, 0
+    while True:
+        path = Path(top, f"xspack-{name}-{number}" if number else f"xspack-{name}")
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        lock = -1
+        try:
+            # Everybody may write here: a link, or a folder of somebody else's, is left alone.
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            if os.fstat(lock).st_uid != os.geteuid():
+                number += 1
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(lock), os.stat(path, follow_symlinks=False)):
+                    return path, lock
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            number += time.monotonic() > late
+            time.sleep(0.05)
+        except OSError:
+            number += 1
+        if lock >= 0:
+            os.close(lock)
 
 
 def _lock(path: Path) -> int:

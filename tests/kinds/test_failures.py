@@ -105,11 +105,11 @@ def test_rpmbuild(tmp_path: Path) -> None:
     failed = tree.scons()
     assert failed.status == 2
     assert (
-        "scons: *** [build/rpms/x-1-1.noarch.rpm] building x.spec: rpmbuild ended with status 1\n"
+        "scons: *** [build/rpms/x-1-1.noarch.rpm] building x.spec: rpmbuild ended with status 1 in %build\n"
         in failed.said
     )
     assert "these are my last words\n" in failed.said
-    assert "\n  command: rpmbuild " in failed.said and "Traceback" not in failed.said
+    assert "\n  command: cd " in failed.said and "Traceback" not in failed.said
     assert {name for name in tree.files("build") if not name.startswith(".xspack/")} == set()
     tree.write({"x.spec": SPEC.format(build="")})
     assert "build/rpms/x-1-1.noarch.rpm" in tree.scons().good().built

@@ -139,6 +139,9 @@ CASES: dict[str, dict[str, Case]] = {
             ("SpecRpm rpms/{}", *CHAIN[1:]),
             says='defines.extra: "1" -> "2"',
         ),
+        # The bytes stay as they were: it uses none of them, and there is nothing to strip.
+        "macros": Case({"macros": "['m']"}, runs=("SpecRpm rpms/{}",), says="src/m"),
+        "brp": Case({"brp": "False"}, runs=("SpecRpm rpms/{}",), says="brp: true -> false"),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     },
 }

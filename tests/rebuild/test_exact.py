@@ -127,6 +127,7 @@ int c;
 SOURCES: Mapping[str, str | bytes] = {
     "src/f": "f\n",
     "src/other/f": "other\n",
+    "src/m": "%macro_of_a_file 1\n",
     "src/u.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
     "src/70-u.rules": 'KERNEL=="null", MODE="0666"\n',
     "src/driver/Kbuild": "obj-m := a.o\n",

@@ -424,7 +424,7 @@ def test_macros_of_the_machine_have_no_say(tmp_path: Path) -> None:
     need("rpm")
     own = tmp_path / "macros"
     own.write_text("%_buildhost xspack\n")
-    _, *options = rpmbuild_command("noarch", own, tmp_path)
+    _, *options = rpmbuild_command("noarch", [own], tmp_path)
     argv = ["rpm", *(option for option in options if option.startswith(("--macros", "--rcfile"))), "--showrc"]
     shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     (line,) = (line for line in shown.splitlines() if line.startswith("Macro path: "))

@@ -2,85 +2,109 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
+
+import SCons.Script
 
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
+from xspack_tool.plan.ddk import kernel_of
 from xspack_tool.plan.memo import remembered
-from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
-from xspack_tool.plan.step import Named, Step, add_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.tools import version_of
-from xspack_tool.rpm.user_spec import build_spec, query_spec, source_spec_name, write_spec_source
+from xspack_tool.rpm.kernel_macros import kernel_macros
+from xspack_tool.rpm.user_spec import SpecMacros, build_spec, query_spec, source_spec_name, write_spec_source
+
+#: What rpm takes as a macro's name, with the options that it may have.
+_MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}(\([^()\s]*\))?")
 
 
 @dataclass(frozen=True)
-class BuildSpec(Step):
-    """The RPMs that rpmbuild makes of a spec."""
+class SpecStep(Step):
+    """What rpmbuild makes of a spec, its sources and macro files."""
 
-    label: ClassVar[str] = "SpecRpm"
     uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
     modes: ClassVar[tuple[str, ...]] = ("spec", "sources")
 
+    release_macros: str
     defines: dict[str, str]
     #: What the spec and its sources are called: rpmbuild looks for them by these.
     names: tuple[str, ...]
     payload: str
+    brp: bool
     epoch: int | None
+
+    def macros(self, inputs: Named) -> SpecMacros:
+        """What the spec finds besides rpm's own macros."""
+        files = tuple(path.read_bytes() for path in inputs.macros)
+        return SpecMacros(self.release_macros, files, tuple(self.defines.items()), self.payload, self.brp)
+
+
+@dataclass(frozen=True)
+class BuildSpec(SpecStep):
+    """The RPMs that rpmbuild makes of a spec."""
+
+    label: ClassVar[str] = "SpecRpm"
+    version: ClassVar[int] = 2
+
+    #: Where a failed build leaves what it was made of.
+    failed: Path = field(metadata=UNKEYED)
+    jobs: int = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
         build_spec(
             inputs.spec,
             inputs.sources,
-            tuple(self.defines.items()),
+            self.macros(inputs),
             outputs.rpms,
-            payload=self.payload,
+            failed=self.failed,
             source_date_epoch=self.epoch,
+            jobs=self.jobs,
         )
 
 
 @dataclass(frozen=True)
-class WriteSpecSource(Step):
+class WriteSpecSource(SpecStep):
     """The source RPM of a spec."""
 
     label: ClassVar[str] = "SourceRpm"
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
-    modes: ClassVar[tuple[str, ...]] = ("spec", "sources")
-
-    defines: dict[str, str]
-    names: tuple[str, ...]
-    payload: str
-    epoch: int | None
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        write_spec_source(
-            inputs.spec,
-            inputs.sources,
-            tuple(self.defines.items()),
-            outputs.rpm,
-            payload=self.payload,
-            source_date_epoch=self.epoch,
-        )
+        macros = self.macros(inputs)
+        write_spec_source(inputs.spec, inputs.sources, macros, outputs.rpm, source_date_epoch=self.epoch)
 
 
 class SpecRpm(Kind):
     """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out.
 
-    Of macros it knows rpm's own and ``defines``, none of the build machine's; one that is left in a scriptlet is an
-    error (rule S8). BuildRequires are not looked up: what is lacking shows when the spec is built.
+    Of macros it knows rpm's own, those that the release's kernel-devel brings (``kernel_version``, ``module_dir``,
+    ``regenerate_initrd_post`` and the like), those of ``macros`` and ``defines``, and none of the build machine's;
+    one that is left in a scriptlet is an error (rule S8). BuildRequires stop nothing: where a build fails, those that
+    this machine lacks are named.
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "sources": Field("files that the spec names as Source and Patch", None, validators.FILES),
-        "defines": Field("macro -> value, for rpmbuild --define", None, validators.PLAIN_TABLE),
+        "macros": Field("macro files, as rpm reads them; a later one counts more", None, validators.FILES),
+        "defines": Field(
+            "macro -> body, of one line or several; they count most", None, validators.PLAIN_TABLE
+        ),
+        "brp": Field(
+            "False: rpm's own steps after %install (strip, compress) are left out", True, validators.FLAG
+        ),
         "waive": Field("rule id -> why it does not hold here"),
     }
 
@@ -93,27 +117,54 @@ class SpecRpm(Kind):
         problems = [*self.problems, *self._problems(sources)]
         made: list[tuple[Identity, tuple[str, ...]]] = []
         session().need("rpmbuild", "RPMs")
+        if self.given["brp"] is not False:
+            # Without one of them rpm's step would leave all as it is, and say nothing.
+            for program in ("file", "strip"):
+                session().need(program, "what rpm does after %install")
         if session().need("rpmspec", "specs") and not problems:
             try:
                 made = self._made()
             except StepError as error:
-                problems.append(Problem("", self.name, str(error), "correct the spec, or give defines="))
+                problems.append(
+                    Problem("", self.name, str(error), "correct the spec, or give defines= or macros=")
+                )
         if problems or not made:
             self.report(problems)
             return broken_package(self.env, Path(self.name).stem)
         return self._plan(made, sources)
 
-    @property
-    def _defines(self) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted((str(key), str(value)) for key, value in (self.given["defines"] or {}).items()))
+    @cached_property
+    def _macro_files(self) -> list[Any]:
+        return nodes_of(self.env, listed(self.given["macros"]))
+
+    @cached_property
+    def _macros(self) -> SpecMacros:
+        """What the spec finds besides rpm's own macros; asked for once no mistake is known."""
+        profile = profile_of(self.env)
+        given = self.given["defines"] or {}
+        return SpecMacros(
+            kernel_macros(kernel_of(self.env), next(iter(profile.module_dirs), "")),
+            tuple(Path(node.get_abspath()).read_bytes() for node in self._macro_files),
+            tuple(sorted((str(key), str(value)) for key, value in given.items())),
+            profile.payload,
+            self.given["brp"] is not False,
+        )
 
     def _problems(self, sources: list[Any]) -> list[Problem]:
         problems = []
         if self.spec.has_builder() or not exists(self.spec):
             rule = "no such spec; it must be there while the SConstruct is read"
             problems.append(Problem("", self.name, rule, "correct the name"))
+        for node in self._macro_files:
+            if node.has_builder() or not Path(node.get_abspath()).is_file():
+                rule = "no such macro file; it must be there while the SConstruct is read"
+                problems.append(Problem("macros", str(node), rule, "correct the name"))
+        for name in self.given["defines"] or {}:
+            if not _MACRO_NAME.fullmatch(name):
+                rule = "a macro's name is three or more of letters, digits and _, with no digit first"
+                problems.append(Problem("defines", name, rule, "rename it, in the spec too"))
         session().checks.append(lambda: self._missing(sources))
-        names = [node.name for node in sources]
+        names = [self.spec.name, *(node.name for node in sources)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
         return problems
@@ -122,16 +173,18 @@ class SpecRpm(Kind):
         found = [problem for node in sources for problem in file_problems("sources", node)]
         return [problem.at(self.place, self.target) for problem in found]
 
+    @property
+    def _state(self) -> list[Any]:
+        """All on which rpmspec's answers depend."""
+        spec = Path(self.spec.get_abspath()).read_bytes()
+        return [hashlib.sha256(spec).hexdigest(), self._macros.key, version_of(self.env, "rpmbuild")]
+
     def _made(self) -> list[tuple[Identity, tuple[str, ...]]]:
         """The RPMs that the spec makes, with the kernels that each requires."""
         path = Path(self.spec.get_abspath())
-        state = [
-            path.read_text(encoding="utf-8", errors="replace"),
-            self._defines,
-            version_of(self.env, "rpmbuild"),
-        ]
-        state = [state[0], [list(pair) for pair in self._defines], state[2]]
-        found = remembered(self.env, f"RPMs of {path}", state, lambda: query_spec(path, self._defines))
+        found = remembered(
+            self.env, f"RPMs of {path} {self._slot}", self._state, lambda: query_spec(path, self._macros)
+        )
         return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
 
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
@@ -140,34 +193,42 @@ class SpecRpm(Kind):
             Built(identity, self.target, self.place, waive=waive, kernels=kernels)
             for identity, kernels in made
         ]
-        step = BuildSpec(
-            dict(self._defines),
+        macros = self._macros
+        common = (
+            macros.release,
+            dict(macros.defines),
             (self.spec.name, *(node.name for node in sources)),
-            profile_of(self.env).payload,
+            macros.payload,
+            macros.brp,
             source_date_epoch(),
         )
-        inputs = {"spec": self.spec, "sources": sources}
+        failed = Path(self.env.Dir(out_path(self.env, ".xspack", "failed", self._slot)).get_abspath())
+        step = BuildSpec(*common, failed, int(SCons.Script.GetOption("num_jobs")))
+        inputs = {"spec": self.spec, "sources": sources, "macros": self._macro_files}
         nodes = rpm_nodes(self.env, built, inputs, step, None, self.report)
-        source = self._source_rpm(step, inputs)
+        self.env.Clean(nodes[0], str(failed))
+        journal_of(self.env).keep(failed)
+        source = self._source_rpm(WriteSpecSource(*common), inputs)
         for node in nodes:
             node.attributes.xspack_source_rpm = source
         return nodes
 
-    def _source_rpm(self, binary: BuildSpec, inputs: dict[str, Any]) -> Any:
+    def _source_rpm(self, step: WriteSpecSource, inputs: dict[str, Any]) -> Any:
         """The source RPM, written only when something asks for it."""
-        path = Path(self.spec.get_abspath())
-        state = [path.read_text(encoding="utf-8", errors="replace"), [list(pair) for pair in self._defines]]
+        path, macros = Path(self.spec.get_abspath()), self._macros
         name = remembered(
-            self.env,
-            f"source of {path}",
-            [*state, version_of(self.env, "rpmbuild")],
-            lambda: source_spec_name(path, self._defines),
+            self.env, f"source of {path} {self._slot}", self._state, lambda: source_spec_name(path, macros)
         )
         node = self.env.File(out_path(self.env, "srpms", name))
         if taken := session().claim_output(node, self.place, self.target):
             self.report(taken)
             return node
-        step = WriteSpecSource(binary.defines, binary.names, binary.payload, binary.epoch)
         add_step(self.env, step, inputs=inputs, outputs={"rpm": node})
         remove_older(self.env, node, f"source of {self.spec}")
         return node
+
+    @property
+    def _slot(self) -> str:
+        """What tells this declaration of the spec from others."""
+        given = f"{self._macros.release}{self._macros.defines}"
+        return f"{Path(self.name).stem}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"

@@ -74,7 +74,7 @@ def write_source_rpm(
             os.utime(path, (time, time))
         # rpm keeps the expanded spec in the source RPM: all folders are named from here, so that it is the same
         # wherever it is written.
-        command = rpmbuild_command(package.arch, macros, Path("."))
+        command = rpmbuild_command(package.arch, [macros], Path("."))
         command += ["--define=_sourcedir .", "--define=buildroot ./BUILDROOT", "-bs", "--nodeps", spec.name]
         run(command, cwd=work, env={"SOURCE_DATE_EPOCH": str(time)}, what=f"writing {out.name}")
         move_rpms(work / "SRPMS", [out])

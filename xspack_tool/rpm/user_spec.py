@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xspack_tool.errors import StepError
+from xspack_tool.model.canonical import canonical
 from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.rpm.build_requires import lacking_requirements
+from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.spec import render_macros
 from xspack_tool.rpm.stage import normal_mode
-from xspack_tool.rpm.write import move_rpms, rpmbuild_command
-from xspack_tool.run import run, work_folder
+from xspack_tool.rpm.write import check_whole, move_rpms, rpmbuild_command
+from xspack_tool.run import Done, plain_folder, plain_work_folder, run, work_folder
 
-Defines = Sequence[tuple[str, str]]
+
+@dataclass(frozen=True)
+class SpecMacros:
+    """What a spec finds besides rpm's own macros; of one name, the last counts. ``release`` and ``files`` are macro
+    files, ``defines`` macros with their bodies."""
+
+    release: str = ""
+    files: tuple[bytes, ...] = ()
+    defines: tuple[tuple[str, str], ...] = ()
+    payload: str = "w2.xzdio"
+    #: Whether rpm's own steps after %install are run, those that strip programs and compress manual pages.
+    brp: bool = True
+
+    @property
+    def key(self) -> list[Any]:
+        """All of it as plain JSON."""
+        files = [hashlib.sha256(content).hexdigest() for content in self.files]
+        return [self.release, files, [list(pair) for pair in self.defines], self.payload, self.brp]
+
 
 _QUERY = (
     r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}"
@@ -28,16 +52,22 @@ _KERNEL = re.compile(r"kernel-uname-r += +([^ ,]+)")
 #: Debug data never enters a pack.
 _DEBUG = re.compile(r"-(debuginfo|debugsource)$")
 #: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
-_NOT_FOR_SPECS = ("%__spec_install_pre", "%__check_files")
+_NOT_FOR_SPECS = ("%__spec_install_pre", "%__check_files", "%_smp_build_ncpus", "%_build_name_fmt")
+#: How many of the last lines that a failing build said are shown, and what rpmbuild says besides.
+_LAST_LINES = 24
+_BOILERPLATE = re.compile(
+    r"Building (target platforms|for target)\b|RPM build (errors|warnings):|(    )?Bad exit status from "
+    r"|\+ (exit|RPM_EC=|jobs)\b|\+\+ jobs"
+)
 
 
-def query_spec(spec: Path, defines: Defines) -> list[list[Any]]:
+def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
     """Of each binary RPM that a spec would make its NEVRA fields, and the kernels that it requires by
     kernel-uname-r; debuginfo left out.
 
     Raises StepError with rpmspec's own words.
     """
-    lines = _ask(spec, defines, "--builtrpms", _QUERY)
+    lines = _ask(spec, macros, "--builtrpms", _QUERY)
     found: list[list[Any]] = []
     for line in lines:
         name, epoch, version, release, arch, requires = line.split("\t")
@@ -58,80 +88,155 @@ def query_spec(spec: Path, defines: Defines) -> list[list[Any]]:
 def build_spec(
     spec: Path,
     sources: Sequence[Path],
-    defines: Defines,
+    macros: SpecMacros,
     outs: Sequence[Path],
     *,
-    payload: str,
+    failed: Path,
     source_date_epoch: int | None,
+    jobs: int = 1,
 ) -> None:
-    """Build a spec in a folder of its own and move the RPMs to ``outs``, whose names are rpmbuild's.
+    """Build a spec in a folder of its own and move the RPMs to ``outs``, whose names are rpm's usual ones, whatever
+    the spec calls the files.
 
     The build time is that of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant. Raises StepError
-    with the end of the build's output.
+    with the end of the build's output; what it was built of is kept in the folder ``failed`` then, in which the
+    command of the message works.
     """
-    with work_folder(outs[0]) as work:
-        folder, time = work.path / "SOURCES", _time(spec, defines, source_date_epoch)
-        _copy_sources([spec, *sources], folder, None)
-        macros = _write_macros(work.path, payload)
-        command = rpmbuild_command("x86_64", macros, work.path)
-        run(
-            # What is installed here, only a host with rpm packages could tell: a lack shows in %build.
-            [*command, *_definitions(defines), "-bb", "--nodeps", str(folder / spec.name)],
-            env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
-            pass_fds=[work.lock],
+    shutil.rmtree(failed, ignore_errors=True)
+    key = hashlib.sha256(canonical([spec.name, [out.name for out in outs], *macros.key]).encode())
+    with (
+        work_folder(outs[0]) as beside,
+        plain_work_folder(f"{spec.stem[:40]}-{key.hexdigest()[:16]}") as work,
+    ):
+        time = _time(spec, macros, source_date_epoch)
+        _copy_sources([spec, *sources], work.path / "SOURCES", None)
+        (work.path / "tmp").mkdir()
+        argv = _rpmbuild(work.path, work.path, macros, jobs)
+        # What is installed here, only a host with rpm packages could tell: a lack shows in %build.
+        argv += ["-bb", "--nodeps"]
+        env = {"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)}
+        done = run(
+            [*argv, str(work.path / "SOURCES" / spec.name)],
+            cwd=work.path,
+            env=env,
+            pass_fds=[work.lock, beside.lock],
             what=f"building {spec.name}",
+            check=False,
+            merge=True,
         )
-        move_rpms(work.path / "RPMS", outs)
+        if done.status:
+            lacking = lacking_requirements(_ask(spec, macros, "--buildrequires", ""))
+            _keep(work.path, failed, beside.path)
+            command = _again(failed, spec, macros, jobs, time)
+            raise StepError(_failure(spec, done, work.path, lacking, command))
+        _move_built(work.path / "RPMS", outs, beside.path)
 
 
-def _ask(spec: Path, defines: Defines, which: str, form: str) -> list[str]:
+def _rpmbuild(top: Path, named: Path, macros: SpecMacros, jobs: int) -> list[str]:
+    """rpmbuild with the macros of a spec, which are written to ``top`` and named as files in ``named``."""
+    names = _write_macros(top, macros, jobs)
+    _, *common = rpmbuild_command("x86_64", [named / name for name in names], named)
+    # Not quiet, for then it keeps to itself what the programs of %prep say.
+    common.remove("--quiet")
+    return ["rpmbuild", *common, f"--define=_tmppath {named}/tmp", *_definitions(macros.defines)]
+
+
+def _again(failed: Path, spec: Path, macros: SpecMacros, jobs: int, time: int) -> str:
+    """A command that builds a spec again of what was kept of it."""
+    argv = _rpmbuild(failed, Path("."), macros, jobs)
+    argv = [word.replace("=_topdir .", "=_topdir %{getenv:PWD}") for word in argv]
+    argv = [word.replace("=_tmppath ./tmp", "=_tmppath %{getenv:PWD}/tmp") for word in argv]
+    argv += ["-bb", "--nodeps", f"SOURCES/{spec.name}"]
+    return f"cd {shlex.quote(str(failed))} && SOURCE_DATE_EPOCH={time} {shlex.join(argv)}"
+
+
+def _keep(work: Path, failed: Path, beside: Path) -> None:
+    """Keep the spec, its sources and macros of a failed build."""
+    whole = beside / "failed"
+    (whole / "tmp").mkdir(parents=True)
+    shutil.copytree(work / "SOURCES", whole / "SOURCES")
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(whole, failed)
+
+
+def _failure(spec: Path, done: Done, work: Path, lacking: Sequence[str], command: str) -> str:
+    """The message of a build that failed: the last that its programs said, and how to run it again."""
+    said = done.out.replace(f"{work}/BUILD/", "").replace(f"{work}/", "")
+    lines = [line.rstrip() for line in said.splitlines() if line.strip() and not _BOILERPLATE.match(line)]
+    section = next(
+        (found[1] for line in lines if (found := re.search(r"Bad exit status from \S+ \((%\w+)\)", line))), ""
+    )
+    lines = [line for line in lines if not line.startswith("error: Bad exit status")] or [done.out.strip()]
+    where = f" in {section}" if section else ""
+    needs = f"\n  BuildRequires that were not found on this machine: {', '.join(lacking)}" if lacking else ""
+    shown = "".join(f"\n    {line}" for line in lines[-_LAST_LINES:])
+    return f"building {spec.name}: rpmbuild ended with status {done.status}{where}{shown}{needs}\n  command: {command}"
+
+
+def _move_built(folder: Path, outs: Sequence[Path], beside: Path) -> None:
+    """Give each RPM that was built its place among ``outs``: by what its header says, for a spec may name the file
+    as it likes (%_rpmfilename)."""
+    made = {read_rpm(rpm).file_name: rpm for rpm in sorted(folder.rglob("*.rpm"))}
+    if lacking := [out.name for out in outs if out.name not in made]:
+        names = ", ".join(sorted(made)) or "no RPM at all"
+        raise StepError(f"rpmbuild made no {', '.join(lacking)}, but {names}")
+    for out in outs:
+        check_whole(made[out.name])
+        # The folder may be on another disk.
+        shutil.copyfile(made[out.name], beside / out.name)
+    for out in outs:
+        os.replace(beside / out.name, out)
+
+
+def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
     """What rpmspec says of a spec, with the macros that will build it and none of the host's taste."""
-    with tempfile.TemporaryDirectory(prefix="xspack-") as folder:
+    with tempfile.TemporaryDirectory(prefix="xspack-", dir=plain_folder()) as folder:
         work = Path(folder)
-        _, _, *common = rpmbuild_command("x86_64", _write_macros(work, "w2.xzdio"), work)
+        _copy_sources([spec], work / "SOURCES", None)
+        _, *common = rpmbuild_command(
+            "x86_64", [work / name for name in _write_macros(work, macros, 1)], work
+        )
+        common.remove("--quiet")
         argv = [
             "rpmspec",
             "--query",
             which,
-            f"--queryformat={form}",
+            *([f"--queryformat={form}"] if form else []),
             *common,
-            *_definitions(defines),
-            str(spec),
+            *_definitions(macros.defines),
+            str(work / "SOURCES" / spec.name),
         ]
-        done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=120)
+        done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=120, check=False)
+        if done.status:
+            said = (
+                (done.err.strip() or done.out.strip()).replace(f"{work}/SOURCES/", "").replace(f"{work}/", "")
+            )
+            raise StepError(f"reading {spec.name}: " + said.replace("\n", "\n    "))
     return done.out.splitlines()
 
 
-def source_spec_name(spec: Path, defines: Defines) -> str:
+def source_spec_name(spec: Path, macros: SpecMacros) -> str:
     """The file name of the source RPM that a spec would make. Raises StepError with rpmspec's own words."""
-    return _ask(spec, defines, "--srpm", r"%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n")[0]
+    return _ask(spec, macros, "--srpm", r"%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n")[0]
 
 
 def write_spec_source(
     spec: Path,
     sources: Sequence[Path],
-    defines: Defines,
+    macros: SpecMacros,
     out: Path,
     *,
-    payload: str,
     source_date_epoch: int | None,
 ) -> None:
     """Write the source RPM of a spec; the same for the same files, wherever it is written."""
     with work_folder(out) as work:
-        time = _time(spec, defines, source_date_epoch)
+        time = _time(spec, macros, source_date_epoch)
         _copy_sources([spec, *sources], work.path / "SOURCES", time)
-        _write_macros(work.path, payload)
+        (work.path / "tmp").mkdir()
         # rpm keeps the expanded spec in the source RPM: all folders are named from here.
-        command = rpmbuild_command("x86_64", Path("macros"), Path("."))
+        argv = _rpmbuild(work.path, Path("."), macros, 1)
         run(
-            [
-                *command,
-                "--define=_srcdefattr (-,root,root)",
-                *_definitions(defines),
-                "-bs",
-                "--nodeps",
-                f"SOURCES/{spec.name}",
-            ],
+            [*argv, "--define=_srcdefattr (-,root,root)", "-bs", "--nodeps", f"SOURCES/{spec.name}"],
             cwd=work.path,
             env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
             pass_fds=[work.lock],
@@ -151,27 +256,42 @@ def _copy_sources(files: Sequence[Path], folder: Path, time: int | None) -> None
             os.utime(folder / source.name, (time, time))
 
 
-def _write_macros(work: Path, payload: str) -> Path:
-    macros = work / "macros"
-    lines = render_macros(payload).splitlines(keepends=True)
-    macros.write_text(
-        "".join(line for line in lines if not line.startswith(_NOT_FOR_SPECS)), encoding="utf-8"
-    )
-    return macros
+def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
+    """Write the macro files, and return their names in rpm's order."""
+    lines = render_macros(macros.payload).splitlines(keepends=True)
+    leave = (*_NOT_FOR_SPECS, *(["%__os_install_post"] if macros.brp else []))
+    own = "".join(line for line in lines if not line.startswith(leave))
+    texts = [
+        f"{own}%_smp_build_ncpus {jobs}\n".encode(),
+        macros.release.encode(),
+        # Also where a file lacks its last line's end.
+        *(content + b"\n" for content in macros.files),
+    ]
+    names = [f"macros.{number}" for number in range(len(texts))]
+    for name, text in zip(names, texts, strict=True):
+        (work / name).write_bytes(text)
+    return names
 
 
-def _definitions(defines: Defines) -> list[str]:
-    return [f"--define={name} {value}" for name, value in defines]
+def _definitions(defines: Sequence[tuple[str, str]]) -> list[str]:
+    """Options that define macros. rpm ends the body of one at its first line, and drops its brackets and backslashes
+    where they make no pairs: each stands behind a backslash, blanks at the end before an empty macro."""
+    options = []
+    for name, body in defines:
+        text = re.sub(r"[\\{}()\[\]\s]", lambda sign: f"\\{sign[0]}", body)
+        end = "%{nil}" if not body or body[-1].isspace() else ""
+        options.append(f"--define={name} {text}{end}")
+    return options
 
 
-def _time(spec: Path, defines: Defines, source_date_epoch: int | None) -> int:
+def _time(spec: Path, macros: SpecMacros, source_date_epoch: int | None) -> int:
     """The time of what is built: of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
-    time = _changelog_time(spec, defines)
+    time = _changelog_time(spec, macros)
     if time is None:
         return CONSTANT_TIME if source_date_epoch is None else source_date_epoch
     return time
 
 
-def _changelog_time(spec: Path, defines: Defines) -> int | None:
-    said = _ask(spec, defines, "--srpm", r"%{CHANGELOGTIME}\n")[0]
+def _changelog_time(spec: Path, macros: SpecMacros) -> int | None:
+    said = _ask(spec, macros, "--srpm", r"%{CHANGELOGTIME}\n")[0]
     return int(said) if said.isdigit() else None

@@ -30,7 +30,7 @@ TWO_THREADS_FROM = 16 << 20
 _PAIRS_OF_CORES = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0)) // 2))
 
 
-def rpmbuild_command(arch: str, macros: Path, top: Path) -> list[str]:
+def rpmbuild_command(arch: str, macros: Sequence[Path], top: Path) -> list[str]:
     """rpmbuild with rpm's base macros and ours alone; no ~/.rpmmacros, no vendor macros."""
     platform = "x86_64" if arch == "noarch" else arch
     files = [
@@ -38,7 +38,7 @@ def rpmbuild_command(arch: str, macros: Path, top: Path) -> list[str]:
         RPM_HOME / "platform" / f"{platform}-linux" / "macros",
         *(RPM_HOME / "fileattrs" / f"{name}.attr" for name in GENERATORS),
         *([SCRIPT_GENERATOR] if takes_macros_as_generators() else []),
-        macros,
+        *macros,
     ]
     return [
         "rpmbuild",
@@ -87,7 +87,7 @@ def write_rpm(package: Package, contents: Mapping[str, Path], out: Path, *, payl
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
         macros = work.path / "macros"
         macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
-        command = rpmbuild_command(package.arch, macros, work.path)
+        command = rpmbuild_command(package.arch, [macros], work.path)
         # Folders that rpmbuild makes although nothing goes into them here.
         command += [f"--define=_{folder} {work.path}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]
         with _PAIRS_OF_CORES if size >= TWO_THREADS_FROM else nullcontext():
@@ -109,12 +109,12 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
     for out in outs:
         if out.name not in made:
             raise StepError(f"rpmbuild made no {out.name}, but {', '.join(sorted(made)) or 'no RPM at all'}")
-        _check_whole(made[out.name])
+        check_whole(made[out.name])
     for out in outs:
         os.replace(made[out.name], out)
 
 
-def _check_whole(rpm: Path) -> None:
+def check_whole(rpm: Path) -> None:
     """Look for an RPM's end. rpmbuild (4.18) ends well, and its digests fit, when a full disk cut its payload."""
     from xspack_tool.binary.compressed import compression
     from xspack_tool.rpm.header import read_outline

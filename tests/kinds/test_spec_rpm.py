@@ -1,0 +1,308 @@
+"""Specs as vendors' drivers have them: built unchanged, to what plain rpmbuild makes with the kernel's macros."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from support import lacks, need
+from trees import Tree
+
+from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.rpm.info import RpmInfo
+from xspack_tool.rpm.kernel_macros import kernel_macros
+from xspack_tool.rpm.read import read_rpm
+
+HEAD = 'env = Environment(tools=["xspack"], XSPACK_TARGET="local", ENV={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})\n'
+MODULE = """\
+#include <linux/module.h>
+#include "acme_compat.h"
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION(ACME_WORDS);
+"""
+KCOMPAT = """\
+#!/bin/sh
+# Asks the kernel's headers what they have, as kcompat-generator.sh does.
+test -d "$KSRC/include" || exit 1
+echo '#define ACME_WORDS "from before"' > "$OUT"
+"""
+PATCH = """\
+--- a/compat.sh
++++ b/compat.sh
+@@ -2,3 +2,3 @@
+ # Asks the kernel's headers what they have, as kcompat-generator.sh does.
+ test -d "$KSRC/include" || exit 1
+-echo '#define ACME_WORDS "from before"' > "$OUT"
++echo '#define ACME_WORDS "patched"' > "$OUT"
+"""
+SCRIPTS = """\
+%post
+/sbin/depmod %{kernel_version}
+%{regenerate_initrd_post}
+
+%postun
+/sbin/depmod %{kernel_version}
+%{regenerate_initrd_postun}
+
+%posttrans
+%{regenerate_initrd_posttrans}
+"""
+#: A NIC's driver: a script of its own that looks at the kernel, a patch, modprobe.d and depmod.d, what it replaces.
+NIC = """\
+%define vendor_name Acme
+%define vendor_label acme
+%define driver_name nic
+%if %undefined module_dir
+%define module_dir updates
+%endif
+Summary: %{vendor_name} %{driver_name} device drivers
+Name: %{vendor_label}-%{driver_name}
+Epoch: 1
+Version: 2.1.0
+Release: 3%{?release_suffix}%{?dist}
+License: GPL
+Source0: %{name}-%{version}.tar.gz
+Source1: acme-nic.conf
+Patch0: compat.patch
+BuildRequires: gcc
+BuildRequires: kernel-devel
+%{?_cov_buildrequires}
+Provides: vendor-driver
+Obsoletes: acme-nic-legacy < 2
+Requires: kernel-uname-r = %{kernel_version}
+Requires(post): /usr/sbin/depmod
+Requires(postun): /usr/sbin/depmod
+%description
+%{vendor_name} %{driver_name} device drivers for the Linux kernel %{kernel_version}.
+%prep
+%autosetup -p1 -n %{name}-%{version}
+%{?_cov_prepare}
+%build
+KSRC=/lib/modules/%{kernel_version}/build OUT=src/acme_compat.h sh compat.sh
+%{?_cov_wrap} %{make_build} -C /lib/modules/%{kernel_version}/build M=$(pwd)/src CONFIG_ACME=m modules
+%install
+%{?_cov_wrap} %{__make} %{?_smp_mflags} -C /lib/modules/%{kernel_version}/build M=$(pwd)/src CONFIG_ACME=m \\
+    INSTALL_MOD_PATH=%{buildroot} INSTALL_MOD_DIR=%{module_dir} DEPMOD=/bin/true modules_install
+rm -f %{buildroot}/lib/modules/%{kernel_version}/modules.*
+find %{buildroot}/lib/modules/%{kernel_version} -name "*.ko" -type f | xargs chmod u+x
+install -D -m 644 %{SOURCE1} %{buildroot}%{_sysconfdir}/modprobe.d/%{driver_name}.conf
+mkdir -p %{buildroot}/etc/depmod.d
+echo 'override acme %{kernel_version} %{module_dir}' > %{buildroot}/etc/depmod.d/%{driver_name}.conf
+%{?_cov_install}
+SCRIPTS
+%files
+%config(noreplace) %{_sysconfdir}/modprobe.d/*.conf
+/etc/depmod.d/%{driver_name}.conf
+/lib/modules/%{kernel_version}/*/*.ko
+%{?_cov_results_package}
+%changelog
+* Tue Nov 24 2026 Acme <a@acme.example> - 2.1.0-3
+- first
+"""
+#: Firmware alone, and tools of one architecture in a sub-package.
+FIRMWARE = """\
+%define fwdir /lib/firmware/updates/%{kernel_version}/acme
+Name: acme-firmware
+Version: 20260101
+Release: 1
+Summary: Firmware of Acme's devices
+License: Redistributable, no modification permitted
+Source0: nic.bin
+BuildRequires: kernel-devel
+%description
+Firmware.
+%ifarch x86_64
+%package tools
+Summary: Tools for it
+Requires: %{name} = %{version}-%{release}
+%description tools
+Tools.
+%endif
+%install
+install -D -m 644 %{SOURCE0} %{buildroot}%{fwdir}/nic.bin
+ln -s nic.bin %{buildroot}%{fwdir}/nic-default.bin
+%ifarch x86_64
+install -d %{buildroot}/opt/acme/bin
+printf '#!/bin/sh\\nexec cat %{fwdir}/nic.bin\\n' > %{buildroot}/opt/acme/bin/show
+chmod 755 %{buildroot}/opt/acme/bin/show
+%endif
+%post
+%{regenerate_initrd_post}
+%postun
+%{regenerate_initrd_postun}
+%posttrans
+%{regenerate_initrd_posttrans}
+%files
+%dir %{fwdir}
+%{fwdir}/*
+%ifarch x86_64
+%files tools
+/opt/acme/bin
+%endif
+"""
+
+
+@pytest.fixture
+def kernel() -> str:
+    """The kernel that the profile ``local`` names first, where its tree is at its usual place."""
+    need("rpmbuild", "make", "gcc", "strip", "file")
+    for version in kernel_trees():
+        if Path("/lib/modules", version, "build").exists():
+            return version
+        break
+    lacks("a kernel build tree is needed: apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)")
+
+
+def archive(top: str, files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"{top}/{name}")
+            info.size, info.mtime = len(text), 1_700_000_000
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def tree_of(tmp_path: Path) -> Tree:
+    sources = {"compat.sh": KCOMPAT, "src/Makefile": "obj-$(CONFIG_ACME) := acme.o\n", "src/acme.c": MODULE}
+    return Tree(tmp_path / "tree").write(
+        {
+            "acme-nic.spec": NIC.replace("SCRIPTS\n", SCRIPTS),
+            "acme-nic-2.1.0.tar.gz": archive("acme-nic-2.1.0", sources),
+            "acme-nic.conf": "options acme rings=2\n",
+            "compat.patch": PATCH,
+            "acme-firmware.spec": FIRMWARE,
+            "nic.bin": b"\0\1\2",
+        }
+    )
+
+
+def plain(tree: Tree, spec: str, kernel: str) -> dict[str, RpmInfo]:
+    """What rpmbuild itself makes of a spec in the folder of its sources, with the kernel's macros among the
+    machine's own."""
+    (tree.path / "macros.kernel").write_text(kernel_macros(kernel, "updates"))
+    files = subprocess.run(["rpm", "--showrc"], capture_output=True, text=True, check=True).stdout
+    (path,) = (line.split(": ")[1] for line in files.splitlines() if line.startswith("Macro path: "))
+    top = tree.path.parent / f"plain {spec}".replace(" ", "-")
+    argv = ["rpmbuild", f"--macros={path}:{tree.path}/macros.kernel", "--define", f"_topdir {top}"]
+    argv += ["--define", "_wrong_version_format_terminate_build 0"]  # a Debian kernel has two dashes
+    argv += ["--define", "_build_id_links none"]  # which CentOS 7 knows nothing of
+    argv += ["--define", f"_sourcedir {tree.path}", "-bb", "--nodeps", str(tree.path / spec)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {rpm.name: read_rpm(rpm) for rpm in (top / "RPMS").rglob("*.rpm")}
+
+
+def shape(info: RpmInfo) -> dict[str, object]:
+    """What a host sees of an RPM: all but the times, the compression and who built it."""
+    return {
+        "nevra": info.nevra,
+        "files": [(f.path, f.mode, f.owner, f.group, f.link, f.flags) for f in info.files],
+        "requires": sorted(str(r) for r in info.requires if not r.name.startswith("rpmlib(Payload")),
+        "provides": sorted(map(str, info.provides)),
+        "obsoletes": sorted(map(str, info.obsoletes)),
+        "scripts": info.scripts,
+        "changelog": info.changelog,
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "sources", "made"),
+    [
+        (
+            "acme-nic.spec",
+            ["acme-nic-2.1.0.tar.gz", "acme-nic.conf", "compat.patch"],
+            ["acme-nic-2.1.0-3.x86_64.rpm"],
+        ),
+        (
+            "acme-firmware.spec",
+            ["nic.bin"],
+            ["acme-firmware-20260101-1.x86_64.rpm", "acme-firmware-tools-20260101-1.x86_64.rpm"],
+        ),
+    ],
+)
+def test_a_drivers_spec_as_it_is(
+    tmp_path: Path, kernel: str, spec: str, sources: list[str], made: list[str]
+) -> None:
+    tree = tree_of(tmp_path).declare(f"env.SpecRpm({spec!r}, sources={sources!r})\n", HEAD)
+    tree.scons("-j2").good()
+    ours = {rpm.name: read_rpm(rpm) for rpm in (tree.path / "build/rpms").glob("*.rpm")}
+    theirs = plain(tree, spec, kernel)
+    assert sorted(ours) == sorted(theirs) == made
+    for name, info in ours.items():
+        assert shape(info) == shape(theirs[name])
+    if spec == "acme-nic.spec":
+        (info,) = ours.values()
+        assert f"/lib/modules/{kernel}/updates/acme.ko" in [file.path for file in info.files]
+        posttrans = next(script.text for script in info.scripts if script.phase == "posttrans")
+        assert f"dracut -f /boot/initrd-{kernel}.img {kernel} " in posttrans
+
+
+def test_the_macros_of_a_release(tmp_path: Path) -> None:
+    """Kernel and folder are the profile's; what is given counts more; with no kernel known, none is made up."""
+    need("rpmbuild")
+    spec = (
+        "Name: a\nVersion: 1\nRelease: %{?kernel_version}%{!?kernel_version:0}.%{module_dir}\nSummary: s\n"
+        "License: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
+    )
+    tree = Tree(tmp_path / "tree").write(
+        {f"{name}.spec": spec.replace("Name: a", f"Name: {name}") for name in "abcd"}
+    )
+    tree.write({"k.macros": "%kernel_version 5.0\n%module_dir extra"})
+    tree.declare(
+        'env.SpecRpm("a.spec")\n'
+        'env.SpecRpm("b.spec", macros=["k.macros"])\n'
+        'env.SpecRpm("c.spec", macros="k.macros", defines={"module_dir": "override"})\n'
+        'env.Clone(XSPACK_TARGET="xenserver-9").SpecRpm("d.spec")\n',
+        'env = Environment(tools=["xspack"], XSPACK_TARGET="xcp-ng-8.3")\n',
+    )
+    tree.scons("build/rpms").good()
+    assert sorted(path.name for path in (tree.path / "build/rpms").iterdir()) == [
+        "a-1-4.19.0+1.updates.noarch.rpm",
+        "b-1-5.0.extra.noarch.rpm",
+        "c-1-5.0.override.noarch.rpm",
+        "d-1-0.updates.noarch.rpm",
+    ]
+
+
+def test_a_macro_file_is_part_of_the_input(tmp_path: Path) -> None:
+    """Also for the RPMs' names; one that is to be built is refused."""
+    need("rpmbuild")
+    spec = "Name: a\nVersion: %{v}\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
+    tree = Tree(tmp_path / "tree").write({"a.spec": spec, "m": "%v 1\n"})
+    tree.declare('env.SpecRpm("a.spec", macros=["m"])\n')
+    assert tree.scons("build/rpms").good().built == {"build/rpms/a-1-1.noarch.rpm"}
+    assert tree.scons("build/rpms").good().built == set()
+    tree.write({"m": "%v 2\n"})
+    assert tree.scons("build/rpms").good().built == {"build/rpms/a-2-1.noarch.rpm"}
+    assert [path.name for path in (tree.path / "build/rpms").iterdir()] == ["a-2-1.noarch.rpm"]
+    tree.declare('env.SpecRpm("a.spec", macros=[env.Command("n", "m", Copy("$TARGET", "$SOURCE"))])\n')
+    (mistake,) = tree.scons().refused()
+    assert "macros='n': no such macro file; it must be there while the SConstruct is read" in mistake
+
+
+def test_what_a_failed_build_leaves(tmp_path: Path) -> None:
+    """Below XSPACK_OUT, named in the message, and gone with -c or the next good build."""
+    need("rpmbuild")
+    spec = (
+        "Name: a\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n"
+        "%install\necho 'no luck'; RESULT\n%files\n"
+    )
+    tree = Tree(tmp_path / "tree").write({"a.spec": spec.replace("RESULT", "false")})
+    tree.declare('env.SpecRpm("a.spec")\n')
+    ran = tree.scons()
+    assert ran.status == 2
+    assert "rpmbuild ended with status 1 in %install" in ran.said
+    assert "\n    no luck\n" in ran.said
+    folder = next(iter((tree.path / "build/.xspack/failed").iterdir()))
+    assert f"  command: cd {folder} && " in ran.said
+    tree.scons("-c").good()
+    assert not folder.exists()
+    assert tree.scons().status == 2
+    assert folder.exists()
+    tree.write({"a.spec": spec.replace("RESULT", "true")})
+    tree.scons().good()
+    assert not folder.exists()
