@@ -21,7 +21,7 @@ UUID = "9a1f0f0e-0000-4000-8000-000000000001"
 SCRIPTLET_RULES = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "U1", "U2", "U4")
 GENERATED = {
     "driver": (driver_scripts("4.19.0+1"), "xenserver-8", []),
-    "units": (unit_scripts(["acme.service", "acme@.service"]), "xenserver-8", []),
+    "units": (unit_scripts(["acme.service", "acme@.service"], "acme"), "xenserver-8", []),
     "iptables": (firewall_scripts("acme", RULES), "xenserver-8", []),
     "firewalld": (firewall_scripts("acme", RULES, "firewalld"), "xenserver-9", []),
     # The user is told that no installer of this release sets the variable.

@@ -13,6 +13,7 @@ from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
+from xspack_tool.rpm.scriptlets.iptables import RULES_FOLDER
 from xspack_tool.rpm.scriptlets.migrate import migrate_problems, migrate_script
 from xspack_tool.rpm.scriptlets.units import unit_problems, unit_scripts
 
@@ -49,12 +50,14 @@ class Userspace(PackageKind):
             return
         # State comes over first, so that what is enabled then finds it.
         self._scripts(declaration, "migrate", migrate_script(migrate, self.name))
-        self._scripts(declaration, "systemd_units", unit_scripts(units))
+        self._scripts(declaration, "systemd_units", unit_scripts(units, self.name))
         self._scripts(
             declaration, "firewall", firewall_scripts(self.name, firewall, declaration.profile.firewall)
         )
         for path, text in firewall_files(self.name, firewall, declaration.profile.firewall):
             declaration.text(path, text, field="firewall")
+            if posixpath.dirname(path) == RULES_FOLDER:
+                declaration.folder(RULES_FOLDER, field="firewall")
 
     def _scripts(self, declaration: PackageDeclaration, field: str, scripts: Mapping[str, str]) -> None:
         for phase, text in scripts.items():
@@ -62,7 +65,7 @@ class Userspace(PackageKind):
 
     def _status_report(self, declaration: PackageDeclaration) -> None:
         for report in listed(self.given["status_report"]):
-            from xspack_tool.rpm.scriptlets.status_report import StatusReport, render
+            from xspack_tool.rpm.scriptlets.status_report import FOLDER, StatusReport, render
 
             if not isinstance(report, StatusReport):
                 declaration.problem(
@@ -74,6 +77,8 @@ class Userspace(PackageKind):
             if not named.problems():
                 for path, text in render(named):
                     declaration.text(path, text, field="status_report")
+                # Left behind empty, it would be a category that collects nothing.
+                declaration.folder(f"{FOLDER}/{named.category}", field="status_report")
 
     def _below(self, declaration: PackageDeclaration, field: str, folder: str, *, role: Any) -> list[str]:
         """Place each file of a field in its folder; the names they get there."""

@@ -15,7 +15,7 @@ from support import lacks, need
 
 _APPLETS = (
     "sh awk basename cat chmod chown cmp cp cut dirname env false grep head ln ls mkdir mktemp mv rm sed sort stat"
-    " tail touch tr true"
+    " readlink tail touch tr true"
 )
 SHELLS = ("busybox", "dash", "bash")
 _LOG = '#!/bin/sh\necho "${0##*/} $*" >> /log\n'

@@ -23,7 +23,7 @@ def phases(scripts: dict[str, str]) -> str:
 
 TEXTS = {
     "driver.txt": phases(driver_scripts("4.19.0+1")),
-    "units.txt": phases(unit_scripts(["acme.service", "acme@.service"])),
+    "units.txt": phases(unit_scripts(["acme.service", "acme@.service"], "acme")),
     "firewall-iptables.txt": phases(firewall_scripts("acme-agent", RULES)),
     "firewall-firewalld.txt": phases(firewall_scripts("acme-agent", RULES, "firewalld")),
     "migrate.txt": phases(migrate_script(["/etc/acme.conf", "/var/lib/acme"], "acme-agent")),

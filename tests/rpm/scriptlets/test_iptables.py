@@ -90,6 +90,8 @@ def wrap(request) -> tuple[str, ...]:
 @pytest.fixture
 def dom0(iptables):
     iptables.write(SAVED, DEFAULT, 0o600)
+    for path, text in firewall_files("acme-agent", RULES):
+        iptables.write(path, text)
     return iptables
 
 
@@ -124,6 +126,15 @@ def test_an_upgrade_brings_the_new_rules_alone(dom0, wrap) -> None:
     dom0.run(SCRIPTS["post"], 2, wrap=wrap)
     dom0.run(old["postun"], 1, wrap=wrap)
     expect_in_place(dom0)
+
+
+def test_an_upgrade_to_a_version_without_rules_takes_them_out(dom0, wrap) -> None:
+    before = saved_rules(dom0)
+    dom0.run(SCRIPTS["post"], 1, wrap=wrap)
+    ((path, _),) = firewall_files("acme-agent", RULES)
+    (dom0.root / path.lstrip("/")).unlink()
+    dom0.run(SCRIPTS["postun"], 1, wrap=wrap)
+    assert saved_rules(dom0) == before
 
 
 def test_the_last_removal_takes_everything_out(dom0, wrap) -> None:
@@ -236,7 +247,7 @@ def test_a_rule_cannot_run_commands(dom0, wrap) -> None:
 
 
 def test_no_rules_nothing_to_do() -> None:
-    assert firewall_scripts("acme", []) == {} and firewall_files("acme", RULES) == []
+    assert firewall_scripts("acme", []) == {} and firewall_files("acme", []) == []
 
 
 def test_scripts_are_posix(tmp_path) -> None:

@@ -12,7 +12,7 @@ from xspack_tool.rpm.scriptlets.units import unit_problems, unit_scripts
 
 UNIT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 WANTED = "etc/systemd/system/multi-user.target.wants/acme.service"
-SCRIPTS = unit_scripts(["acme.service"])
+SCRIPTS = unit_scripts(["acme.service"], "acme")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_preset_of_the_administrator_stands(unit_host, preset: str, result: bo
 
 def test_a_manager_is_asked_only_where_one_runs(host) -> None:
     host.fake("/bin/systemctl")
-    scripts = unit_scripts(["acme.service", "acme@.service"])
+    scripts = unit_scripts(["acme.service", "acme@.service"], "acme")
     host.run(scripts["preun"], 0)
     host.run(scripts["postun"], 0)
     assert host.calls() == ["systemctl --no-reload disable acme.service acme@.service"]
@@ -102,11 +102,11 @@ def test_nothing_is_ever_started(host) -> None:
 
 def test_a_systemctl_that_fails_aborts_nothing(host) -> None:
     host.fake("/bin/systemctl", "echo no >&2; exit 1\n")
-    assert [host.run(text, argument) for text in SCRIPTS.values() for argument in (0, 1)] == [""] * 6
+    assert [host.run(text, argument) for text in SCRIPTS.values() for argument in (0, 1)] == [""] * 8
 
 
 def test_no_units_no_scriptlets() -> None:
-    assert unit_scripts([]) == {}
+    assert unit_scripts([], "acme") == {}
 
 
 def test_names_are_judged() -> None:

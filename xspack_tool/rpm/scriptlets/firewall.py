@@ -8,7 +8,7 @@ from typing import Literal
 from xspack_tool.errors import Problem
 from xspack_tool.rpm.scriptlets.firewall_rules import FirewallRule, parse_rules
 from xspack_tool.rpm.scriptlets.firewalld import firewalld_problems, firewalld_scripts, service_file
-from xspack_tool.rpm.scriptlets.iptables import iptables_scripts
+from xspack_tool.rpm.scriptlets.iptables import iptables_scripts, rules_file
 
 Firewall = Literal["iptables", "firewalld"]
 
@@ -31,9 +31,12 @@ def firewall_scripts(name: str, rules: Sequence[str], firewall: Firewall = "ipta
 
 
 def firewall_files(name: str, rules: Sequence[str], firewall: Firewall = "iptables") -> list[tuple[str, str]]:
-    """The files (path, text) that the package must hold for :func:`firewall_scripts`."""
+    """The files (path, text) that the package must hold for :func:`firewall_scripts`. It owns the folder of one in
+    RULES_FOLDER."""
     read = _read(rules)
-    return [service_file(name, read)] if read and firewall == "firewalld" else []
+    if not read:
+        return []
+    return [service_file(name, read) if firewall == "firewalld" else rules_file(name, read)]
 
 
 def _read(rules: Sequence[str]) -> list[FirewallRule]:

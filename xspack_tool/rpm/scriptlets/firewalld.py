@@ -46,7 +46,17 @@ if [ "$1" = 0 ]; then
 fi
 """
 
+#: The older version's file is gone when this runs: where there is none, the newer version opens nothing any more.
+#: Neither command takes a service out of a zone that has no file.
 _POSTUN = """\
+if [ "$1" != 0 ] && [ ! -e /usr/lib/firewalld/services/{service}.xml ]; then
+    for zone in /etc/firewalld/zones/*.xml; do
+        [ ! -f "$zone" ] || sed -i '/<service name="{service}"\\/>/d' "$zone" || :
+    done
+    if firewall-cmd --state >/dev/null 2>&1; then
+        firewall-cmd -q --reload || :
+    fi
+fi
 if [ "$1" = 0 ] && firewall-cmd --state >/dev/null 2>&1; then
     firewall-cmd -q --reload || :
 fi

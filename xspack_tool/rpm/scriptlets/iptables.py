@@ -13,6 +13,9 @@ from collections.abc import Sequence
 
 from xspack_tool.rpm.scriptlets.firewall_rules import FirewallRule
 
+#: Where packages keep a copy of their rules; each owns the folder.
+RULES_FOLDER = "/usr/share/xspack"
+
 #: An awk program over a saved file, read twice. In its environment: CHAIN, and RULES (lines; empty: take out).
 _EDIT = r"""
 function bare(line) { sub(/^\[[0-9]+:[0-9]+\] /, "", line); return line }
@@ -88,16 +91,23 @@ END_OF_RULES
 ) || :
 """
 
+#: The older version's file is gone when this runs: where there is none, the newer version opens nothing any more.
 _POSTUN = """\
-if [ "$1" = 0 ]; then (
+(
 {functions}\
-    for into in RH-Firewall-1-INPUT INPUT; do
-        while iptables -D "$into" -j "$chain" 2>/dev/null; do :; done
-    done
-    iptables -F "$chain" 2>/dev/null && iptables -X "$chain"
-    [ ! -f "$saved" ] || edit_saved ''
+    take_out() {{
+        for into in RH-Firewall-1-INPUT INPUT; do
+            while iptables -D "$into" -j "$chain" 2>/dev/null; do :; done
+        done
+        iptables -F "$chain" 2>/dev/null && iptables -X "$chain"
+        [ ! -f "$saved" ] || edit_saved ''
+    }}
+    if [ "$1" = 0 ]; then
+        take_out
+    elif [ ! -e {rules_file} ]; then
+        take_out
+    fi
 ) || :
-fi
 """
 
 
@@ -109,6 +119,12 @@ def chain_name(name: str) -> str:
     return f"pack-{plain}"
 
 
+def rules_file(name: str, rules: Sequence[FirewallRule]) -> tuple[str, str]:
+    """The path and text of the file by which the older version of a package knows that the newer one has rules."""
+    text = "".join(f"{rule.for_saved_file}\n" for rule in rules)
+    return f"{RULES_FOLDER}/{chain_name(name)}.rules", f"# The rules of {name} in iptables.\n{text}"
+
+
 def iptables_scripts(name: str, rules: Sequence[FirewallRule]) -> dict[str, str]:
     """The parts of post and postun for the rules of a package."""
     chain = chain_name(name)
@@ -117,5 +133,5 @@ def iptables_scripts(name: str, rules: Sequence[FirewallRule]) -> dict[str, str]
     saved_rules = "\n".join(f"-A {chain} {rule.for_saved_file}" for rule in rules)
     return {
         "post": _POST.format(functions=functions, adds=adds, saved_rules=saved_rules),
-        "postun": _POSTUN.format(functions=functions),
+        "postun": _POSTUN.format(functions=functions, rules_file=rules_file(name, rules)[0]),
     }
