@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from forge import Forged, forge
 from pack_maker import UUID, Key, PackMaker, Said, package, xspack
 
 from xspack_tool import cli
@@ -210,6 +211,14 @@ def test_missing_files(rpm: Path, tmp_path: Path) -> None:
         said = build(tmp_path / "a.iso", *words)
         assert said.status == 1
         assert said.err.startswith(f"build-update: {tmp_path / 'no.rpm'}: ")
+
+
+def test_a_source_rpm_is_no_package(rpm: Path, tmp_path: Path) -> None:
+    source = forge(Forged(source=True), tmp_path)
+    said = build(tmp_path / "a.iso", rpm, source)
+    why = "a source RPM, which no host installs: name the RPMs that are built of it"
+    assert (said.status, said.err) == (1, f"build-update: {source}: {why}\n")
+    assert not (tmp_path / "a.iso").exists()
 
 
 def test_the_same_input_gives_the_same_bytes(rpm: Path, make_pack: PackMaker, tmp_path: Path) -> None:

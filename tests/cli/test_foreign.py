@@ -67,12 +67,12 @@ def test_verify(plain: Path, make_pack: PackMaker) -> None:
         "installer: takes it",
         "yum: takes it",
         (
-            "not judged: rules B3, D1, P5: needs the packages of the release: give --base its repository or "
+            "not judged: rules B3, D1, D3, P5: needs the packages of the release: give --base its repository or "
             "installation ISO"
         ),
         (
-            "not judged: rules V2, X1: needs the last release of the pack: give --baseline its folder, repository or "
-            "ISO"
+            "not judged: rules P7, V2, X1: needs the last release of the pack: give --baseline its folder, repository "
+            "or ISO"
         ),
         "rules:",
         "  acme-5.2: 0 errors, 0 warnings, 0 notes, 0 waived",

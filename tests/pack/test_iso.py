@@ -8,8 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import need
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import BadInput, StepError
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.pack.iso_clock import fixed_clock
 from xspack_tool.pack.iso_read import IsoReader
@@ -42,6 +43,25 @@ def files(tmp_path):
 
 def sums(files):
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+@pytest.mark.parametrize("options", [["-udf"], ["-J", "-udf"], ["-J"], []])
+def test_images_of_genisoimage(tmp_path, options):
+    """With UDF besides, and whatever it puts at the end of the image."""
+    need("genisoimage")
+    (tmp_path / "d/Packages").mkdir(parents=True)
+    (tmp_path / "d/update.xml").write_text("<update/>")
+    (tmp_path / f"d/Packages/{LONG}.rpm").write_bytes(b"x" * 30_000)
+    image = tmp_path / "a.iso"
+    argv = ["genisoimage", "-quiet", "-R", *options, "-o", image, tmp_path / "d"]
+    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
+    with IsoReader(image) as iso:
+        assert [entry.path for entry in iso.entries] == ["Packages", f"Packages/{LONG}.rpm", "update.xml"]
+        assert iso.read(f"Packages/{LONG}.rpm") == b"x" * 30_000
+    with open(image, "r+b") as cut:
+        cut.truncate(image.stat().st_size // 2)
+    with pytest.raises(BadInput, match=r"truncated|exceeds the size"):
+        IsoReader(image)
 
 
 def test_the_same_files_give_the_same_bytes(files, tmp_path, monkeypatch):

@@ -77,4 +77,10 @@ def test_verify_tells_of_the_driver_disk(tree: Tree, capsys: pytest.CaptureFixtu
     tree.declare(PACK.format(packages='env.PrebuiltRpm("acme.rpm")', more="")).scons().good()
     key = tree.path / "build/keys/RPM-GPG-KEY-T"
     main(["verify", str(tree.path / "build/acme-1.iso"), "--key", str(key), "--target", "xcp-ng-8.3"])
-    assert "driver disk: takes it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "driver disk: takes it" in said
+    assert (
+        "not judged: rules B2: needs the source RPMs of the drivers, which no ISO holds: give --source"
+        in said
+    )
+    assert "B2 acme" not in said

@@ -70,6 +70,9 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         if not path.is_file():
             raise BadInput(path, "no such file")
     infos = [read_rpm(path) for path in args.rpms]
+    for path, info in zip(args.rpms, infos, strict=True):
+        if info.is_source:
+            raise BadInput(path, "a source RPM, which no host installs: name the RPMs that are built of it")
     with tempfile.TemporaryDirectory(prefix="xspack-build-update-") as scratch:
         work = Path(scratch)
         signer = signer_of_uid(args.key, args.gnupghome, work) if args.key else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from xspack_tool.errors import BadInput
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
+from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import IndexRecord, PackContext
 
 _NO_PACK = Pack(label="", version="", uuid="", description="", key="")
@@ -40,18 +43,45 @@ def pack_model(pack: OpenedPack) -> Pack:
     )
 
 
+def source_names(places: Sequence[Path] | None) -> frozenset[str] | None:
+    """The file names of the source RPMs that are named, or lie in folders that are; None where none is named. Raises
+    BadInput for what is none."""
+    if not places:
+        return None
+    found: set[str] = set()
+    for place in places:
+        files = sorted(place.rglob("*.src.rpm")) if place.is_dir() else [place]
+        if not files:
+            raise BadInput(place, "no source RPM in it")
+        for file in files:
+            info = read_rpm(file)
+            if not info.is_source:
+                raise BadInput(file, "no source RPM")
+            found.add(f"{info.name}-{info.version}-{info.release}.src.rpm")
+    return frozenset(found)
+
+
 def pack_context(
-    pack: OpenedPack, profile: Profile, base: Path | None, baseline: Path | None, now: int
+    pack: OpenedPack,
+    profile: Profile,
+    base: Path | None,
+    baseline: Path | None,
+    now: int,
+    named: frozenset[str] | None = None,
 ) -> PackContext:
-    """Everything that the rules judge a pack by. ``now`` is seconds since 1970."""
+    """Everything that the rules judge a pack by. ``now`` is seconds since 1970, ``named`` are the source RPMs that are
+    known besides those on the ISO."""
     remove, precheck = pack.script("remove"), pack.script("precheck")
-    sources = {f"{info.name}-{info.version}-{info.release}.src.rpm" for info in pack.infos if info.is_source}
+    sources = set(named or ()) | {
+        f"{info.name}-{info.version}-{info.release}.src.rpm" for info in pack.infos if info.is_source
+    }
     payload = tuple(rpm.info for rpm in pack.payload if rpm.info and not rpm.info.is_source)
     return PackContext(
         pack=pack_model(pack),
         profile=profile,
         rpms=payload,
         with_source=frozenset(info.name for info in payload if info.source_rpm in sources),
+        sources_known=bool(sources) or named is not None,
         key=pack.key,
         key_name=pack.key_name,
         signed=tuple(info for info in pack.infos if not info.is_source),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xspack_tool.cli.command import Command
-from xspack_tool.cli.context import pack_context
+from xspack_tool.cli.context import pack_context, source_names
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
@@ -55,6 +55,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inbox", type=Path, metavar="DIR|LIST", help="the release's modules, or its modules.alias"
     )
+    parser.add_argument(
+        "--source",
+        type=Path,
+        action="append",
+        metavar="FILE|DIR",
+        help="source RPM of a driver, or a folder with some (may be given more than once)",
+    )
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
 
 
@@ -70,7 +77,10 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     profile, host = host_of(args, opened)
     facts = RpmFacts(args.symvers, read_inbox(args.inbox) if args.inbox else None)
     pack, findings = read_all(opened, profile, facts)
-    report = judge(pack_context(pack, profile, args.base, args.baseline, int(time.time())), findings)
+    context = pack_context(
+        pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)
+    )
+    report = judge(context, findings)
     verdicts = judge_hosts(pack, host)
     if args.json:
         out.json(describe(verdicts, report))

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso_tree import ByPosition, IsoEntry, Metadata, Tree, Trick
@@ -89,10 +89,9 @@ class IsoReader:
         return BadInput(self.path, why)
 
     def _read(self) -> None:
-        import pycdlib
         from pycdlib.pycdlibexception import PyCdlibException
 
-        iso = pycdlib.PyCdlib()
+        iso = _plain_reader()
         try:
             iso.open_fp(Metadata(self._file.fileno(), self._image_size))
             self.has_rock_ridge: bool = iso.has_rock_ridge()
@@ -110,6 +109,21 @@ class IsoReader:
             raise self._bad(f"is no ISO image that can be read: damaged ({type(error).__name__})") from None
         if sum(entry.size for entry in self.entries) > _TIMES_IMAGE * self._image_size:
             raise HostileInput(self.path, "its files overlap: they are many times its size")
+
+
+def _plain_reader() -> Any:
+    """pycdlib's reader that leaves UDF alone, which images may have besides: xapi and the installer mount what is of
+    ISO 9660, and UDF's marks lie at the end of the image, which pycdlib is not told of here."""
+    import pycdlib
+
+    class Plain(pycdlib.PyCdlib):  # type: ignore[misc]  # it has no types
+        def _parse_udf_descriptors(self) -> None:
+            pass
+
+        def _walk_udf_directories(self, extent_to_inode: object) -> None:
+            pass
+
+    return Plain()
 
 
 class _Content(ByPosition):

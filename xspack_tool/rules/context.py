@@ -120,11 +120,11 @@ class PackContext:
 
     ``rpms`` are the payload RPMs, without the two generated ones; ``signed`` are all RPMs as they go onto
     the ISO, ``iso_paths`` and ``index`` what else is there. ``with_source`` has the names of the RPMs whose
-    source goes with the pack; ``releases`` the profiles it is meant for, if more than ``profile``.
-    ``key_name`` is the base name of the key file, ``now`` seconds since 1970 (a key's expiry is judged by
-    it). ``base`` is the release's repository, ``baseline`` the last release of the pack: folder, repository
-    or ISO. ``remove_script`` and ``precheck_script`` are the texts of
-    scripts of the user's own.
+    source goes with the pack; ``sources_known`` False: nobody said which do. ``releases`` are the profiles it
+    is meant for, if more than ``profile``. ``key_name`` is the base name of the key file, ``now`` seconds since
+    1970 (a key's expiry is judged by it). ``base`` is the release's repository, ``baseline`` the last release of
+    the pack: folder, repository or ISO. ``remove_script`` and ``precheck_script`` are the texts of scripts of the
+    user's own.
     """
 
     pack: Pack
@@ -132,6 +132,7 @@ class PackContext:
     rpms: tuple[RpmInfo, ...]
     releases: tuple[Profile, ...] = ()
     with_source: frozenset[str] = frozenset()
+    sources_known: bool = True
     submission: bool = False
     key: Key | None = None
     key_name: str = ""
