@@ -66,6 +66,7 @@ class CompileModules(Step):
     driver's folder."""
 
     label: ClassVar[str] = "Modules"
+    uses: ClassVar[tuple[str, ...]] = ("strip",)
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "certificate")
 
     #: Kernel, architecture and digest of the kernel build tree.

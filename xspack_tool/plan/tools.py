@@ -12,7 +12,7 @@ from xspack_tool.plan.memo import file_state, remembered
 from xspack_tool.run import run
 
 #: Programs that come from one source package answer alike: one question serves all.
-_ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg"}
+_ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg", "strip": "strip"}
 
 _versions: dict[str, str] = {}
 

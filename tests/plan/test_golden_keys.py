@@ -1,0 +1,132 @@
+"""What is in the key of each step, and the code that writes what it is the key of.
+
+A key that forgets something leaves a stale file in a pack that builds green. So all that a key holds is written down in
+golden/keys.json, step by step; and where code that decides on bytes changes, someone has to say whether the bytes do.
+``GOLDEN=update pytest tests/plan/test_golden_keys.py`` writes both anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from support import ROOT
+
+import xspack_tool.kinds
+import xspack_tool.plan
+from xspack_tool.plan.step import FORMAT, Planned, Step
+
+GOLDEN = Path(__file__).parent / "golden"
+PACKAGE = ROOT / "xspack_tool"
+#: The rooms whose code decides on bytes, besides the steps themselves. Rules are not among them: their code is in the
+#: keys of findings.
+ROOMS = ("binary", "ddk", "model", "pack", "repo", "rpm", "signing")
+REMEDY = (
+    "{}: the code changed, and no key. If any output becomes another for equal inputs, raise `version` of the steps "
+    "that make it (or FORMAT in plan/step.py, for all). Then: GOLDEN=update pytest tests/plan/test_golden_keys.py"
+)
+
+
+def all_steps() -> list[type[Step]]:
+    for room in (xspack_tool.plan, xspack_tool.kinds):
+        for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            importlib.import_module(module.name)
+
+    def below(kind: type[Step]) -> Iterator[type[Step]]:
+        for one in kind.__subclasses__():
+            yield one
+            yield from below(one)
+
+    # One without a word for it is a base of others.
+    return sorted((kind for kind in below(Step) if hasattr(kind, "label")), key=lambda kind: kind.__name__)
+
+
+def sample(kind: type[Step], **given: Any) -> Step:
+    """A step each of whose fields says its own name."""
+    return kind(**{**{field.name: f"<{field.name}>" for field in dataclasses.fields(kind)}, **given})
+
+
+def planned(step: Step) -> Planned:
+    versions = dict.fromkeys(("xspack", *step.uses), "<version>")
+    return Planned(step, (), {"one": 0, "many": (1, 2)}, {"out": 0}, frozenset(), versions, cast(Any, None))
+
+
+def notes(kind: type[Step]) -> dict[str, Any]:
+    unkeyed = [field.name for field in dataclasses.fields(kind) if field.name not in set(kind.keyed())]
+    key = json.loads(planned(sample(kind)).key)
+    return {"label": kind.label, "modes": list(kind.modes), "not in the key": unkeyed, "key": key}
+
+
+def same(name: str, found: str) -> str:
+    """What the golden file has, written anew where that is wanted."""
+    if os.environ.get("GOLDEN") == "update":
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / name).write_text(found, encoding="utf-8")
+    return (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_what_keys_hold() -> None:
+    found = {"FORMAT": FORMAT, **{kind.__name__: notes(kind) for kind in all_steps()}}
+    text = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    assert json.loads(same("keys.json", text)) == found
+
+
+def code() -> dict[str, str]:
+    """File of the rooms -> a digest of its lines without comments and blank ones."""
+    files = [file for room in ROOMS for file in (PACKAGE / room).rglob("*.py")]
+    steps = {Path(str(inspect.getsourcefile(kind))) for kind in all_steps()}
+    found = {}
+    for file in sorted({*files, *steps}):
+        lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+        kept = "\n".join(line for line in lines if line and not line.startswith("#"))
+        found[file.relative_to(PACKAGE).as_posix()] = hashlib.sha256(kept.encode()).hexdigest()[:12]
+    return found
+
+
+def test_code_that_writes_changes_with_its_keys() -> None:
+    found = code()
+    text = "".join(f"{name} {digest}\n" for name, digest in found.items())
+    known = dict(line.split() for line in same("code.txt", text).splitlines())
+    changed = sorted(name for name in {**known, **found} if known.get(name) != found.get(name))
+    assert not changed, REMEDY.format(", ".join(changed))
+
+
+@pytest.mark.parametrize("kind", all_steps(), ids=lambda kind: kind.__name__)
+def test_each_field_is_in_the_key_or_said_to_be_none_of_it(kind: type[Step]) -> None:
+    base = planned(sample(kind)).signature
+    keyed = set(kind.keyed())
+    for field in dataclasses.fields(kind):
+        other = planned(sample(kind, **{field.name: "another"})).signature
+        assert (other != base) == (field.name in keyed), field.name
+
+
+@pytest.mark.parametrize("kind", all_steps(), ids=lambda kind: kind.__name__)
+def test_a_raised_version_changes_the_key(kind: type[Step], monkeypatch: pytest.MonkeyPatch) -> None:
+    base = planned(sample(kind)).signature
+    monkeypatch.setattr(kind, "version", kind.version + 1)
+    assert planned(sample(kind)).signature != base
+
+
+def test_which_input_is_which_is_in_the_key() -> None:
+    (kind,) = (kind for kind in all_steps() if kind.__name__ == "WriteRpm")
+    base = planned(sample(kind))
+    layouts: list[dict[str, Any]] = [
+        {"one": 1, "many": (0, 2)},
+        {"many": (0, 1), "one": 2},
+        {"one": 0, "many": (2, 1)},
+        {"one": 0, "other": (1, 2)},
+        {"one": 0, "many": (1,), "more": (2,)},
+        {"one": 0, "many": {"a": 1, "b": 2}},
+        {"one": 0, "many": {"a": 2, "b": 1}},
+    ]
+    found = {dataclasses.replace(base, inputs=layout).key for layout in layouts}
+    assert len(found | {base.key}) == len(layouts) + 1
