@@ -29,6 +29,7 @@ PACKAGES = {
     "bwrap": ("bubblewrap", "bubblewrap"),
     "ssh": ("openssh-client", "openssh-clients"),
     "dnf": ("dnf", "dnf"),
+    "podman": ("podman", "podman"),
 }
 #: How long, in seconds, a program that a killed build left behind is waited for.
 PATIENCE = 60.0

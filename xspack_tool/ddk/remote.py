@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
 from xspack_tool.ddk.kbuild import error_lines
 from xspack_tool.ddk.remote_scripts import (
     BUILD,
@@ -23,9 +24,12 @@ from xspack_tool.ddk.remote_scripts import (
     NO_TREE,
     SYMVERS,
 )
-from xspack_tool.ddk.ssh import RemoteDdk, remote_run
+from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.errors import StepError
 from xspack_tool.run import Done
+
+#: A kit in which scripts are run: on another machine, in a folder, or in an image.
+Reached = RemoteDdk | RootDdk | ImageDdk
 
 _PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux"}
 
@@ -54,18 +58,18 @@ class RemoteFacts:
         return "\n".join(f"{name}={value}" for name, value in asdict(self).items())
 
 
-def read_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts:
+def read_facts(ddk: Reached, memo: Path) -> RemoteFacts:
     """The kit's facts, asked for once and kept in the file ``memo``. Raises StepError."""
     if known := known_facts(ddk, memo):
         return known
     what = "asking the kit what it is"
-    done = remote_run(ddk, FACTS, [ddk.tree], what=what)
+    done = ddk.run(FACTS, [ddk.tree], stdin=b"", what=what)
     _raise_for(ddk, done, what, memo)
     pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
     names = list(RemoteFacts.__dataclass_fields__)
     if sorted(pairs) != sorted(names) or not pairs["kernel"]:
         raise StepError(
-            f"{what}: {ddk.host}: its login shell answers with {done.out[:200]!r}; it must print nothing"
+            f"{what}: {ddk.name}: its login shell answers with {done.out[:200]!r}; it must print nothing"
         )
     facts = RemoteFacts(**pairs)
     memo.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +79,7 @@ def read_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts:
     return facts
 
 
-def known_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts | None:
+def known_facts(ddk: Reached, memo: Path) -> RemoteFacts | None:
     """The kit's facts as ``memo`` has them, without asking; None where it has none."""
     try:
         known = json.loads(memo.read_text())
@@ -84,19 +88,19 @@ def known_facts(ddk: RemoteDdk, memo: Path) -> RemoteFacts | None:
         return None
 
 
-def fetch_symvers(ddk: RemoteDdk, facts: RemoteFacts, out: Path, *, memo: Path) -> None:
+def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) -> None:
     """Write the Module.symvers of the kit's kernel to ``out``. Raises StepError with one reason; no output then.
 
     That of a kit that is no longer what ``facts`` say is not taken, and ``memo`` is forgotten.
     """
     what = "fetching its Module.symvers"
-    done = remote_run(ddk, SYMVERS, [ddk.tree, facts.text(), str(LARGEST_SYMVERS)], what=what)
+    done = ddk.run(SYMVERS, [ddk.tree, facts.text(), str(LARGEST_SYMVERS)], stdin=b"", what=what)
     _raise_for(ddk, done, what, memo)
     size, _, text = done.out.partition("\n")
     content = text.encode()
     if size != str(len(content)):
         raise StepError(
-            f"{what}: {ddk.host}: it is not what came, {size[:200]!r} and {len(content)} bytes: its login shell must "
+            f"{what}: {ddk.name}: it is not what came, {size[:200]!r} and {len(content)} bytes: its login shell must "
             "print nothing, and the file be plain text"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +110,7 @@ def fetch_symvers(ddk: RemoteDdk, facts: RemoteFacts, out: Path, *, memo: Path) 
 
 
 def build_remote(
-    ddk: RemoteDdk,
+    ddk: Reached,
     facts: RemoteFacts,
     source_rpm: Path,
     outs: Sequence[Path],
@@ -122,10 +126,10 @@ def build_remote(
     Raises StepError with one reason; no output then.
     A kit that is no longer what ``facts`` say is not used, and ``memo`` is forgotten.
     """
-    what = f"building {source_rpm.name} on {ddk.host}"
+    what = f"building {source_rpm.name} on {ddk.name}"
     content = source_rpm.read_bytes()
     arguments = [ddk.tree, facts.text(), str(len(content)), str(time)]
-    done = remote_run(ddk, BUILD, arguments, stdin=content, what=what)
+    done = ddk.run(BUILD, arguments, stdin=content, what=what)
     _raise_for(ddk, done, what, memo)
     made = _unpack(done.out, what)
     wanted = [*outs, *([symvers] if symvers else [])]
@@ -158,9 +162,9 @@ def _unpack(text: str, what: str) -> dict[str, bytes]:
     return made
 
 
-def _raise_for(ddk: RemoteDdk, done: Done, what: str, memo: Path) -> None:
+def _raise_for(ddk: Reached, done: Done, what: str, memo: Path) -> None:
     """What the statuses of the scripts mean."""
-    head, said = f"{what}: {ddk.host}", done.err.strip()
+    head, said = f"{what}: {ddk.name}", done.err.strip()
     if done.status == 0:
         return
     if "No space left on device" in done.err or done.status == NO_SPACE:

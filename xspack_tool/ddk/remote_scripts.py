@@ -70,8 +70,9 @@ test "$(read_facts)" = "$2" || exit {CHANGED}
 """
 
 #: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH. The RPMs go
-#: back in base64 of a tar. The folder's name holds the shell's process id: of what a crash or a power cut left,
-#: the next build clears up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.
+#: back in base64 of a tar. A kit that is ours alone has a fixed place, XSPACK_JOB. Elsewhere the folder's name holds
+#: the shell's process id: of what a crash or a power cut left, the next build clears up. A watcher ends
+#: the build when sshd, our parent, is gone: the connection is lost.
 BUILD = f"""\
 set -u
 umask 077
@@ -95,7 +96,12 @@ leave() {{
 }}
 trap leave EXIT
 trap 'exit 1' HUP INT TERM PIPE
-top=$(mktemp -d "$room/xspack-ddk.$$.XXXXXX") || exit {NO_SPACE}
+if test -n "${{XSPACK_JOB:-}}"; then
+    top=$XSPACK_JOB
+    mkdir "$top" || exit {NO_SPACE}
+else
+    top=$(mktemp -d "$room/xspack-ddk.$$.XXXXXX") || exit {NO_SPACE}
+fi
 {_FACTS}
 facts=$(read_facts)
 if test "$facts" != "$2"; then

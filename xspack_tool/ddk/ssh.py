@@ -51,6 +51,8 @@ class RemoteDdk:
     tree: str = ""
     jobs: int = 1
 
+    field = "host"
+
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
         found = []
@@ -66,13 +68,17 @@ class RemoteDdk:
             path = getattr(self, name)
             if path is not None and not path.is_file():
                 found.append(Problem(name, str(path), "there is no such file", "name one that is there"))
-        if self.tree and not re.fullmatch(r"/[A-Za-z0-9_.+/-]+", self.tree):
-            found.append(
-                Problem("tree", self.tree, "an absolute path on the kit", "name its kernel build tree")
-            )
-        if self.jobs < 1:
-            found.append(Problem("jobs", self.jobs, "at least one build at a time", "give 1 or more"))
+        found += tree_problems(self.tree, self.jobs)
         return found
+
+    @property
+    def name(self) -> str:
+        """As messages call it."""
+        return self.host
+
+    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str) -> Done:
+        """Run a POSIX shell script there; see :func:`remote_run`."""
+        return remote_run(self, script, arguments, stdin=stdin, what=what)
 
     @property
     def key(self) -> str:
@@ -80,8 +86,18 @@ class RemoteDdk:
         return f"{self.host}:{self.port or 22} {self.tree}".rstrip()
 
 
+def tree_problems(tree: str, jobs: int) -> list[Problem]:
+    """What is wrong with the kernel build tree in a kit, and the number of builds that run there at once."""
+    found = []
+    if tree and not re.fullmatch(r"/[A-Za-z0-9_.+/-]+", tree):
+        found.append(Problem("tree", tree, "an absolute path on the kit", "name its kernel build tree"))
+    if jobs < 1:
+        found.append(Problem("jobs", jobs, "at least one build at a time", "give 1 or more"))
+    return found
+
+
 @cache
-def _slots(key: str, jobs: int) -> threading.BoundedSemaphore:
+def slots(key: str, jobs: int) -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(jobs)
 
 
@@ -117,7 +133,7 @@ def remote_run(ddk: RemoteDdk, script: str, arguments: list[str], *, stdin: byte
     """
     command = "exec sh -c " + " ".join(map(shlex.quote, [script, "xspack", *arguments]))
     agent = {"SSH_AUTH_SOCK": os.environ["SSH_AUTH_SOCK"]} if "SSH_AUTH_SOCK" in os.environ else {}
-    with _slots(ddk.key, ddk.jobs):
+    with slots(ddk.key, ddk.jobs):
         done = run([*ssh_command(ddk), command], env=agent, stdin=stdin, check=False, what=what)
     if done.status == SSH_FAILED:
         lines = [line.strip() for line in done.err.splitlines() if line.strip(" @\r\n")]

@@ -116,11 +116,12 @@ def _made(kind: type, value: Any) -> Any:
 
 
 def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
-    """A kit: a kernel build tree here, or (``host``) a machine that has one."""
+    """A kit: a kernel build tree here, or a machine (``host``), a folder (``root``) or an image that has one."""
     found = _value(Ddk, "Ddk", tree, options)
     problems = ddk_problems(env, found)
     session().problems.extend(
-        problem.at(user_place(), f"Ddk {str(tree or found.host)!r}") for problem in problems
+        problem.at(user_place(), f"Ddk {str(tree or found.host or found.root or found.image)!r}")
+        for problem in problems
     )
     return found if problems else ddk_paths(env, found)
 

@@ -17,7 +17,8 @@ from SCons.Node import Node
 from SCons.Util import flatten
 
 from xspack_tool.ddk.compiler import default_command, find_compiler
-from xspack_tool.ddk.remote import RemoteFacts, fetch_symvers, known_facts, read_facts
+from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
+from xspack_tool.ddk.remote import Reached, RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import KernelTree, read_tree
@@ -33,6 +34,8 @@ _read = functools.cache(read_tree)
 _INBOX_LISTS = ("modules.alias", "modules.pcimap")
 #: A kit on another machine is asked again what it is after so many seconds.
 ASK_AGAIN = 24 * 3600
+#: The keywords that say where a kit is, if its tree is not a folder here.
+ELSEWHERE = ("host", "root", "image")
 
 
 class Unasked(Problem):
@@ -41,10 +44,11 @@ class Unasked(Problem):
 
 @dataclass(frozen=True)
 class Ddk:
-    """A kit as the user names it: a kernel build tree here, or a machine that has one (``host``).
+    """A kit as the user names it: a kernel build tree here, or a machine (``host``), a folder (``root``) or an image
+    that has one.
 
     ``release`` is the profile that its modules are for, ``inbox`` a modules.alias or modules.pcimap of that
-    release. Paths are absolute; ``tree`` of a machine is a path there, or empty for the one it has.
+    release. Paths are absolute; ``tree`` of the others is a path there, or empty for the one it has.
     """
 
     tree: str = ""
@@ -52,6 +56,8 @@ class Ddk:
     port: int | None = None
     identity: str = ""
     known_hosts: str = ""
+    root: str = ""
+    image: str = ""
     jobs: int = 1
     release: str = ""
     inbox: str = ""
@@ -66,7 +72,7 @@ class Kit:
     release: str = ""
     inbox: str = ""
     tree: KernelTree | None = None
-    remote: RemoteDdk | None = None
+    remote: Reached | None = None
     facts: RemoteFacts | None = None
     #: Where a machine's facts are remembered.
     memo: Path = Path()
@@ -93,12 +99,16 @@ class Kit:
 def ddk_problems(env: Any, ddk: Ddk) -> list[Problem]:
     """What is wrong with the kit as the user wrote it, before it is looked for."""
     found = []
-    if not ddk.tree and not ddk.host:
-        rule = "a kit is a kernel build tree here, or a machine that has one"
+    elsewhere = {name: value for name in ELSEWHERE if (value := getattr(ddk, name))}
+    if not ddk.tree and not elsewhere:
+        rule = "a kit is a kernel build tree here, or a machine, a root folder or an image that has one"
         found.append(
             Problem("tree", ddk.tree, rule, 'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")')
         )
-    for name in ("host", "release", "inbox"):
+    if len(elsewhere) > 1:
+        rule = f"a kit is one of {', '.join(f'{name}=' for name in ELSEWHERE)}"
+        found.append(Problem(list(elsewhere)[1], list(elsewhere.values())[1], rule, "leave the others out"))
+    for name in ("host", "image", "release", "inbox"):
         if not isinstance(getattr(ddk, name), str):
             found.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
     if not found and ddk.release:
@@ -113,7 +123,8 @@ def ddk_paths(env: Any, ddk: Ddk) -> Ddk:
         node = env.fs.Entry(os.path.expanduser(env.subst(value))) if isinstance(value, str) else value
         return str(node.srcnode().get_abspath())
 
-    names = ["identity", "known_hosts", "inbox", *([] if ddk.host else ["tree"])]
+    is_here = not any(getattr(ddk, name) for name in ELSEWHERE)
+    names = ["identity", "known_hosts", "root", "inbox", *(["tree"] if is_here else [])]
     paths: dict[str, Any] = {name: absolute(value) for name in names if (value := getattr(ddk, name))}
     return replace(ddk, **paths, release=release_name(env, ddk.release))
 
@@ -136,7 +147,7 @@ def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
         named = ddk_paths(env, Ddk(named))
     if named.inbox and not Path(named.inbox).exists():
         return Problem("inbox", named.inbox, "there is no such list of devices", "name a modules.alias")
-    if named.host:
+    if named.host or named.root or named.image:
         return _remote(env, named)
     tree = _read(field, named.tree)
     if isinstance(tree, Problem):
@@ -145,8 +156,7 @@ def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
 
 
 def _remote(env: Any, named: Ddk) -> Kit | Problem:
-    files = {name: Path(getattr(named, name)) for name in ("identity", "known_hosts") if getattr(named, name)}
-    remote = RemoteDdk(named.host, named.port, tree=named.tree, jobs=named.jobs, **files)
+    remote = _reached(named)
     if problems := remote.problems():
         return problems[0]
     place = out_path(env, ".xspack", f"kit-{hashlib.sha256(remote.key.encode()).hexdigest()[:16]}.json")
@@ -154,24 +164,34 @@ def _remote(env: Any, named: Ddk) -> Kit | Problem:
     facts = _ask(remote, memo)
     if isinstance(facts, Problem):
         return facts
-    session().need("ssh", "building on another machine")
+    if named.host:
+        session().need("ssh", "building on another machine")
     return Kit(facts.kernel, facts.arch, named.release, named.inbox, remote=remote, facts=facts, memo=memo)
 
 
+def _reached(named: Ddk) -> Reached:
+    if named.root:
+        return RootDdk(Path(named.root), named.tree, named.jobs)
+    if named.image:
+        return ImageDdk(named.image, named.tree, named.jobs)
+    files = {name: Path(getattr(named, name)) for name in ("identity", "known_hosts") if getattr(named, name)}
+    return RemoteDdk(named.host, named.port, tree=named.tree, jobs=named.jobs, **files)
+
+
 @functools.cache
-def _ask(remote: RemoteDdk, memo: Path) -> RemoteFacts | Problem:
+def _ask(remote: Reached, memo: Path) -> RemoteFacts | Problem:
     """The facts of a machine, remembered. Each build there compares them once more before it begins, so that
     what is remembered here may be old; a machine that cannot be reached is taken as it was."""
     if any(map(SCons.Script.GetOption, ("clean", "help"))):
         if not (facts := known_facts(remote, memo)):
-            print(f"xspack: {remote.host} was never asked what kit it is: its drivers are left out")
-        return facts or Unasked("host", remote.host, "it was never asked what kit it is", "build first")
+            print(f"xspack: {remote.name} was never asked what kit it is: its drivers are left out")
+        return facts or Unasked(remote.field, remote.name, "it was never asked what kit it is", "build first")
     try:
         known = read_facts(remote, memo)
     except StepError as error:
         # Without the command, which is no part of one line of an error.
         said = [line.strip() for line in str(error).splitlines()[:2]]
-        return Problem("host", remote.host, ": ".join(said), "then build again")
+        return Problem(remote.field, remote.name, ": ".join(said), "then build again")
     if time.time() - memo.stat().st_mtime < ASK_AGAIN:
         return known
     fresh = memo.with_suffix(".fresh")
@@ -217,7 +237,7 @@ class FetchSymvers(Step):
     label: ClassVar[str] = "Fetch"
 
     kit: str
-    remote: RemoteDdk = field(metadata=UNKEYED)
+    remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
     memo: Path = field(metadata=UNKEYED)
 

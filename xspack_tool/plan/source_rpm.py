@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 from SCons.Node import Node
 from SCons.Util import NodeList
 
-from xspack_tool.ddk.remote import RemoteFacts, build_remote
+from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
-from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.model.package import Package
 from xspack_tool.plan.ddk import Kit, fetched_symvers
 from xspack_tool.plan.modules import Modules, tell_warnings
@@ -148,7 +147,7 @@ class BuildRemotely(Step):
     #: What the kit is; not where it is.
     kit: dict[str, str]
     time: int
-    remote: RemoteDdk = field(metadata=UNKEYED)
+    remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
     memo: Path = field(metadata=UNKEYED)
 

@@ -1,0 +1,147 @@
+"""Kits as folders and as images: what they make is what a machine with them makes, and nothing gets out of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
+from rebuild.lab import kernel
+from sshd import Start, serving
+from support import lacks, need, need_root
+from trees import Ran, Tree
+
+RPM = "build/rpms/acme-2.1-1.x86_64.rpm"
+
+
+@pytest.fixture
+def sshd(short_dir: Path) -> Iterator[Start]:
+    need_root()
+    with serving(short_dir) as start:
+        yield start
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Tree:
+    """A kernel tree that is the same inside and outside: this machine's own folders are the root."""
+    need("rpmbuild", "make", "gcc", "strip")
+    folder = Path("/var/lib") / f"xspack-test-{os.getpid()}-{tmp_path.name[:20]}"
+    try:
+        folder.mkdir()
+    except PermissionError:
+        lacks("root is needed: run the tests as root")
+    yield Tree(folder).write(kernel("6.1.0-kit"))  # type: ignore[misc]
+    shutil.rmtree(folder)
+
+
+def without_bwrap(folder: Path) -> dict[str, str]:
+    """A PATH without bubblewrap, with everything else; not below /tmp, which is another in there."""
+    folder.mkdir()
+    for place in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+        for program in os.scandir(place):
+            if program.name != "bwrap" and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program.path)
+    return {"PATH": str(folder)}
+
+
+def made(tree: Tree, kit: str, env: dict[str, str] | None = None) -> tuple[Ran, str]:
+    tree.write(DRIVER).declare(f'D("acme", ddk={kit})\n', HEAD)
+    ran = tree.scons(RPM, env=env).good()
+    return ran, hashlib.sha256((tree.path / RPM).read_bytes()).hexdigest()
+
+
+def leftovers() -> list[Path]:
+    return list(Path("/var/tmp").glob("xspack-kit.*"))
+
+
+def test_a_root_makes_the_bytes_that_a_machine_makes(sshd: Start, kit: Tree, tmp_path: Path) -> None:
+    """By bubblewrap, and by chroot where that is not installed."""
+    need("bwrap", "unshare")
+    _, there = made(Tree(tmp_path / "ssh"), words_of(sshd(tree=str(kit.path))))
+    root = f'env.Ddk(root="/", tree="{kit.path}")'
+    ran, here = made(Tree(tmp_path / "bwrap"), root)
+    assert compiled(ran) and here == there
+    ran, chroot = made(Tree(tmp_path / "chroot"), root, without_bwrap(kit.path / "programs"))
+    assert compiled(ran) and chroot == there
+    assert leftovers() == []
+    # Nothing to do is nothing to do.
+    assert Tree(tmp_path / "bwrap").scons(RPM).good().built == set()
+
+
+@pytest.mark.parametrize("program", ["bwrap", "unshare"])
+def test_what_is_compiled_there_gets_out_nowhere(kit: Tree, tmp_path: Path, program: str) -> None:
+    """No network, nothing that can be written but the job's folder, nothing of the caller's environment."""
+    need_root()
+    need(program)
+    makefile = (kit.path / "Makefile").read_text()
+    kit.write(
+        {
+            "Makefile": "modules: look\n" + makefile + "look:\n"
+            "\t! touch /etc/xspack-was-here $(CURDIR)/here\n"
+            "\t! (exec 3<>/dev/tcp/127.0.0.1/$(PORT))\n"
+            '\ttest -z "$$SECRET" && test "$$HOME" = /var/tmp/xspack-ddk\n'
+            '\ttest "$$(grep -c : /proc/net/dev)" = 1\n',
+        }
+    )
+    tree = Tree(tmp_path / "tree")
+    env = {"SECRET": "x", **(without_bwrap(kit.path / "programs") if program == "unshare" else {})}
+    ran, _ = made(tree, f'env.Ddk(root="/", tree="{kit.path}")', env)
+    assert compiled(ran)
+    assert not Path("/etc/xspack-was-here").exists() and not (kit.path / "here").exists()
+
+
+def test_a_root_that_changed_is_told(kit: Tree, tmp_path: Path) -> None:
+    need("bwrap")
+    tree = Tree(tmp_path / "tree")
+    made(tree, f'env.Ddk(root="/", tree="{kit.path}")')
+    kit.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
+    tree.write({"driver/acme.c": "int other;\n"})
+    ran = tree.scons(RPM)
+    assert ran.status == 2 and "the kit is another than when it was first asked; build again" in ran.said
+    assert compiled(tree.scons(RPM).good())
+
+
+def test_a_failed_build_there_is_told_and_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
+    need("bwrap")
+    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/acme.c": "int acme\n"})
+    tree.declare(f'D("acme", ddk=env.Ddk(root="/", tree="{kit.path}"))\n', HEAD)
+    ran = tree.scons(RPM)
+    assert ran.status == 2 and "building acme-2.1-1.src.rpm on /: " in ran.said
+    assert (
+        "its rpmbuild failed" in ran.said
+        and "acme.c:1:1: error: " in ran.said
+        and "Traceback" not in ran.said
+    )
+    assert leftovers() == []
+
+
+MISTAKES = {
+    'root="src"': "root='{tree}/src': no root folder of a kit: it has no bin/sh; unpack an image there",
+    'root="/", tree="kernel"': "tree='kernel': an absolute path on the kit; name its kernel build tree",
+    'root="/", tree="/none"': "root='/': asking the kit what it is: /: there is no built kernel tree at /none",
+    'image="acme/kit:8.3"': "image='acme/kit:8.3': an image is named by its digest, NAME@sha256:..; podman inspect",
+    'image="acme/kit@sha256:0"': "image='acme/kit@sha256:0': an image is named by its digest",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_wrong_kit_is_a_mistake(tmp_path: Path, words: str) -> None:
+    need("bwrap")
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    tree.declare(f'D("acme", ddk=env.Ddk({words}))\n', HEAD)
+    mistakes = tree.scons(RPM).refused()
+    assert len(mistakes) == 1, mistakes
+    (mistake,) = mistakes
+    assert MISTAKES[words].format(tree=tree.path) in mistake and mistake.startswith("SConstruct:4: ")
+
+
+def test_a_kit_is_at_one_place(kit: Tree, tmp_path: Path) -> None:
+    need("bwrap")
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    tree.declare(f'D("acme", ddk=env.Ddk(root="/", host="kit", tree="{kit.path}"))\n', HEAD)
+    (mistake,) = tree.scons(RPM).refused()
+    assert mistake.endswith(": root='/': a kit is one of host=, root=, image=; leave the others out")
