@@ -133,6 +133,7 @@ HELPERS = """\
 options = {{
     "XsFile": ["mode", "owner", "group"], "XsDir": ["mode", "owner", "group", "file_mode"],
     "XsLink": [], "TestKey": [], "XsKernelTrees": [],
+    "XsUser": ["group", "groups", "home", "shell", "comment"],
     "XsPatch": ["flaw", "effect", "seen_by_customers"],
     "XsRule": ["meaning", "remedy", "check", "on", "wants", "bad", "good"],
     "Ddk": ["host", "port", "identity", "known_hosts", "jobs", "release", "inbox"],
@@ -146,7 +147,7 @@ for helper, known in options.items():
         if helper == "XsKernelTrees":
             continue
         for result in results:
-            env.Userspace(f"u{{number}}", **S(files={{"/opt/a": result}}, status_report=result))
+            env.Userspace(f"u{{number}}", **S(files={{"/opt/a": result}}, status_report=result, users=result))
             if helper == "Ddk":
                 env.KernelModule(f"m{{number}}", version="1", source="tree", ddk=result)
     print("read", helper)
@@ -163,6 +164,7 @@ def test_no_argument_of_a_helper_ends_in_a_traceback(tree: Tree, tmp_path: Path)
         "XsLink",
         "TestKey",
         "XsKernelTrees",
+        "XsUser",
         "XsPatch",
         "XsRule",
         "Ddk",

@@ -48,6 +48,7 @@ HELPERS = {
     "XsFile": "xs_file",
     "XsDir": "xs_dir",
     "XsLink": "xs_link",
+    "XsUser": "xs_user",
     "XsPatch": "xs_patch",
     "XsStatusReport": "xs_status_report",
     "XsRule": "xs_rule",

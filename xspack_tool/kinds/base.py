@@ -141,6 +141,8 @@ class PackageKind(Kind):
         "config": Field("destination -> configuration file, kept on upgrade", None, validators.FILE_TABLE),
         "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES),
         "licenses": Field("licence texts for /usr/share/licenses/<name>", None, validators.FILES),
+        "users": Field("system users to make before the files are laid: names, or env.XsUser(..)", None),
+        "groups": Field("system groups to make before the files are laid", None, validators.TEXTS),
         "requires": Field("what it needs: 'name' or 'name >= version'", None),
         "provides": Field("what it provides", None),
         "conflicts": Field("what it cannot stand beside", None),
@@ -244,9 +246,34 @@ class PackageKind(Kind):
             declaration.add(
                 "licenses", f"/usr/share/licenses/{self.name}/", given["licenses"], role="license"
             )
+        self._accounts(declaration)
         for field in ("requires", "provides", "conflicts", "obsoletes"):
             declaration.relate(field, *listed(given[field]))
         declaration.change(*listed(given["changelog"]))
+
+    def _accounts(self, declaration: PackageDeclaration) -> None:
+        """The users and groups that files of the package may belong to."""
+        users, groups = listed(self.given.get("users")), listed(self.given.get("groups"))
+        if not users and not groups:
+            return
+        from xspack_tool.rpm.scriptlets import accounts
+
+        wrong = [user for user in users if not isinstance(user, (str, accounts.Account))]
+        for user in wrong:
+            declaration.problem("users", user, "no user", 'give a name, or env.XsUser("name", ..)')
+        made = [
+            accounts.Account(user) if isinstance(user, str) else user for user in users if user not in wrong
+        ]
+        found = accounts.account_problems(made, groups)
+        declaration.problems += found
+        if found or wrong:
+            return
+        for phase, text in accounts.account_scripts(made, groups).items():
+            declaration.script(phase, text, field="users")
+        declaration.relate("requires", *accounts.PROGRAMS)
+        if declaration.profile.has_sysusers:
+            path, text = accounts.sysusers_file(self.name, made, groups)
+            declaration.text(path, text, field="users")
 
     def _late(self, check: Any) -> Any:
         return lambda: [problem.at(self.place, self.target) for problem in check()]

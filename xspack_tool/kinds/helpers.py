@@ -6,6 +6,8 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
+from SCons.Util import flatten
+
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.model.syntax import nearest
@@ -14,6 +16,7 @@ from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.settings import with_settings
 from xspack_tool.plan.sources import XsDir, XsFile, XsLink, XsPatch
+from xspack_tool.rpm.scriptlets.accounts import Account
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
 
@@ -34,6 +37,10 @@ _VALIDATORS: dict[str, dict[str, validators.Validator]] = {
     "XsFile": {"source": validators.FILES},
     "XsDir": {"source": validators.FILES},
     "XsLink": {"target": validators.TEXT},
+    "XsUser": {
+        **dict.fromkeys(("name", "group", "home", "shell", "comment"), validators.TEXT),
+        "groups": validators.TEXTS,
+    },
     "XsStatusReport": {
         "category": validators.TEXT,
         "files": validators.TEXTS,
@@ -94,6 +101,14 @@ def xs_dir(env: Any, source: Any = None, **options: Any) -> Any:
 def xs_link(env: Any, target: str) -> XsLink:
     """A symbolic link of the payload."""
     return XsLink(target)
+
+
+def xs_user(env: Any, name: str, **options: Any) -> Any:
+    """A system user: its first ``group`` (one of its own name), further ``groups``, ``home``, ``shell`` and
+    ``comment``."""
+    if "groups" in options:
+        options["groups"] = tuple(flatten([options["groups"]]))
+    return _value(Account, "XsUser", name, options)
 
 
 def xs_status_report(env: Any, category: str, **options: Any) -> Any:

@@ -42,6 +42,12 @@ class Profile:
     sets_previous_installation: bool
 
     @property
+    def has_sysusers(self) -> bool:
+        """Whether its systemd makes the accounts of sysusers.d: CentOS 7's (219) does not, those of releases with dnf
+        do."""
+        return self.manager == "dnf"
+
+    @property
     def canonical(self) -> str:
         """All facts as one text that is the same on every machine (see :mod:`.canonical`)."""
         return canonical(self)
