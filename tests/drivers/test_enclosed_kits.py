@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,161 @@ def test_a_kit_is_at_one_place(kit: Tree, tmp_path: Path) -> None:
     tree.declare(f'D("acme", ddk=env.Ddk(root="/", host="kit", tree="{kit.path}"))\n', HEAD)
     (mistake,) = tree.scons(RPM).refused()
     assert mistake.endswith(": root='/': a kit is one of host=, root=, image=; leave the others out")
+
+
+# podman: where it runs.
+
+#: What a kit needs, besides the folders of rpm's and gcc's own programs.
+PROGRAMS = (
+    *(
+        "sh",
+        "bash",
+        "env",
+        "rpm",
+        "rpmbuild",
+        "rpm2cpio",
+        "make",
+        "gcc",
+        "cc",
+        "as",
+        "strip",
+        "objdump",
+        "tar",
+        "gzip",
+        "xz",
+    ),
+    *(
+        "base64",
+        "sha256sum",
+        "setsid",
+        "cpio",
+        "find",
+        "sed",
+        "grep",
+        "mkdir",
+        "rm",
+        "mv",
+        "cp",
+        "cat",
+        "head",
+        "cut",
+    ),
+    *(
+        "tail",
+        "tr",
+        "wc",
+        "uname",
+        "mktemp",
+        "chmod",
+        "chown",
+        "ls",
+        "ln",
+        "id",
+        "touch",
+        "install",
+        "test",
+        "dirname",
+    ),
+    *(
+        "basename",
+        "true",
+        "sort",
+        "uniq",
+        "xargs",
+        "file",
+        "ldd",
+        "awk",
+        "sleep",
+        "hostname",
+        "readlink",
+        "expr",
+    ),
+)
+
+
+def small_root(root: Path) -> Path:
+    """This machine's programs that compile a toy driver, with their libraries, and nothing else."""
+    files = {Path(found) for name in PROGRAMS if (found := shutil.which(name, path="/usr/bin:/bin"))}
+    machine = subprocess.run(
+        ["gcc", "-dumpmachine"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    cc1 = subprocess.run(
+        ["gcc", "-print-prog-name=cc1"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    files |= {
+        Path(cc1),
+        Path(f"/usr/bin/{machine}-as"),
+        Path("/usr/bin/mawk"),
+        Path("/usr/include/stdc-predef.h"),
+    }
+    files |= {path for path in Path("/usr/lib/rpm").rglob("*") if path.is_file()}
+    files |= {path for path in Path("/usr/lib").glob(f"{machine}/rpm-plugins/*") if path.is_file()}
+    programs = [path for path in files if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    said = subprocess.run(["ldd", *programs], capture_output=True, text=True).stdout
+    words = {word for line in said.splitlines() for word in line.split() if word.startswith("/")}
+    files |= {Path(word) for word in words if not word.endswith(":")}
+    for name in ("proc", "dev", "tmp", "var/tmp", "var/lib/rpm", "etc"):
+        (root / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for path in filter(Path.is_file, files):
+        place = root / str(path.parent.resolve() / path.name).lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
+    Tree(root / "kernel").write(kernel("6.1.0-image"))
+    return root
+
+
+#: Of a machine that may not raise its limits, and has both kinds of control groups.
+ENGINE = """\
+[engine]
+runtime = "{runtime}"
+cgroup_manager = "cgroupfs"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
+"""
+
+
+@pytest.fixture
+def podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The digest of an image with a kit, as podman has it."""
+    need_root()
+    need("podman", "bwrap", "rpmbuild", "make", "gcc", "strip", "file")
+    runtime = next((name for name in ("runc", "crun") if shutil.which(name)), "")
+    (tmp_path / "containers.conf").write_text(ENGINE.format(runtime=runtime))
+    monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "containers.conf"))
+    root = small_root(tmp_path / "root")
+    subprocess.run(["tar", "-cf", tmp_path / "layer.tar", "-C", root, "."], check=True)
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(["podman", *words], capture_output=True, text=True)
+        if done.returncode:
+            lacks(f"podman runs no container here: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    ask("import", "-q", str(tmp_path / "layer.tar"), "localhost/xspack-test")
+    digest = ask("image", "inspect", "--format", "{{.Digest}}", "localhost/xspack-test")
+    ask("run", "--rm", "--network=none", f"localhost/xspack-test@{digest}", "/bin/true")
+    yield f"localhost/xspack-test@{digest}"  # type: ignore[misc]
+    ask("rmi", "--force", "localhost/xspack-test")
+
+
+def test_an_image_makes_the_bytes_that_its_root_makes(podman: str, tmp_path: Path) -> None:
+    _, by_root = made(Tree(tmp_path / "by-root"), f'env.Ddk(root="{tmp_path}/root", tree="/kernel")')
+    ran, by_image = made(Tree(tmp_path / "by-image"), f'env.Ddk(image="{podman}", tree="/kernel")')
+    assert compiled(ran) and by_image == by_root
+    # What fails there is told as anywhere, and no container stays.
+    tree = Tree(tmp_path / "by-image").write({"driver/acme.c": "int acme\n"})
+    ran = tree.scons(RPM)
+    assert ran.status == 2 and "its rpmbuild failed" in ran.said and "acme.c:1:1: error: " in ran.said
+    listed = subprocess.run(["podman", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
+    assert (leftovers(), listed) == ([], "")
+
+
+def test_an_image_that_is_not_there_is_told(podman: str, tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    image = f"localhost/xspack-none@sha256:{'0' * 64}"
+    tree.declare(f'D("acme", ddk=env.Ddk(image="{image}", tree="/kernel"))\n', HEAD)
+    (mistake,) = tree.scons(RPM).refused()
+    assert f"image='{image}': asking the kit what it is: {image}: it cannot be run" in mistake

@@ -146,11 +146,15 @@ class ImageDdk:
             note = room.with_name(f"{room.name}.cid")
             words = [*self.command(room, note), "-c", script, "xspack", *arguments]
             try:
-                done = run(words, stdin=stdin, check=False, what=what)
+                done = run(words, env=_of_podman(), stdin=stdin, check=False, what=what)
             except BaseException:
                 # The container outlives the command that began it.
                 with suppress(OSError, StepError):
-                    run(["podman", "rm", "--force", "--time=0", note.read_text().strip()], check=False)
+                    run(
+                        ["podman", "rm", "--force", "--time=0", note.read_text().strip()],
+                        env=_of_podman(),
+                        check=False,
+                    )
                 raise
         if done.status in (125, 126, 127):
             last = done.err.strip().splitlines()[-1:] or [f"podman ended with status {done.status}"]
@@ -179,6 +183,21 @@ class ImageDdk:
             *(f"--env={name}={value}" for name, value in _ENVIRONMENT.items()),
         ]
         return [*words, self.image]
+
+
+def _of_podman() -> dict[str, str]:
+    """Where podman finds its settings and its images, and the way to a registry."""
+    names = (
+        "CONTAINER",
+        "XDG_",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "REGISTRY_AUTH_FILE",
+        "HTTP",
+        "NO_PROXY",
+        "http",
+        "no_proxy",
+    )
+    return {name: value for name, value in os.environ.items() if name.startswith(names)}
 
 
 def _can_chroot() -> bool:
