@@ -42,7 +42,7 @@ def mistakes(name_or_path: object) -> list[str]:
 
 
 def test_names() -> None:
-    assert profile_names() == tuple(sorted((*CENTOS_7, "local", "xenserver-9")))
+    assert profile_names() == tuple(sorted((*CENTOS_7, "local", "xcp-ng-9", "xenserver-9")))
 
 
 @pytest.mark.parametrize("name", CENTOS_7)
@@ -164,9 +164,13 @@ def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
     file = tmp_path / "acme.toml"
     rest = {name: value for name, value in data.items() if name not in (key, "name")}
     tables = [name for name, value in rest.items() if isinstance(value, dict)]
-    rest.setdefault("sets_previous_installation", False)
-    if key == "sets_previous_installation":
-        del rest[key]
+    for name, value in (
+        ("sets_previous_installation", False),
+        ("multi_version_drivers", False),
+        ("module_signatures", ""),
+    ):
+        rest.setdefault(name, value)
+    rest.pop(key, None)
     plain = [f"{name} = {json.dumps(value)}" for name, value in rest.items() if name not in tables]
     deep = [
         line

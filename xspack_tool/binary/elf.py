@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ MAGIC = b"\x7fELF"
 #: Bounds against hostile files; stripped modules stay far below (amdgpu: 20 MB, 70 sections).
 MAX_SECTION = 16 * 1024 * 1024
 _MAX_SECTIONS, _MAX_NEEDS = 20_000, 20_000
+#: The note of a multi-version driver's module, as xcp/dmv.py reads it from /sys/module/<name>/notes.
+NOTE_SECTION, NOTE_OWNER, NOTE_TYPE = ".note.XenServer", "XenServer", 1
+_MAX_NOTES = 3
+#: struct module_signature of the kernel's include/linux/module_signature.h, and what stands behind it.
+_SIGNATURE, _MARK, _PKCS7 = struct.Struct(">BBBBB3xI"), b"~Module signature appended~\n", 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,10 @@ class Elf:
     is_relocatable: bool = False
     soname: str = ""
     needed: tuple[str, ...] = ()
+    #: The variant that a module's note for XenServer names; empty without one.
+    variant: str = ""
+    #: Of a module: ``whole``, ``damaged``, or empty where there is none. Who signed it is not looked at.
+    signature: str = ""
 
     @property
     def vermagic(self) -> str:
@@ -45,7 +55,8 @@ def read_elf(file: BinaryIO, name: str) -> Elf:
         machine = elf["e_machine"]
         if elf.num_sections() > _MAX_SECTIONS:
             raise BadInput(name, f"an ELF file of more than {_MAX_SECTIONS} sections")
-        modinfo, versions = (_content(elf, name, section) for section in (".modinfo", "__versions"))
+        wanted = (".modinfo", "__versions", NOTE_SECTION)
+        modinfo, versions, note = (_content(elf, name, section) for section in wanted)
         return Elf(
             machine if isinstance(machine, str) else f"EM_{machine}",
             tuple(sorted(set(itertools.islice(_needs(elf), _MAX_NEEDS)))),
@@ -53,6 +64,8 @@ def read_elf(file: BinaryIO, name: str) -> Elf:
             _versions(versions or b"", elf.little_endian, elf.elfclass),
             elf["e_type"] == "ET_REL",
             *_dynamic(elf),
+            _variant(note or b"", elf.little_endian),
+            _signature(file),
         )
     except BadInput:
         raise
@@ -100,6 +113,49 @@ def _modinfo(data: bytes) -> dict[str, tuple[str, ...]]:
         if sign:
             found.setdefault(key, []).append(value)
     return {key: tuple(values) for key, values in found.items()}
+
+
+def _variant(data: bytes, little_endian: bool) -> str:
+    """The text of the first note of XenServer's type among the first three, as the host looks for it."""
+    head = struct.Struct("<III" if little_endian else ">III")
+    for _ in range(_MAX_NOTES):
+        if len(data) < head.size:
+            break
+        owner_size, size, kind = head.unpack_from(data)
+        begin = head.size + -(-owner_size // 4) * 4
+        if kind == NOTE_TYPE:
+            return data[begin : begin + size].split(b"\0")[0].decode("ascii", "backslashreplace")
+        data = data[begin + -(-size // 4) * 4 :]
+    return ""
+
+
+def _signature(file: BinaryIO) -> str:
+    """What is appended to a signed module (the kernel's scripts/sign-file.c): the signature, struct module_signature,
+    and a mark."""
+    size = file.seek(0, os.SEEK_END)
+    tail = _SIGNATURE.size + len(_MARK)
+    if size < tail:
+        return ""
+    file.seek(size - tail)
+    end = file.read(tail)
+    if not end.endswith(_MARK):
+        return ""
+    _, _, kind, signer, key, length = _SIGNATURE.unpack_from(end)
+    begin = size - tail - length
+    if kind != _PKCS7 or signer or key or length == 0 or begin <= 0:
+        return "damaged"
+    file.seek(begin)
+    return "whole" if _is_sequence_of(file.read(min(length, 6)), length) else "damaged"
+
+
+def _is_sequence_of(head: bytes, length: int) -> bool:
+    """Whether DER begins with a sequence that is just so long, as PKCS #7 does."""
+    if head[:1] != b"\x30" or len(head) < 2:
+        return False
+    count = head[1] - 0x80
+    if count < 0:
+        return 2 + head[1] == length
+    return 0 < count <= 4 and 2 + count + int.from_bytes(head[2 : 2 + count], "big") == length
 
 
 def _versions(data: bytes, little_endian: bool, bits: int) -> dict[str, int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.ddk.request import module_name
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
@@ -105,3 +106,12 @@ def write_symvers(target: Path, symvers: Sequence[Path], root: Path) -> None:
     ordered = sorted(lines, key=lambda line: line.split("\t")[1:2])
     beside.write_text("".join(f"{line}\n".replace(f"\t{root}/", "\t") for line in ordered))
     os.replace(beside, target)
+
+
+def modules_in(archive: Path) -> Iterator[ModuleInfo]:
+    """What the modules in an archive of :func:`write_tar` say of themselves; ``file`` is the name without folders."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if MODULE.search(member.name) else None
+            if content is not None:
+                yield parse_module(PurePosixPath(member.name).name, content)  # type: ignore[arg-type]  # as BinaryIO

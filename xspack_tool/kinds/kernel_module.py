@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.ddk.compiler import differ
-from xspack_tool.ddk.request import Compiler, KbuildRequest
+from xspack_tool.ddk.request import SOURCES, Compiler, KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource
+from xspack_tool.ddk.variant import INFO, Variant
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
@@ -26,14 +27,16 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.model.profile import Profile
 from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.driver_sources import driver_items, running_kernel_lines
-from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_modules
+from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_info, plan_modules, plan_note
 from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_remote, plan_source_rpm
-from xspack_tool.plan.sources import Folders
+from xspack_tool.plan.sources import Folders, TreeItem
 from xspack_tool.rpm.modprobe import kept_out
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
+#: The object with a variant's note among the sources.
+_NOTE = "xspack-note.o"
 #: How the text of a licence is called at the top of a source tree.
 _LICENCE = re.compile(r"(COPYING|LICEN[CS]E)([.-].*)?", re.IGNORECASE)
 _KITS = validators.Validator(
@@ -85,6 +88,21 @@ class KernelModule(PackageKind):
         ),
         "sign_key": Field("[private key, certificate] that sign the modules", None, validators.FILES),
         "compiler_prefix": Field("ccache or distcc", "", validators.TEXT),
+        "variant": Field(
+            "name of this variant, for releases that let administrators select one: 'generic'",
+            None,
+            validators.TEXT,
+        ),
+        "driver": Field(
+            "name of the driver that it is a variant of (or the RPM's, without -<variant>)",
+            None,
+            validators.TEXT,
+        ),
+        "priority": Field(
+            "of several variants, the installer proposes that of the highest", 0, validators.NUMBER
+        ),
+        "status": Field("state of development of a variant", "production", validators.TEXT),
+        "category": Field("kind of a variant's devices: network, storage, ..", "network", validators.TEXT),
     }
 
     def __init__(self, env: Any, name: str, given: dict[str, Any], place: Any) -> None:
@@ -156,6 +174,7 @@ class KernelModule(PackageKind):
         if kit is None or folder is None:
             return
         request = self._dkms.request(request, kit.kernel)
+        variant = self._variant(declaration)
         self._foretell(kit.kernel, declaration.profile)
         config = kit.tree.config if kit.tree else None
         declaration.problems += self._dkms.problems(kit.kernel, kit.arch, config)
@@ -165,9 +184,10 @@ class KernelModule(PackageKind):
             version = f"{self.given['version']}-{self.given['release']}"
             epoch = f"{self.given['epoch']}:" if self.given["epoch"] else ""
             declaration.relate("provides", Dependency(self._capability, "=", epoch + version))
-        for field in ("requires_post", "requires_postun"):
+        # A variant is in effect once it is selected: until then there is nothing for depmod to know.
+        for field in () if variant else ("requires_post", "requires_postun"):
             declaration.relate(field, "/usr/sbin/depmod")
-        for phase, text in driver_scripts(kit.kernel).items():
+        for phase, text in ({} if variant else driver_scripts(kit.kernel)).items():
             declaration.script(phase, text, field="source")
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
@@ -176,9 +196,14 @@ class KernelModule(PackageKind):
         self._items, problems = driver_items(self.env, "source", folder)
         self._items += scripts
         declaration.problems += problems
-        self._place = (
-            f"/lib/modules/{kit.kernel}/{self.given['module_dir'] or declaration.profile.module_dirs[0]}"
-        )
+        below = self.given["module_dir"] or declaration.profile.module_dirs[0]
+        if variant:
+            below = variant.place
+            note = plan_note(self.env, self._module_place(), variant, kit.arch)
+            self._items.append(TreeItem(_NOTE, note))
+            linked = f"{request.make_variables.get('LDFLAGS_MODULE', '')} {SOURCES}/{_NOTE}".strip()
+            request = replace(request, make_variables={**request.make_variables, "LDFLAGS_MODULE": linked})
+        self._place = f"/lib/modules/{kit.kernel}/{below}"
         driver = DriverSource(
             kit.kernel,
             self._place,
@@ -198,12 +223,36 @@ class KernelModule(PackageKind):
                 compilers = (kit.facts.kernel_compiler, kit.facts.compiler)
         elif compiler := self._compile(declaration, kit, request, symbols):
             compilers = (kit.tree.compiler, compiler.version)
+            if variant:
+                info = plan_info(self.env, self._module_place(), variant, self._modules.tar)
+                declaration.file(f"{self._place}/{INFO}", info, field="variant", mode=0o644)
         self._notes = DriverNotes(
             running_kernel_lines(self.env, self._items),
             compilers if compilers and differ(*compilers) else (),
             self._dkms.not_run,
             kept_out(lines),
         )
+
+    def _variant(self, declaration: PackageDeclaration) -> Variant | None:
+        """What is selected on hosts of this release; None where its modules are in effect once they are installed."""
+        given = self.given
+        if not given["variant"] or not declaration.profile.multi_version_drivers:
+            return None
+        driver = given["driver"] or self.name.removesuffix(f"-{given['variant']}")
+        variant = Variant(
+            driver=driver,
+            version=str(given["version"]),
+            variant=given["variant"],
+            category=given["category"],
+            description=given["summary"] or driver,
+            priority=given["priority"],
+            status=given["status"],
+        )
+        declaration.problems += variant.problems()
+        kernel = self._kit.kernel if self._kit else ""
+        claimed = session().claim_variant(f"{kernel} {variant.place}", self.place, self.target)
+        declaration.problems += claimed
+        return variant
 
     def _compile(
         self, declaration: PackageDeclaration, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]
@@ -246,6 +295,11 @@ class KernelModule(PackageKind):
             "debuginfo": "debug data is left behind on the kit",
             "sign_key": "the key that signs modules is never sent to another machine",
             "compiler_prefix": "the kit's own rpmbuild compiles, with its own compiler",
+            **(
+                {"variant": "info.json tells the devices of modules, which are compiled on the kit"}
+                if declaration.profile.multi_version_drivers
+                else {}
+            ),
         }
         for field, rule in why.items():
             if self.given[field]:

@@ -40,6 +40,10 @@ class Profile:
     provides: Mapping[str, str] = field(hash=False)
     releasever: str
     sets_previous_installation: bool
+    #: Whether drivers lie side by side in variants, of which an administrator selects one (driver-tool).
+    multi_version_drivers: bool = False
+    #: "enforced" where no kernel loads a module without a signature that it knows, else "".
+    module_signatures: str = ""
 
     @property
     def has_sysusers(self) -> bool:
@@ -115,6 +119,8 @@ KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "provides": (_table, "a table of texts"),
     "releasever": (_text, "a text"),
     "sets_previous_installation": (lambda value: isinstance(value, bool), "true or false"),
+    "multi_version_drivers": (lambda value: isinstance(value, bool), "true or false"),
+    "module_signatures": (_one_of("enforced", ""), '"enforced" or ""'),
 }
 
 

@@ -12,9 +12,10 @@ import SCons.Script
 from SCons.Node import Node
 
 from xspack_tool.ddk.kbuild import Outputs, build_modules, warning_lines
-from xspack_tool.ddk.modules import ModuleKey
+from xspack_tool.ddk.modules import ModuleKey, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
+from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
@@ -147,3 +148,51 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
     env.Clean(made.modules, str(work))
     journal_of(env).keep(work)
     return Modules(made.modules, made.symvers, made.debuginfo if plan.debuginfo else None)
+
+
+@dataclass(frozen=True)
+class WriteNote(Step):
+    """The object file with the note of a variant, which kbuild links into each module."""
+
+    label: ClassVar[str] = "Note"
+
+    variant: str
+    arch: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        _write(outputs.note, note_object(self.variant, self.arch))
+
+
+@dataclass(frozen=True)
+class WriteInfo(Step):
+    """info.json of a variant, with the devices that its compiled modules claim."""
+
+    label: ClassVar[str] = "Info"
+    uses: ClassVar[tuple[str, ...]] = ("pyelftools",)
+
+    variant: Variant
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        modules = sorted(modules_in(inputs.modules), key=lambda module: module.file)
+        _write(outputs.info, self.variant.info_json(modules).encode("ascii"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def plan_note(env: Any, place: Sequence[str], variant: Variant, arch: str) -> Node:
+    """The object with the note of a variant."""
+    out = out_path(env, "modules", *place[:-1], f"{place[-1]}-note.o")
+    node: Node = add_step(env, WriteNote(variant.variant, arch), inputs={}, outputs={"note": out}).note
+    return node
+
+
+def plan_info(env: Any, place: Sequence[str], variant: Variant, modules: Node) -> Node:
+    """info.json of the modules in an archive."""
+    out = out_path(env, "modules", *place[:-1], f"{place[-1]}-{INFO}")
+    inputs = {"modules": modules}
+    node: Node = add_step(env, WriteInfo(variant), inputs=inputs, outputs={"info": out}).info
+    return node

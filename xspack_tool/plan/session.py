@@ -138,6 +138,11 @@ class Session:
         remedy = "make a new one: a uuid stands for one version of one pack"
         return self._claim(self.uuids, uuid, Problem("uuid", uuid, "", remedy, place, target))
 
+    def claim_variant(self, place: str, declared: Place, target: str) -> list[Problem]:
+        """Note that ``target`` is the variant in this folder; a Problem if another is."""
+        remedy = "give one of them another version: driver-tool selects by the driver's name and that folder"
+        return self._claim(self.outputs, place, Problem("version", place, "", remedy, declared, target))
+
     def claim_label(self, folder: str, label: str, place: Place, target: str) -> list[Problem]:
         """Note that a pack of this label keeps its files in ``folder``; a Problem if another does."""
         remedy = "choose another label, or set another XSPACK_OUT"

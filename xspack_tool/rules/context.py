@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from xspack_tool.binary.elf import Elf
     from xspack_tool.rules.universe import Universe
 
+#: Where the variants of a driver lie side by side: what an administrator selects is linked into updates/.
+VARIANT = re.compile(
+    r"^(?:/usr)?/lib/modules/(?P<kernel>[^/]+)/dmv/(?P<driver>[^/]+)/(?P<version>[^/]+)/(?P<rest>.+)$"
+)
 _KERNEL_FOLDER = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/")
 
 
@@ -54,6 +58,12 @@ class RpmContext:
     def modules(self) -> tuple[PayloadFile, ...]:
         """Its kernel modules."""
         return modules_of(self.info)
+
+    @cached_property
+    def active_modules(self) -> tuple[PayloadFile, ...]:
+        """Its kernel modules that are in effect once it is installed: not those of variants."""
+        several = self.profile.multi_version_drivers
+        return tuple(file for file in self.modules if not (several and VARIANT.match(file.path)))
 
     @cached_property
     def kernels(self) -> tuple[str, ...]:

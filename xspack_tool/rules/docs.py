@@ -14,6 +14,7 @@ _FAMILIES = {
     "G": "Keys",
     "K": "Kernel modules",
     "L": "Licences",
+    "M": "Multi-version drivers and signed modules",
     "P": "Where files belong",
     "R": "Removal",
     "S": "Scriptlets",

@@ -46,7 +46,7 @@ def loose_module(context: PackContext) -> Hits:
 )
 def module_place(context: RpmContext) -> Hits:
     first, *others = context.profile.module_dirs or ("updates",)
-    for file in context.modules:
+    for file in context.active_modules:
         place = _PLACE.match(file.path)
         if place and place[2] == first:
             continue

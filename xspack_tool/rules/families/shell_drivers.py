@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from xspack_tool.binary.module import MODULE
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit
@@ -44,7 +43,7 @@ _SCRIPTS = "declare it as a KernelModule, which writes them, or run depmod in %p
 )
 def tables_not_refreshed(context: RpmContext) -> Iterator[Hit]:
     """depmod after installation and after removal."""
-    if not context.modules:
+    if not context.active_modules:
         return
     if not _TABLES & (programs(context.info, "post") | programs(context.info, "posttrans")):
         yield Hit("%post", "it holds kernel modules and runs no depmod after installation")
@@ -117,7 +116,7 @@ def _flags(info: RpmInfo) -> Iterator[Hit]:
 
 
 def _is_module(context: RpmContext, file: PayloadFile) -> bool:
-    return file.is_file and MODULE.search(file.path) is not None
+    return file in context.active_modules
 
 
 @also_on_member("K7", _is_module)

@@ -1,0 +1,269 @@
+"""Variants of a driver, as XenServer 9 lets an administrator select one."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from drivers.conftest import release
+from drivers.test_kit_over_ssh import payload
+from pack_maker import program
+from support import ROOT, need
+from trees import Tree
+
+from xspack_tool.binary.elf import read_elf
+from xspack_tool.ddk.variant import note_object
+from xspack_tool.rpm.read import read_rpm
+
+#: The copy of xcp-python-libs' module that judges, where one is named.
+DMV = os.environ.pop("XSPACK_DMV", "")  # no variable of a build, so builds refuse it
+NINE = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+HEAD = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="nine.toml")\n'
+DECLARED = """\
+def D(name, **more):
+    return env.KernelModule(name, ddk="{0}", sign_key=["key.pem", "cert.pem"], summary="Acme", **more)
+generic = D("acme_nic-generic", version="2.1", source="one", variant="generic", priority=10)
+dell = D("acme_nic-dell", version="2.2", source="two", variant="dell", status="beta", category="storage")
+env.Pack("disk", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-5a4b6b0c2e22", description="d", packages=[generic, dell],
+         requires=["product-version >= 9"], key=env.TestKey("KEY"))
+"""
+ID = {"vendor_id": "1af4", "subvendor_id": "*", "subdevice_id": "*"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """The tree with its pack, and the kernel."""
+
+    tree: Tree
+    kernel: str
+
+    def files(self, rpm: str) -> dict[str, bytes]:
+        """The payload of an RPM by its paths."""
+        return {path.lstrip("."): content for path, content in payload(self.tree.path / rpm).items()}
+
+
+@pytest.fixture(scope="module")
+def made(trees: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two variants of a driver, signed, in one pack for a release that has driver-tool."""
+    need("openssl", "readelf")
+    kernel, kit = next(iter(trees.items()))
+    tree = Tree(tmp_path_factory.mktemp("variants") / "tree")
+    source = (ROOT / "examples/driver/driver/acme_nic.c").read_text()
+    for name, text in (("one", source), ("two", source.replace("0x10f1", "0x10f9"))):
+        tree.write({f"{name}/acme_nic.c": text, f"{name}/Kbuild": "obj-m := acme_nic.o\n"})
+    tree.write({"nine.toml": NINE.replace("kernels = []", f'kernels = ["{kernel}"]')})
+    key = ["-keyout", tree.path / "key.pem", "-out", tree.path / "cert.pem"]
+    program("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Acme", *key)
+    tree.declare(DECLARED.format(kit), HEAD)
+    ran = tree.scons("pack", env={"LDFLAGS_MODULE": "", "GNUPGHOME": ""}).good()
+    assert "disk-1: 0 errors, 0 warnings" in ran.said
+    return Made(tree, kernel)
+
+
+RPMS = {
+    "generic": ("build/rpms/acme_nic-generic-2.1-1.x86_64.rpm", "2.1"),
+    "dell": ("build/rpms/acme_nic-dell-2.2-1.x86_64.rpm", "2.2"),
+}
+
+
+@pytest.mark.parametrize("variant", RPMS)
+def test_what_lies_where(made: Made, variant: str) -> None:
+    rpm, version = RPMS[variant]
+    folder = f"/lib/modules/{made.kernel}/dmv/acme_nic/{version}"
+    files = made.files(rpm)
+    assert set(files) == {f"{folder}/acme_nic.ko", f"{folder}/info.json"}
+    assert read_rpm(made.tree.path / rpm).scripts == ()
+    elf = read_elf(io.BytesIO(files[f"{folder}/acme_nic.ko"]), "acme_nic.ko")
+    assert (elf.variant, elf.signature) == (variant, "whole")
+
+
+def test_info_json(made: Made) -> None:
+    info = {name: json.loads(_info(made, name)) for name in RPMS}
+    assert info["generic"] == {
+        "name": "acme_nic",
+        "category": "network",
+        "description": "Acme",
+        "variant": "generic",
+        "version": "2.1",
+        "priority": 10,
+        "status": "production",
+        "pci_ids": {"acme_nic.ko": [{**ID, "device_id": "10f1"}, {**ID, "device_id": "10f2"}]},
+    }
+    assert (info["dell"]["category"], info["dell"]["status"], info["dell"]["priority"]) == (
+        "storage",
+        "beta",
+        0,
+    )
+    assert [one["device_id"] for one in info["dell"]["pci_ids"]["acme_nic.ko"]] == ["10f2", "10f9"]
+
+
+def _info(made: Made, variant: str) -> bytes:
+    rpm, _ = RPMS[variant]
+    return next(content for path, content in made.files(rpm).items() if path.endswith("/info.json"))
+
+
+def test_readelf_shows_the_note(made: Made, tmp_path: Path) -> None:
+    for variant, (rpm, _) in RPMS.items():
+        module = next(content for path, content in made.files(rpm).items() if path.endswith(".ko"))
+        (tmp_path / "acme.ko").write_bytes(module)
+        said = program("readelf", "-nW", tmp_path / "acme.ko").stdout
+        note = said.partition(".note.XenServer")[2]
+        data = " ".join(f"{byte:02x}" for byte in f"{variant}\0".encode())
+        assert re.search(rf"XenServer\s.*NT_VERSION.*description data: {data}\b", note, re.DOTALL), said
+
+
+def test_both_are_installed_side_by_side(made: Made, tmp_path: Path) -> None:
+    rpms = [str(made.tree.path / rpm) for rpm, _ in RPMS.values()]
+    root = tmp_path / "root"
+    root.mkdir()
+    program("rpm", "--root", root, "--initdb")
+    program("rpm", "--root", root, "-i", "--nodeps", "--nosignature", *rpms)
+    modules = root / "lib/modules" / made.kernel
+    assert {path.parent.name for path in modules.rglob("info.json")} == {"2.1", "2.2"}
+    # As driver-tool -s does it: links to the modules of one version, then depmod.
+    updates = modules / "updates"
+    updates.mkdir()
+    (updates / "acme_nic.ko").symlink_to("../dmv/acme_nic/2.2/acme_nic.ko")
+    (modules / "modules.order").touch()
+    (modules / "modules.builtin").touch()
+    done = subprocess.run(["depmod", "-b", root, "-w", made.kernel], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = program("modprobe", "--dry-run", "-v", "-d", root, "-S", made.kernel, "acme_nic").stdout
+    assert said.split()[:2] == ["insmod", f"{root}/lib/modules/{made.kernel}/updates/acme_nic.ko"]
+
+
+LSPCI = '00:15.3 "0200" "1af4" "10f9" -r01 -p00 "15ad" "07a0"\n00:01.0 "0604" "8086" "7191" -r01 -p00 "" ""\n'
+#: What driver-tool -l says of the pack on a machine with that hardware.
+LISTED = {
+    "acme_nic": {
+        "type": "network",
+        "friendly_name": "acme_nic",
+        "description": "Acme",
+        "info": "acme_nic",
+        "variants": {
+            "generic": {"version": "2.1", "hardware_present": False, "priority": 10, "status": "production"},
+            "dell": {"version": "2.2", "hardware_present": True, "priority": 0, "status": "beta"},
+        },
+    }
+}
+
+
+def test_what_the_hosts_own_reader_lists_and_selects(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By xcp/dmv.py of xcp-python-libs where the machine has it (XSPACK_DMV is its path), else by its rules."""
+    root = tmp_path / "lib/modules"
+    for rpm, _ in RPMS.values():
+        for path, content in made.files(rpm).items():
+            place = tmp_path / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    updates, dmv = (root / made.kernel / name for name in ("updates", "dmv"))
+    if DMV:
+        monkeypatch.syspath_prepend(Path(DMV).parents[1])
+        theirs: Any = importlib.import_module("xcp.dmv")
+        monkeypatch.setattr(theirs, "get_all_kabi_dirs", lambda: [(made.kernel, str(updates), str(dmv))])
+        monkeypatch.setattr(theirs.subprocess, "run", lambda argv, **_: SimpleNamespace(stdout=LSPCI))
+        manager = theirs.DriverMultiVersionManager()
+        manager.parse_dmv_list()
+        listed = manager.get_dmv_list()["drivers"]
+        assert manager.create_dmv_symlink("acme_nic", "2.2")
+    else:
+        listed = by_its_rules(sorted(dmv.rglob("info.json")))
+        updates.mkdir()
+        for module in dmv.joinpath("acme_nic", "2.2").rglob("*.ko"):
+            (updates / module.name).symlink_to(module)
+    listed["acme_nic"]["type"] = "network"  # of several variants, that of whichever was read first
+    assert listed == LISTED
+    assert [(path.name, path.resolve()) for path in updates.iterdir()] == [
+        ("acme_nic.ko", (dmv / "acme_nic/2.2/acme_nic.ko").resolve())
+    ]
+
+
+def by_its_rules(files: list[Path]) -> dict[str, Any]:
+    """Drivers by name, their variants by theirs; hardware is present where one id of any module fits it."""
+    drivers: dict[str, Any] = {}
+    for file in files:
+        data = json.loads(file.read_text(encoding="ascii"))
+        driver = drivers.setdefault(
+            data["name"],
+            {
+                "type": data["category"],
+                "friendly_name": data["name"],
+                "description": data["description"],
+                "info": data["name"],
+                "variants": {},
+            },
+        )
+        ids = [row for rows in data["pci_ids"].values() for row in rows]
+        driver["variants"][data["variant"]] = {
+            "version": data["version"],
+            "hardware_present": any((row["vendor_id"], row["device_id"]) == ("1af4", "10f9") for row in ids),
+            "priority": data["priority"],
+            "status": data["status"],
+        }
+    return drivers
+
+
+def test_the_same_declaration_is_classic_elsewhere(trees: dict[str, str], tmp_path: Path) -> None:
+    kernel, kit = next(iter(trees.items()))
+    tree = Tree(tmp_path / "tree").write({"eight.toml": release(kernel, "8.2.1")})
+    tree.write({"one/acme.c": (ROOT / "examples/driver/driver/acme_nic.c").read_text()})
+    tree.write({"one/Kbuild": "obj-m := acme.o\n"})
+    declared = (
+        f'env.KernelModule("acme", version="1", source="one", ddk="{kit}", variant="generic", priority=1)\n'
+    )
+    tree.declare(declared, HEAD.replace("nine.toml", "eight.toml")).scons(".").good()
+    info = read_rpm(tree.path / "build/rpms/acme-1-1.x86_64.rpm")
+    assert [file.path for file in info.files if file.is_file] == [f"/lib/modules/{kernel}/updates/acme.ko"]
+    assert {one.phase for one in info.scripts} >= {"post", "postun"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('variant="a/b"', "variant='a/b': xapi takes letters, digits and _ . @ in what is selected by"),
+        ('variant="ü"', "variant='ü': xapi takes letters, digits and _ . @ in what is selected by"),
+        ('variant="x", status="ü"', "status='ü': info.json is read as ASCII, a line a value"),
+        ('variant="x", priority="high"', "priority='high': priority takes a whole number from 0"),
+    ],
+)
+def test_what_no_host_could_select(made: Made, tmp_path: Path, more: str, said: str) -> None:
+    tree = Tree(tmp_path / "tree").write({"nine.toml": (made.tree.path / "nine.toml").read_text()})
+    tree.write({"one/Kbuild": "obj-m := acme.o\n", "one/acme.c": ""})
+    kit = re.search('ddk="([^"]+)"', (made.tree.path / "SConstruct").read_text())
+    assert kit is not None
+    text = f'env.KernelModule("acme", version="1", source="one", ddk="{kit[1]}", {more})\n'
+    assert any(said in line for line in tree.declare(text, HEAD).scons(".").refused())
+
+
+def test_two_variants_in_one_folder(made: Made, tmp_path: Path) -> None:
+    text = (made.tree.path / "SConstruct").read_text().replace('version="2.2"', 'version="2.1"')
+    tree = Tree(tmp_path / "tree").write({"nine.toml": (made.tree.path / "nine.toml").read_text()})
+    for name in ("one", "two"):
+        tree.write({f"{name}/acme_nic.c": "", f"{name}/Kbuild": "obj-m := acme_nic.o\n"})
+    for name in ("key.pem", "cert.pem"):
+        tree.write({name: (made.tree.path / name).read_bytes()})
+    (said,) = tree.write({"SConstruct": text}).scons("pack").refused()
+    assert (
+        f"version='{made.kernel} dmv/acme_nic/2.1': already taken by KernelModule 'acme_nic-generic'" in said
+    )
+
+
+def test_the_note_is_an_object_that_binutils_read(tmp_path: Path) -> None:
+    need("readelf", "ld")
+    (tmp_path / "note.o").write_bytes(note_object("generic", "x86_64"))
+    done = subprocess.run(["readelf", "-aW", tmp_path / "note.o"], capture_output=True, text=True)
+    assert done.stderr == ""
+    program("ld", "-r", "-o", tmp_path / "linked.o", tmp_path / "note.o")
+    with open(tmp_path / "linked.o", "rb") as file:
+        assert read_elf(file, "linked.o").variant == "generic"

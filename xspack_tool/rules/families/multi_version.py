@@ -1,0 +1,182 @@
+"""M: drivers of which several variants lie side by side, and signed modules, on releases that have them."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from xspack_tool.binary.module import MODULE
+from xspack_tool.rpm.info import PayloadFile, RpmInfo
+from xspack_tool.rules.context import VARIANT, Member, PackContext, RpmContext
+from xspack_tool.rules.finding import Hit
+from xspack_tool.rules.registry import Hits, member_rule, pack_rule
+
+_UPDATES = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/updates/(.+)$")
+_INFO_KEYS = {
+    **dict.fromkeys(("name", "category", "description", "variant", "version", "status"), str),
+    "priority": int,
+    "pci_ids": dict,
+}
+_ID_KEYS = {"vendor_id", "device_id", "subvendor_id", "subdevice_id"}
+_ID = re.compile(r"[0-9a-f]{4}|\*")
+#: What xapi takes in a name (xapi_host_driver_tool.ml); a hyphen passes dmv.py and not every caller.
+_NAME, _HYPHEN = re.compile(r"[A-Za-z0-9_.@-]+"), re.compile(r"-")
+_LARGEST = 4 << 20
+
+
+def _is_info(context: RpmContext, file: PayloadFile) -> bool:
+    place = VARIANT.match(file.path)
+    return bool(context.profile.multi_version_drivers and place and place["rest"] == "info.json")
+
+
+@member_rule(
+    "M1",
+    "E",
+    wants=_is_info,
+    meaning="the info.json of a driver's variant is not what driver-tool reads",
+    remedy="let env.KernelModule(variant=..) write it",
+    bad='{"name": "acme", "pci_ids": {}} beside acme.ko',
+    good="name, category, description, variant, version, priority, status, and pci_ids with each module as a key",
+)
+def info_json(context: RpmContext, member: Member) -> Hits:
+    path = member.file.path
+    content = member.content(_LARGEST)
+    try:
+        data = json.loads((content or b"").decode("ascii"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        yield Hit(path, "no JSON in ASCII, which driver-tool reads")
+        return
+    if not isinstance(data, dict):
+        yield Hit(path, "no table")
+        return
+    wrong = [key for key, kind in _INFO_KEYS.items() if not isinstance(data.get(key), kind)]
+    if wrong:
+        yield Hit(path, f"missing or of a wrong type: {', '.join(wrong)}")
+        return
+    yield from _names(path, data)
+    yield from _devices(context, path, data["pci_ids"])
+
+
+def _names(path: str, data: dict[str, Any]) -> Iterator[Hit]:
+    place = VARIANT.match(path)
+    assert place is not None  # it was wanted for that
+    if data["name"] != place["driver"]:
+        yield Hit(
+            path, f"name is {data['name']!r}, its folder is {place['driver']!r}: it is not found by its name"
+        )
+    for key in ("name", "variant", "version"):
+        if not _NAME.fullmatch(data[key]):
+            yield Hit(path, f"{key} {data[key]!r}: xapi takes letters, digits and _ . @ alone")
+        elif _HYPHEN.search(data[key]):
+            yield Hit(path, f"{key} {data[key]!r} has a hyphen, which xapi's own check does not know", "W")
+
+
+def _devices(context: RpmContext, path: str, ids: dict[str, Any]) -> Iterator[Hit]:
+    folder = posixpath.dirname(path)
+    there = {posixpath.basename(file.path) for file in context.modules if file.path.startswith(f"{folder}/")}
+    if missing := sorted(there - ids.keys()):
+        yield Hit(path, f"pci_ids lacks {', '.join(missing)}, which is never selected or seen as active")
+    if strange := sorted(ids.keys() - there):
+        yield Hit(path, f"pci_ids names {', '.join(strange)}, which does not lie beside it")
+    for module, rows in ids.items():
+        good = isinstance(rows, list) and all(
+            isinstance(row, dict) and row.keys() == _ID_KEYS and all(map(_is_id, row.values()))
+            for row in rows
+        )
+        if not good:
+            words = "vendor_id, device_id, subvendor_id and subdevice_id, four lower-case digits each or *"
+            yield Hit(path, f"pci_ids of {module} are no list of {words}")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and bool(_ID.fullmatch(value))
+
+
+def _is_variant_module(context: RpmContext, file: PayloadFile) -> bool:
+    return bool(
+        context.profile.multi_version_drivers and VARIANT.match(file.path) and MODULE.search(file.path)
+    )
+
+
+@member_rule(
+    "M2",
+    "E",
+    wants=_is_variant_module,
+    meaning="a module of a variant has no note by which the host knows the variant once it is loaded",
+    remedy="let env.KernelModule(variant=..) link it in, or add a section .note.XenServer to the module",
+    bad="readelf -n acme.ko shows no XenServer",
+    good="readelf -n acme.ko shows the owner XenServer, type 1, and the name of the variant",
+)
+def variant_note(context: RpmContext, member: Member) -> Hits:
+    if member.elf is not None and not member.elf.variant:
+        yield Hit(member.file.path, "no note of XenServer with the name of its variant")
+
+
+@pack_rule(
+    "M3",
+    "E",
+    meaning="variants of a driver that get in each other's way",
+    remedy="give each variant a version of its own, and no file in updates/: driver-tool makes the links there",
+    bad="dmv/acme/2.1/acme.ko and updates/acme.ko in one pack",
+    good="dmv/acme/2.1/acme.ko and dmv/acme/2.2/acme.ko",
+)
+def variants_apart(context: PackContext) -> Hits:
+    if not context.profile.multi_version_drivers:
+        return
+    yield from _same_folder(context.rpms)
+    selected = {
+        (place["kernel"], posixpath.basename(file.path)): info
+        for info in context.rpms
+        for file in info.files
+        if (place := VARIANT.match(file.path)) and MODULE.search(file.path)
+    }
+    owners: dict[str, str] = {}
+    for info in context.rpms:
+        for file in info.files:
+            place = _UPDATES.match(file.path)
+            if place is None or file.is_dir:
+                continue
+            other = selected.get((place[1], posixpath.basename(file.path)))
+            if other is not None:
+                words = f"{other.file_name} has a variant of it, whose link would stand there"
+                yield Hit(file.path, words, rpm=info.file_name)
+            first = owners.setdefault(file.path, info.file_name)
+            if first != info.file_name:
+                yield Hit(file.path, f"{first} owns it, too", rpm=info.file_name)
+
+
+def _same_folder(rpms: tuple[RpmInfo, ...]) -> Iterator[Hit]:
+    folders: dict[str, str] = {}
+    for info in rpms:
+        for file in info.files:
+            place = VARIANT.match(file.path)
+            if place is None or place["rest"] != "info.json":
+                continue
+            folder = posixpath.dirname(file.path)
+            first = folders.setdefault(folder, info.file_name)
+            if first != info.file_name:
+                yield Hit(folder, f"{first} has a variant there, too", rpm=info.file_name)
+
+
+def _is_signed_here(context: RpmContext, file: PayloadFile) -> bool:
+    return context.profile.module_signatures == "enforced" and file.is_file and bool(MODULE.search(file.path))
+
+
+@member_rule(
+    "M4",
+    "E",
+    wants=_is_signed_here,
+    meaning="a module without a whole signature, for a kernel that enforces them",
+    remedy="give sign_key=[key, certificate], and change nothing after that",
+    bad="acme.ko, stripped after it was signed",
+    good="acme.ko, which ends with a signature and ~Module signature appended~",
+)
+def module_signature(context: RpmContext, member: Member) -> Hits:
+    if member.elf is None:
+        return
+    words = {"": "not signed", "damaged": "its signature is damaged, or of a kind that no kernel takes"}
+    if member.elf.signature in words:
+        yield Hit(member.file.path, words[member.elf.signature])
