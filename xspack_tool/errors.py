@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TextIO
+
+#: What moves a terminal's cursor, ends a line for some readers, changes the direction of text or cannot be seen, and
+#: what is no character at all.
+UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]"
+)
+
+
+def visible(text: str, keep: str = "") -> str:
+    """A foreign text that does no harm where it is shown: ``\\x1b`` for what :data:`UNSEEN` has, but for the
+    characters of ``keep``. The one function for terminals, logs and pages."""
+
+    def escape(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return found[0] if found[0] in keep else f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+    return UNSEEN.sub(escape, text)
+
+
+def colour_wanted(stream: TextIO, choice: str = "auto") -> bool:
+    """Whether to write in colour: ``always``, ``never``, or on a terminal that is not dumb, where NO_COLOR
+    (no-color.org) is not set."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 @dataclass(frozen=True, order=True)
@@ -40,11 +68,15 @@ class Problem:
         where = f"{self.place}: " if self.place else ""
         target = f"{self.target}: " if self.target else ""
         field = f"{self.field}={self.value!r}: " if self.field else ""
-        return f"{where}{target}{field}{self.rule}; {self.remedy}"
+        return visible(f"{where}{target}{field}{self.rule}; {self.remedy}", "\n\t")
 
 
 class XspackError(Exception):
-    """Any failure that is reported to the user in words; its text is complete without a traceback."""
+    """Any failure that is reported to the user in words; its text is complete without a traceback, and does no
+    harm to a terminal, whatever file it speaks of."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), "\n\t")
 
 
 class DeclarationError(XspackError):

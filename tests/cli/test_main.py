@@ -15,7 +15,7 @@ from pack_maker import PackMaker, xspack
 from support import ROOT
 
 from xspack_tool import cli
-from xspack_tool.cli.output import plain
+from xspack_tool.errors import visible
 
 NAMES = (
     *("new", "bump", "info", "verify", "try", "unpack", "resign", "diff", "devices", "sbom", "report"),
@@ -145,7 +145,10 @@ def test_progress_is_shown_for_what_takes_more_than_a_second() -> None:
 
 
 def test_foreign_text_is_made_harmless() -> None:
-    assert plain("a\x1b[31mb\x07\u202ec\td\n") == "a\\x1b[31mb\\x07\\x202ec\td\n"
+    assert visible("a\x1b[31mb\x07\u202ec\td\n", "\n\t") == "a\\x1b[31mb\\x07\\u202ec\td\n"
+    assert visible("a\x9bb\u2028\ufffe\td\n\u00e4\u20ac\U0001f600") == (
+        "a\\x9bb\\u2028\\ufffe\\x09d\\x0a\u00e4\u20ac\U0001f600"
+    )
 
 
 def test_start_up_is_quick() -> None:

@@ -37,6 +37,9 @@ def test_every_option_is_on_its_page() -> None:
     for module in cli.MODULES:
         name = cli.load(module).name
         said = xspack(name, "--help").out
-        options = {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {"--json"}
+        options = {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {
+            "--json",
+            "--color",
+        }
         page = (SCRIPT.parent / f"{name}.md").read_text(encoding="utf-8")
         assert [option for option in sorted(options) if option not in page] == ["--help"], name

@@ -43,6 +43,7 @@ STARTED = (
     "E S1 a: acme0-1-1.noarch.rpm: %post:1: 'service acme start' starts acme; enable the unit and let the next boot "
     "start it; what must run at once goes inside: if runlevel >/dev/null 2>&1; then .. fi"
 )
+STARTED_HERE = f"{STARTED} [SConstruct:5]"
 
 
 def test_an_error_stops_its_pack_alone_and_the_old_iso_stays(tree: Tree) -> None:
@@ -51,7 +52,7 @@ def test_an_error_stops_its_pack_alone_and_the_old_iso_stays(tree: Tree) -> None
     ran = declare(tree, {"more": STARTS}, {"more": 'summary="new"'}).scons("-k", "pack")
     assert ran.status == 2
     assert shown(ran.said) == [
-        STARTED,
+        STARTED_HERE,
         "a-1: 1 error, 0 warnings, 0 notes, 0 waived",
         "b-1: 0 errors, 0 warnings, 0 notes, 0 waived",
     ]
@@ -78,7 +79,7 @@ def test_all_packs_are_judged_before_one_stops_the_build(tree: Tree) -> None:
     assert not list(tree.path.glob("build/*.iso"))
     # They are told again by the next build, though nothing is judged anew.
     again = tree.scons("pack")
-    assert again.status == 2 and shown(again.said)[0] == STARTED and "Judge" not in again.said
+    assert again.status == 2 and shown(again.said)[0] == STARTED_HERE and "Judge" not in again.said
 
 
 def test_a_warning_stops_where_it_shall(tree: Tree) -> None:
@@ -94,7 +95,7 @@ def test_a_warning_stops_where_it_shall(tree: Tree) -> None:
 def test_check_makes_no_iso_and_tells_by_its_status(tree: Tree) -> None:
     ran = declare(tree, {"more": STARTS}).scons("check")
     assert ran.status == 2
-    assert shown(ran.said)[0] == STARTED
+    assert shown(ran.said)[0] == STARTED_HERE
     assert not list(tree.path.glob("build/*.iso"))
     assert tree.scons("check").status == 2
     good = declare(tree, {}).scons("check").good()
@@ -105,8 +106,8 @@ def test_waivers_are_shown_with_their_reasons(tree: Tree) -> None:
     waived = f'{STARTS}, waive={{"S1": "a helper that ends at once"}}'
     ran = declare(tree, {"more": waived, "pack": 'waive={"P4": "no use"}'}).scons("pack").good()
     assert shown(ran.said) == [
-        f"{STARTED} (waived: a helper that ends at once)",
-        "W P4 a: waive: waive={'P4': ..} waives nothing; take the waiver out",
+        f"{STARTED} (waived: a helper that ends at once) [SConstruct:5]",
+        "W P4 a: waive: waive={'P4': ..} waives nothing; take the waiver out [SConstruct:4]",
         "a-1: 0 errors, 1 warning, 0 notes, 1 waived",
     ]
     report = json.loads((tree.path / "build/a-findings.json").read_text())
@@ -141,7 +142,7 @@ def test_a_users_own_rule(tree: Tree) -> None:
     ran = declare(tree, {"more": 'vendor="Else"'}, head=RULE).scons("pack")
     assert ran.status == 2
     assert shown(ran.said) == [
-        "E ACME1 a: acme0-1-1.noarch.rpm: vendor: the vendor is 'Else'; set XSPACK_VENDOR",
+        "E ACME1 a: acme0-1-1.noarch.rpm: vendor: the vendor is 'Else'; set XSPACK_VENDOR [SConstruct:11]",
         "a-1: 1 error, 0 warnings, 0 notes, 0 waived",
     ]
     # Another rule under the id is judged anew, though no RPM changed.
@@ -152,7 +153,7 @@ def test_a_users_own_rule(tree: Tree) -> None:
 
 def test_a_users_rule_is_looked_at_itself(tree: Tree) -> None:
     head = RULE.replace('"ACME1", "E"', '"S1", "Q"').replace(
-        'remedy="set XSPACK_VENDOR"', 'remedy="", on="iso"'
+        'remedy="set XSPACK_VENDOR [SConstruct:11]"', 'remedy="", on="iso"'
     )
     assert declare(tree, {}, head=head).scons("pack").refused() == [
         "SConstruct:8: XsRule 'S1': on='iso': no place where a rule looks; use one of rpm, pack, member",

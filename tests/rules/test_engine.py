@@ -144,7 +144,7 @@ def test_foreign_text_cannot_steer_a_terminal(forged: Forge) -> None:
         yield Hit(context.info.summary, f"\x1b[2J{context.info.vendor}\u202e\n")
 
     found = check_rpm(forged(name="own"), XS8, None, [rule for rule in all_rules() if rule.id == "ACME1"])
-    assert found[0].found == "\\x1b[2J\\x202e\\x0a"
+    assert found[0].found == "\\x1b[2J\\u202e\\x0a"
 
 
 @pytest.mark.parametrize(

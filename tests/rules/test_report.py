@@ -43,6 +43,16 @@ def of(*findings: Finding, **waivers: Any) -> Report:
     return judge(context(), {RPM: findings}, Waivers(**waivers), rules=())
 
 
+def test_lines_that_fit_a_terminal_and_name_the_declaration() -> None:
+    report = of(finding("K8", "E", where="/opt/acme/lib", found="word " * 20), finding("V3", "I", rpm=""))
+    places = {("acme", RPM): "SConstruct:12", ("acme", ""): "SConstruct:20"}
+    wide = as_text([report], places=places).splitlines()
+    assert wide[0].endswith("; do it [SConstruct:12]") and wide[1].endswith("; do it [SConstruct:20]")
+    text = as_text([report], places=places, width=80)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert " ".join(text.split()) == " ".join(as_text([report], places=places).split())
+
+
 def test_the_severest_first() -> None:
     found = of(
         finding("V3", "I"), finding("P4"), finding("K8", "E", where="/b"), finding("K8", "E", where="/a")

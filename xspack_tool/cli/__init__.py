@@ -78,7 +78,7 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     try:
         _end_as_interrupted()
         args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
-        status: int = args.run(args, Output(sys.stdout))
+        status: int = args.run(args, Output(sys.stdout, args.color))
         sys.stdout.flush()
         return status
     except SystemExit as left:  # argparse: 0 after --help, 2 for wrong usage

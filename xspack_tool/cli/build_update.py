@@ -19,7 +19,7 @@ from xspack_tool.cli.compose import Ingredients, compose
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_uid
-from xspack_tool.errors import BadInput, Problem, StepError
+from xspack_tool.errors import BadInput, Problem, StepError, colour_wanted
 from xspack_tool.hosts.index import read_groups
 from xspack_tool.model import syntax
 from xspack_tool.model.dependency import OPERATORS, Dependency, parse_dependency
@@ -79,7 +79,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         comps = _groups(args.groupfile) if args.groupfile else None
         report = _judge(args, pack, profile, infos, signer.key if signer else None, comps)
         if report.findings:
-            sys.stderr.write(as_text([report], colour=sys.stderr.isatty()))
+            sys.stderr.write(as_text([report], colour=colour_wanted(sys.stderr, args.color)))
         if args.strict and report.stops():
             raise StepError(f"{report.count('E')} E findings stop the pack; {args.output} was not written")
         parts = Ingredients(args.rpms, profile.payload, args.precheck, args.remove, comps, signer)

@@ -29,6 +29,12 @@ class Command:
         self.arguments(parser)
         if self.reports:
             parser.add_argument("--json", action="store_true", help="print JSON for programs")
+        parser.add_argument(
+            "--color",
+            choices=("auto", "always", "never"),
+            default="auto",
+            help="auto: on a terminal, unless NO_COLOR is set or TERM is dumb",
+        )
         parser.epilog = "\n".join(["examples:", *(f"  {line}" for line in self.examples)])
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.set_defaults(run=self.run)

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from xspack_tool.errors import colour_wanted, visible
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-#: What would move a terminal's cursor or change the direction of text.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def plain(text: str) -> str:
-    """A foreign text that is harmless for a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+_LINES = "\n\t"
 
 
 class Output:
     """Prints to one stream. rich is loaded on a terminal only."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, colour: str = "auto") -> None:
         self._stream = stream
-        self.rich = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.rich = colour_wanted(stream, colour)
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line, in a rich style such as ``bold red`` on a terminal."""
         if self.rich:
             from rich.text import Text
 
-            self._console.print(Text(plain(text), style=style), soft_wrap=True)
+            self._console.print(Text(visible(text, _LINES), style=style), soft_wrap=True)
         else:
-            self._stream.write(f"{plain(text)}\n")
+            self._stream.write(f"{visible(text, _LINES)}\n")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under a head line, in columns."""
-        clean = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+        clean = [[visible(cell, "\n").replace("\n", " ") for cell in row] for row in rows]
         if self.rich:
             self._rich_table(head, clean)
             return
@@ -72,4 +65,6 @@ class Output:
     def _console(self) -> Console:
         from rich.console import Console
 
-        return Console(file=self._stream, highlight=False, emoji=False, markup=False)
+        return Console(
+            file=self._stream, force_terminal=True, no_color=False, highlight=False, emoji=False, markup=False
+        )

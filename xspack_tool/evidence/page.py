@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.ddk.devices import DeviceRow
+from xspack_tool.errors import visible
 from xspack_tool.evidence.changes import PackChanges
 from xspack_tool.evidence.graph import HEIGHT, WIDTH, draw
 from xspack_tool.evidence.inventory import Inventory, required_components
-from xspack_tool.evidence.text import instant, size_words, visible
+from xspack_tool.evidence.text import instant, size_words
 from xspack_tool.evidence.treemap import treemap
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.report import Report
@@ -44,7 +45,7 @@ def render_page(page: Page) -> str:
     from markupsafe import Markup
 
     def finalize(value: object) -> object:
-        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -35,15 +34,6 @@ def size_words(count: int) -> str:
             break
         amount /= 1024
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
-
-
-#: What would move a terminal's cursor, change the direction of text, or is no character of XML at all.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    """A foreign text with what cannot be seen as ``\\\\x1b``."""
-    return _UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def file_digest(path: Path) -> str:

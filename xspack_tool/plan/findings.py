@@ -283,6 +283,7 @@ def pack_findings(
         if place is not None:
             session().checks.append(_repository_check(env, name, place))
     built = [(rpm, found) for rpm in judged.payload if (found := built_of(rpm))]
+    session().declared.update({(pack.label, one.identity.file_name): str(one.place) for _, one in built})
     step = JudgePack(
         pack=pack,
         profile=profile_of(env),

@@ -90,6 +90,8 @@ class Session:
     findings: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
+    #: Label and RPM (empty: the pack itself) -> where it was declared, for those who read findings.
+    declared: dict[tuple[str, str], str] = field(default_factory=dict)
     #: Runs when everything was read, before building begins, and when it has ended, well or not.
     when_read: list[Callable[[], None]] = field(default_factory=list)
     at_start: list[Callable[[], None]] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import SCons.Script
 import SCons.Script.Main
 
-from xspack_tool.errors import BadInput, StepError, damaged
+from xspack_tool.errors import BadInput, StepError, colour_wanted, damaged
 from xspack_tool.plan.asked import asked_nodes, reached
 from xspack_tool.plan.session import session
 
@@ -60,7 +61,9 @@ def show_findings(strict: bool) -> None:
     if reports:
         from xspack_tool.rules.report import as_text
 
-        sys.stdout.write(as_text(reports, colour=sys.stdout.isatty()))
+        width = min(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
+
+        sys.stdout.write(as_text(reports, colour_wanted(sys.stdout), session().declared, width))
         sys.stdout.flush()
 
 

@@ -34,6 +34,9 @@ rule's own is given here. A rule that needs something you did not give says so, 
 
 `waive={"P4": "licence text is read by the installer"}` on a package or a pack waives a rule there, with a reason that
 is printed and lands in the report. A waiver that waives nothing is a W.
+
+Each finding ends with the line of the declaration that it judges. On a terminal, lines are 80 columns at most, and in
+colour unless NO_COLOR is set or TERM is dumb (`--color=always|never` of the commands); in a pipe a finding is one line.
 """
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from xspack_tool.errors import StepError, XspackError
+from xspack_tool.errors import StepError, XspackError, visible
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rpm.payload import payload_of
@@ -17,8 +16,6 @@ from xspack_tool.rules.context import PackContext, RpmContext, RpmFacts
 from xspack_tool.rules.finding import Finding, Skipped
 from xspack_tool.rules.member import PayloadMember
 from xspack_tool.rules.registry import Hits, Rule, all_rules
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def check_rpm(
@@ -127,15 +124,11 @@ def _run(rule: Rule, rpm: str, check: Callable[..., Hits], *given: object) -> It
         yield Finding(
             rule.id,
             hit.severity or rule.severity,
-            _plain(hit.found),
+            visible(hit.found),
             hit.remedy or rule.remedy,
             rpm=hit.rpm or rpm,
-            where=_plain(hit.where),
+            where=visible(hit.where),
             line=hit.line,
             unless_shipped=hit.unless_shipped,
             unless_provided=hit.unless_provided,
         )
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from xspack_tool.errors import visible
+
 Severity = Literal["E", "W", "I"]
 
 #: E stops the build, W is shown and counted, I informs; in the order in which they are shown.
@@ -71,7 +73,7 @@ class Finding:
         head = ": ".join(part for part in (self.pack, self.rpm, place) if part)
         reason = f" (waived: {self.waived})" if self.waived else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.severity} {self.rule} {head}: {self.found}{remedy}{reason}"
+        return visible(f"{self.severity} {self.rule} {head}: {self.found}{remedy}{reason}")
 
 
 def to_plain(finding: Finding) -> dict[str, Any]:

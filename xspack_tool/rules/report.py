@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from xspack_tool.errors import UNSEEN, visible
 from xspack_tool.rpm.info import Relation
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_pack
@@ -114,21 +116,40 @@ def _unused(rpm: str, rule: str) -> Finding:
     return Finding(rule, "W", found, "take the waiver out", rpm=rpm, where="waive")
 
 
-def as_text(reports: Sequence[Report], colour: bool = False) -> str:
+def as_text(
+    reports: Sequence[Report],
+    colour: bool = False,
+    places: Mapping[tuple[str, str], str] | None = None,
+    width: int = 0,
+) -> str:
     """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
-    that was lacking, and the counts a pack; empty without packs."""
+    that was lacking, and the counts a pack; empty without packs. ``places`` say where a pack and an RPM of it
+    (empty: the pack itself) were declared; with ``width``, lines are no longer."""
     every = sorted((one for report in reports for one in report.findings), key=lambda one: one.order)
-    lines = [_line(finding, colour) for finding in every if not finding.skipped]
-    lines += _skipped_lines(finding for finding in every if finding.skipped)
+    where = places or {}
+    lines = [
+        _line(one, colour, where.get((one.pack, one.rpm)) or where.get((one.pack, ""), ""), width)
+        for one in every
+        if not one.skipped
+    ]
+    lines += [_folded(line, width) for line in _skipped_lines(one for one in every if one.skipped)]
     for report in sorted(reports, key=lambda report: report.label):
         waived = sum(1 for finding in report.findings if finding.waived)
         counts = [_counted(report.count(severity), _WORDS[severity]) for severity in _WORDS]
-        lines.append(f"{report.label}-{report.version}: {', '.join([*counts, f'{waived} waived'])}")
+        lines.append(visible(f"{report.label}-{report.version}: {', '.join([*counts, f'{waived} waived'])}"))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(finding: Finding, colour: bool) -> str:
-    line = str(finding)
+def _folded(line: str, width: int) -> str:
+    if not width:
+        return line
+    return textwrap.fill(
+        line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _line(finding: Finding, colour: bool, place: str, width: int) -> str:
+    line = _folded(f"{finding} [{visible(place)}]" if place else str(finding), width)
     if not colour:
         return line
     head, _, rest = line.partition(" ")
@@ -141,11 +162,18 @@ def _skipped_lines(skipped: Iterable[Finding]) -> list[str]:
     rules: dict[str, dict[str, None]] = {}
     for finding in skipped:
         rules.setdefault(finding.found, {})[finding.rule] = None
-    return [f"I {' '.join(ids)}: {found}" for found, ids in rules.items()]
+    return [visible(f"I {' '.join(ids)}: {found}") for found, ids in rules.items()]
 
 
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _json_text(data: Any) -> str:
+    """JSON in which nothing foreign can harm a terminal: what cannot be seen is written as ``\\u001b``."""
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
+    lines = UNSEEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+    return lines + "\n"
 
 
 def as_json(report: Report) -> str:
@@ -157,7 +185,7 @@ def as_json(report: Report) -> str:
         "counts": {word: report.count(severity) for severity, word in _WORDS.items()},
         "findings": [to_plain(finding) for finding in report.findings],
     }
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return _json_text(data)
 
 
 def as_sarif(report: Report, rules: Sequence[Rule]) -> str:
@@ -182,7 +210,7 @@ def as_sarif(report: Report, rules: Sequence[Rule]) -> str:
         "version": "2.1.0",
         "runs": [run],
     }
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return _json_text(data)
 
 
 def _result(finding: Finding) -> dict[str, Any]:
