@@ -254,13 +254,18 @@ class PackageDeclaration:
         """The members of a tar archive that a step makes, below ``path``."""
         self._place(FileEntry(path, "archive"), source, field)
 
-    def tree(self, path: str, folder: Any, *, field: str = "files", **options: Any) -> None:
-        """A whole folder: file by file with modes, links and empty folders; or, where steps of the build fill it, as it
-        is when they are done."""
+    def tree(
+        self, path: str, folder: Any, *, field: str = "files", exclude: Iterable[str] = (), **options: Any
+    ) -> None:
+        """A whole folder: file by file with modes, links and empty folders, without what bears a name of ``exclude``;
+        or, where steps of the build fill it, as it is when they are done."""
+        options = {**options, "exclude": tuple(exclude)} if exclude else options
         self._open.append(_Open(field, path, (folder,), below=False, options=options))
 
     def _tree(self, path: str, folder: Any, field: str, options: dict[str, Any]) -> None:
         """A folder when everything was read."""
+        options = dict(options)
+        exclude = frozenset(options.pop("exclude", ()))
         if built := built_tree(self.env, folder, is_awaited=self._is_awaited):
             path = path.rstrip("/")
             self.trees[syntax.normal_path(path)] = built
@@ -272,6 +277,8 @@ class PackageDeclaration:
         mode, owners = options.get("folder_mode", 0o755), _owners(options)
         self.folder(path, field=field, mode=mode, **owners)
         for item in walk(self.env, folder):
+            if not exclude.isdisjoint(item.relative.split("/")):
+                continue
             below = f"{path}/{item.relative}"
             if item.wrong:
                 remedy = "remove it, or name the files one by one"
