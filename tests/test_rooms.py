@@ -13,7 +13,7 @@ import pytest
 from support import ROOT
 
 PACKAGE = ROOT / "xspack_tool"
-FREE = {"errors"}
+FREE = {"errors", "files"}
 
 
 def room_of(module: tuple[str, ...]) -> str:

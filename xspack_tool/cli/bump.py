@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import uuid
 from datetime import date
 from pathlib import Path
 
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
+from xspack_tool.files import write_whole
 from xspack_tool.model import syntax
 from xspack_tool.scaffold.bump import Next, bump
 from xspack_tool.scaffold.found import read_text
@@ -45,10 +45,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         release=args.release,
     )
     bumped = bump(read_text(args.file), following, args.file)
-    beside = args.file.with_name(f".{args.file.name}.new")
-    beside.write_text(bumped.text, encoding="utf-8")
-    beside.chmod(args.file.stat().st_mode & 0o7777)
-    os.replace(beside, args.file)
+    write_whole(args.file, bumped.text, args.file.stat().st_mode & 0o7777)
     for line in bumped.said:
         out.line(line)
     return 0

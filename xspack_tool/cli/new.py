@@ -18,7 +18,7 @@ from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import StepError
-from xspack_tool.evidence.text import file_digest
+from xspack_tool.files import file_digest, write_whole
 from xspack_tool.profiles import profile_names
 from xspack_tool.scaffold.answers import CI, KINDS, Answers
 from xspack_tool.scaffold.files import IGNORED, new_files
@@ -205,11 +205,7 @@ def _write(folder: Path, files: Mapping[str, str], out: Output) -> None:
         raise StepError(f"{folder}: {', '.join(there)}: there already; xspack new writes over nothing")
     for path, text in files.items():
         place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}.new")
-        beside.write_text(text, encoding="utf-8")
-        beside.chmod(0o755 if path.endswith(".sh") else 0o644)
-        os.replace(beside, place)
+        write_whole(place, text, 0o755 if path.endswith(".sh") else 0o644)
         out.line(str(place))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.evidence.changes import pack_changes
 from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.page import Page, render_page
-from xspack_tool.evidence.text import file_digest
+from xspack_tool.files import file_digest, write_whole
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.rules.context import RpmFacts
 from xspack_tool.rules.report import judge
@@ -40,12 +39,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, out: Output) -> int:
     place = args.output or args.iso.with_name(f"{args.iso.stem}-report.html")
     page = read_page(args)
-    beside = place.with_name(f".{place.name}.new")
-    try:
-        beside.write_text(render_page(page), encoding="utf-8")
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(place, render_page(page))
     out.line(str(place))
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from xspack_tool.errors import StepError
+from xspack_tool.files import file_digest
 from xspack_tool.run import Done, run
 
 #: Where the stand-ins write how they were called.
@@ -274,15 +274,7 @@ class ScratchRoot:
                 yield f"/{path}", mode
                 yield from self._walk(path)
             elif entry.is_file():
-                yield f"/{path}", f"{mode} {_digest(entry.path)}"
-
-
-def _digest(path: str) -> str:
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+                yield f"/{path}", f"{mode} {file_digest(entry.path)}"
 
 
 def sandbox() -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
+from xspack_tool.files import write_whole
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +29,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
 
     for path, text in stub_files([kind for file in args.kinds for kind in _kinds_of(file)]).items():
         place = args.dir / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}.new")
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, place)
+        write_whole(place, text)
         out.line(str(place))
     return 0
 

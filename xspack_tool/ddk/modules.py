@@ -13,6 +13,7 @@ from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.ddk.request import module_name
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
+from xspack_tool.files import whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import run
 
@@ -80,19 +81,13 @@ def _sign(module: Path, name: str, tree: KernelTree, sign_key: ModuleKey) -> Non
 
 def write_tar(target: Path, members: Mapping[str, Path]) -> None:
     """An archive that depends on names and content alone; it appears whole or not at all."""
-    beside = target.with_name(f".{target.name}.new")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-            for name, path in sorted(members.items()):
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode, entry.mtime = path.stat().st_size, 0o644, CONSTANT_TIME
-                entry.uname = entry.gname = "root"
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(target) as beside, tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, path in sorted(members.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = path.stat().st_size, 0o644, CONSTANT_TIME
+            entry.uname = entry.gname = "root"
+            with path.open("rb") as content:
+                archive.addfile(entry, content)
 
 
 def write_symvers(target: Path, symvers: Sequence[Path], root: Path) -> None:
@@ -101,11 +96,8 @@ def write_symvers(target: Path, symvers: Sequence[Path], root: Path) -> None:
     lines: set[str] = set()
     for path in symvers:
         lines |= set(path.read_text().splitlines()) if path.is_file() else set()
-    beside = target.with_name(f".{target.name}.new")
-    target.parent.mkdir(parents=True, exist_ok=True)
     ordered = sorted(lines, key=lambda line: line.split("\t")[1:2])
-    beside.write_text("".join(f"{line}\n".replace(f"\t{root}/", "\t") for line in ordered))
-    os.replace(beside, target)
+    write_whole(target, "".join(f"{line}\n".replace(f"\t{root}/", "\t") for line in ordered))
 
 
 def modules_in(archive: Path) -> Iterator[ModuleInfo]:

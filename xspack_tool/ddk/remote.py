@@ -6,9 +6,9 @@ import base64
 import binascii
 import io
 import json
-import os
 import tarfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from xspack_tool.ddk.remote_scripts import (
 )
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.errors import StepError
+from xspack_tool.files import whole, write_whole
 from xspack_tool.run import Done
 
 #: A kit in which scripts are run: on another machine, in a folder, or in an image.
@@ -72,10 +73,7 @@ def read_facts(ddk: Reached, memo: Path) -> RemoteFacts:
             f"{what}: {ddk.name}: its login shell answers with {done.out[:200]!r}; it must print nothing"
         )
     facts = RemoteFacts(**pairs)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    beside = memo.with_name(f".{memo.name}.{os.getpid()}.new")
-    beside.write_text(json.dumps({"kit": ddk.key, **asdict(facts)}))
-    os.replace(beside, memo)
+    write_whole(memo, json.dumps({"kit": ddk.key, **asdict(facts)}))
     return facts
 
 
@@ -103,10 +101,7 @@ def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) ->
             f"{what}: {ddk.name}: it is not what came, {size[:200]!r} and {len(content)} bytes: its login shell must "
             "print nothing, and the file be plain text"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.new")
-    beside.write_bytes(content)
-    os.replace(beside, out)
+    write_whole(out, content)
 
 
 def build_remote(
@@ -138,11 +133,9 @@ def build_remote(
         raise StepError(
             f"{what}: it made no {', '.join(lacking)}, but {', '.join(sorted(made)) or 'nothing'}"
         )
-    for path in wanted:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(f".{path.name}.new").write_bytes(made[names[path]])
-    for path in wanted:
-        os.replace(path.with_name(f".{path.name}.new"), path)
+    with ExitStack() as stack:
+        for path in wanted:
+            stack.enter_context(whole(path)).write_bytes(made[names[path]])
     return done.err
 
 

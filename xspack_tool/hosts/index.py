@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO, Any, BinaryIO
@@ -10,6 +9,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput, HostileInput
+from xspack_tool.files import digest_of
 from xspack_tool.pack.iso_read import IsoReader
 
 REPOMD = "repodata/repomd.xml"
@@ -151,10 +151,7 @@ def _digest(file: BinaryIO, kind: str) -> str | None:
     """The checksum of a file; None for a kind of checksum that is not known."""
     if kind not in ("sha", "sha1", "sha224", "sha256", "sha384", "sha512", "md5"):
         return None
-    found = hashlib.new("sha1" if kind == "sha" else kind, usedforsecurity=False)
-    while block := file.read(_BLOCK):
-        found.update(block)
-    return found.hexdigest()
+    return digest_of(file, "sha1" if kind == "sha" else kind)
 
 
 class _Bounded:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from xspack_tool.errors import BadInput, HostileInput
+from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import Index, read_index
 from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm
 from xspack_tool.hosts.signatures import read_signers, with_signatures
@@ -129,13 +129,8 @@ def _rpms(iso: IsoReader) -> Iterator[PackRpm]:
 
 
 def _sha256(iso: IsoReader, rpm: PackRpm, progress: Progress) -> str:
-    found = hashlib.sha256()
-    buffer = memoryview(bytearray(_BLOCK))
     with iso.open(rpm.path) as file:
-        while count := file.readinto(buffer):  # type: ignore[attr-defined]  # BufferedReader has it
-            found.update(buffer[:count])
-            progress(count)
-    return found.hexdigest()
+        return digest_of(file, progress=progress)
 
 
 def _texts(iso: IsoReader, pack: OpenedPack) -> dict[str, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from xspack_tool.errors import BadInput, StepError
+from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import IndexedPackage, read_index
 from xspack_tool.pack.iso_read import IsoReader
 
-_BLOCK = 1 << 20
 _REMEDY = "a file changed while it was built from; build again"
 
 
@@ -41,11 +40,8 @@ def check_sound(image: Path, files: Mapping[str, Path], key: Path | None) -> Non
 
 
 def _is_listed(iso: IsoReader, package: IndexedPackage) -> bool:
-    digest = hashlib.sha256()
     with iso.open(package.href) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return (package.checksum_type, package.checksum) == ("sha256", digest.hexdigest())
+        return (package.checksum_type, package.checksum) == ("sha256", digest_of(file))
 
 
 def _signature_faults(files: Mapping[str, Path], key: Path) -> list[str]:

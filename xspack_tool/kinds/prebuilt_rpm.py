@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xspack_tool.errors import BadInput, Problem
+from xspack_tool.files import copy_whole
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.memo import file_fact, file_sha256
-from xspack_tool.plan.package import Built, broken_package, copy_whole, rpm_nodes
+from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of

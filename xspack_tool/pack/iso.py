@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import StepError
+from xspack_tool.files import whole
 from xspack_tool.pack.iso_clock import fixed_clock
 
 if TYPE_CHECKING:
@@ -38,29 +39,26 @@ def master_iso(
     import pycdlib
     from pycdlib.pycdlibexception import PyCdlibException
 
-    beside = out.with_name(f".{out.name}.new")
-    out.parent.mkdir(parents=True, exist_ok=True)
     iso = pycdlib.PyCdlib()
     try:
-        with fixed_clock(time):
-            iso.new(
-                interchange_level=3,
-                sys_ident="LINUX",
-                vol_ident=volume_id,
-                app_ident_str="XSPACK",
-                rock_ridge="1.09",
-            )
-            _add(iso, {_checked(path): source for path, source in files.items()})
-            with open(beside, "wb") as file:
-                iso.write_fp(file, blocksize=_BLOCK)
-        check(beside)
-        os.replace(beside, out)
+        with whole(out) as beside:
+            with fixed_clock(time):
+                iso.new(
+                    interchange_level=3,
+                    sys_ident="LINUX",
+                    vol_ident=volume_id,
+                    app_ident_str="XSPACK",
+                    rock_ridge="1.09",
+                )
+                _add(iso, {_checked(path): source for path, source in files.items()})
+                with open(beside, "wb") as file:
+                    iso.write_fp(file, blocksize=_BLOCK)
+            check(beside)
     except (PyCdlibException, OSError) as error:
         why = error.strerror or error if isinstance(error, OSError) else error
         raise StepError(f"writing {out.name}: {why}") from None
     finally:
         iso.close()
-        beside.unlink(missing_ok=True)
 
 
 def _checked(path: str) -> str:

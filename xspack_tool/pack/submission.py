@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from xspack_tool.files import whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.submission import Fix
 
@@ -72,22 +72,17 @@ def contents_json(parts: Sequence[Part]) -> str:
 def write_archive(target: Path, top: str, members: Mapping[str, Path | bytes]) -> None:
     """A plain tar (what is in it is compressed already) that depends on names and content alone. A member is a
     file, or its content. It appears whole or not at all."""
-    beside = target.with_name(f".{target.name}.new")
-    try:
-        with tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-            for name, content in sorted(members.items()):
-                entry = tarfile.TarInfo(f"{top}/{name}")
-                entry.mode, entry.mtime, entry.uname, entry.gname = 0o644, CONSTANT_TIME, "root", "root"
-                if isinstance(content, bytes):
-                    entry.size = len(content)
-                    archive.addfile(entry, BytesIO(content))
-                else:
-                    entry.size = content.stat().st_size
-                    with content.open("rb") as file:
-                        archive.addfile(entry, file)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(target) as beside, tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in sorted(members.items()):
+            entry = tarfile.TarInfo(f"{top}/{name}")
+            entry.mode, entry.mtime, entry.uname, entry.gname = 0o644, CONSTANT_TIME, "root", "root"
+            if isinstance(content, bytes):
+                entry.size = len(content)
+                archive.addfile(entry, BytesIO(content))
+            else:
+                entry.size = content.stat().st_size
+                with content.open("rb") as file:
+                    archive.addfile(entry, file)
 
 
 def _plain(value: Any) -> Any:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from SCons.Node import Node
 
 from xspack_tool.errors import BadInput, Problem, damaged
+from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
-from xspack_tool.plan.memo import file_sha256, remembered, sha256_of
+from xspack_tool.plan.memo import file_sha256, remembered
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     built_of,
@@ -25,7 +26,6 @@ from xspack_tool.plan.package import (
     key_folder,
     slot_of,
     source_rpm_of,
-    write_whole,
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import belong, session
@@ -386,6 +386,6 @@ def _state(place: Path | None) -> Any:
 
 def _file_state(file: Path) -> list[Any]:
     if file.name == "repomd.xml":
-        return [sha256_of(file)]
+        return [file_digest(file)]
     found = file.stat()
     return [file.name, found.st_size, found.st_mtime_ns]

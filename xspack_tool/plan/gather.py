@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from SCons.Node import Node
 
+from xspack_tool.files import whole
 from xspack_tool.plan.step import Named, Step, add_step
 
 
@@ -18,11 +18,9 @@ class Gather(Step):
     label: ClassVar[str] = "Gather"
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        beside = outputs.lines.with_name(f".{outputs.lines.name}.new")
-        with open(beside, "wb") as out:
+        with whole(outputs.lines) as beside, open(beside, "wb") as out:
             for piece in inputs.pieces:
                 out.write(piece.read_bytes())
-        os.replace(beside, outputs.lines)
 
 
 def gather(env: Any, place: str, pieces: list[Node]) -> Node:

@@ -5,7 +5,6 @@ A fact is kept with the file's inode, size and time of change; any of them anoth
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any
 
 import SCons.Script
 
+from xspack_tool.files import file_digest
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -44,17 +44,8 @@ def file_fact(env: Any, node: Any, what: str, find: Callable[[Path], Any]) -> An
 
 def file_sha256(env: Any, node: Any) -> str:
     """The SHA-256 of a file that exists, remembered."""
-    digest: str = file_fact(env, node, "sha256", sha256_of)
+    digest: str = file_fact(env, node, "sha256", file_digest)
     return digest
-
-
-def sha256_of(path: Path | str) -> str:
-    """The SHA-256 of a file's content as it is now, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def remembered(env: Any, key: str, state: Any, find: Callable[[], Any]) -> Any:

@@ -11,6 +11,7 @@ from SCons.Node import Node
 from SCons.Util import NodeList
 
 from xspack_tool.errors import Place, damaged
+from xspack_tool.files import write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
@@ -29,7 +30,6 @@ from xspack_tool.plan.package import (
     output_node,
     rpm_nodes,
     signed_rpm,
-    write_whole,
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from SCons.Action import Action
@@ -16,6 +14,7 @@ from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
+from xspack_tool.files import write_whole
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import Identity, Package
 from xspack_tool.plan.help import tell
@@ -291,17 +290,3 @@ def env_cache(node: Node, what: str) -> dict[Any, Node]:
     """What was planned from a node already: a table kept on the node itself."""
     tables: dict[str, dict[Any, Node]] = node.attributes.__dict__.setdefault("xspack_planned", {})
     return tables.setdefault(what, {})
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that the copy appears whole or not at all."""
-    beside = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, beside)
-    beside.replace(target)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text so that it appears whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -13,6 +13,7 @@ from SCons.Util import NodeList
 
 from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
+from xspack_tool.files import copy_whole
 from xspack_tool.model.package import Package
 from xspack_tool.plan.ddk import Kit, fetched_symvers
 from xspack_tool.plan.modules import Modules, tell_warnings
@@ -22,7 +23,6 @@ from xspack_tool.plan.package import (
     Contents,
     Report,
     by_mode,
-    copy_whole,
     path_of,
     rpm_nodes,
     slot_of,

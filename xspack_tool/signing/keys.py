@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import BadInput, StepError
+from xspack_tool.files import write_whole
 from xspack_tool.run import environment, missing_program, run
 from xspack_tool.signing.home import gnupg_home, mark_throwaway, scratch_home
 
@@ -177,8 +177,5 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
         found = _secret_keys(home, f"={uid}")
     text = run([*gpg, "--armor", "--export", found[0][0]], env=env, what="exporting the test key").out
     if not public_file.exists() or public_file.read_text(encoding="ascii") != text:
-        public_file.parent.mkdir(parents=True, exist_ok=True)
-        beside = public_file.with_name(f".{public_file.name}.new")
-        beside.write_text(text, encoding="ascii")
-        os.replace(beside, public_file)
+        write_whole(public_file, text)
     return read_public_key(public_file)

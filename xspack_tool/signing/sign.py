@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from xspack_tool.errors import StepError
+from xspack_tool.files import write_whole
 from xspack_tool.run import missing_program, run, work_folder
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
@@ -47,10 +48,7 @@ class Signer:
         )
         if not result or not result.data:
             raise StepError(f"signing {path.name}: gpg made no signature\n    {_words(result.stderr)}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = out.with_name(f".{out.name}.new")
-        new.write_bytes(result.data)
-        os.replace(new, out)
+        write_whole(out, result.data)
 
     def sign_rpm(self, src: Path, dst: Path, time: int) -> None:
         """Write ``src`` to ``dst`` with this key's signature in place of any other.

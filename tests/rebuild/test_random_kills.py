@@ -1,0 +1,48 @@
+"""Builds that are killed at random moments, also several in a row: the next one gives what a clean build gives, in
+every file. The suite takes a few; ``pytest -m long tests/rebuild/test_random_kills.py`` takes five hundred others."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+from rebuild.test_interrupted import World, said, start, whole_time, world
+
+__all__ = ["whole_time", "world"]
+
+SIGNALS = (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
+    rng = random.Random(seed)
+    lab = world.tree(f"random{seed}")
+    told = []
+    for word in ("new", *(rng.choice(("old", "new")) for _ in range(rng.choice((0, 0, 1, 2))))):
+        world.declare(lab, word)
+        jobs, which, group = rng.choice((1, 2, 2)), rng.choice(SIGNALS), rng.random() < 0.5
+        scons = start(lab, f"-j{jobs}")
+        time.sleep(rng.uniform(0.2, 1.0) * whole_time)
+        (os.killpg if group else os.kill)(scons.pid, which)
+        scons.wait(60)
+        told.append(f"{word} -j{jobs} {which.name} group={group}:\n{said(lab)}")
+        assert "Traceback" not in told[-1], told[-1]
+    try:
+        world.ends_clean(lab, rng.choice(("old", "new")), rng.choice((1, 2)))
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *told])) from error
+    shutil.rmtree(lab.path)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_random(world: World, whole_time: float, seed: int) -> None:
+    kill_and_recover(world, whole_time, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1000, 1500))
+def test_killed_at_random_at_length(world: World, whole_time: float, seed: int) -> None:
+    kill_and_recover(world, whole_time, seed)

@@ -1,0 +1,57 @@
+"""Files appear whole or not at all: each is written beside its place, and renamed when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def whole(place: Path) -> Iterator[Path]:
+    """Where to write what is to become ``place``; its folder is made. What is there gets its name when the block ends
+    well, and is removed else."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.new")
+    try:
+        yield beside
+        os.replace(beside, place)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_whole(place: Path, content: str | bytes, mode: int | None = None) -> None:
+    """Write a file, a text as UTF-8."""
+    with whole(place) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        if mode is not None:
+            beside.chmod(mode)
+
+
+def copy_whole(source: Path, place: Path) -> None:
+    """Copy a file's content."""
+    with whole(place) as beside:
+        shutil.copyfile(source, beside)
+
+
+def digest_of(
+    file: IO[bytes], kind: str = "sha256", progress: Callable[[int], None] = lambda count: None
+) -> str:
+    """The digest of what is left of an open file, in hexadecimal, read block by block."""
+    found = hashlib.new(kind, usedforsecurity=False)
+    while block := file.read(_BLOCK):
+        found.update(block)
+        progress(len(block))
+    return found.hexdigest()
+
+
+def file_digest(path: Path | str) -> str:
+    """The SHA-256 of a file's content as it is now."""
+    with open(path, "rb") as file:
+        return digest_of(file)
