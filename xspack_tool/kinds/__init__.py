@@ -47,6 +47,7 @@ HELPERS = {
     "Ddk": "xs_ddk",
     "XsFile": "xs_file",
     "XsDir": "xs_dir",
+    "XsConfig": "xs_config",
     "XsLink": "xs_link",
     "XsUser": "xs_user",
     "XsPatch": "xs_patch",

@@ -139,12 +139,29 @@ class PackageKind(Kind):
             "destination on the host -> file, folder, XsFile, XsDir or XsLink", None, validators.FILE_TABLE
         ),
         "config": Field("destination -> configuration file, kept on upgrade", None, validators.FILE_TABLE),
+        "ghost": Field(
+            "files made on the host that belong to the package: paths, or path -> mode",
+            None,
+            validators.PATHS_WITH_MODES,
+        ),
         "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES),
         "licenses": Field("licence texts for /usr/share/licenses/<name>", None, validators.FILES),
         "users": Field("system users to make before the files are laid: names, or env.XsUser(..)", None),
         "groups": Field("system groups to make before the files are laid", None, validators.TEXTS),
         "requires": Field("what it needs: 'name' or 'name >= version'", None),
         "provides": Field("what it provides", None),
+        "hide_provides": Field(
+            "patterns of names, such as 'libcrypto.so.*', that rpm finds in the payload and that it does not provide",
+            None,
+            validators.TEXTS,
+        ),
+        "hide_requires": Field("the same of what it would require", None, validators.TEXTS),
+        "automatic_provides": Field(
+            "False: rpm looks for nothing that the payload provides", True, validators.FLAG
+        ),
+        "automatic_requires": Field(
+            "False: rpm looks for nothing that the payload requires", True, validators.FLAG
+        ),
         "conflicts": Field("what it cannot stand beside", None),
         "obsoletes": Field("what it replaces", None),
         "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, validators.SCRIPT_TABLE),
@@ -233,6 +250,11 @@ class PackageKind(Kind):
             "summary": given["summary"] or f"{self.name} for XenServer hosts",
             "description": given["description"],
             **{field: default(field) for field in ("license", "vendor", "packager", "url")},
+            "not_automatic": tuple(
+                name for name in ("provides", "requires") if given.get(f"automatic_{name}") is False
+            ),
+            "hidden_provides": tuple(listed(given.get("hide_provides"))),
+            "hidden_requires": tuple(listed(given.get("hide_requires"))),
         }
 
     def _fill_common(self, declaration: PackageDeclaration) -> None:
@@ -240,6 +262,9 @@ class PackageKind(Kind):
         for field, role in (("files", ""), ("config", "config")):
             for path, value in (given.get(field) or {}).items():
                 declaration.add(field, self.destination(declaration, path), value, role=role)  # type: ignore[arg-type]
+        ghosts = given.get("ghost") or {}
+        for path in ghosts if isinstance(ghosts, Mapping) else listed(ghosts):
+            declaration.ghost(path, ghosts[path] if isinstance(ghosts, Mapping) else 0o644)
         if given["docs"]:
             declaration.add("docs", f"/usr/share/doc/{self.name}/", given["docs"], role="doc")
         if given["licenses"]:

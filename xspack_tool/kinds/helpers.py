@@ -15,7 +15,7 @@ from xspack_tool.plan.ddk import Ddk, ddk_paths, ddk_problems, installed_trees
 from xspack_tool.plan.keys import test_key
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.settings import with_settings
-from xspack_tool.plan.sources import XsDir, XsFile, XsLink, XsPatch
+from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink, XsPatch
 from xspack_tool.rpm.scriptlets.accounts import Account
 from xspack_tool.rpm.scriptlets.status_report import Directory, ReportCommand, StatusReport
 
@@ -36,6 +36,7 @@ def _of_texts(words: str, most: int, kind: type) -> validators.Validator:
 _VALIDATORS: dict[str, dict[str, validators.Validator]] = {
     "XsFile": {"source": validators.FILES},
     "XsDir": {"source": validators.FILES},
+    "XsConfig": {"source": validators.FILES, "noreplace": validators.FLAG, "missingok": validators.FLAG},
     "XsLink": {"target": validators.TEXT},
     "XsUser": {
         **dict.fromkeys(("name", "group", "home", "shell", "comment"), validators.TEXT),
@@ -96,6 +97,12 @@ def xs_dir(env: Any, source: Any = None, **options: Any) -> Any:
     """A payload folder with ``mode``, ``owner`` or ``group`` of its own: an empty one, or ``source`` and the folders in
     it. Its files get no more than the folder's mode, or ``file_mode``."""
     return _value(XsDir, "XsDir", source, options)
+
+
+def xs_config(env: Any, source: Any, **options: Any) -> Any:
+    """A configuration file with ``noreplace=False`` (an upgrade puts its own in the place of a changed one) or
+    ``missingok=True`` (it may be absent), with ``mode``, ``owner`` or ``group``."""
+    return _value(XsConfig, "XsConfig", source, options)
 
 
 def xs_link(env: Any, target: str) -> XsLink:

@@ -26,6 +26,7 @@ from xspack_tool.model.package import (
 )
 from xspack_tool.plan.sources import (
     BuiltTree,
+    XsConfig,
     XsDir,
     XsFile,
     XsLink,
@@ -101,8 +102,10 @@ class PackageDeclaration:
         if isinstance(value, XsLink):
             self.link(destination, value.target, field=field)
             return
-        options = {"role": role, "mode": mode}
-        if isinstance(value, (XsFile, XsDir)):
+        options: dict[str, Any] = {"role": role, "mode": mode}
+        if isinstance(value, XsConfig):
+            options["role"] = value.role
+        if isinstance(value, (XsFile, XsDir, XsConfig)):
             given = self._given_modes(field, destination, value)
             if isinstance(value, XsDir) and value.source is None:
                 self.folder(destination, mode=given["folder_mode"], field=field, **_owners(given))
@@ -135,7 +138,7 @@ class PackageDeclaration:
         else:
             self._place_open(one, nodes)
 
-    def _given_modes(self, field: str, path: str, value: XsFile | XsDir) -> dict[str, Any]:
+    def _given_modes(self, field: str, path: str, value: XsFile | XsDir | XsConfig) -> dict[str, Any]:
         """The options of an entry that an XsFile or an XsDir says."""
         options: dict[str, Any] = {"owner": value.owner, "group": value.group}
         if isinstance(value, XsDir):
@@ -249,6 +252,14 @@ class PackageDeclaration:
     ) -> None:
         """A folder that the package owns."""
         self._place(FileEntry(path, "dir", mode=mode, owner=owner, group=group), None, field, weight=weight)
+
+    def ghost(self, path: str, mode: Any = 0o644, *, field: str = "ghost") -> None:
+        """A file that is made on the host, which belongs to the package all the same."""
+        found = read_mode(field, mode, path)
+        if isinstance(found, Problem):
+            self.problems.append(found)
+        else:
+            self._place(FileEntry(path, "file", mode=found, text="", role="ghost"), None, field)
 
     def archive(self, path: str, source: Any, *, field: str = "files") -> None:
         """The members of a tar archive that a step makes, below ``path``."""

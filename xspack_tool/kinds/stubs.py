@@ -10,7 +10,7 @@ from SCons.Script.SConscript import BuildDefaultGlobals
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.plan.settings import VARIABLES
-from xspack_tool.plan.sources import XsDir, XsFile, XsLink
+from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
 _HEAD = '''\
 """What SConstruct and SConscript files see. Made by `xspack stubs`."""
@@ -23,6 +23,7 @@ class Nodes(list[Any]):
 
 class XsFile: ...
 class XsDir: ...
+class XsConfig: ...
 class XsLink: ...
 
 Source: TypeAlias = str | Nodes | Sequence[Any]
@@ -38,7 +39,9 @@ class Environment:
     def __setitem__(self, name: str, value: Any) -> None: ...
 '''
 #: What a helper gives that a table of files takes.
-_GIVES = {one.__name__: one.__name__ for one in (XsFile, XsDir, XsLink)} | {"XsKernelTrees": "list[str]"}
+_GIVES = {one.__name__: one.__name__ for one in (XsFile, XsDir, XsConfig, XsLink)} | {
+    "XsKernelTrees": "list[str]"
+}
 _BUILTINS = '"""For pyright: what needs no import. Made by `xspack stubs`."""\n\nfrom SCons.Script import *\n'
 _SCONS = "from typing import Any\n\ndef __getattr__(name: str) -> Any: ...\n"
 

@@ -11,7 +11,7 @@ from SCons.Util import flatten, is_Sequence
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.syntax import check_text
-from xspack_tool.plan.sources import XsDir, XsFile, XsLink
+from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def is_source(value: Any) -> bool:
 
 
 def _is_payload(value: Any) -> bool:
-    if isinstance(value, (XsFile, XsDir)):
+    if isinstance(value, (XsFile, XsDir, XsConfig)):
         if isinstance(value, XsDir) and value.source is None:
             return True
         value = value.source
@@ -105,7 +105,7 @@ FILES = Validator("files: paths, or what builders return", _are(is_source), "Sou
 FILE_TABLE = Validator(
     "a table, destination -> file, folder, XsFile, XsDir or XsLink",
     _table(_is_text, _is_payload),
-    "Mapping[str, Sources | XsFile | XsDir | XsLink]",
+    "Mapping[str, Sources | XsFile | XsDir | XsConfig | XsLink]",
 )
 SCRIPT_TABLE = Validator(
     "a table, scriptlet -> shell text or file",
@@ -115,6 +115,11 @@ SCRIPT_TABLE = Validator(
 TEXT_TABLE = Validator("a table, text -> text", _table(_is_text, _is_text), "Mapping[str, str]")
 PLAIN_TABLE = Validator(
     "a table, name -> text or number", _table(_is_text, _is_plain), "Mapping[str, str | int]"
+)
+PATHS_WITH_MODES = Validator(
+    "paths, or a table, path -> mode",
+    lambda value: TEXTS.holds(value) or PLAIN_TABLE.holds(value),
+    "Texts | Mapping[str, str | int]",
 )
 ROLLUPS = Validator(
     "uuids, or a table, uuid -> label",

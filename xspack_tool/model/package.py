@@ -14,7 +14,11 @@ from xspack_tool.model.dependency import Dependency, evr_text
 #: The scriptlets of an RPM, in the order of a transaction.
 PHASES = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
 
-Role = Literal["", "config", "doc", "license", "ghost"]
+#: ``config`` is kept on upgrade where it was changed, ``config-replace`` is put aside; with ``-missingok`` it may be
+#: absent.
+Role = Literal[
+    "", "config", "config-replace", "config-missingok", "config-replace-missingok", "doc", "license", "ghost"
+]
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,11 @@ class Package:
     changelog: tuple[ChangelogEntry, ...] = ()
     #: Whether rpm looks for dependencies in the payload (ELF, interpreters).
     automatic_dependencies: bool = True
+    #: Of these two, what it does not look for: "provides", "requires".
+    not_automatic: tuple[str, ...] = ()
+    #: Shell patterns of names that it leaves out of what it finds.
+    hidden_provides: tuple[str, ...] = ()
+    hidden_requires: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -184,6 +193,11 @@ class Package:
         else:
             remedy = "give an SPDX expression as license=, or set XSPACK_LICENSE"
             found.append(Problem("license", self.license, "an RPM names its licence", remedy))
+        for field in ("provides", "requires"):
+            for pattern in getattr(self, f"hidden_{field}"):
+                if not re.fullmatch(r"[^\s\\^\[\]%,<>=]+", pattern):
+                    rule = "a pattern of names is a name in which * and ? stand for any signs"
+                    found.append(Problem(f"hide_{field}", pattern, rule, "write it as 'libcrypto.so.*'"))
         found += syntax.check_text("description", self.description)
         for entry in self.changelog:
             found += syntax.check_text("changelog", f"{entry.author}\n{entry.text}")

@@ -33,6 +33,24 @@ class XsFile:
 
 
 @dataclass(frozen=True)
+class XsConfig:
+    """A configuration file, or a folder of such. With ``noreplace`` False an upgrade puts its own in the place of one
+    that was changed, which is kept as .rpmsave; ``missingok``: it may be absent."""
+
+    source: Any
+    noreplace: bool = True
+    missingok: bool = False
+    mode: int | str | None = None
+    owner: str = "root"
+    group: str = "root"
+
+    @property
+    def role(self) -> str:
+        """What rpm calls it."""
+        return "config" + ("" if self.noreplace else "-replace") + ("-missingok" if self.missingok else "")
+
+
+@dataclass(frozen=True)
 class XsDir:
     """A payload folder with its mode, owner and group, and those below it: without ``source`` an empty one. Files in
     it keep their modes, as far as the folder's goes, or get ``file_mode``."""

@@ -36,7 +36,16 @@ MACROS = """\
 %xspack_percent %%
 """
 
-_ROLE = {"config": "%config(noreplace) ", "doc": "%doc ", "license": "%license ", "ghost": "%ghost ", "": ""}
+_ROLE = {
+    "config-replace": "%config ",
+    "config-missingok": "%config(missingok noreplace) ",
+    "config-replace-missingok": "%config(missingok) ",
+    "config": "%config(noreplace) ",
+    "doc": "%doc ",
+    "license": "%license ",
+    "ghost": "%ghost ",
+    "": "",
+}
 
 
 def render_macros(payload: str) -> str:
@@ -137,8 +146,24 @@ def render_preamble(package: Package) -> list[str]:
         ("URL", package.url),
         ("BuildArch", "noarch" if package.arch == "noarch" else ""),
         ("AutoReqProv", "" if package.automatic_dependencies else "no"),
+        ("AutoProv", "no" if "provides" in package.not_automatic else ""),
+        ("AutoReq", "no" if "requires" in package.not_automatic else ""),
     ]
     return [f"{tag}: {escape(value)}" for tag, value in tags if value]
+
+
+def render_filters(package: Package) -> list[str]:
+    """The macros by which rpm leaves out what its generators find. Each sign stands in a class of its own, since rpm
+    takes backslashes away."""
+    signs = {"*": ".*", "?": "."}
+    lines = []
+    for name in ("provides", "requires"):
+        patterns = [
+            "".join(signs.get(c, f"[{c}]") for c in one) for one in getattr(package, f"hidden_{name}")
+        ]
+        if patterns:
+            lines.append(f"%global __{name}_exclude ^({'|'.join(patterns)})$")
+    return lines
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -191,6 +216,7 @@ def render_spec(
     interpreters = {script.phase: script.interpreter for script in package.scripts}
     lines = [
         *([making.head.rstrip("\n"), ""] if making else []),
+        *render_filters(package),
         *render_preamble(package),
         *(f"Source{number}: {escape(name)}" for number, name in enumerate(making.sources if making else ())),
         *render_relations("Requires", package.requires),
