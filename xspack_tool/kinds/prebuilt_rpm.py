@@ -26,6 +26,7 @@ class TakeRpm(Step):
     """An existing RPM under the name that its header says."""
 
     label: ClassVar[str] = "Copy"
+    shown: ClassVar[bool] = True
 
     prebuilt: Identity
 

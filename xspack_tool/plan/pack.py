@@ -179,6 +179,7 @@ class MasterIso(Step):
     called on it."""
 
     label: ClassVar[str] = "ISO"
+    shown: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("pycdlib",)
 
     volume: str

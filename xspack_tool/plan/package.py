@@ -103,6 +103,7 @@ class WriteRpm(Step):
     """The RPM of a declaration, written by rpmbuild."""
 
     label: ClassVar[str] = "RPM"
+    shown: ClassVar[bool] = True
     version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
     modes: ClassVar[tuple[str, ...]] = ("files",)

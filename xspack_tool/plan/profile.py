@@ -62,6 +62,11 @@ def _text(env: Any, variable: str) -> str:
     return value if type(value) is str and "$" not in value else str(env.subst(f"${variable}"))
 
 
+def is_on(env: Any, variable: str) -> bool:
+    """Whether a variable that is a switch is on."""
+    return _text(env, variable).lower() not in ("", "0", "no", "false", "off")
+
+
 def source_date_epoch() -> int | None:
     """SOURCE_DATE_EPOCH of the caller's environment, in seconds since 1970."""
     value = os.environ.get("SOURCE_DATE_EPOCH", "")

@@ -143,6 +143,7 @@ class BuildRemotely(Step):
     modules export."""
 
     label: ClassVar[str] = "Remote"
+    shown: ClassVar[bool] = True
 
     #: What the kit is; not where it is.
     kit: dict[str, str]

@@ -21,6 +21,7 @@ from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.content import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
+from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
 
@@ -52,6 +53,8 @@ class Step:
 
     #: The word that is printed for it.
     label: ClassVar[str]
+    #: Whether it is what people see of a package or a pack; the rest is printed with XSPACK_VERBOSE alone.
+    shown: ClassVar[bool] = False
     #: Raised when the bytes of its outputs change for equal inputs.
     version: ClassVar[int] = 1
     #: Programs and Python distributions whose results are in the outputs; their versions are in the key.
@@ -150,8 +153,9 @@ class StepAction(FunctionAction):
         )
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
-        """What is printed while building."""
-        return f"{planned_of(target[0]).step.label:<10} {target[0]}"
+        """What is printed while building: a line for each package and each pack, else for each step."""
+        step = planned_of(target[0]).step
+        return f"{step.label:<10} {target[0]}" if step.shown or is_on(env, "XSPACK_VERBOSE") else ""
 
 
 def _with_mode(planned: Planned, source: Sequence[Node]) -> list[Node]:

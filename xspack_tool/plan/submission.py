@@ -63,6 +63,7 @@ class WriteSubmission(Step):
     ``packages``, ``patches`` by their names; ``judged`` are the findings of each pack."""
 
     label: ClassVar[str] = "Submission"
+    shown: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = READERS
 
     name: str

@@ -13,6 +13,7 @@ import SCons.Script.Main
 
 from xspack_tool.errors import BadInput, StepError, colour_wanted, damaged
 from xspack_tool.plan.asked import asked_nodes, reached
+from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def show_findings(strict: bool) -> None:
 
 def is_strict(env: Any) -> bool:
     """Whether W findings stop a pack, too."""
-    return env.subst("$XSPACK_STRICT").lower() not in ("", "0", "no", "false", "off")
+    return is_on(env, "XSPACK_STRICT")
 
 
 def take_part(strict: bool) -> None:
@@ -84,6 +85,8 @@ def judge_all_first() -> None:
     known even where those of one stop the build. This is order alone: no ISO depends on another pack, and with
     ``-k`` none waits for another."""
     if SCons.Script.GetOption("keep_going"):
+        return
+    if len(session().isos) < 2:
         return
     needed = set(reached(asked_nodes()))
     asked = [iso for iso in session().isos if iso in needed]
