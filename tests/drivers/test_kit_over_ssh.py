@@ -346,3 +346,70 @@ def test_what_only_a_tree_here_can_do(sshd: Start, tmp_path: Path) -> None:
         f"sign_key=['key.pem', 'cert.pem']: the key that signs modules is never sent to another machine; {here}",
         f"compiler_prefix='ccache': the kit's own rpmbuild compiles, with its own compiler; {here}",
     ]
+
+
+SPEC = """\
+%define _rpmfilename %%{{ARCH}}/acme-for-%{{kernel_version}}.rpm
+Name: acme
+Epoch: 2
+Version: 1
+Release: %{{flavour}}%{{?dist}}
+Summary: s
+License: MIT
+Source0: acme.c
+Requires: kernel-uname-r = %{{kernel_version}}
+%description
+d
+%build
+{build}
+%install
+install -D -m 644 acme.o %{{buildroot}}/lib/modules/%{{kernel_version}}/%{{module_dir}}/acme.ko
+%post
+%{{of_two_lines}}
+%{{regenerate_initrd_post}}
+%posttrans
+%{{regenerate_initrd_posttrans}}
+%files
+/lib/modules/%{{kernel_version}}/*/*.ko
+"""
+
+
+def test_a_spec_that_the_kit_builds(sshd: Start, tmp_path: Path) -> None:
+    """The same as here, with the kit's kernel and its own dist; a failure in the kit's own words."""
+    need("file")
+    there = Tree(tmp_path / "kit").write(kernel("6.1.0-kit"))
+    server = sshd(tree=str(there.path))
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "acme.spec": SPEC.format(build="gcc -c -o acme.o %{SOURCE0}"),
+            "acme.c": "int acme;\n",
+            "macros": "%flavour 7\n%of_two_lines echo one \\\necho {two}\n",
+        }
+    )
+    common = 'sources="acme.c", macros="macros", defines={"more": "a\\nb"}'
+    declared = f'env.SpecRpm("acme.spec", {common}, ddk="../kit")\n'
+    tree.declare(declared, HEAD)
+    rpm = "build/rpms/acme-1-7.x86_64.rpm"
+    assert tree.scons(rpm).good().built == {rpm}
+    queries = (["--requires"], ["--provides"], ["--scripts"], ["-l", "--dump"], ["-i"])
+    here = [payload(tree.path / rpm), *(asked(tree.path / rpm, *query) for query in queries)]
+    assert "> /var/lib/rpm-state/regenerate-initrd-6.1.0-kit" in here[3]
+    assert "echo one \necho {two}\n" in here[3]
+
+    declared = f'env.SpecRpm("acme.spec", {common}, ddk={words_of(server)})\n'
+    tree.declare(declared, HEAD)
+    ran = tree.scons(rpm).good()
+    assert ran.built == {rpm, "build/srpms/acme-1-7.src.rpm"}
+    assert "Remote     build/rpms/acme-1-7.x86_64.rpm" in ran.said
+    assert [payload(tree.path / rpm), *(asked(tree.path / rpm, *query) for query in queries)] == here
+    assert tree.scons(rpm).good().built == set()
+
+    tree.write({"acme.spec": SPEC.format(build="echo error: it was not to be >&2; exit 3")})
+    ran = tree.scons(rpm)
+    assert ran.status == 2
+    assert "its rpmbuild failed\n" in ran.said
+    assert "error: it was not to be" in ran.said
+
+    tree.declare(f'env.SpecRpm("acme.spec", {common}, ddk=["../kit", "../kit"])\n', HEAD)
+    (mistake,) = tree.scons().refused()
+    assert "ddk='2 kits': a spec is built for one kit; declare it once for each" in mistake

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from rebuild.lab import kernel as kernel_tree
 from support import lacks, need
 from trees import Tree
 
@@ -284,6 +285,26 @@ def test_a_macro_file_is_part_of_the_input(tmp_path: Path) -> None:
     assert "macros='n': no such macro file; it must be there while the SConstruct is read" in mistake
 
 
+def test_of_which_kernel_the_macros_are(tmp_path: Path) -> None:
+    """That of ddk=, else of XSPACK_DDK, else of the profile."""
+    need("rpmbuild")
+    spec = "Name: NAME\nVersion: %{kernel_version}\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n"
+    spec += "%description\nd\n%files\n"
+    tree = Tree(tmp_path / "tree").write({f"{name}.spec": spec.replace("NAME", name) for name in "abc"})
+    for name in ("one", "two"):
+        Tree(tmp_path / name).write(kernel_tree(f"6.1.0.{name}"))
+    tree.declare(
+        'env.SpecRpm("a.spec")\nkit = env.Clone(XSPACK_DDK="../one")\nkit.SpecRpm("b.spec")\n'
+        'kit.SpecRpm("c.spec", ddk="../two")\n'
+    )
+    tree.scons("build/rpms").good()
+    assert sorted(path.name for path in (tree.path / "build/rpms").iterdir()) == [
+        "a-4.19.0+1-1.noarch.rpm",
+        "b-6.1.0.one-1.noarch.rpm",
+        "c-6.1.0.two-1.noarch.rpm",
+    ]
+
+
 def test_what_a_failed_build_leaves(tmp_path: Path) -> None:
     """Below XSPACK_OUT, named in the message, and gone with -c or the next good build."""
     need("rpmbuild")
@@ -306,3 +327,25 @@ def test_what_a_failed_build_leaves(tmp_path: Path) -> None:
     tree.write({"a.spec": spec.replace("RESULT", "true")})
     tree.scons().good()
     assert not folder.exists()
+
+
+def test_pointers_in_the_place_of_a_source(tmp_path: Path) -> None:
+    need("rpmbuild")
+    spec = "Name: a\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\nd\n%files\n"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    key = "SHA256E-s5--0.tar.gz"
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "a.spec": spec,
+            "lfs.tar.gz": pointer,
+            "annex.tar.gz": f"/annex/objects/{key}\n",
+            "good": "version 1\n",
+        }
+    )
+    (tree.path / "link.tar.gz").symlink_to(f".git/annex/objects/ab/cd/{key}/{key}")
+    tree.declare('env.SpecRpm("a.spec", sources=["good", "lfs.tar.gz", "annex.tar.gz", "link.tar.gz"])\n')
+    assert [line.partition("sources=")[2] for line in tree.scons("build/rpms").refused()] == [
+        "'lfs.tar.gz': a pointer of Git LFS, not the file itself; fetch it: git lfs pull lfs.tar.gz",
+        "'annex.tar.gz': a pointer of git-annex, not the file itself; fetch it: git annex get annex.tar.gz",
+        "'link.tar.gz': a pointer of git-annex, not the file itself; fetch it: git annex get link.tar.gz",
+    ]

@@ -18,6 +18,7 @@ from xspack_tool.ddk.remote_scripts import (
     BUILD,
     BUILD_FAILED,
     CHANGED,
+    DIST,
     FACTS,
     LACKS_PROGRAM,
     NO_SPACE,
@@ -104,6 +105,12 @@ def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) ->
     write_whole(out, content)
 
 
+def read_dist(ddk: Reached) -> str:
+    """What the kit's rpm puts for ``%{?dist}``. Raises StepError."""
+    done = ddk.run(DIST, [], what="asking the kit for its dist")
+    return done.out.strip() if done.status == 0 else ""
+
+
 def build_remote(
     ddk: Reached,
     facts: RemoteFacts,
@@ -113,9 +120,10 @@ def build_remote(
     time: int,
     memo: Path,
     symvers: Path | None = None,
+    options: Sequence[str] = (),
 ) -> str:
-    """Build a driver's source RPM on the kit. ``outs`` are the places of the RPMs, under the names that rpmbuild
-    gives them; debuginfo stays behind. ``symvers`` is where the driver's Module.symvers goes.
+    """Build a source RPM on the kit. ``outs`` are the places of the RPMs, under rpm's usual names; debuginfo stays
+    behind. ``symvers`` is where a driver's Module.symvers goes, ``options`` are more of rpmbuild's.
 
     Returns the warnings of kbuild and the compiler, as lines. Nothing of ours is left on the kit, whatever happens.
     Raises StepError with one reason; no output then.
@@ -123,7 +131,7 @@ def build_remote(
     """
     what = f"building {source_rpm.name} on {ddk.name}"
     content = source_rpm.read_bytes()
-    arguments = [ddk.tree, facts.text(), str(len(content)), str(time)]
+    arguments = [ddk.tree, facts.text(), str(len(content)), str(time), *options]
     done = ddk.run(BUILD, arguments, stdin=content, what=what)
     _raise_for(ddk, done, what, memo)
     made = _unpack(done.out, what)

@@ -69,10 +69,13 @@ head -c "$size" "$tree/Module.symvers"
 test "$(read_facts)" = "$2" || exit {CHANGED}
 """
 
-#: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH. The RPMs go
-#: back in base64 of a tar. A kit that is ours alone has a fixed place, XSPACK_JOB. Elsewhere the folder's name holds
-#: the shell's process id: of what a crash or a power cut left, the next build clears up. A watcher ends
-#: the build when sshd, our parent, is gone: the connection is lost.
+#: What the kit's own spec macro %{dist} is.
+DIST = "rpm --eval '%{?dist}'"
+
+#: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH; all others are
+#: options of rpmbuild. The RPMs go back in base64 of a tar. A kit that is ours alone has a fixed place, XSPACK_JOB.
+#: Elsewhere the folder's name holds the shell's process id: of what a crash or a power cut left, the next build clears
+#: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.
 BUILD = f"""\
 set -u
 umask 077
@@ -112,9 +115,11 @@ if test "$(wc -c < "$top/source.rpm")" -ne "$3"; then
     echo "the source RPM did not arrive whole" >&2
     exit {NO_SPACE}
 fi
-HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$4 setsid rpmbuild --rebuild --define "_topdir $top" \\
+epoch=$4
+shift 4
+HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch setsid rpmbuild --rebuild --define "_topdir $top" \\
     --define "_tmppath $top/tmp" --define "kernel_tree $tree" --define "xspack_symvers $top/Module.symvers" \\
-    "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
+    "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
 build=$!
 (
     trap - EXIT HUP INT TERM PIPE
@@ -134,7 +139,14 @@ build=
 grep 'warning:' "$top/log" | sed "s#$top/BUILD/[^/]*/##g" >&2
 cd "$top"
 mkdir result
-find RPMS -name '*.rpm' ! -name '*-debuginfo-*' ! -name '*-debugsource-*' -exec mv {{}} result \\; || exit {NO_SPACE}
+# By rpm's usual names: a spec may call the files as it likes.
+find RPMS -name '*.rpm' | while read -r rpm; do
+    name=$(rpm -qp --nosignature --queryformat '%{{NAME}}-%{{VERSION}}-%{{RELEASE}}.%{{ARCH}}.rpm' "$rpm")
+    case $name in
+        *-debuginfo-* | *-debugsource-*) ;;
+        *) mv "$rpm" "result/$name" || exit {NO_SPACE} ;;
+    esac
+done || exit {NO_SPACE}
 test ! -f Module.symvers || mv Module.symvers result
 tar -C result -cf result.tar . && base64 < result.tar >&3 || exit {NO_SPACE}
 """

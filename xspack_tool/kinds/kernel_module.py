@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from SCons.Util import NodeList, flatten
+from SCons.Util import NodeList
 
 from xspack_tool.ddk.compiler import differ
 from xspack_tool.ddk.request import SOURCES, Compiler, KbuildRequest
@@ -25,7 +25,7 @@ from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.model.profile import Profile
-from xspack_tool.plan.ddk import Ddk, Kit, Unasked, compiler_of, kits_of
+from xspack_tool.plan.ddk import Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.driver_sources import driver_items, running_kernel_lines
 from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_info, plan_modules, plan_note
 from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
@@ -39,10 +39,6 @@ from xspack_tool.rpm.scriptlets.driver import driver_scripts
 _NOTE = "xspack-note.o"
 #: How the text of a licence is called at the top of a source tree.
 _LICENCE = re.compile(r"(COPYING|LICEN[CS]E)([.-].*)?", re.IGNORECASE)
-_KITS = validators.Validator(
-    "a kernel build tree, env.Ddk(..), or a list of them",
-    lambda value: all(isinstance(one, Ddk) or validators.is_source(one) for one in flatten([value])),
-)
 
 
 class KernelModule(PackageKind):
@@ -53,7 +49,9 @@ class KernelModule(PackageKind):
         "source": Field(
             "folder with the driver's sources and its Kbuild or Makefile", REQUIRED, validators.FILE
         ),
-        "ddk": Field("kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, _KITS),
+        "ddk": Field(
+            "kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, validators.KITS
+        ),
         "module_dir": Field(
             "folder below /lib/modules/<kernel> (or the profile's: updates)", None, validators.TEXT
         ),

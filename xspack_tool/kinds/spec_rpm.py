@@ -11,23 +11,44 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import SCons.Script
+from SCons.Util import NodeList
 
+from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote, read_dist
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.package import Identity
-from xspack_tool.plan.ddk import kernel_of
+from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kits_of
 from xspack_tool.plan.memo import remembered
+from xspack_tool.plan.modules import tell_warnings
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import Built, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, file_problems, nodes_of
+from xspack_tool.plan.sources import exists, file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.kernel_macros import kernel_macros
-from xspack_tool.rpm.user_spec import SpecMacros, build_spec, query_spec, source_spec_name, write_spec_source
+from xspack_tool.rpm.user_spec import (
+    SpecMacros,
+    build_spec,
+    query_spec,
+    source_spec_name,
+    spec_time,
+    write_spec_source,
+)
 
+#: What our own rpmbuild is told, too: no debug packages and no links of build ids, which no pack holds.
+BUILD_LIKE_HERE = (
+    "--nodeps",
+    "--define=debug_package %{nil}",
+    "--define=_build_id_links none",
+    "--define=_wrong_version_format_terminate_build 0",
+    "--define=_buildhost xspack",
+    "--define=use_source_date_epoch_as_buildtime 1",
+    "--define=clamp_mtime_to_source_date_epoch 1",
+)
+NO_BRP = "--define=__os_install_post %{nil}"
 #: What rpm takes as a macro's name, with the options that it may have.
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}(\([^()\s]*\))?")
 
@@ -88,6 +109,39 @@ class WriteSpecSource(SpecStep):
         write_spec_source(inputs.spec, inputs.sources, macros, outputs.rpm, source_date_epoch=self.epoch)
 
 
+@dataclass(frozen=True)
+class BuildSpecRemotely(Step):
+    """The RPMs that the rpmbuild of a kit on another machine makes of a spec's source RPM."""
+
+    label: ClassVar[str] = "Remote"
+
+    #: What the kit is; not where it is.
+    kit: dict[str, str]
+    #: Of rpmbuild there, besides the macro files.
+    spec: SpecStep
+    remote: Reached = field(metadata=UNKEYED)
+    facts: RemoteFacts = field(metadata=UNKEYED)
+    memo: Path = field(metadata=UNKEYED)
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        macros = self.spec.macros(inputs)
+        said = build_remote(
+            self.remote,
+            self.facts,
+            inputs.source_rpm,
+            outputs.rpms,
+            time=spec_time(inputs.spec, macros, self.spec.epoch),
+            memo=self.memo,
+            options=[
+                *macros.as_options(),
+                *BUILD_LIKE_HERE,
+                f"--define=_binary_payload {macros.payload}",
+                *([] if macros.brp else [NO_BRP]),
+            ],
+        )
+        tell_warnings(inputs.spec.stem, said)
+
+
 class SpecRpm(Kind):
     """The RPMs that rpmbuild makes of a spec: each sub-package is a node, debuginfo is left out.
 
@@ -95,6 +149,9 @@ class SpecRpm(Kind):
     ``regenerate_initrd_post`` and the like), those of ``macros`` and ``defines``, and none of the build machine's;
     one that is left in a scriptlet is an error (rule S8). BuildRequires stop nothing: where a build fails, those that
     this machine lacks are named.
+
+    With a kit of ``ddk`` these macros have its values; a kit on another machine builds the RPMs with its own rpmbuild,
+    for which its own macros count less.
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
@@ -102,6 +159,11 @@ class SpecRpm(Kind):
         "macros": Field("macro files, as rpm reads them; a later one counts more", None, validators.FILES),
         "defines": Field(
             "macro -> body, of one line or several; they count most", None, validators.PLAIN_TABLE
+        ),
+        "ddk": Field(
+            "kernel build tree or env.Ddk(..) for whose kernel it is; one elsewhere builds it",
+            None,
+            validators.KITS,
         ),
         "brp": Field(
             "False: rpm's own steps after %install (strip, compress) are left out", True, validators.FLAG
@@ -118,6 +180,8 @@ class SpecRpm(Kind):
         problems = [*self.problems, *self._problems(sources)]
         made: list[tuple[Identity, tuple[str, ...]]] = []
         session().need("rpmbuild", "RPMs")
+        if isinstance(self._kit, Unasked):
+            return NodeList()
         if self.given["brp"] is not False:
             # Without one of them rpm's step would leave all as it is, and say nothing.
             for program in ("file", "strip"):
@@ -139,12 +203,41 @@ class SpecRpm(Kind):
         return nodes_of(self.env, listed(self.given["macros"]))
 
     @cached_property
+    def _kit(self) -> Kit | Problem | None:
+        """The kit of ddk=; XSPACK_DDK lends its kernel's version alone."""
+        if self.problems or not self.given["ddk"]:
+            return None
+        found = kits_of(self.env, self.given["ddk"])
+        if len(found) > 1:
+            rule = "a spec is built for one kit"
+            return Problem(
+                "ddk", f"{len(found)} kits", rule, "declare it once for each, in an environment of its own"
+            )
+        return found[0]
+
+    @cached_property
+    def _dist(self) -> str:
+        """What a kit elsewhere puts for %{?dist}: part of the names of its RPMs."""
+        kit = self._kit
+        if not isinstance(kit, Kit) or kit.remote is None or kit.facts is None:
+            return ""
+        remote, state = kit.remote, [kit.facts.rpm, kit.facts.digest]
+        dist: str = remembered(self.env, f"dist of {remote.key}", state, lambda: read_dist(remote))
+        return dist
+
+    @cached_property
     def _macros(self) -> SpecMacros:
         """What the spec finds besides rpm's own macros; asked for once no mistake is known."""
-        profile = profile_of(self.env)
+        kit = self._kit if isinstance(self._kit, Kit) else None
+        profile = profile_of(kit.for_env(self.env) if kit else self.env)
+        release = kernel_macros(
+            kit.kernel if kit else kernel_of(self.env), next(iter(profile.module_dirs), "")
+        )
+        if self._dist:
+            release += f"%dist {self._dist}\n"
         given = self.given["defines"] or {}
         return SpecMacros(
-            kernel_macros(kernel_of(self.env), next(iter(profile.module_dirs), "")),
+            release,
             tuple(Path(node.get_abspath()).read_bytes() for node in self._macro_files),
             tuple(sorted((str(key), str(value)) for key, value in given.items())),
             profile.payload,
@@ -160,6 +253,8 @@ class SpecRpm(Kind):
             if node.has_builder() or not Path(node.get_abspath()).is_file():
                 rule = "no such macro file; it must be there while the SConstruct is read"
                 problems.append(Problem("macros", str(node), rule, "correct the name"))
+        if isinstance(self._kit, Problem) and not isinstance(self._kit, Unasked):
+            problems.append(self._kit)
         for name in self.given["defines"] or {}:
             if not _MACRO_NAME.fullmatch(name):
                 rule = "a macro's name is three or more of letters, digits and _, with no digit first"
@@ -171,7 +266,11 @@ class SpecRpm(Kind):
         return problems
 
     def _missing(self, sources: list[Any]) -> list[Problem]:
-        found = [problem for node in sources for problem in file_problems("sources", node)]
+        found = [
+            problem
+            for node in sources
+            for problem in pointer_problems("sources", node) or file_problems("sources", node)
+        ]
         return [problem.at(self.place, self.target) for problem in found]
 
     @property
@@ -206,10 +305,16 @@ class SpecRpm(Kind):
         failed = Path(self.env.Dir(out_path(self.env, ".xspack", "failed", self._slot)).get_abspath())
         step = BuildSpec(*common, failed, int(SCons.Script.GetOption("num_jobs")))
         inputs = {"spec": self.spec, "sources": sources, "macros": self._macro_files}
-        nodes = rpm_nodes(self.env, built, inputs, step, None, self.report)
-        self.env.Clean(nodes[0], str(failed))
-        journal_of(self.env).keep(failed)
         source = self._source_rpm(WriteSpecSource(*common), inputs)
+        kit = self._kit
+        if isinstance(kit, Kit) and kit.remote and kit.facts:
+            remote = BuildSpecRemotely(kit.signature, SpecStep(*common), kit.remote, kit.facts, kit.memo)
+            there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
+            nodes = rpm_nodes(self.env, built, there, remote, None, self.report)
+        else:
+            nodes = rpm_nodes(self.env, built, inputs, step, None, self.report)
+            self.env.Clean(nodes[0], str(failed))
+            journal_of(self.env).keep(failed)
         for node in nodes:
             node.attributes.xspack_source_rpm = source
         return nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MappingView
 from dataclasses import dataclass
@@ -186,6 +187,37 @@ def file_problems(field: str, node: Node) -> list[Problem]:
         rule = "no such file, and nothing builds it"
         return [Problem(field, str(node), rule, "make it, or correct the name")]
     return []
+
+
+#: How the file begins, or where the link leads, that stands for content which was not fetched.
+_POINTERS = (
+    (re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n"), "a pointer of Git LFS", "git lfs pull"),
+    (
+        re.compile(rb"(/annex/objects/|(\.\./)*(.+/)?\.git/annex/objects/)"),
+        "a pointer of git-annex",
+        "git annex get",
+    ),
+)
+
+
+def pointer_problems(field: str, node: Node) -> list[Problem]:
+    """Whether a source file is what Git LFS or git-annex leaves in the place of one that was not fetched."""
+    path = node.srcnode().get_abspath()
+    try:
+        if os.path.islink(path) and not os.path.exists(path):
+            begin = os.fsencode(os.readlink(path))
+        elif node.has_builder() or os.path.getsize(path) > 1024:
+            return []
+        else:
+            with open(path, "rb") as file:
+                begin = file.read(1024)
+    except OSError:
+        return []
+    return [
+        Problem(field, str(node), f"{what}, not the file itself", f"fetch it: {command} {node.name}")
+        for pattern, what, command in _POINTERS
+        if pattern.match(begin)
+    ]
 
 
 def first_line(node: Node) -> str:

@@ -43,6 +43,12 @@ class SpecMacros:
         files = [hashlib.sha256(content).hexdigest() for content in self.files]
         return [self.release, files, [list(pair) for pair in self.defines], self.payload, self.brp]
 
+    def as_options(self) -> list[str]:
+        """Options that give the same macros to another machine's rpmbuild, on which its own count less."""
+        texts = (self.release, *(content.decode("utf-8", "surrogateescape") for content in self.files))
+        files = [f"--define={macro}" for text in texts for macro in macros_of(text)]
+        return [*files, *_definitions(self.defines)]
+
 
 _QUERY = (
     r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}"
@@ -59,6 +65,26 @@ _BOILERPLATE = re.compile(
     r"Building (target platforms|for target)\b|RPM build (errors|warnings):|(    )?Bad exit status from "
     r"|\+ (exit|RPM_EC=|jobs)\b|\+\+ jobs"
 )
+
+
+_MACRO = re.compile(r"%\s*([A-Za-z_]\w*(?:\([^)\n]*\))?)[ \t]+")
+
+
+def macros_of(text: str) -> list[str]:
+    """The macros of a macro file, each as ``--define`` takes one: a body goes on after a backslash, and until its
+    brackets are closed."""
+    found: list[str] = []
+    lines = iter(text.split("\n"))
+    for line in lines:
+        if not (begun := _MACRO.match(line)):
+            continue
+        body = line[begun.end() :]
+        while (body.endswith("\\") or body.count("{") > body.count("}")) and (
+            more := next(lines, None)
+        ) is not None:
+            body += f"\n{more}"
+        found.append(f"{begun[1]} {body}")
+    return found
 
 
 def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
@@ -108,7 +134,7 @@ def build_spec(
         work_folder(outs[0]) as beside,
         plain_work_folder(f"{spec.stem[:40]}-{key.hexdigest()[:16]}") as work,
     ):
-        time = _time(spec, macros, source_date_epoch)
+        time = spec_time(spec, macros, source_date_epoch)
         _copy_sources([spec, *sources], work.path / "SOURCES", None)
         (work.path / "tmp").mkdir()
         argv = _rpmbuild(work.path, work.path, macros, jobs)
@@ -230,7 +256,7 @@ def write_spec_source(
 ) -> None:
     """Write the source RPM of a spec; the same for the same files, wherever it is written."""
     with work_folder(out) as work:
-        time = _time(spec, macros, source_date_epoch)
+        time = spec_time(spec, macros, source_date_epoch)
         _copy_sources([spec, *sources], work.path / "SOURCES", time)
         (work.path / "tmp").mkdir()
         # rpm keeps the expanded spec in the source RPM: all folders are named from here.
@@ -284,7 +310,7 @@ def _definitions(defines: Sequence[tuple[str, str]]) -> list[str]:
     return options
 
 
-def _time(spec: Path, macros: SpecMacros, source_date_epoch: int | None) -> int:
+def spec_time(spec: Path, macros: SpecMacros, source_date_epoch: int | None) -> int:
     """The time of what is built: of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
     time = _changelog_time(spec, macros)
     if time is None:
