@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -168,6 +170,29 @@ def plain_work_folder(name: str) -> Iterator[Work]:
             _empty(path)
             path.rmdir()
         os.close(lock)
+
+
+#: The signs of a path that neither rpm's macros and patterns nor a shell take for anything else.
+_PLAIN = re.compile(r"[A-Za-z0-9_./+,=@~-]*")
+
+
+def is_plain(path: str | os.PathLike[str]) -> bool:
+    """Whether a path means itself to rpm and to a shell."""
+    return _PLAIN.fullmatch(os.fspath(path)) is not None
+
+
+@contextmanager
+def plain_path(path: Path) -> Iterator[Path]:
+    """A plain path of a folder: its own, or that of a link which lasts as long."""
+    if is_plain(path):
+        yield path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="xspack-", dir=plain_folder()))
+    try:
+        (folder / "link").symlink_to(path)
+        yield folder / "link"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def plain_folder() -> str:

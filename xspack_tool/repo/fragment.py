@@ -69,7 +69,9 @@ def make_fragment(rpm: Path, location: str) -> Fragment:
     import createrepo_c
 
     try:
-        package = createrepo_c.package_from_rpm(str(rpm), location_href=location)
+        # Its path may hold bytes that are no UTF-8, which the library does not take.
+        with open(rpm, "rb") as file:
+            package = createrepo_c.package_from_rpm(f"/proc/self/fd/{file.fileno()}", location_href=location)
     except (createrepo_c.CreaterepoCError, OSError) as error:
         raise BadInput(rpm, f"cannot be indexed: {' '.join(str(error).split())}") from None
     package.time_file = package.time_build

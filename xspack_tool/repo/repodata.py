@@ -57,12 +57,15 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder, removed at the end; what a killed build left in it goes first."""
+    """An empty folder, removed at the end; what a killed build left in it goes first. It goes by a name that
+    createrepo_c takes, which knows UTF-8 alone."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield folder
+        yield Path(f"/proc/self/fd/{number}")
     finally:
+        os.close(number)
         shutil.rmtree(folder, ignore_errors=True)
 
 

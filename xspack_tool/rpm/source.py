@@ -13,7 +13,7 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.rpm.spec import Making, render_macros, render_spec
 from xspack_tool.rpm.stage import stage
 from xspack_tool.rpm.write import move_rpms, rpmbuild_command, script_texts
-from xspack_tool.run import run
+from xspack_tool.run import plain_work_folder, run
 
 #: The files of a package that are not compiled, in the source RPM.
 PAYLOAD = "payload.tar"
@@ -50,9 +50,9 @@ def write_source_rpm(
 
     Raises StepError with rpmbuild's own words; ``out`` appears whole or not at all.
     """
-    work = out.parent / f".{out.name}.work"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
+    # rpmbuild expands macros in the name of the folder that it is in.
+    with plain_work_folder(out.name[:100]) as folder:
+        work = folder.path
         root = work / "root"
         root.mkdir(parents=True)
         entries = stage(package.entries, contents, root, time)
@@ -76,10 +76,14 @@ def write_source_rpm(
         # wherever it is written.
         command = rpmbuild_command(package.arch, [macros], Path("."))
         command += ["--define=_sourcedir .", "--define=buildroot ./BUILDROOT", "-bs", "--nodeps", spec.name]
-        run(command, cwd=work, env={"SOURCE_DATE_EPOCH": str(time)}, what=f"writing {out.name}")
+        run(
+            command,
+            cwd=work,
+            env={"SOURCE_DATE_EPOCH": str(time)},
+            pass_fds=[folder.lock],
+            what=f"writing {out.name}",
+        )
         move_rpms(work / "SRPMS", [out])
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write_payload(target: Path, root: Path, entries: Sequence[FileEntry], time: int) -> None:

@@ -19,9 +19,8 @@ from xspack_tool.model.canonical import canonical
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.rpm.build_requires import lacking_requirements
 from xspack_tool.rpm.read import read_rpm
-from xspack_tool.rpm.spec import render_macros
 from xspack_tool.rpm.stage import normal_mode
-from xspack_tool.rpm.write import check_whole, move_rpms, rpmbuild_command
+from xspack_tool.rpm.write import check_whole, move_rpms, move_whole, own_macros, rpmbuild_command
 from xspack_tool.run import Done, plain_folder, plain_work_folder, run, work_folder
 
 
@@ -155,7 +154,7 @@ def build_spec(
             _keep(work.path, failed, beside.path)
             command = _again(failed, spec, macros, jobs, time)
             raise StepError(_failure(spec, done, work.path, lacking, command))
-        _move_built(work.path / "RPMS", outs, beside.path)
+        _move_built(work.path / "RPMS", outs)
 
 
 def _rpmbuild(top: Path, named: Path, macros: SpecMacros, jobs: int) -> list[str]:
@@ -199,7 +198,7 @@ def _failure(spec: Path, done: Done, work: Path, lacking: Sequence[str], command
     return f"building {spec.name}: rpmbuild ended with status {done.status}{where}{shown}{needs}\n  command: {command}"
 
 
-def _move_built(folder: Path, outs: Sequence[Path], beside: Path) -> None:
+def _move_built(folder: Path, outs: Sequence[Path]) -> None:
     """Give each RPM that was built its place among ``outs``: by what its header says, for a spec may name the file
     as it likes (%_rpmfilename)."""
     made = {read_rpm(rpm).file_name: rpm for rpm in sorted(folder.rglob("*.rpm"))}
@@ -208,10 +207,8 @@ def _move_built(folder: Path, outs: Sequence[Path], beside: Path) -> None:
         raise StepError(f"rpmbuild made no {', '.join(lacking)}, but {names}")
     for out in outs:
         check_whole(made[out.name])
-        # The folder may be on another disk.
-        shutil.copyfile(made[out.name], beside / out.name)
     for out in outs:
-        os.replace(beside / out.name, out)
+        move_whole(made[out.name], out)
 
 
 def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
@@ -255,7 +252,8 @@ def write_spec_source(
     source_date_epoch: int | None,
 ) -> None:
     """Write the source RPM of a spec; the same for the same files, wherever it is written."""
-    with work_folder(out) as work:
+    # rpmbuild expands macros in the name of the folder that it is in.
+    with plain_work_folder(out.name[:100]) as work:
         time = spec_time(spec, macros, source_date_epoch)
         _copy_sources([spec, *sources], work.path / "SOURCES", time)
         (work.path / "tmp").mkdir()
@@ -284,7 +282,7 @@ def _copy_sources(files: Sequence[Path], folder: Path, time: int | None) -> None
 
 def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
     """Write the macro files, and return their names in rpm's order."""
-    lines = render_macros(macros.payload).splitlines(keepends=True)
+    lines = own_macros(macros.payload).splitlines(keepends=True)
     leave = (*_NOT_FOR_SPECS, *(["%__os_install_post"] if macros.brp else []))
     own = "".join(line for line in lines if not line.startswith(leave))
     texts = [

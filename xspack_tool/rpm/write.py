@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
-import re
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.package import Package, Script, interpreter_of
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
-from xspack_tool.run import run, work_folder
+from xspack_tool.run import plain_path, run, work_folder
 
 #: rpm's own folder, at the same place on Debian and EL.
 RPM_HOME = Path("/usr/lib/rpm")
@@ -31,29 +32,23 @@ _PAIRS_OF_CORES = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0))
 
 
 def rpmbuild_command(arch: str, macros: Sequence[Path], top: Path) -> list[str]:
-    """rpmbuild with rpm's base macros and ours alone; no ~/.rpmmacros, no vendor macros."""
+    """rpmbuild with rpm's base macros and ours alone; no ~/.rpmmacros, no vendor macros. Both are plain paths: rpm
+    expands macros in each, and runs what stands in %(..)."""
     platform = "x86_64" if arch == "noarch" else arch
     files = [
         RPM_HOME / "macros",
         RPM_HOME / "platform" / f"{platform}-linux" / "macros",
         *(RPM_HOME / "fileattrs" / f"{name}.attr" for name in GENERATORS),
-        *([SCRIPT_GENERATOR] if takes_macros_as_generators() else []),
         *macros,
     ]
     return [
         "rpmbuild",
         "--quiet",
         f"--rcfile={RPM_HOME / 'rpmrc'}",
-        f"--macros={':'.join(map(_pattern, files))}",
+        f"--macros={':'.join(map(str, files))}",
         f"--target={platform}",
         f"--define=_topdir {top}",
     ]
-
-
-def _pattern(path: Path) -> str:
-    """A path for ``--macros``, whose parts rpm takes for patterns and cuts at blanks: a file that it does not find it
-    passes over without a word."""
-    return re.sub(r"""[\s\[\]{}*:"'\\]""", "?", str(path))
 
 
 @functools.cache
@@ -63,6 +58,12 @@ def takes_macros_as_generators() -> bool:
         return "%__python_requires()" in (RPM_HOME / "fileattrs" / "python.attr").read_text(encoding="utf-8")
     except OSError:
         return False
+
+
+def own_macros(payload: str) -> str:
+    """The macro file of what is built here: with our generator for scripts, where rpm can take it."""
+    generator = SCRIPT_GENERATOR.read_text(encoding="utf-8") if takes_macros_as_generators() else ""
+    return render_macros(payload) + generator
 
 
 def payload_option(payload: str, size: int) -> str:
@@ -86,13 +87,13 @@ def write_rpm(package: Package, contents: Mapping[str, Path], out: Path, *, payl
         spec.write_text(render_spec(package, entries, script_texts(package, contents)), encoding="utf-8")
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
         macros = work.path / "macros"
-        macros.write_text(render_macros(payload_option(payload, size)), encoding="utf-8")
-        command = rpmbuild_command(package.arch, [macros], work.path)
-        # Folders that rpmbuild makes although nothing goes into them here.
-        command += [f"--define=_{folder} {work.path}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]
-        with _PAIRS_OF_CORES if size >= TWO_THREADS_FROM else nullcontext():
+        macros.write_text(own_macros(payload_option(payload, size)), encoding="utf-8")
+        with plain_path(work.path) as top, _PAIRS_OF_CORES if size >= TWO_THREADS_FROM else nullcontext():
+            command = rpmbuild_command(package.arch, [top / macros.name], top)
+            # Folders that rpmbuild makes although nothing goes into them here.
+            command += [f"--define=_{folder} {top}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]
             run(
-                [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={root}", spec],
+                [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={top / root.name}", top / spec.name],
                 env={"SOURCE_DATE_EPOCH": str(time)},
                 pass_fds=[work.lock],
                 what=f"writing {out.name}",
@@ -111,7 +112,19 @@ def move_rpms(folder: Path, outs: Sequence[Path]) -> None:
             raise StepError(f"rpmbuild made no {out.name}, but {', '.join(sorted(made)) or 'no RPM at all'}")
         check_whole(made[out.name])
     for out in outs:
-        os.replace(made[out.name], out)
+        move_whole(made[out.name], out)
+
+
+def move_whole(made: Path, out: Path) -> None:
+    """Give a file its place, also on another disk; it appears there whole or not at all."""
+    try:
+        os.replace(made, out)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = out.with_name(f".{out.name}.new")
+        shutil.copyfile(made, beside)
+        os.replace(beside, out)
 
 
 def check_whole(rpm: Path) -> None:

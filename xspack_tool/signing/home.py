@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.run import run
+from xspack_tool.run import is_plain, run
 
 #: A file that marks a home as a throwaway one: its agent ends with the process that used it.
 MARK = "xspack-throwaway"
@@ -29,7 +29,8 @@ def gnupg_home(path: Path | None) -> str:
     """The value of GNUPGHOME that stands for the keyring in folder ``path``; None is the user's own.
 
     gpg puts its agent's sockets into its home, and a socket's path is limited to about 100
-    characters: a longer home is reached through a short private link. The agent of a throwaway home
+    characters: a longer home, or one with signs that gpg or rpm may take for more, is
+    reached through a short private link. The agent of a throwaway home
     (see :func:`mark_throwaway`) is ended at exit. Raises StepError if the link cannot be made.
     """
     home = str(path or os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
@@ -39,7 +40,7 @@ def gnupg_home(path: Path | None) -> str:
 @functools.cache
 def _usable(home: str) -> str:
     long = len(os.fsencode(home)) > _ROOM and os.path.dirname(_agent_socket(home)) == home
-    short = _short_link(home) if long else home
+    short = home if is_plain(home) and not long else _short_link(home)
     if os.path.exists(os.path.join(home, MARK)):
         atexit.register(_end_at_exit, short)
     return short

@@ -67,13 +67,15 @@ class Signer:
             shutil.copyfile(src, new)
             if fd is not None:
                 options += ["--pinentry-mode", "loopback", "--passphrase-fd", str(fd)]
+            gpg = shutil.which("gpg") or "gpg"
             argv = [
-                *("rpmsign", "--addsign", *_OWN_MACROS, "--define", f"__gpg {shutil.which('gpg')}"),
+                *("rpmsign", "--addsign", *_OWN_MACROS, "--define", f"__gpg {gpg.replace('%', '%%')}"),
                 *("--define", f"_gpg_name {self._which}", "--define", "_gpg_digest_algo SHA256"),
-                *("--define", f"_gpg_sign_cmd_extra_args {' '.join(options)}", str(new)),
+                *("--define", f"_gpg_sign_cmd_extra_args {' '.join(options)}", new.name),
             ]
             run(
                 argv,
+                cwd=work.path,
                 env={"GNUPGHOME": gnupg_home(self.home)},
                 pass_fds=[work.lock] if fd is None else [work.lock, fd],
                 what=f"signing {src.name}",

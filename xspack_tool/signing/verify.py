@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.errors import BadInput
-from xspack_tool.run import run
+from xspack_tool.run import plain_folder, run
 from xspack_tool.signing.home import scratch_home
 from xspack_tool.signing.keys import python_gnupg, read_public_key
 
@@ -110,13 +110,16 @@ def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
     """
     if not rpm.is_file():
         raise BadInput(rpm, "no such file")
-    with tempfile.TemporaryDirectory(prefix="xspack-rpm-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="xspack-rpm-", dir=plain_folder()) as scratch:
+        # rpm would take what it is not, and its name, for a list of patterns.
+        link = Path(scratch, "pack.rpm")
+        link.symlink_to(rpm.absolute())
         if keyfile is not None:
             (Path(scratch) / "pack.key").write_bytes(keyfile.read_bytes())
         argv = [
             *("rpmkeys", "--macros=/usr/lib/rpm/macros", "--rcfile=/dev/null", "--define", "_keyring fs"),
             *("--define", f"_keyringpath {scratch}/", "--define", f"_dbpath {scratch}/db"),
-            *("--checksig", "--verbose", str(rpm.absolute())),
+            *("--checksig", "--verbose", str(link)),
         ]
         done = run(argv, check=False, timeout=600, what=f"verifying {rpm.name}")
     found = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
@@ -125,5 +128,5 @@ def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
         said = next(
             (line for line in done.err.splitlines() if line.startswith("error: ")), "error: not an RPM"
         )
-        raise BadInput(rpm, said.removeprefix("error: ").removeprefix(f"{rpm.absolute()}: "))
+        raise BadInput(rpm, said.removeprefix("error: ").removeprefix(f"{link}: "))
     return RpmStatus(checks)
