@@ -107,7 +107,7 @@ def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) ->
 
 def read_dist(ddk: Reached) -> str:
     """What the kit's rpm puts for ``%{?dist}``. Raises StepError."""
-    done = ddk.run(DIST, [], what="asking the kit for its dist")
+    done = ddk.run(DIST, [], stdin=b"", what="asking the kit for its dist")
     return done.out.strip() if done.status == 0 else ""
 
 
