@@ -58,7 +58,8 @@ CASES = [
      {"%pre": "getent group acme || :"}),
     ("U1", "xenserver-8", {"%post": f":\n{COPY}"},
      ("W U1 acme-1.0-1.x86_64.rpm: %post:2: reads XS_PREVIOUS_INSTALLATION, which nothing sets on XenServer 8; "
-     "carry state over in another way; installers set it before release 7.1 only"),
+     "leave it out, migrate= as well: keep state where an upgrade of the pack finds it: /etc, with config=; "
+     "only installers before release 7.1 set it"),
      {"%post": "echo '$XS_PREVIOUS_INSTALLATION'"}),
     ("U2", "xenserver-8", {"%post": "touch $XS_PREVIOUS_INSTALLATION || :"},
      ("W U2 acme-1.0-1.x86_64.rpm: %post:1: 'touch $XS_PREVIOUS_INSTALLATION' without testing that "

@@ -90,9 +90,10 @@ class Signer:
         when = max(time, self.key.created)
         if self.key.expires is not None and when >= self.key.expires:  # gpg says "Unusable secret key" only
             day = datetime.fromtimestamp(self.key.expires, timezone.utc).date()
-            raise StepError(
-                f"key {self.key.fingerprint} expired on {day}; prolong it, or sign with another key"
+            remedy = (
+                "prolong it unless that was done, and export its public file again, or sign with another key"
             )
+            raise StepError(f"key {self.key.fingerprint} expired on {day}; {remedy}")
         return ["--batch", "--no-options", "--no-tty", "--trust-model=always", f"--faked-system-time={when}!"]
 
 

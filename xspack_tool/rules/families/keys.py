@@ -34,10 +34,16 @@ def good_key(context: PackContext) -> Hits:
     if key.expires and context.now:
         day = datetime.datetime.fromtimestamp(key.expires, datetime.timezone.utc).date()
         if key.expires <= context.now:
-            yield Hit(context.key_name, f"the key expired on {day}")
+            yield Hit(context.key_name, f"the key expired on {day}", remedy=_extend(key.fingerprint))
         elif key.expires - context.now <= _SOON:
             found = f"the key expires on {day}: hosts reject the pack from then on"
-            yield Hit(context.key_name, found, "W", remedy="extend it, and export the public key again")
+            yield Hit(context.key_name, found, "W", remedy=_extend(key.fingerprint))
+
+
+def _extend(fingerprint: str) -> str:
+    """The file is a copy: it expires although the key in the keyring was extended."""
+    extend = f"gpg --quick-set-expire {fingerprint} 10y, unless that was done"
+    return f"extend the key ({extend}), then export the file again: gpg --armor --export {fingerprint}"
 
 
 @pack_rule(

@@ -29,6 +29,9 @@ _ASKS = frozenset({"is-active", "is-failed", "status", "list-units", "list-timer
 _HOST_PROGRAMS = frozenset({"xe", "xl", "xapi-wait-init-complete", "xe-toolstack-restart"})
 #: Options by which modprobe only shows or tries.
 _READS = ("-n", "--dry-run", "--show", "-D", "-c", "--resolve-alias", "-R", "-V", "--version", "-h")
+_TOLERATED = (
+    "leave it to the next boot (after_apply=['restartHost']), or waive S1 and say why it must run at once"
+)
 _LOCAL = re.compile(r"(?:.*@|https?://)?(?:localhost|127\.0\.0\.1|\[?::1\]?|\$\(\)|\$HOSTNAME)(?:[:/].*)?")
 _REACHES = frozenset({"ssh", "scp", "sftp", "curl", "wget"})
 
@@ -48,8 +51,9 @@ def starts_process(context: RpmContext) -> Iterator[Hit]:
         for command in scriptlet.script.commands:
             if found := _started(command):
                 words, mild = found
-                severity: Severity | None = "W" if mild or RUNNING in command.guards else None
-                yield Hit(scriptlet.where, words, severity, command.line)
+                tolerated = mild or RUNNING in command.guards
+                severity: Severity | None = "W" if tolerated else None
+                yield Hit(scriptlet.where, words, severity, command.line, _TOLERATED if tolerated else "")
 
 
 @rpm_rule(
@@ -83,6 +87,12 @@ def changes_running_kernel(context: RpmContext) -> Iterator[Hit]:
         for command in scriptlet.script.commands:
             if what := _changed(command):
                 yield Hit(scriptlet.where, f"{command.shown!r} {what}", line=command.line)
+
+
+def changes_what_runs(command: Command) -> bool:
+    """Whether S1, S2 or S10 tell of the command; its remedy takes the command away, whatever its status is."""
+    unguarded = RUNNING not in command.guards
+    return bool(_started(command) or _changed(command) or (unguarded and _needed(command)))
 
 
 def _changed(command: Command) -> str:

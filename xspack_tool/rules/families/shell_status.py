@@ -1,4 +1,4 @@
-"""S8 and S9: scriptlets that the shell cannot read, or whose status aborts the transaction."""
+"""S8 and S9: scriptlets that the shell cannot read, or whose status rpm takes for a failure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from xspack_tool.rpm.shell_syntax import syntax_error
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.families.script_lines import first_cr
+from xspack_tool.rules.families.shell_processes import changes_what_runs
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.model import Command
@@ -58,7 +59,8 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
 @rpm_rule(
     "S9",
     "W",
-    meaning="A %pre or %post may end with a status other than 0, which aborts the transaction",
+    meaning="A %pre or %post may end with a status other than 0: after %pre rpm does not install the package, after"
+    " %post it reports it as failed",
     remedy="end the command with || :, or the script with exit 0; a refusal says why before it exits",
     bad="%post\n[ -e /etc/acme.conf ] && /opt/acme/bin/register",
     good="%post\nif [ -e /etc/acme.conf ]; then\n    /opt/acme/bin/register || :\nfi",
@@ -79,10 +81,10 @@ def _failures(scriptlet: ShellScriptlet) -> Iterator[tuple[int, str]]:
         if end.status != "0" and not meant:
             yield end.line, f"it may end with 'exit {end.status}'"
     for command in script.fatal:
-        if not _reliable(command):
+        if not _reliable(command) and not changes_what_runs(command):
             yield command.line, f"{command.shown!r} may fail, and set -e ends the script with its status"
     for command in script.last:
-        if not _reliable(command):
+        if not _reliable(command) and not changes_what_runs(command):
             yield command.line, f"{command.shown!r} comes last, and its status may be other than 0"
 
 

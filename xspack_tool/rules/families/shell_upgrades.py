@@ -39,7 +39,8 @@ _HARMLESS_REQUESTS = frozenset(
     "U1",
     "W",
     meaning=f"A scriptlet reads {PREVIOUS_VARIABLE}, which the release's installer never sets",
-    remedy="carry state over in another way; installers set it before release 7.1 only",
+    remedy="leave it out, migrate= as well: keep state where an upgrade of the pack finds it: /etc, with config=; "
+    "only installers before release 7.1 set it",
     bad=f"{_TESTED}\n(on xenserver-8)",
     good="%post\n[ -e /etc/acme.conf ] || cp /opt/acme/share/default.conf /etc/acme.conf || :",
 )
