@@ -19,6 +19,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
 from xspack_tool.kinds.dkms import dkms_facts
 from xspack_tool.kinds.driver_inputs import prepare_commands, signing_pair, source_folder, symbols_of
+from xspack_tool.kinds.kits import KITS
 from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
@@ -49,9 +50,7 @@ class KernelModule(PackageKind):
         "source": Field(
             "folder with the driver's sources and its Kbuild or Makefile", REQUIRED, validators.FILE
         ),
-        "ddk": Field(
-            "kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, validators.KITS
-        ),
+        "ddk": Field("kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, KITS),
         "module_dir": Field(
             "folder below /lib/modules/<kernel> (or the profile's: updates)", None, validators.TEXT
         ),

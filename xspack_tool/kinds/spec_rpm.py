@@ -17,6 +17,7 @@ from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote, read_dist
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
+from xspack_tool.kinds.kits import KITS
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kits_of
 from xspack_tool.plan.memo import remembered
@@ -163,7 +164,7 @@ class SpecRpm(Kind):
         "ddk": Field(
             "kernel build tree or env.Ddk(..) for whose kernel it is; one elsewhere builds it",
             None,
-            validators.KITS,
+            KITS,
         ),
         "brp": Field(
             "False: rpm's own steps after %install (strip, compress) are left out", True, validators.FLAG

@@ -11,7 +11,6 @@ from SCons.Util import flatten, is_Sequence
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.syntax import check_text
-from xspack_tool.plan.ddk import Ddk
 from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
 
@@ -126,8 +125,4 @@ ROLLUPS = Validator(
     "uuids, or a table, uuid -> label",
     lambda value: TEXT_TABLE.holds(value) or TEXTS.holds(value),
     "Texts | Mapping[str, str]",
-)
-KITS = Validator(
-    "a kernel build tree, env.Ddk(..), or a list of them",
-    lambda value: all(isinstance(one, Ddk) or is_source(one) for one in flatten([value])),
 )
