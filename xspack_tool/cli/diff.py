@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from xspack_tool.cli.command import Command
@@ -10,9 +11,14 @@ from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
 from xspack_tool.evidence.changes import Change, PackChanges, pack_changes
+from xspack_tool.evidence.markdown import Texts, as_markdown
 from xspack_tool.hosts.opened import OpenedPack
-from xspack_tool.hosts.reading import open_pack
+from xspack_tool.hosts.reading import open_pack, payloads
+from xspack_tool.rpm.payload import payload_of
+from xspack_tool.rpm.read import read_info
 
+#: The largest configuration file that is compared, in bytes.
+_LARGEST = 256 * 1024
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
@@ -20,6 +26,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", type=Path, metavar="OLD")
     parser.add_argument("new", type=Path, metavar="NEW")
     parser.add_argument("--summary", action="store_true", help="the line for release notes alone")
+    parser.add_argument(
+        "--markdown", action="store_true", help="Markdown, with the changes of scriptlets and configuration"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 where the packs differ")
 
 
@@ -28,6 +37,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     changes = pack_changes(old, new, _devices(old), _devices(new))
     if args.json:
         out.json(describe(changes))
+    elif args.markdown:
+        out.text(as_markdown(changes, read_texts(old), read_texts(new)))
     else:
         if not args.summary:
             _show(changes, out)
@@ -42,6 +53,26 @@ COMMAND = Command(
     _run,
     examples=("xspack diff acme-1.0.iso acme-1.1.iso",),
 )
+
+
+def read_texts(pack: OpenedPack) -> Texts:
+    """The scriptlets of a pack's RPMs, and their configuration files as far as those are texts of ordinary size."""
+    found: dict[str, str] = {}
+    for rpm, file in payloads(pack, lambda info: not info.is_source):
+        assert rpm.info is not None  # payloads() yields no others
+        which = f"{rpm.info.name}.{rpm.info.arch}"
+        found.update((f"{which}: %{one.phase}", one.text) for one in rpm.info.scripts)
+        wanted = {
+            one.path for one in rpm.info.files if one.is_config and one.is_file and one.size <= _LARGEST
+        }
+        if not wanted:
+            continue
+        info, offset = read_info(file, rpm.path)
+        for names, content in payload_of(file, info, offset, rpm.path):
+            for path in [one.path for one in names if one.path in wanted]:
+                with suppress(UnicodeDecodeError):
+                    found[f"{which}: {path}"] = content.read(_LARGEST).decode()
+    return Texts(found)
 
 
 def _devices(pack: OpenedPack) -> tuple[DeviceRow, ...]:
