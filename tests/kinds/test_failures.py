@@ -124,11 +124,12 @@ def test_the_end_of_a_scriptlet_that_rpmbuild_would_take_for_its_own(tmp_path: P
     tree = Tree(tmp_path / "tree").declare(
         'env.Userspace("x", version="1", scripts={"post": "true\\n%files"})\n'
     )
-    failed = tree.scons()
+    failed = tree.scons("XSPACK_WRITER=rpmbuild")
     assert failed.status == 2
     rule = "script post, line 2: rpmbuild would take '%files' for its own; reword it"
     assert f"scons: *** [build/rpms/x-1-1.x86_64.rpm] {rule}\n" in failed.said
     assert {name for name in tree.files("build") if not name.startswith(".xspack/")} == set()
+    assert "build/rpms/x-1-1.x86_64.rpm" in tree.scons().good().built
 
 
 PACK = """\

@@ -176,8 +176,11 @@ def wrapper(lab: Lab, program: str, script: str) -> str:
 
 
 @pytest.mark.parametrize("program", ["rpmbuild", "rpmsign"])
-def test_a_program_outlives_a_killed_build(world: World, program: str) -> None:
+def test_a_program_outlives_a_killed_build(
+    world: World, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It writes on while the next build makes files of the same names, with other content."""
+    monkeypatch.setenv("XSPACK_WRITER", "rpmbuild")
     lab = world.tree(f"outlived-{program}")
     world.declare(lab, "new")
     marks = lab.path.parent / f"{program}-marks"
@@ -196,6 +199,7 @@ def test_a_program_outlives_a_killed_build(world: World, program: str) -> None:
     lab.scons("-j2").good()
     (lab.path / "src/a").write_bytes(world.files["src/a"])  # type: ignore[arg-type]
     assert list(marks.iterdir()) == [], "the build did not wait"
+    monkeypatch.delenv("XSPACK_WRITER")
     world.ends_clean(lab, "new")
 
 
@@ -225,7 +229,8 @@ def test_a_program_fails(world: World, name: str) -> None:
     program, script = FAILURES[name]
     lab = world.tree(f"failed-{list(FAILURES).index(name)}")
     world.declare(lab, "new")
-    ran = lab.scons("-j2", "-k", env={"PATH": wrapper(lab, program, script)})
+    writer = "rpmbuild" if program == "rpmbuild" else "xspack"
+    ran = lab.scons("-j2", "-k", env={"PATH": wrapper(lab, program, script), "XSPACK_WRITER": writer})
     assert ran.status == 2, ran.said
     assert "Traceback" not in ran.said
     world.look(lab, {})

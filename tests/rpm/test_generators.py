@@ -1,4 +1,4 @@
-"""Our generator for scripts finds what rpm's own does."""
+"""Our generators for scripts, for rpmbuild and in process, find what rpm's own does."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ SCRIPTS = [
 ]
 
 
+@pytest.mark.parametrize("rpmbuild", [True, False])
 @pytest.mark.parametrize("text", SCRIPTS, ids=[repr(text.decode()) for text in SCRIPTS])
-def test_the_same_interpreters(text: bytes, tmp_path: Path) -> None:
+def test_the_same_interpreters(text: bytes, rpmbuild: bool, tmp_path: Path) -> None:
     need("rpmbuild", "rpm")
     if not takes_macros_as_generators():
         lacks("rpm 4.16 or later is needed: it takes a macro for a generator")
@@ -40,7 +41,7 @@ def test_the_same_interpreters(text: bytes, tmp_path: Path) -> None:
     entries = (FileEntry("/opt/script", "file", source="script"),)
     package = Package("x", "1", "1", "x", "MIT", arch="noarch", entries=entries)
     rpm = tmp_path / package.file_name
-    write_rpm(package, {"script": script}, rpm, payload="w2.xzdio", time=1_700_000_000)
+    write_rpm(package, {"script": script}, rpm, payload="w2.xzdio", time=1_700_000_000, rpmbuild=rpmbuild)
     words = ["rpm", "-qp", "--nosignature", "--requires", rpm]
     found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     assert sorted(line for line in found if not line.startswith("rpmlib(")) == sorted(

@@ -154,7 +154,7 @@ def test_an_archive_with_a_way_out_is_refused(tmp_path: Path, name: str) -> None
         write_rpm(
             package, {"bad": tmp_path / "bad.tar"}, tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME
         )
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.glob("out/*")) == []
 
 
 def test_it_installs_as_declared(tmp_path: Path, scratch_root: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_built_scriptlet_that_cannot_be_one(tmp_path: Path, content: bytes, wo
     with pytest.raises(StepError) as caught:
         write_rpm(package, {"p": tmp_path / "p"}, tmp_path / "out/x.rpm", payload="w2.xzdio", time=TIME)
     assert str(caught.value).startswith(words)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.glob("out/*")) == []
 
 
 def test_changelog(tmp_path: Path) -> None:

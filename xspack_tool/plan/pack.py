@@ -35,6 +35,7 @@ from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped
+from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script
@@ -99,47 +100,44 @@ class WriteDocument(Step):
 
 
 @dataclass(frozen=True)
-class WriteUpdateRpm(Step):
+class WriteUpdateRpm(WritingStep):
     """update-<label>."""
 
     label: ClassVar[str] = "RPM"
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
 
     pack: Pack
     #: (name, EVR) of what it requires.
-    payload: tuple[tuple[str, str], ...]
-    payload_option: str
+    required: tuple[tuple[str, str], ...]
 
     def run(self, inputs: Named, outputs: Named) -> None:
         applied = render_applied(self.pack, read_number(inputs.size))
-        package = update_package(self.pack, self.payload, applied)
-        _write_generated(package, {}, inputs, outputs, self.payload_option)
+        package = update_package(self.pack, self.required, applied)
+        _write_generated(self, package, {}, inputs, outputs)
 
 
 @dataclass(frozen=True)
-class WriteControlRpm(Step):
+class WriteControlRpm(WritingStep):
     """control-<label>. Its inputs ``scripts`` are the user's, by what they are."""
 
     label: ClassVar[str] = "RPM"
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
 
     pack: Pack
     #: The text of a remove script that is generated.
     remove: str
-    payload_option: str
 
     def run(self, inputs: Named, outputs: Named) -> None:
         package = control_package(self.pack, self.remove or None)
-        _write_generated(package, inputs.scripts, inputs, outputs, self.payload_option)
+        _write_generated(self, package, inputs.scripts, inputs, outputs)
 
 
 def _write_generated(
-    package: Package, contents: Mapping[str, Path], inputs: Named, outputs: Named, payload: str
+    step: WritingStep, package: Package, contents: Mapping[str, Path], inputs: Named, outputs: Named
 ) -> None:
     from xspack_tool.rpm.write import write_rpm
 
     (out,) = outputs.rpms
-    write_rpm(package, contents, out, payload=payload, time=read_number(inputs.time))
+    time = read_number(inputs.time)
+    write_rpm(package, contents, out, payload=step.payload, time=time, rpmbuild=step.by_rpmbuild)
 
 
 @dataclass(frozen=True)
@@ -274,8 +272,9 @@ class PackPlan:
     def _update(self, time: Node, size: Node) -> Node:
         """update-<label>, which requires the payload and owns the applied record."""
         pack = replace(self.pack, key="", requires=(), has_precheck=False, has_remove=False, **_ELSEWHERE)
-        step = WriteUpdateRpm(pack, tuple(required(self.inputs.packages)), self.profile.payload)
-        return self._generated(update_package(pack, [], ""), step, {"time": time, "size": size})
+        package = update_package(pack, [], "")
+        step = WriteUpdateRpm(*self._writing(package), pack, tuple(required(self.inputs.packages)))
+        return self._generated(package, step, {"time": time, "size": size})
 
     def _control(self, time: Node) -> list[Node]:
         """control-<label>, where the pack has a requirement or a script of its own."""
@@ -284,8 +283,14 @@ class PackPlan:
         pack = replace(self.pack, key="", after_apply=(), rollups=(), enforce_homogeneity=False, **_ELSEWHERE)
         named = {"precheck": self.inputs.precheck, "remove": self.inputs.remove}
         scripts = {name: node for name, node in named.items() if isinstance(node, Node)}
-        step = WriteControlRpm(pack, self._removal() or "", self.profile.payload)
-        return [self._generated(control_package(pack), step, {"time": time, "scripts": scripts})]
+        package = control_package(pack)
+        step = WriteControlRpm(*self._writing(package), pack, self._removal() or "")
+        return [self._generated(package, step, {"time": time, "scripts": scripts})]
+
+    def _writing(self, package: Package) -> tuple[str, str]:
+        """How the RPM of a package is compressed, and who writes it."""
+        payload = self.profile.payload
+        return payload, writer_of(self.env, package, payload)
 
     def _removal(self) -> str | None:
         """The text of the remove script, where it is ours to write."""
@@ -297,7 +302,6 @@ class PackPlan:
     def _generated(self, package: Package, step: Step, inputs: dict[str, Any]) -> Node:
         """An RPM that xspack generates."""
         built = Built(package.identity, self.target, self.place)
-        session().need("rpmbuild", "RPMs")
         (node,) = rpm_nodes(self.env, [built], inputs, step, None, self.report)
         return node
 

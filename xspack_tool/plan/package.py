@@ -24,6 +24,7 @@ from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
+from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
@@ -99,17 +100,15 @@ _FAULTY = Builder(action=Action(_refuse, None))
 
 
 @dataclass(frozen=True)
-class WriteRpm(Step):
-    """The RPM of a declaration, written by rpmbuild."""
+class WriteRpm(WritingStep):
+    """The RPM of a declaration."""
 
     label: ClassVar[str] = "RPM"
     shown: ClassVar[bool] = True
     version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
     modes: ClassVar[tuple[str, ...]] = ("files",)
 
     package: Package
-    payload: str
     time: int
     #: Those that the build fills.
     folders: Folders = field(default=NO_FOLDERS, metadata=UNKEYED)
@@ -122,15 +121,15 @@ class WriteRpm(Step):
 
         package, contents = self.folders.grown(self.package, {**inputs.files, **inputs.others})
         (out,) = outputs.rpms
-        write_rpm(package, contents, out, payload=self.payload, time=self.time)
+        write_rpm(package, contents, out, payload=self.payload, time=self.time, rpmbuild=self.by_rpmbuild)
 
 
 def plan_package(
     env: Any, package: Package, contents: Contents, built: Built, target: Any, report: Report
 ) -> NodeList:
     """The RPM of a declaration."""
-    session().need("rpmbuild", "RPMs")
-    step = WriteRpm(package, profile_of(env).payload, package.time(source_date_epoch()))
+    payload = profile_of(env).payload
+    step = WriteRpm(payload, writer_of(env, package, payload), package, package.time(source_date_epoch()))
     return rpm_nodes(env, [built], by_mode(package, contents), step, target, report)
 
 
@@ -141,7 +140,8 @@ def complete_package(node: Node, package: Package, contents: Contents, folders: 
     inputs = {**by_mode(package, contents), "folders": folders.needs}
     if circles := _circles([node], inputs):
         return circles
-    replace_step(node, replace(step, package=package, folders=folders), inputs)
+    writer = writer_when_read(step, package)
+    replace_step(node, replace(step, writer=writer, package=package, folders=folders), inputs)
     return []
 
 

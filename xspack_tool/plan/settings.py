@@ -21,6 +21,7 @@ VARIABLES = {
     "XSPACK_LICENSE": "licence, where a declaration names none",
     "XSPACK_URL": "home page, where a declaration names none",
     "XSPACK_GNUPGHOME": "keyring with the secret key, instead of gpg's own",
+    "XSPACK_WRITER": 'who writes the RPMs of declarations: "xspack" (the default), or "rpmbuild", this machine\'s',
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_STRICT": "W findings stop the build, too",

@@ -70,6 +70,10 @@ class Step:
         """What else the outputs depend on, known only when the inputs were built: folders whose files have no names."""
         return ""
 
+    def used(self) -> tuple[str, ...]:
+        """:attr:`uses`, or those of this very step."""
+        return self.uses
+
     @classmethod
     def keyed(cls) -> Iterator[str]:
         """The names of the fields that are in the key."""
@@ -222,8 +226,7 @@ def add_step(
     check_settings(env)
     journal = journal_of(env)
     journal.nodes += nodes
-    versions = {name: version_of(env, name) for name in ("xspack", *step.uses)}
-    planned = Planned(step, nodes, by_name, made_by_name, with_mode, versions, journal)
+    planned = Planned(step, nodes, by_name, made_by_name, with_mode, _versions(env, step), journal)
     for node in nodes:
         node.attributes.xspack_step = planned
         if SCons.Script.GetOption("clean"):
@@ -243,10 +246,16 @@ def replace_step(node: Node, step: Step, inputs: Mapping[str, Any]) -> None:
     by_name = {name: sources.of(value) for name, value in inputs.items()}
     executor.add_sources(list(sources.nodes))
     with_mode = _with_mode_of(step, by_name)
-    planned = replace(planned_of(node), step=step, inputs=by_name, with_mode=with_mode)
+    versions = _versions(node.get_env(), step)
+    planned = replace(planned_of(node), step=step, inputs=by_name, with_mode=with_mode, versions=versions)
     for target in executor.get_all_targets():
         target.add_source(list(sources.nodes))
         target.attributes.xspack_step = planned
+
+
+def _versions(env: Any, step: Step) -> dict[str, str]:
+    """The versions of what writes the outputs."""
+    return {name: version_of(env, name) for name in ("xspack", *step.used())}
 
 
 def _with_mode_of(step: Step, inputs: Mapping[str, Any]) -> frozenset[int]:

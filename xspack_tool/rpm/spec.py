@@ -176,13 +176,14 @@ def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
     for entry in sorted(entries, key=lambda entry: entry.date, reverse=True):
         day, month = _DAYS[entry.date.weekday()], _MONTHS[entry.date.month - 1]
         lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
-        # A line that begins with * would begin another entry.
-        lines += [
-            prose("changelog", f" {line}" if line.startswith("*") else line)
-            for line in entry.text.splitlines()
-        ]
+        lines += [prose("changelog", line) for line in changelog_lines(entry)]
         lines.append("")
     return lines
+
+
+def changelog_lines(entry: ChangelogEntry) -> list[str]:
+    """The lines of an entry; one that begins with * would begin another entry."""
+    return [f" {line}" if line.startswith("*") else line for line in entry.text.splitlines()]
 
 
 def script_text(parts: Iterable[str]) -> str:

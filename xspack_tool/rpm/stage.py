@@ -8,9 +8,13 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import FileEntry
+
+if TYPE_CHECKING:
+    import tarfile
 
 
 def normal_mode(mode: int) -> int:
@@ -48,21 +52,34 @@ def stage(
 def _one(entry: FileEntry, contents: Mapping[str, Path], place: Path) -> FileEntry:
     if entry.kind == "dir":
         place.mkdir(exist_ok=True)
-        return replace(entry, mode=0o755 if entry.mode is None else entry.mode)
+        return replace(entry, mode=shipped_mode(entry, None))
     if entry.kind == "link":
         place.symlink_to(entry.link)
         return entry
     if entry.text is None:
         source = contents[entry.source]
         shutil.copyfile(source, place)
-        shipped = normal_mode(stat.S_IMODE(source.stat().st_mode)) & entry.limit
-        mode = shipped if entry.mode is None else entry.mode
+        mode = shipped_mode(entry, source)
     else:
         place.write_text(entry.text, encoding="utf-8")
-        mode = 0o644 if entry.mode is None else entry.mode
+        mode = shipped_mode(entry, None)
     # The dependency generators look at executable files only; they must be able to read them, too.
     place.chmod(mode | 0o400)
     return replace(entry, mode=mode)
+
+
+def shipped_mode(entry: FileEntry, source: Path | None) -> int:
+    """The mode of a path on the host; ``source`` is where its content comes from, if that is a file."""
+    if entry.mode is not None:
+        return entry.mode
+    if source is not None:
+        return normal_mode(stat.S_IMODE(source.stat().st_mode)) & entry.limit
+    return 0o755 if entry.kind == "dir" else 0o644
+
+
+def is_plain_member(member: tarfile.TarInfo) -> bool:
+    """Whether a member of an archive is a regular file that stays below its root."""
+    return member.isfile() and not member.name.startswith("/") and ".." not in member.name.split("/")
 
 
 def _archive(entry: FileEntry, source: Path, root: Path) -> list[FileEntry]:
@@ -72,7 +89,7 @@ def _archive(entry: FileEntry, source: Path, root: Path) -> list[FileEntry]:
     made = []
     with tarfile.open(source) as archive:
         for member in archive:
-            if not member.isfile() or member.name.startswith("/") or ".." in member.name.split("/"):
+            if not is_plain_member(member):
                 raise StepError(f"{source}: {member.name!r} is no plain file below the archive's root")
             path = f"{entry.path}/{member.name}"
             place = root / path.lstrip("/")

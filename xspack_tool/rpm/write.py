@@ -1,4 +1,4 @@
-"""RPMs come to be here, and only here: by rpmbuild, from a filled buildroot."""
+"""RPMs come to be here, and only here: in process, or by rpmbuild from a filled buildroot."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from pathlib import Path
 
 from xspack_tool.errors import BadInput, StepError
 from xspack_tool.model.package import Package, Script, interpreter_of
+from xspack_tool.rpm.build import BLOCKS_FROM, build_rpm, payload_option
+from xspack_tool.rpm.relations import UnusualError
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
-from xspack_tool.run import plain_path, run, work_folder
+from xspack_tool.rpm.usual import left_to_rpmbuild
+from xspack_tool.run import missing_program, plain_path, run, work_folder
 
 #: rpm's own folder, at the same place on Debian and EL.
 RPM_HOME = Path("/usr/lib/rpm")
@@ -24,9 +27,6 @@ RPM_HOME = Path("/usr/lib/rpm")
 GENERATORS = ("elf", "script", "perl", "perllib", "python", "pkgconfig")
 #: The same as rpm's generator for scripts, without starting programs: a quarter of a small package's time.
 SCRIPT_GENERATOR = Path(__file__).with_name("script.attr")
-#: From this payload size on, xz compresses in two threads; always two, for the bytes depend on the number's being
-#: one or more.
-TWO_THREADS_FROM = 16 << 20
 #: Held by an rpmbuild that compresses so: more of them than there are cores for would cost each other a quarter.
 _PAIRS_OF_CORES = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0)) // 2))
 
@@ -66,19 +66,37 @@ def own_macros(payload: str) -> str:
     return render_macros(payload) + generator
 
 
-def payload_option(payload: str, size: int) -> str:
-    """rpm's `_binary_payload` for so many bytes: ``w2.xzdio`` becomes ``w2T2.xzdio`` for a large one."""
-    level, _, way = payload.partition(".")
-    return f"{level}T2.{way}" if way == "xzdio" and size >= TWO_THREADS_FROM else payload
-
-
-def write_rpm(package: Package, contents: Mapping[str, Path], out: Path, *, payload: str, time: int) -> None:
+def write_rpm(
+    package: Package,
+    contents: Mapping[str, Path],
+    out: Path,
+    *,
+    payload: str,
+    time: int,
+    rpmbuild: bool = False,
+) -> None:
     """Write the RPM of a declaration to ``out``.
 
     ``contents`` are its files by the names that Package has for them, ``payload`` is rpm's `_binary_payload`, ``time``
-    the package's time in seconds since 1970. The result depends on nothing else. Raises StepError with
-    rpmbuild's own words; ``out`` appears whole or not at all.
+    the package's time in seconds since 1970. The result depends on nothing else, but where rpmbuild writes it: with
+    ``rpmbuild``, and for what rpm/usual.py leaves to it. Raises StepError; ``out`` appears whole or not at all.
     """
+    if not rpmbuild and not (why := left_to_rpmbuild(package, payload)):
+        try:
+            texts = script_texts(package, contents)
+            build_rpm(package, contents, texts, out, payload=payload, time=time)
+            return
+        except UnusualError as found:
+            why = str(found)
+    if not rpmbuild and (lacking := missing_program("rpmbuild")):
+        raise StepError(f"writing {out.name}: {why}, which is left to rpmbuild. {lacking}")
+    write_by_rpmbuild(package, contents, out, payload=payload, time=time)
+
+
+def write_by_rpmbuild(
+    package: Package, contents: Mapping[str, Path], out: Path, *, payload: str, time: int
+) -> None:
+    """The same by this machine's rpmbuild. Raises StepError with rpmbuild's own words."""
     with work_folder(out) as work:
         root = work.path / "root"
         root.mkdir()
@@ -88,7 +106,7 @@ def write_rpm(package: Package, contents: Mapping[str, Path], out: Path, *, payl
         size = sum((root / e.path.lstrip("/")).stat().st_size for e in entries if e.kind == "file")
         macros = work.path / "macros"
         macros.write_text(own_macros(payload_option(payload, size)), encoding="utf-8")
-        with plain_path(work.path) as top, _PAIRS_OF_CORES if size >= TWO_THREADS_FROM else nullcontext():
+        with plain_path(work.path) as top, _PAIRS_OF_CORES if size >= BLOCKS_FROM else nullcontext():
             command = rpmbuild_command(package.arch, [top / macros.name], top)
             # Folders that rpmbuild makes although nothing goes into them here.
             command += [f"--define=_{folder} {top}" for folder in ("builddir", "buildrootdir", "srcrpmdir")]

@@ -1,0 +1,41 @@
+"""Which packages are written in process, and which are left to rpmbuild."""
+
+from __future__ import annotations
+
+from xspack_tool.model.package import Package
+from xspack_tool.rpm.automatic import is_perl_script, unusual_path
+from xspack_tool.rpm.compressors import read_payload
+from xspack_tool.rpm.package_header import read_relations, unusual_interpreter
+from xspack_tool.rpm.relations import UnusualError
+
+#: Raised when the writer's bytes, or the rules of what it writes, change: all RPMs are made anew. It is part of each
+#: RPM's signature.
+WRITER = "xspack 1"
+
+
+def left_to_rpmbuild(package: Package, payload: str) -> str:
+    """Why a package is left to rpmbuild as far as its declaration tells, empty where it is written in process.
+
+    Left to it are: what asks for one of rpm's generators that are programs (modules of Perl, files for pkg-config,
+    executable scripts in Perl), a choice among what rpm finds by itself, a scriptlet whose interpreter is no plain
+    path, relations that rpm itself refuses, and payloads of other kinds than xz, gzip, zstd and none. Files made in
+    the build show only then that they are scripts in Perl, or ELF files of a form that libelf may read otherwise.
+    """
+    try:
+        read_payload(payload)
+        for relations in (
+            *(package.requires, package.requires_post, package.requires_postun),
+            *(package.provides, package.conflicts, package.obsoletes),
+        ):
+            read_relations(relations)
+    except UnusualError as why:
+        return str(why)
+    reasons = [unusual_interpreter(script.phase, script.interpreter) for script in package.scripts]
+    if package.automatic_dependencies:
+        if package.not_automatic or package.hidden_provides or package.hidden_requires:
+            reasons.append("a choice among what rpm finds by itself")
+        for entry in package.entries:
+            reasons.append(unusual_path(entry.path))
+            if entry.text is not None and (entry.mode or 0) & 0o111 and is_perl_script(entry.text.encode()):
+                reasons.append(f"{entry.path} is a script in Perl")
+    return next(filter(None, reasons), "")
