@@ -27,7 +27,12 @@ def test_modules_in_folders_by_their_own_makefile() -> None:
     nic = DkmsModule("acme-nic", "nic", "kernel/drivers/net")
     modules = (DkmsModule("acme", "core"), nic, DkmsModule("acme-hw", "nic/hw"))
     assert conf == DkmsConf(
-        "acme", "1.0", modules, ("core", "nic"), {"KVER": "$(XSPACK_KERNEL)", "DEBUG": "1"}
+        "acme",
+        "1.0",
+        modules,
+        ("core", "nic"),
+        {"KVER": "$(XSPACK_KERNEL)", "DEBUG": "1"},
+        own_makes=(("KVER=$(XSPACK_KERNEL)", "DEBUG=1", "-C", "$(XSPACK_SOURCES)"),),
     )
 
 
@@ -146,3 +151,21 @@ def test_refused_by_name(text: str, refused: str | None) -> None:
 )
 def test_kernels_it_is_for(given: Exclusive, why: str) -> None:
     assert excluded(given, "6.1-50", "x86_64", {"PCI": "y"}.get) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("MAKE='make KVER=$kernelver all'\n", ()),
+        ("MAKE='make -C $kernel_source_dir M=/var/lib/dkms/acme/1.0/build acme.ko'\n", ()),
+        ("MAKE='make acme.ko'\n", (("acme.ko",),)),
+        ('MAKE="make KVER=$kernelver acme.ko"\n', (("KVER=$(XSPACK_KERNEL)", "acme.ko"),)),
+        (
+            'BUILT_MODULE_LOCATION=drv\nMAKE="make modules; X=1 make -C $dkms_tree/acme/1.0/build"\n',
+            (("modules",), ("X=1", "-C", "$(XSPACK_SOURCES)")),
+        ),
+    ],
+)
+def test_calls_of_its_own_makefile(text: str, calls: tuple[tuple[str, ...], ...]) -> None:
+    """Where the modules lie elsewhere, or it has a goal of its own."""
+    assert parse_dkms(HEAD + text).own_makes == calls

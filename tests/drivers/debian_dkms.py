@@ -118,9 +118,12 @@ def reason(said: str, tree: Path) -> str:
     """Why there is no pack: the first line that tells it, without the folder of this run."""
     plain = said.replace(f"{tree}/", "")
     lines = [line.strip() for line in plain.splitlines()]
-    wanted = r"SConstruct:\d+:|^E |\berror:|ERROR:|\*\*\* No rule|kbuild (did not make|made no)|preparing the sources"
+    wanted = (
+        r"SConstruct:\d+:|^E |\berror:|ERROR:|\*\*\* No rule|kbuild (did not make|made no)|^! .*not found"
+    )
     found = next((line for line in lines if re.search(wanted, line)), lines[-1] if lines else "no word")
-    return re.sub(r"^SConstruct:\d+: KernelModule '[^']*': ", "", found)[:300]
+    found = re.sub(r"^SConstruct:\d+: KernelModule '[^']*': |^scons: \*\*\* \[[^]]*\] ", "", found)
+    return found[:300]
 
 
 def page(rows: dict[str, str], kernel: str) -> str:

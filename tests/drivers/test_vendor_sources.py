@@ -199,6 +199,24 @@ def test_a_dkms_conf(kits: Kits) -> None:
     assert not (kits.tree.path / "driver/made").exists()
 
 
+def test_a_dkms_conf_that_calls_the_drivers_own_makefile(kits: Kits) -> None:
+    """It alone knows how kbuild is to be called for modules in other folders: with a switch, and a header it makes."""
+    kits.tree.write(
+        {
+            "driver/dkms.conf": 'PACKAGE_NAME=acme\nPACKAGE_VERSION=1\nMAKE="make VER=$kernelver drivers"\n'
+            'BUILT_MODULE_NAME="acme"\nBUILT_MODULE_LOCATION="drv/net"\n',
+            "driver/Makefile": "KDIR ?= /lib/modules/$(shell uname -r)/build\n"
+            "drivers:\n\techo '#define ACME \"$(VER)-made\"' > made.h\n"
+            "\t$(MAKE) -C $(KDIR) M=$(CURDIR)/drv CONFIG_ACME=m EXTRA=$(CURDIR) modules\n",
+            "driver/drv/Makefile": "obj-y += net/\n",
+            "driver/drv/net/Makefile": "obj-$(CONFIG_ACME) := acme.o\nccflags-y += -I$(EXTRA)\n",
+            "driver/drv/net/acme.c": '#include "made.h"\n' + C,
+        }
+    )
+    said = {"acme.ko": (f"{kits.kernel}-made", kits.kernel)}
+    assert kits.build('dkms="driver/dkms.conf"', "env.KernelModule") == said
+
+
 def test_preparation_per_kit(kits: Kits) -> None:
     """A script from elsewhere and a command of the sources; each is part of the input, and of the source RPM."""
     kits.tree.write(
@@ -325,3 +343,31 @@ def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool)
         ("W K11", "compiler", 0, f"{compilers}, and the kernel was made by gcc (GCC) 4.8.5 20150623"),
         ("I K12", "driver/dkms.conf", 0, "not run: POST_INSTALL"),
     ]
+
+
+def test_editors_are_told_how_sources_are_compiled(trees: dict[str, str], tmp_path: Path) -> None:
+    """With the user's own paths: what is noted compiles there, too."""
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "driver/Kbuild": "obj-m := acme.o\nacme-y := main.o sub/part.o\nccflags-y += -I$(src)/inc\n"
+            "ccflags-y += -DTEXT='\"a b\"'\n",
+            "driver/main.c": '#include "acme.h"\n#include <linux/module.h>\nMODULE_LICENSE("GPL");\n',
+            "driver/sub/part.c": '#include "acme.h"\nint part;\n',
+            "driver/inc/acme.h": "struct acme { int a; };\n",
+            "other/Kbuild": "obj-m := other.o\n",
+            "other/other.c": '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n',
+        }
+    )
+    ddk = next(iter(trees.values()))
+    tree.declare(f'D("acme", ddk="{ddk}")\nD("other", source="other", ddk="{ddk}")\n', HEAD)
+    tree.scons("build/rpms").good()
+    entries = json.loads((tree.path / "build/compile_commands.json").read_text())
+    files = ("driver/main.c", "driver/sub/part.c", "other/other.c")
+    assert [entry["file"] for entry in entries] == [f"{tree.path}/{name}" for name in files]
+    for entry in entries:
+        assert f"-I{tree.path}/driver/inc" in entry["arguments"] or "other" in entry["file"]
+        at = entry["arguments"].index("-o")
+        words = [*entry["arguments"][:at], "-fsyntax-only", *entry["arguments"][at + 2 :]]
+        subprocess.run(words, cwd=entry["directory"], check=True)
+    tree.scons("-c").good()
+    assert not (tree.path / "build/compile_commands.json").exists()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 #: Raised when more is read out of a dkms.conf: what is remembered of one holds no longer.
-SCHEMA = 2
+SCHEMA = 3
 _MAX_SIZE = 1024 * 1024
 #: What dkms itself sets before it reads the file; the kernel stands for whichever it will be.
 _KERNEL = "@kernel@"
@@ -74,9 +74,10 @@ class Exclusive:
 @dataclass(frozen=True)
 class DkmsConf:
     """What a dkms.conf says. ``kbuild_dirs``, ``make_variables`` and ``config`` are as in KbuildRequest, ``prepare``
-    is the command of PRE_BUILD. ``refused`` tells of each directive that changes the build and is not followed, by
-    its name; ``not_run`` are those whose programs are for the machine on which dkms runs. Whether ``names_all``
-    modules that are to be installed: some may be named under conditions."""
+    is the command of PRE_BUILD, ``own_makes`` are calls of the driver's own Makefile. ``refused`` tells of each
+    directive that changes the build and is not followed, by its name; ``not_run`` are those whose programs are for the
+    machine on which dkms runs. Whether ``names_all`` modules that are to be installed: some may be named under
+    conditions."""
 
     name: str
     version: str
@@ -87,6 +88,7 @@ class DkmsConf:
     prepare: tuple[str, ...] = ()
     patches: tuple[Patch, ...] = ()
     exclusive: Exclusive = Exclusive()
+    own_makes: tuple[tuple[str, ...], ...] = ()
     names_all: bool = True
     unstripped: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -116,8 +118,14 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
     calls = list(_commands(parse_shell(make)))
     folders, variables = _kbuild_calls(calls, build)
+    own: list[tuple[str, ...]] = []
     if not folders:
         folders = _outermost(module.location for module in modules)
+        makes = [words[1:] for words in calls if words and posixpath.basename(words[0]) in _MAKES]
+        # A Makefile beside the modules is kbuild's, too. One elsewhere knows how kbuild is to be called for them, and
+        # so does one that has a goal of its own.
+        if "" not in folders or any(map(_own_goal, makes)):
+            own = [tuple(_in_kit(word, build) for word in words) for words in makes]
     known = {key: _in_kit(value, build) for key, value in variables.items()}
     config = {key: value for key, value in known.items() if key.startswith("CONFIG_")}
     before = arrays.get("PRE_BUILD", {}).get(0, "")
@@ -135,6 +143,7 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
             if patch
         ),
         _exclusive(values),
+        tuple(own),
         "BUILT_MODULE_NAME" not in assigned.untold,
         tuple(
             module.name
@@ -144,6 +153,12 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
         tuple(_refused(arrays, assigned.untold, calls)),
         tuple(key for key in _NOT_RUN if values.get(key)),
     )
+
+
+def _own_goal(words: Sequence[str]) -> bool:
+    """Whether a call of make names what kbuild's Makefile does not make."""
+    goals = [word for word in words if "=" not in word and not word.startswith("-") and "/" not in word]
+    return any(goal not in ("all", "modules", "default") for goal in goals)
 
 
 def _in_kit(text: str, build: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,16 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.compiler import find_compiler
 from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
 from xspack_tool.ddk.prepare import prepare_sources
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
+    OWN_MAKEFILES,
     Compiler,
     KbuildPlace,
     KbuildRequest,
     kbuild_arguments,
     module_name,
+    own_arguments,
 )
 from xspack_tool.ddk.staging import Interrupted, Staged, driver_sources, staged_copy
 from xspack_tool.ddk.tree import KernelTree
@@ -30,6 +34,8 @@ from xspack_tool.run import Done, missing_program, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
 _SCHEMA = 2
+#: In the work folder: how each source was compiled.
+COMMANDS = "compile_commands.json"
 _ERROR = re.compile(
     r"\berror\b|\*\*\*|\bundefined\b|No such file|No rule|not found|cannot|Permission denied", re.I
 )
@@ -109,8 +115,11 @@ def build_modules(
                 lock=staged.lock,
             )
         ]
+        own = request.own_makes if _has_makefile(staged.root) else ()
         for folder in request.kbuild_dirs:
             _check_folder(staged.root, folder)
+        calls: Sequence[tuple[str, Sequence[str]]] = [("", call) for call in own]
+        for folder, call in calls or [(folder, ()) for folder in request.kbuild_dirs]:
             place = KbuildPlace(
                 str(tree.path),
                 str(staged.root),
@@ -120,11 +129,20 @@ def build_modules(
                 compiler.prefix,
                 compiler.command,
             )
-            words = kbuild_arguments(request, folder, place, macros=macros, debug=debug)
+            if own:
+                words = own_arguments(request, call, place, macros=macros, debug=debug)
+            else:
+                words = kbuild_arguments(request, folder, place, macros=macros, debug=debug)
             cwd = staged.root / request.called_in(folder)
             done = _make(["make", f"-j{jobs}", *words], cwd, search_path, staged, compiler, sources)
             log.append(done.out + done.err)
-            symbols.append(staged.root / folder / "Module.symvers")
+            if not own:
+                symbols.append(staged.root / folder / "Module.symvers")
+        symbols += [path for path in sorted(staged.root.rglob("Module.symvers")) if own]
+        noted = compile_commands(
+            staged.root, tree.path, {name: path.absolute() for name, path in sources.items()}
+        )
+        (work_dir / COMMANDS).write_text(json.dumps(noted), encoding="utf-8")
         found = _find_modules(staged.root, request, sources, expected)
         found = _chosen(found, request)
         made = finish_modules(
@@ -154,6 +172,10 @@ def _check_request(
     for name in (*sources, *links):
         if name.startswith("/") or ".." in name.split("/") or not name:
             raise StepError(f"{name!r} is no place below a driver's source folder")
+
+
+def _has_makefile(root: Path) -> bool:
+    return any((root / name).is_file() for name in OWN_MAKEFILES)
 
 
 def _check_folder(root: Path, folder: str) -> None:

@@ -85,6 +85,8 @@ class KbuildRequest:
     prepare: tuple[tuple[str, ...], ...] = ()
     modules: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    #: Calls of the driver's own Makefile, as the words after make: they call kbuild, where the sources have one.
+    own_makes: tuple[tuple[str, ...], ...] = ()
     unstripped: tuple[str, ...] = ()
 
     def called_in(self, folder: str) -> str:
@@ -208,3 +210,23 @@ def kbuild_arguments(
     if place.extra_symbols:
         words.append("KBUILD_EXTRA_SYMBOLS=" + " ".join(place.extra_symbols))
     return [*words, "modules"]
+
+
+def own_arguments(
+    request: KbuildRequest,
+    call: Sequence[str],
+    place: KbuildPlace,
+    *,
+    macros: Sequence[str] = (),
+    debug: bool = False,
+) -> list[str]:
+    """The words after ``make`` for a call of the driver's own Makefile: it hands the variables on to kbuild."""
+    _, _, _, *variables, _ = kbuild_arguments(request, "", place, macros=macros, debug=debug)
+    words = [word for word in call if word.split("=")[0] not in request.make_variables]
+    for text, meaning in ((SOURCES, place.sources), (TREE, place.tree), (KERNEL, place.kernel)):
+        words = [word.replace(text, meaning) for word in words]
+    return [*words, *variables]
+
+
+#: What make takes for a Makefile of a folder's own.
+OWN_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")

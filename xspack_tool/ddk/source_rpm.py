@@ -14,12 +14,14 @@ from xspack_tool.ddk.prepare import prepare_lines
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
     KERNEL,
+    OWN_MAKEFILES,
     SOURCES,
     TREE,
     KbuildPlace,
     KbuildRequest,
     kbuild_arguments,
     module_name,
+    own_arguments,
 )
 from xspack_tool.ddk.staging import driver_sources
 from xspack_tool.ddk.uname import UNAME
@@ -135,6 +137,8 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
     compiler = shlex.quote(request.make_variables.get("CC", "gcc").split(" ")[0])
     folders = " ".join(shlex.quote(folder.strip("/") or ".") for folder in request.kbuild_dirs)
     symvers = " ".join(f"{folder}/Module.symvers" for folder in folders.split(" "))
+    if request.own_makes:
+        symvers = "$(find . -name Module.symvers | LC_ALL=C sort)"
     install = _INSTALL.format(
         folder=shlex.quote(driver.folder),
         folders=folders,
@@ -199,19 +203,33 @@ def _pattern(names: Sequence[str]) -> str:
 
 
 def _makes(driver: DriverSource) -> str:
-    """The calls of make, in their order; each sees the symbols of those before it."""
+    """The calls of make, in their order; each sees the symbols of those before it. Where the driver has a Makefile
+    of its own that is to be called, that instead."""
+    request = driver.request
     symbols = [_variable(f"SOURCE{number + 1}") for number in range(driver.symbols)]
-    lines = []
-    for folder in driver.request.kbuild_dirs:
-        place = KbuildPlace(
-            _variable("tree"), _variable("sources"), _variable("kernel"), tuple(symbols), _variable("map")
-        )
-        macros = [_variable("macros")] if driver.request.macros() else []
-        words = kbuild_arguments(driver.request, folder, place, macros=macros, debug=driver.debug)
-        make = "make %{?_smp_mflags} " + " ".join(map(_word, words))
-        lines.append(f'(cd "$sources"/{shlex.quote(driver.request.called_in(folder))} && {make})\n')
+    macros = [_variable("macros")] if request.macros() else []
+    lines, own = [], []
+    for call in request.own_makes:
+        words = own_arguments(request, call, _place(symbols), macros=macros, debug=driver.debug)
+        own.append(_call(request.called_in(""), words))
+    for folder in request.kbuild_dirs:
+        words = kbuild_arguments(request, folder, _place(symbols), macros=macros, debug=driver.debug)
+        lines.append(_call(request.called_in(folder), words))
         symbols.append(f"{_variable('sources')}/{folder.strip('/')}/Module.symvers".replace("//", "/"))
-    return "".join(lines)
+    if not own:
+        return "".join(lines)
+    there = " || ".join(f"test -f {name}" for name in OWN_MAKEFILES)
+    return "".join([f"if {there}; then\n", *own, "else\n", *lines, "fi\n"])
+
+
+def _place(symbols: Sequence[str]) -> KbuildPlace:
+    return KbuildPlace(
+        _variable("tree"), _variable("sources"), _variable("kernel"), tuple(symbols), _variable("map")
+    )
+
+
+def _call(folder: str, words: Sequence[str]) -> str:
+    return f'(cd "$sources"/{shlex.quote(folder)} && make %{{?_smp_mflags}} {" ".join(map(_word, words))})\n'
 
 
 def _words(words: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ class DkmsFacts:
             work_dir="",
             prepare=(*commands, *request.prepare),
             modules=request.modules or (self.modules if said.names_all else ()),
+            own_makes=said.own_makes if request.kbuild_dirs == said.kbuild_dirs else (),
             unstripped=said.unstripped,
         )
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import SCons.Script
 from SCons.Node import Node
 
-from xspack_tool.ddk.kbuild import Outputs, build_modules, warning_lines
+from xspack_tool.ddk.compile_commands import write_compile_commands
+from xspack_tool.ddk.kbuild import COMMANDS, Outputs, build_modules, warning_lines
 from xspack_tool.ddk.modules import ModuleKey, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
@@ -147,6 +148,7 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
         remove_older(env, outputs[what], f"modules {'/'.join(place)}.{ending}")
     env.Clean(made.modules, str(work))
     journal_of(env).keep(work)
+    _join_commands(env, made.modules, work)
     return Modules(made.modules, made.symvers, made.debuginfo if plan.debuginfo else None)
 
 
@@ -196,3 +198,17 @@ def plan_info(env: Any, place: Sequence[str], variant: Variant, modules: Node) -
     inputs = {"modules": modules}
     node: Node = add_step(env, WriteInfo(variant), inputs=inputs, outputs={"info": out}).info
     return node
+
+
+#: By the file that is written, what is noted of each driver.
+_noted: dict[str, list[Path]] = {}
+
+
+def _join_commands(env: Any, modules: Node, work: Path) -> None:
+    """Have editors told how each driver's sources are compiled, in one file below XSPACK_OUT, where clangd looks."""
+    target = Path(env.File(out_path(env, COMMANDS)).get_abspath())
+    env.Clean(modules, str(target))
+    parts = _noted.setdefault(str(target), [])
+    if not parts and not any(map(SCons.Script.GetOption, ("clean", "no_exec", "help"))):
+        session().at_end.append(lambda: write_compile_commands(target, parts))
+    parts.append(work / COMMANDS)
