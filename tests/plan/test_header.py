@@ -10,6 +10,7 @@ from support import need
 from trees import Tree
 
 HEAD = 'env = Environment(tools=["default", "xspack"], XSPACK_TARGET="local", XSPACK_LICENSE="MIT")\n'
+FORM = 'write it as "name >= version"'
 LIBRARY = """\
 lib = env.SharedLibrary("libcrypto.so.10", "l.c", SHLIBPREFIX="", SHLIBSUFFIX="",
                         LINKFLAGS="-shared -Wl,-soname,libcrypto.so.10")
@@ -82,3 +83,40 @@ def test_a_pattern_that_is_none(tree: Tree, pattern: str) -> None:
     rule = "a pattern of names is a name in which * and ? stand for any signs; write it as 'libcrypto.so.*'"
     shown = pattern.replace("\\\\", "\\")
     assert tree.scons("build").refused() == [f"SConstruct:2: Userspace 'x': hide_requires={shown!r}: {rule}"]
+
+
+def test_triggers(tree: Tree) -> None:
+    tree.write({"t.sh": "#!/bin/bash\necho file\n"})
+    tree.declare(
+        """env.Userspace("x", version="1", arch="noarch", scripts={"posttrans": "echo last"}, triggers={
+    "triggerin kernel-xen >= 4.19": "echo 100% in $1", "triggerun kernel-xen": "echo un",
+    "triggerpostun bash, x < 2:1-1": File("t.sh"), "triggerprein dash": ""})
+""",
+        head=HEAD,
+    ).scons("build").good()
+    assert query(tree, "[%{TRIGGERTYPE} %{TRIGGERCONDS}|%{TRIGGERSCRIPTPROG}|%{TRIGGERSCRIPTS}\\n]") == [
+        "in kernel-xen >= 4.19|/bin/sh|echo 100% in $1",
+        "postun bash, x < 2:1-1|/bin/bash|#!/bin/bash",
+        "echo file",
+        "prein dash|/bin/sh|",
+        "un kernel-xen|/bin/sh|echo un",
+    ]
+    assert query(tree, "%{POSTTRANS}") == ["echo last"]
+    assert tree.scons("build").good().built == set()
+    (tree.path / "t.sh").write_text("#!/bin/bash\necho other\n")
+    assert tree.scons("build").good().built == {"build/rpms/x-1-1.noarch.rpm"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trigerin bash", "triggers='trigerin bash': no such trigger; did you mean 'triggerin'?"),
+        (
+            "triggerin",
+            f"triggers='': a dependency is a name, or name, operator and version with blanks between; {FORM}",
+        ),
+    ],
+)
+def test_a_trigger_that_is_none(tree: Tree, words: str, said: str) -> None:
+    tree.declare(f'env.Userspace("x", version="1", triggers={{"{words}": "true"}})\n', head=HEAD)
+    assert tree.scons("build").refused() == [f"SConstruct:2: Userspace 'x': {said}"]

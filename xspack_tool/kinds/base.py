@@ -165,6 +165,11 @@ class PackageKind(Kind):
         "conflicts": Field("what it cannot stand beside", None),
         "obsoletes": Field("what it replaces", None),
         "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, validators.SCRIPT_TABLE),
+        "triggers": Field(
+            "'triggerin kernel-xen >= 4.19' -> shell text or file that runs when that package comes or goes",
+            None,
+            validators.SCRIPT_TABLE,
+        ),
         "changelog": Field("entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'", None),
         "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, validators.FILE),
         "waive": Field("rule id -> why it does not hold here", None),
@@ -191,6 +196,8 @@ class PackageKind(Kind):
         # Last, since nothing runs after a user's `exit 0`.
         for phase, body in (self.given["scripts"] or {}).items():
             declaration.script(phase, body)
+        for words, body in (self.given.get("triggers") or {}).items():
+            declaration.trigger(words, body)
         identity = self.identity()
         package, contents = declaration.finish(**identity)
         nodes = NodeList()

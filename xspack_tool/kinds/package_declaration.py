@@ -16,6 +16,7 @@ from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.package import (
     PHASES,
+    TRIGGERS,
     FileEntry,
     Package,
     Role,
@@ -339,7 +340,24 @@ class PackageDeclaration:
         if phase not in PHASES:
             remedy = syntax.nearest(phase, PHASES) or f"use one of {', '.join(PHASES)}"
             self.problem(field, phase, "no such scriptlet", remedy)
-        elif isinstance(body, str):
+        else:
+            self._add_script(phase, body, field)
+
+    def trigger(self, words: str, body: Any, *, field: str = "triggers") -> None:
+        """A scriptlet that runs when another package comes or goes: ``triggerin name >= version, ..``."""
+        kind, _, names = words.strip().partition(" ")
+        if kind not in TRIGGERS:
+            remedy = syntax.nearest(kind, TRIGGERS) or f"begin it with one of {', '.join(TRIGGERS)}"
+            self.problem(field, words, "no such trigger", remedy)
+            return
+        found = [parse_dependency(field, name.strip()) for name in names.split(",")]
+        wrong = [one for one in found if isinstance(one, Problem)]
+        self.problems += wrong
+        if not wrong:
+            self._add_script(f"{kind} -- {', '.join(map(str, found))}", body, field)
+
+    def _add_script(self, phase: str, body: Any, field: str) -> None:
+        if isinstance(body, str):
             self._scripts.setdefault(phase, []).append((ScriptPart(body), None))
         else:
             for node in nodes_of(self.env, body):
@@ -366,7 +384,8 @@ class PackageDeclaration:
         placed = [self._placed[path] for path in sorted(self._placed)]
         # What is open has its place already for whoever asks while reading goes on.
         placed += [_Placed(FileEntry(one.destination, "tree"), None, one.field) for one in self._open]
-        scripts = [(phase, self._scripts[phase]) for phase in PHASES if phase in self._scripts]
+        phases = [*PHASES, *sorted(self._scripts.keys() - set(PHASES))]
+        scripts = [(phase, self._scripts[phase]) for phase in phases if phase in self._scripts]
         relations: dict[str, Any] = {
             field: tuple(dict.fromkeys(found)) for field, found in self._relations.items()
         }

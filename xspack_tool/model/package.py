@@ -14,6 +14,9 @@ from xspack_tool.model.dependency import Dependency, evr_text
 #: The scriptlets of an RPM, in the order of a transaction.
 PHASES = ("pretrans", "pre", "post", "preun", "postun", "posttrans")
 
+#: Scriptlets that run when another package comes or goes; a phase of theirs is ``triggerin -- name >= version``.
+TRIGGERS = ("triggerprein", "triggerin", "triggerun", "triggerpostun")
+
 #: ``config`` is kept on upgrade where it was changed, ``config-replace`` is put aside; with ``-missingok`` it may be
 #: absent.
 Role = Literal[

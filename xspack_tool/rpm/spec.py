@@ -235,7 +235,9 @@ def render_spec(
     for phase in sorted(scripts):
         interpreter = interpreters.get(phase, "/bin/sh")
         option = "" if interpreter == "/bin/sh" else f" -p {interpreter}"
-        lines += [f"%{phase}{option}", body(f"script {phase}", scripts[phase]), ""]
+        name, _, others = phase.partition(" -- ")
+        on = f" -- {escape(others)}" if others else ""
+        lines += [f"%{name}{option}{on}", body(f"script {phase}", scripts[phase]), ""]
     option = f" -f {making.file_list}" if making and making.file_list else ""
     lines += [f"%files{option}", *render_files(entries), ""]
     if package.changelog:
