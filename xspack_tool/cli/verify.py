@@ -15,8 +15,10 @@ from xspack_tool.cli.context import pack_context, source_names
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
+from xspack_tool.cli.waivers import read_waivers
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
+from xspack_tool.evidence.formats import FORMATS
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.package_manager import judge_package_manager
@@ -63,6 +65,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="source RPM of a driver, or a folder with some (may be given more than once)",
     )
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
+    parser.add_argument("--waive", type=Path, metavar="FILE", help='TOML: rule = "why it does not hold here"')
+    parser.add_argument("--format", choices=sorted(FORMATS), help="print it for a CI system")
 
 
 def _run(args: argparse.Namespace, out: Output) -> int:
@@ -80,10 +84,12 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     context = pack_context(
         pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)
     )
-    report = judge(context, findings)
+    report = judge(context, findings, read_waivers(args.waive) if args.waive else None)
     verdicts = judge_hosts(pack, host)
     if args.json:
         out.json(describe(verdicts, report))
+    elif args.format:
+        out.text(FORMATS[args.format](args.iso.name, verdicts, report))
     else:
         _show(verdicts, report, out)
     good = all(verdict.accepted for verdict in verdicts) and not report.stops(args.strict)

@@ -1,0 +1,87 @@
+"""A verdict in the formats of CI systems."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from pack_maker import PACK, PackMaker, package, xspack
+
+from xspack_tool.evidence.formats import FORMATS
+from xspack_tool.hosts.verdict import Rejection, Verdict
+from xspack_tool.rules.finding import Finding
+from xspack_tool.rules.report import Report
+
+HOSTILE = "::error::x\n\x1b[2J]]></failure>,%"
+REPORT = Report(
+    "acme",
+    "1",
+    (
+        Finding("S6", "E", "never reached", "insert it", "acme", "acme-1-1.noarch.rpm", "%post", 3),
+        Finding("U3", "W", HOSTILE, pack="acme"),
+        Finding("V3", "I", "noted", pack="acme"),
+        Finding("P4", "W", "waived", pack="acme", waived="why"),
+        Finding("D1", "I", "not checked", pack="acme", skipped=True),
+    ),
+)
+VERDICTS = (Verdict("xapi", (Rejection("INVALID_UPDATE", "no"),)), Verdict("yum"))
+
+
+def test_github() -> None:
+    assert FORMATS["github"]("acme.iso", VERDICTS, REPORT).splitlines() == [
+        "::error file=acme.iso,title=xapi acme::INVALID_UPDATE: no",
+        "::error file=acme.iso,title=S6 acme-1-1.noarch.rpm%3A %25post::never reached; insert it",
+        "::warning file=acme.iso,title=U3 acme::::error::x\\x0a\\x1b[2J]]></failure>,%25",
+        "::notice file=acme.iso,title=V3 acme::noted",
+    ]
+
+
+def test_gitlab() -> None:
+    rows = json.loads(FORMATS["gitlab"]("acme.iso", VERDICTS, REPORT))
+    assert [(row["check_name"], row["severity"], row["location"]["lines"]["begin"]) for row in rows] == [
+        ("xapi", "critical", 1),
+        ("S6", "critical", 3),
+        ("U3", "minor", 1),
+        ("V3", "info", 1),
+    ]
+    assert len({row["fingerprint"] for row in rows}) == 4
+    assert "\x1b" not in FORMATS["gitlab"]("acme.iso", VERDICTS, REPORT)
+
+
+def test_junit() -> None:
+    suite = ElementTree.fromstring(FORMATS["junit"]("acme.iso", VERDICTS, REPORT))
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "3")
+    failed = {case.get("name"): case.find("failure") is not None for case in suite}
+    assert failed == {"xapi": True, "yum": False, "S6": True, "U3": True, "V3": False}
+
+
+def test_sarif() -> None:
+    (run,) = json.loads(FORMATS["sarif"]("acme.iso", VERDICTS, REPORT))["runs"]
+    assert [result["ruleId"] for result in run["results"]][:3] == ["host-xapi", "S6", "U3"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_command_prints_them(make_pack: PackMaker, format: str) -> None:
+    iso = make_pack(PACK, [package(files={"/etc/acme.txt": "1"})])
+    said = xspack("verify", iso, "--format", format)
+    assert (said.status, said.err) == (0, "")
+    assert "U3" in said.out
+
+
+def test_waivers_of_a_file(make_pack: PackMaker, tmp_path: Path) -> None:
+    iso = make_pack(PACK, [package(files={"/etc/acme.txt": "1"})])
+    file = tmp_path / "waivers.toml"
+    assert xspack("verify", iso, "--strict").status == 1
+    file.write_text('["acme-agent-5.2-1.noarch.rpm"]\nU3 = "it is our own file"\n')
+    assert xspack("verify", iso, "--strict", "--waive", file).status == 0
+    for text, why in (
+        ("U3", "no TOML: "),
+        ('Q9 = "x"', "waive='Q9': no rule has this id"),
+        ('[a]\nU3 = ""', "[a] waive['U3']='': a waiver gives its reason"),
+    ):
+        file.write_text(text)
+        said = xspack("verify", iso, "--waive", file)
+        assert said.status == 1
+        assert said.err.startswith(f"xspack: {file}: {why}")

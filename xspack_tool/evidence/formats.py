@@ -1,0 +1,124 @@
+"""A verdict in the formats that CI systems read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from xspack_tool.errors import visible
+from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.rules.finding import Finding
+from xspack_tool.rules.registry import all_rules
+from xspack_tool.rules.report import Report, as_sarif
+
+_GITHUB = {"E": "error", "W": "warning", "I": "notice"}
+#: Severities of GitLab's code quality report.
+_GITLAB = {"E": "critical", "W": "minor", "I": "info"}
+#: How GitHub's workflow commands write what would end them (actions/toolkit, command.ts).
+_IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_IN_PROPERTY = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One thing that is wrong: by whom (a host, or a rule's id), how bad, where, and in words."""
+
+    by: str
+    severity: str
+    place: str
+    line: int
+    words: str
+
+
+def _said(verdicts: Sequence[Verdict], report: Report) -> Iterator[_Said]:
+    """What hosts refuse the pack for, and what the rules found and nobody waived."""
+    for verdict in verdicts:
+        for one in verdict.rejections:
+            yield _Said(verdict.host, "E", report.label, 0, visible(f"{one.code}: {one.why}"))
+    for finding in report.findings:
+        if not finding.waived and not finding.skipped:
+            yield _Said(finding.rule, finding.severity, _place(finding), finding.line, _words(finding))
+
+
+def _place(finding: Finding) -> str:
+    return visible(": ".join(filter(None, (finding.rpm or finding.pack, finding.where))))
+
+
+def _words(finding: Finding) -> str:
+    return visible(f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found)
+
+
+def github(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
+    """Workflow commands of GitHub Actions: each becomes a note beside the run."""
+    lines = [
+        f"::{_GITHUB[one.severity]} file={iso.translate(_IN_PROPERTY)},"
+        f"title={f'{one.by} {one.place}'.translate(_IN_PROPERTY)}::{one.words.translate(_IN_MESSAGE)}\n"
+        for one in _said(verdicts, report)
+    ]
+    return "".join(lines)
+
+
+def gitlab(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
+    """GitLab's code quality report."""
+    return _json(
+        [
+            {
+                "description": f"{one.by}: {one.place}: {one.words}",
+                "check_name": one.by,
+                "fingerprint": hashlib.sha256(f"{one.by}\0{one.place}\0{one.words}".encode()).hexdigest(),
+                "severity": _GITLAB[one.severity],
+                "location": {"path": iso, "lines": {"begin": one.line or 1}},
+            }
+            for one in _said(verdicts, report)
+        ]
+    )
+
+
+def junit(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
+    """JUnit's XML: a case for each host, and for each rule that found something; notes are no failures."""
+    cases: dict[str, list[_Said]] = {verdict.host: [] for verdict in verdicts}
+    for one in _said(verdicts, report):
+        cases.setdefault(one.by, []).append(one)
+    failed = {name: [one for one in found if one.severity != "I"] for name, found in cases.items()}
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"xspack verify {iso}",
+        tests=str(len(cases)),
+        failures=str(sum(map(bool, failed.values()))),
+    )
+    for name, found in cases.items():
+        case = ElementTree.SubElement(suite, "testcase", classname="xspack", name=name)
+        if failed[name]:
+            failure = ElementTree.SubElement(case, "failure", message=failed[name][0].words)
+            failure.text = "\n".join(f"{one.severity} {one.place}: {one.words}" for one in failed[name])
+        elif found:
+            ElementTree.SubElement(case, "system-out").text = "\n".join(one.words for one in found)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def sarif(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
+    """SARIF 2.1.0 of the rules' findings; what a host refuses is a finding of its own."""
+    more = tuple(
+        Finding(f"host-{verdict.host}", "E", f"{one.code}: {one.why}", pack=report.label)
+        for verdict in verdicts
+        for one in verdict.rejections
+    )
+    return as_sarif(Report(report.label, report.version, (*more, *report.findings)), all_rules())
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+#: Each format by its name: a function of the ISO's name, the hosts' verdicts and the rules' report.
+FORMATS: Mapping[str, Callable[[str, Sequence[Verdict], Report], str]] = {
+    "sarif": sarif,
+    "github": github,
+    "gitlab": gitlab,
+    "junit": junit,
+}
