@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xspack_tool.model.package import Package
+from xspack_tool.model.package import PHASES, Package
 from xspack_tool.rpm.automatic import is_perl_script, unusual_path
 from xspack_tool.rpm.compressors import read_payload
 from xspack_tool.rpm.package_header import read_relations, unusual_interpreter
@@ -31,6 +31,7 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
     except UnusualError as why:
         return str(why)
     reasons = [unusual_interpreter(script.phase, script.interpreter) for script in package.scripts]
+    reasons += [f"a trigger ({script.phase})" for script in package.scripts if script.phase not in PHASES]
     if package.automatic_dependencies:
         if package.not_automatic or package.hidden_provides or package.hidden_requires:
             reasons.append("a choice among what rpm finds by itself")
