@@ -32,7 +32,7 @@ _NO_GROUP = ("-N", "-g", "--gid", "--no-user-group")
     "P6",
     "W",
     meaning="a file belongs to a user or group that neither the release nor the pack makes: rpm gives it to root",
-    remedy="make it in %pre, before the files are laid (useradd, groupadd), or give the file to root",
+    remedy="declare it with users= or groups=, or make it in %pre, before the files are laid (useradd, groupadd)",
     bad="/opt/acme/secret of acme:acme, and no useradd in %pre",
     good="%pre\ngetent passwd acme >/dev/null || useradd -r -s /sbin/nologin acme || :",
 )

@@ -8,6 +8,7 @@ from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile
 from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit
+from xspack_tool.rules.python_library import library_problem
 from xspack_tool.rules.python_syntax import syntax_problem
 from xspack_tool.rules.registry import Hits, member_rule
 
@@ -16,6 +17,8 @@ _MAX_SOURCE = 512 * 1024
 _EXAMPLES = re.compile(r"^/usr/share/doc/|^(?:/usr)?/lib/firmware/")
 _LIBRARY = re.compile(r"/(?:lib|lib64)/python(\d\.\d+)/")
 _PYTHON = re.compile(r"/python(?:\d(?:\.\d+)?)?$")
+#: A module or package that an RPM brings.
+_MODULE = re.compile(r"/(\w+)(?:\.pyc?|/__init__\.pyc?|\.[\w-]+\.so)$")
 _ENV = re.compile(r"(?:/usr)?/bin/env")
 
 
@@ -28,7 +31,7 @@ def _wants(context: RpmContext, file: PayloadFile) -> bool:
     "B6",
     "W",
     _wants,
-    meaning="a script whose interpreter the release does not have, or Python that it cannot parse",
+    meaning="a script whose interpreter the release does not have, or Python that is too new for it",
     remedy="write it for an interpreter of the release, or ship that interpreter in the pack",
     bad="#!/usr/bin/python3 and (n := 1) on XenServer 8 (Python 3.6); #!/usr/bin/python3.11 there",
     good="#!/usr/bin/python3 and f'{n}' on XenServer 8",
@@ -70,10 +73,18 @@ def _syntax(context: RpmContext, member: Member, interpreter: str) -> Hits:
     source = member.content(_MAX_SOURCE) if versions else None
     if source is None:
         return
-    problems = [syntax_problem(source, version) for version in versions]
-    if all(problems):
-        shown = " and ".join(f"{major}.{minor}" for major, minor in versions)
-        yield Hit(member.file.path, f"Python {shown} cannot parse it: {problems[-1]}")
+    shown = " and ".join(f"{major}.{minor}" for major, minor in versions)
+    unparsed = [syntax_problem(source, version) for version in versions]
+    if all(unparsed):
+        yield Hit(member.file.path, f"Python {shown} cannot parse it: {unparsed[-1]}")
+        return
+    own = {match[1] for file in context.info.files if (match := _MODULE.search(file.path))}
+    lacking = [
+        problem or library_problem(source, version, own)
+        for problem, version in zip(unparsed, versions, strict=True)
+    ]
+    if all(lacking):
+        yield Hit(member.file.path, f"Python {shown} has not all that it uses: {lacking[-1]}")
 
 
 def _versions(context: RpmContext, path: str, interpreter: str) -> list[tuple[int, int]]:
