@@ -25,7 +25,7 @@ SMALL = Package(name="small", version="1", release="1", summary="A small thing",
 #: Names that rpm, shells, globs or XML take for something else.
 FUNNY = (
     *("a b", " lead", "trail ", "ümlaut", "日本", "100%", "%files", "%%", "[x]", "{a,b}", "a*", "a?", "~", "a~"),
-    "%{x}",
+    *("%{x}", "%{lua:io.open('a','w')} 5%", "it's 'a*'"),
     *("#hash", "back\\slash", 'quo"te', "apo'strophe", "do$llar", "`tick`", "semi;colon", "am&per", "<tag>", "-dash"),
     *("Release notes [v2].txt", "50% faster.txt", "a * b", "a ? b", "{a, b}", "} {", "a [b", "% dir"),
     *('say "b"', "back \\ slash"),

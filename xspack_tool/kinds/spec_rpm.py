@@ -33,6 +33,7 @@ from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.user_spec import (
     SpecMacros,
     build_spec,
+    plain_name,
     query_spec,
     source_spec_name,
     spec_time,
@@ -338,4 +339,4 @@ class SpecRpm(Kind):
     def _slot(self) -> str:
         """What tells this declaration of the spec from others."""
         given = f"{self._macros.release}{self._macros.defines}"
-        return f"{Path(self.name).stem}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"
+        return f"{plain_name(Path(self.name).stem)}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"

@@ -90,8 +90,8 @@ def body(what: str, text: str) -> str:
 
 def _without_spelling(path: str) -> re.Pattern[str]:
     """The signs of a path that no pattern of rpm 4.18's can name: both braces together are its own, and a pattern is
-    cut at its blanks in spite of the quotes."""
-    signs = r'"\\' + ("}" if "{" in path else "") + (" " if re.search(r'[%*?\[\]{}"\\]', path) else "")
+    cut at its blanks, and loses its apostrophes, in spite of the quotes."""
+    signs = r'"\\' + ("}" if "{" in path else "") + (" '" if re.search(r'[%*?\[\]{}"\\]', path) else "")
     return re.compile(f"[{signs}]")
 
 
@@ -100,6 +100,11 @@ def file_pattern(path: str) -> str:
     has no spelling as ``?``, which fits any sign. (A percent sign is expanded twice.)"""
     pattern = _without_spelling(path).sub("\0", path)
     pattern = re.sub(r"[%*?\[\]{}]", lambda sign: f"[{escape(sign[0])}]", pattern)
+    folder, slash, name = pattern.rpartition("/")
+    if re.search(r"[\0\[]", folder) and not re.search(r"[\0\[]", name):
+        # Behind a pattern, rpm follows what is named plainly, and does not find a link that leads nowhere.
+        name = re.sub(r"([A-Za-z0-9])([^A-Za-z0-9]*)$", r"[\1]\2", name)
+    pattern = folder + slash + name
     return '"' + pattern.replace("\0", "?") + '"'
 
 

@@ -21,7 +21,7 @@ from xspack_tool.rpm.build_requires import lacking_requirements
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.stage import normal_mode
 from xspack_tool.rpm.write import check_whole, move_rpms, move_whole, own_macros, rpmbuild_command
-from xspack_tool.run import Done, plain_folder, plain_work_folder, run, work_folder
+from xspack_tool.run import Done, is_plain, plain_folder, plain_work_folder, run, work_folder
 
 
 @dataclass(frozen=True)
@@ -131,17 +131,17 @@ def build_spec(
     key = hashlib.sha256(canonical([spec.name, [out.name for out in outs], *macros.key]).encode())
     with (
         work_folder(outs[0]) as beside,
-        plain_work_folder(f"{spec.stem[:40]}-{key.hexdigest()[:16]}") as work,
+        plain_work_folder(f"{plain_name(spec.stem)[:40]}-{key.hexdigest()[:16]}") as work,
     ):
         time = spec_time(spec, macros, source_date_epoch)
-        _copy_sources([spec, *sources], work.path / "SOURCES", None)
+        _copy_sources(spec, sources, work.path / "SOURCES", None)
         (work.path / "tmp").mkdir()
         argv = _rpmbuild(work.path, work.path, macros, jobs)
         # What is installed here, only a host with rpm packages could tell: a lack shows in %build.
         argv += ["-bb", "--nodeps"]
         env = {"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)}
         done = run(
-            [*argv, str(work.path / "SOURCES" / spec.name)],
+            [*argv, str(work.path / "SOURCES" / plain_name(spec.name))],
             cwd=work.path,
             env=env,
             pass_fds=[work.lock, beside.lock],
@@ -171,8 +171,13 @@ def _again(failed: Path, spec: Path, macros: SpecMacros, jobs: int, time: int) -
     argv = _rpmbuild(failed, Path("."), macros, jobs)
     argv = [word.replace("=_topdir .", "=_topdir %{getenv:PWD}") for word in argv]
     argv = [word.replace("=_tmppath ./tmp", "=_tmppath %{getenv:PWD}/tmp") for word in argv]
-    argv += ["-bb", "--nodeps", f"SOURCES/{spec.name}"]
-    return f"cd {shlex.quote(str(failed))} && SOURCE_DATE_EPOCH={time} {shlex.join(argv)}"
+    argv += ["-bb", "--nodeps", f"SOURCES/{plain_name(spec.name)}"]
+    place, first = shlex.quote(str(failed)), ""
+    if not is_plain(failed):
+        # rpmbuild expands macros in the name of the folder that it is in.
+        again = f"{plain_folder()}/xspack-again"
+        place, first = again, f"rm -rf {again} && cp -R {place} {again} && "
+    return f"{first}cd {place} && SOURCE_DATE_EPOCH={time} {shlex.join(argv)}"
 
 
 def _keep(work: Path, failed: Path, beside: Path) -> None:
@@ -215,7 +220,7 @@ def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
     """What rpmspec says of a spec, with the macros that will build it and none of the host's taste."""
     with tempfile.TemporaryDirectory(prefix="xspack-", dir=plain_folder()) as folder:
         work = Path(folder)
-        _copy_sources([spec], work / "SOURCES", None)
+        _copy_sources(spec, [], work / "SOURCES", None)
         _, *common = rpmbuild_command(
             "x86_64", [work / name for name in _write_macros(work, macros, 1)], work
         )
@@ -227,7 +232,7 @@ def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
             *([f"--queryformat={form}"] if form else []),
             *common,
             *_definitions(macros.defines),
-            str(work / "SOURCES" / spec.name),
+            str(work / "SOURCES" / plain_name(spec.name)),
         ]
         done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=120, check=False)
         if done.status:
@@ -255,12 +260,18 @@ def write_spec_source(
     # rpmbuild expands macros in the name of the folder that it is in.
     with plain_work_folder(out.name[:100]) as work:
         time = spec_time(spec, macros, source_date_epoch)
-        _copy_sources([spec, *sources], work.path / "SOURCES", time)
+        _copy_sources(spec, sources, work.path / "SOURCES", time)
         (work.path / "tmp").mkdir()
         # rpm keeps the expanded spec in the source RPM: all folders are named from here.
         argv = _rpmbuild(work.path, Path("."), macros, 1)
         run(
-            [*argv, "--define=_srcdefattr (-,root,root)", "-bs", "--nodeps", f"SOURCES/{spec.name}"],
+            [
+                *argv,
+                "--define=_srcdefattr (-,root,root)",
+                "-bs",
+                "--nodeps",
+                f"SOURCES/{plain_name(spec.name)}",
+            ],
             cwd=work.path,
             env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
             pass_fds=[work.lock],
@@ -269,15 +280,20 @@ def write_spec_source(
         move_rpms(work.path / "SRPMS", [out])
 
 
-def _copy_sources(files: Sequence[Path], folder: Path, time: int | None) -> None:
+def plain_name(name: str) -> str:
+    """What a spec of this name is called while it is built: rpm expands macros in the names of specs."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
+
+
+def _copy_sources(spec: Path, sources: Sequence[Path], folder: Path, time: int | None) -> None:
     """Copy a spec and its sources; with ``time`` they bear it."""
     folder.mkdir()
-    for source in files:
+    for source, name in ((spec, plain_name(spec.name)), *((source, source.name) for source in sources)):
         # `install -p` and `cp -p` in the spec see this mode: never that of the umask at checkout.
-        shutil.copyfile(source, folder / source.name)
-        (folder / source.name).chmod(normal_mode(stat.S_IMODE(source.stat().st_mode)))
+        shutil.copyfile(source, folder / name)
+        (folder / name).chmod(normal_mode(stat.S_IMODE(source.stat().st_mode)))
         if time is not None:
-            os.utime(folder / source.name, (time, time))
+            os.utime(folder / name, (time, time))
 
 
 def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
