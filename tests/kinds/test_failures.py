@@ -157,15 +157,45 @@ def make_key(home: Path, expiry: str, passphrase: str) -> str:
     return public
 
 
-def nothing_is_signed(tree: Tree, home: Path) -> str:
+def nothing_is_signed(tree: Tree, home: Path, passphrase: str = "wrong horse") -> str:
     """What a build says that cannot sign: the RPM is there, nothing else, and no lock."""
-    failed = tree.scons(f"XSPACK_GNUPGHOME={home}", env={"XSPACK_PASSPHRASE": "wrong horse"})
+    failed = tree.scons(f"XSPACK_GNUPGHOME={home}", env={"XSPACK_PASSPHRASE": passphrase})
     assert failed.status == 2, failed.said
     assert "scons: *** [build/signed/KEY/x-1-1.x86_64.rpm] " in failed.said and "Traceback" not in failed.said
     made = {name for name in tree.files("build") if not name.startswith(".xspack/")}
     assert made == {"rpms/x-1-1.x86_64.rpm"}
     assert [path.name for path in home.iterdir() if path.name.endswith(".lock")] == []
     return failed.said
+
+
+def test_a_key_that_only_certifies(tmp_path: Path, short_dir: Path) -> None:
+    """With a sub-key that signs, as gpg would take it, and without one: told before anything is built."""
+    need("rpmbuild", "rpmsign", "gpg")
+    home = short_dir / "gnupg"
+    mark_throwaway(home)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--passphrase", ""]
+    run([*gpg, "--quick-gen-key", "A <a@a.example>", "rsa2048", "cert", "never"])
+    tree = (
+        Tree(tmp_path / "tree").write({"KEY": run([*gpg, "--armor", "--export"]).out, "a": "a"}).declare(PACK)
+    )
+    fingerprint = read_public_key(tree.path / "KEY").fingerprint
+    rule = f"SConstruct:3: Pack 'p': key='KEY': key {fingerprint} may certify, not sign"
+    remedy = "make a key that signs by itself: gpg --quick-generate-key 'Acme <..>' rsa4096 sign 10y"
+    assert tree.scons(f"XSPACK_GNUPGHOME={home}").refused() == [f"{rule}; {remedy}"]
+    run([*gpg, "--quick-add-key", fingerprint, "rsa2048", "sign", "never"])
+    tree.write({"KEY": run([*gpg, "--armor", "--export"]).out})
+    (subkey,) = read_public_key(tree.path / "KEY").signing_subkeys
+    more = f"its sub-key {subkey} may, but hosts do not know sub-keys"
+    assert tree.scons(f"XSPACK_GNUPGHOME={home}").refused() == [f"{rule}; {more}; {remedy}"]
+    # What the remedy says, done.
+    signing = short_dir / "signing"
+    mark_throwaway(signing)
+    gpg[2] = str(signing)
+    run([*gpg, "--quick-generate-key", "Acme <a@a.example>", "rsa4096", "sign", "10y"])
+    tree.write({"KEY": run([*gpg, "--armor", "--export"]).out})
+    assert "build/p-1.iso" in tree.scons(f"XSPACK_GNUPGHOME={signing}").good().built
+    end_agent(home)
+    end_agent(signing)
 
 
 def test_a_key_that_has_expired(tmp_path: Path, short_dir: Path) -> None:
@@ -184,7 +214,12 @@ def test_a_wrong_passphrase(tmp_path: Path, short_dir: Path) -> None:
     tree = Tree(tmp_path / "tree").write({"KEY": public, "a": "a"}).declare(PACK)
     said = nothing_is_signed(tree, short_dir / "gnupg")
     assert "gpg: signing failed: Bad passphrase" in said and "\n  command: rpmsign --addsign" in said
+    assert "\n    give the right one in XSPACK_PASSPHRASE or XSPACK_PASSPHRASE_FILE" in said
     assert "horse" not in said
+    said = nothing_is_signed(tree, short_dir / "gnupg", "")
+    assert (
+        "\n    the key has a passphrase, and nobody is there to type it: set XSPACK_PASSPHRASE to it" in said
+    )
     good = tree.scons(
         f"XSPACK_GNUPGHOME={short_dir}/gnupg", env={"XSPACK_PASSPHRASE": "correct horse"}
     ).good()

@@ -158,7 +158,7 @@ def test_aliases_are_there_without_a_word(tree: Tree) -> None:
     tree.declare(GOOD)
     said = tree.real_scons("-h").good().said
     for name in ("pack", "pack:fine", "check"):
-        assert f"scons {name.replace('fine', '<label>')} " in said
+        assert f"  scons {name}" in said
         tree.scons(name).good()
     assert (tree.path / "build/fine-1.iso").is_file()
 
@@ -168,3 +168,95 @@ def test_an_alias_of_the_users_own_is_left_alone(tree: Tree) -> None:
     tree.scons("pack").good()
     assert (tree.path / "p.out").is_file()
     assert not (tree.path / "build/fine-1.iso").exists()
+
+
+def test_aliases_are_what_an_earlier_statement_means(tree: Tree) -> None:
+    tree.declare('env.Default("pack")\nenv.Alias("both", ["pack:fine", "app.out"])\n' + GOOD + ALL)
+    tree.scons("both").good()
+    assert (tree.path / "build/fine-1.iso").is_file()
+    assert (tree.path / "app.out").is_file()
+    assert tree.scons().good().built == set()
+    tree.scons("-c").good()
+    assert not (tree.path / "build/fine-1.iso").exists()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_what_the_user_builds_under_these_names_is_left_alone(tree: Tree, before: bool) -> None:
+    """A program `check`, a folder `pack`; also where a pack has mistakes."""
+    own = 'env.Command("check", "app.txt", Copy("$TARGET", "$SOURCE"))\nenv.Install("pack", "app.txt")\n'
+    tree.declare(own + GOOD + BAD if before else GOOD + BAD + own)
+    tree.scons("check", "pack").good()
+    assert tree.files("pack") == {"app.txt"}
+    assert (tree.path / "check").read_text() == "app\n"
+    assert not any(name.endswith((".rpm", ".iso")) for name in tree.files("build"))
+
+
+def test_an_alias_check_of_the_users_own_needs_no_pack(tree: Tree) -> None:
+    """Findings of an earlier build do not make it fail, either."""
+    failing = 'from xspack_tool.rules.finding import Hit\nenv.XsRule("ACME1", "E", meaning="m", remedy="r", '
+    failing += 'check=lambda context: [Hit("x", "no")])\n'
+    tree.declare(failing + GOOD)
+    assert tree.scons("check").status == 2
+    tests = 'env.Alias("check", env.Command("t.out", "app.txt", Copy("$TARGET", "$SOURCE")))\n'
+    tree.declare(failing + GOOD + BAD + tests)
+    assert tree.scons("check").good().built == set()
+    assert (tree.path / "t.out").is_file()
+    ran = tree.scons("check:fine")
+    assert ran.status == 2
+    assert "E ACME1 fine: good-1-1.noarch.rpm: x: no; r\n" in ran.said
+    assert tree.scons("check:broken").refused()
+
+
+def test_an_output_of_an_earlier_build_is_not_taken_for_one_of_today(tree: Tree) -> None:
+    """A file that is named where its declaration is faulty, or gone: never what was built some day."""
+    uses = 'env.Alias("dist", env.Install("dist", "build/rpms/good-1-1.noarch.rpm"))\n'
+    tree.declare(GOOD + uses)
+    tree.scons("dist").good()
+    tree.declare(GOOD.replace("files", "fiels") + uses)
+    (tree.path / "dist/good-1-1.noarch.rpm").unlink()
+    said = "SConstruct:2: Userspace 'good': fiels={'/opt/good': 'app.txt'}: unknown keyword"
+    assert mistakes(tree.scons("dist")) == [said]
+    assert not (tree.path / "dist/good-1-1.noarch.rpm").exists()
+    own = 'own = env.Userspace("own", version="1", target="own.rpm"{})\nenv.Install("dist", "own.rpm")\n'
+    tree.declare(own.format(""))
+    tree.scons("dist").good()
+    tree.declare(own.format(', sumary="x"'))
+    assert len(tree.scons("dist").refused()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "cwd", "is_refused"),
+    [
+        (["-u"], "sub", True),
+        (["-u"], "good", False),
+        (["-U"], "sub", True),
+        (["-U"], "good", False),
+        (["-D"], "good", True),
+        (["-u", "bad.out"], "sub", True),
+        (["-u", "good.out"], "good", False),
+    ],
+)
+def test_from_a_folder_below(tree: Tree, words: list[str], cwd: str, is_refused: bool) -> None:
+    make = 'env.Default(env.Command("{}.out", {}, Copy("$TARGET", "$SOURCE")))\n'
+    tree.write(
+        {
+            "good/SConscript": 'Import("env")\n' + make.format("good", '"#app.txt"'),
+            "sub/SConscript": 'Import("env")\nbad = env.Userspace("bad", version="1", sumary="x")\n'
+            + make.format("bad", "bad"),
+        }
+    )
+    tree.declare('SConscript(["good/SConscript", "sub/SConscript"], exports="env")\n')
+    ran = tree.scons(*words, cwd=cwd)
+    assert (ran.status, len(ran.mistakes)) == ((2, 1) if is_refused else (0, 0)), ran.said
+    assert (tree.path / "good/good.out").exists() is not is_refused
+
+
+def test_help_tells_of_the_aliases_that_there_are(tree: Tree) -> None:
+    tree.declare('env.Userspace("good", version="1", files={"/opt/good": "app.txt"})\n')
+    assert "scons pack" not in tree.scons("-h").good().said
+    tree.declare(GOOD + BAD)
+    said = tree.scons("-h").good().said
+    assert [line.split("  ")[1] for line in said.splitlines() if line.startswith("  scons ")] == [
+        *("scons pack", "scons check"),
+        *("scons pack:fine", "scons check:fine", "scons pack:broken", "scons check:broken"),
+    ]

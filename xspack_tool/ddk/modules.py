@@ -75,8 +75,21 @@ def _sign(module: Path, name: str, tree: KernelTree, sign_key: ModuleKey) -> Non
             f"signing {name}: the kernel tree {tree.path} has no scripts/sign-file; install its kbuild tools"
         )
     digest = sign_key.digest or tree.config("MODULE_SIG_HASH") or "sha256"
+    if "KBUILD_SIGN_PIN" not in os.environ and _is_locked(Path(sign_key.key)):
+        raise StepError(
+            f"signing {name}: {Path(sign_key.key).name} has a passphrase; set KBUILD_SIGN_PIN to it in the environment"
+        )
     secret = {"KBUILD_SIGN_PIN": os.environ["KBUILD_SIGN_PIN"]} if "KBUILD_SIGN_PIN" in os.environ else {}
     run([program, digest, sign_key.key, sign_key.certificate, module], env=secret, what=f"signing {name}")
+
+
+def _is_locked(key: Path) -> bool:
+    """Whether a PEM file's private key asks for a passphrase; sign-file would ask the terminal for it."""
+    try:
+        lines = key.read_bytes().splitlines()
+    except OSError:  # sign-file tells
+        return False
+    return any(line.startswith((b"-----BEGIN ENCRYPTED", b"Proc-Type: 4,ENCRYPTED")) for line in lines)
 
 
 def write_tar(target: Path, members: Mapping[str, Path]) -> None:

@@ -13,6 +13,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
+from xspack_tool.plan.help import tell_alias
 from xspack_tool.plan.package import (
     Built,
     Contents,
@@ -20,9 +21,10 @@ from xspack_tool.plan.package import (
     broken_package,
     built_of,
     complete_package,
+    output_node,
     plan_package,
 )
-from xspack_tool.plan.profile import profile_of
+from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import belong, session, user_place
 from xspack_tool.plan.settings import with_settings
 from xspack_tool.plan.sources import Folders, nodes_of
@@ -33,7 +35,8 @@ REQUIRED = object()
 @dataclass(frozen=True)
 class Field:
     """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
-    validator of its value (None: any). ``unless`` names a field that stands for it."""
+    validator of its value (None: any). ``unless`` names a field that stands for it; one with neither a default nor
+    such a field beside it is told to be missing."""
 
     meaning: str
     default: Any = None
@@ -116,7 +119,8 @@ class Kind:
             field = self.FIELDS.get(key)
             found = validators.text_problems(key, value)
             if not found and value is not None and field and field.validator:
-                found = field.validator.problems(key, value)
+                needed = field.required or bool(field.unless)
+                found = field.validator.problems(key, value, needed=needed)
             problems += found
         return problems
 
@@ -338,14 +342,34 @@ def declare(kind: type[Kind], env: Any, names: Any, given: dict[str, Any]) -> An
     shown = names[0] if len(names) == 1 else tuple(map(str, names))
     with session().declaring(f"{kind.__name__} {str(shown)!r}", place) as declaration:
         env = with_settings(env.Override(overrides) if overrides else env)
+        session().folders.add(env.Dir(out_path(env)).get_abspath())
         nodes = _declared(kind, env, names, given, place)
         if declaration.needs or (not nodes and declaration.problems):
             declaration.refused = True
             belong(nodes, declaration)
             nodes = broken_package(env, str(shown), declaration.needs)
+        if declaration.problems and _is_path(target := given.get("target", [])):
+            belong(
+                [output_node(env, target)], declaration
+            )  # what an earlier run made there is not up to date
         if kind.ALIAS:
-            session().aliases.append((kind.ALIAS, str(shown), list(nodes)))
+            for label, made in _by_label(nodes, str(shown)).items():
+                session().aliases.append((kind.ALIAS, label, made))
+                tell_alias(kind.ALIAS, label)
     return belong(nodes, declaration)
+
+
+def _is_path(value: Any) -> bool:
+    return validators.FILE.holds(value) and not validators.text_problems("", value)
+
+
+def _by_label(nodes: Any, name: str) -> dict[str, list[Any]]:
+    """The packs of one declaration by their labels: of each release one; a faulty one has the name."""
+    found: dict[str, list[Any]] = {}
+    for node in nodes:
+        packed = getattr(node.attributes, "xspack_packed", None)
+        found.setdefault(packed.pack.label if packed else name, []).append(node)
+    return found
 
 
 def _declared(kind: type[Kind], env: Any, names: Any, given: dict[str, Any], place: Place) -> Any:

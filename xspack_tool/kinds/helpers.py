@@ -80,7 +80,9 @@ def call(
         problems = validators.text_problems(name, [*words, *options.values()])
         for key, value in {**bound, **chosen}.items():
             if key in known and value != "":
-                problems += known[key].problems(key, value)
+                parameter = signature(helper).parameters.get(key)
+                needed = parameter is not None and parameter.default is parameter.empty
+                problems += known[key].problems(key, value, needed=needed)
     if not problems:
         return helper(with_settings(env), *words, **options)
     session().problems.extend(problem.at(user_place(), f"env.{name}") for problem in problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -37,7 +38,10 @@ class Pack(Kind):
         "description": Field("one line that administrators see", REQUIRED, validators.TEXT),
         "packages": Field("packages that the pack holds", REQUIRED, validators.FILES),
         "key": Field(
-            "armoured public key file; its secret key must be in the keyring", None, validators.FILE
+            "armoured public key file; its secret key must be in the keyring",
+            None,
+            validators.FILE,
+            unless="unsigned",
         ),
         "unsigned": Field(
             "True with key=None: a pack for trying out, which no host takes", False, validators.FLAG
@@ -147,6 +151,8 @@ class Pack(Kind):
         found: dict[Any, None] = {}
         for node in nodes_of(self.env, listed(self.given["packages"])):
             rpms = list(_rpms_behind(node))
+            if rpms:
+                session().checks.append(functools.partial(_is_whole, node, rpms))
             found.update(dict.fromkeys(rpms))
             if not rpms:
                 rule = "not a package of xspack"
@@ -168,7 +174,7 @@ class Pack(Kind):
                 continue
             rule = f"{identity.name}.{identity.arch} comes twice, from {other.target} and {built.target}"
             remedy = "keep one version of it"
-            if (other.place, other.target) == (built.place, built.target):
+            if other.kit != built.kit:
                 rule = f"{identity.name}.{identity.arch} is built for several kits, under one name"
                 remedy = "give it kernel_in_name=True, or make a pack of each release: releases={release: uuid, ..}"
             self.note([Problem("packages", identity.name, rule, remedy)])
@@ -218,6 +224,13 @@ class Pack(Kind):
         return tuple(
             sorted((Rollup(str(uuid), str(label)) for uuid, label in pairs), key=lambda one: one.uuid)
         )
+
+
+def _is_whole(node: Any, rpms: list[Any]) -> list[Problem]:
+    """A check, for after reading, that what stands for packages still stands for the same ones."""
+    more = [rpm for rpm in _rpms_behind(node) if rpm not in rpms]
+    rule = "it got more packages after the pack was declared"
+    return [Problem("packages", str(node), f"{rule}: {rpm}", "declare the pack after them") for rpm in more]
 
 
 def _rpms_behind(node: Any) -> list[Any]:

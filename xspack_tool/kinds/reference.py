@@ -47,8 +47,9 @@ _ALIASES = """
 | `pack` | every pack |
 | `pack:<label>` | one of them |
 | `check` | the RPMs of every pack and what the rules say of them, without an ISO |
+| `check:<label>` | of one of them |
 
-The first and the last are made where the SConstruct makes no alias of that name.
+Each is made where the SConstruct makes no alias, file or folder's content of that name.
 """
 
 _VARIABLES = """

@@ -23,10 +23,11 @@ class Validator:
     holds: Callable[[Any], bool]
     hint: str = "Any"
 
-    def problems(self, field: str, value: object) -> list[Problem]:
-        """What is wrong with the value of a field, by its type alone."""
+    def problems(self, field: str, value: object, *, needed: bool = False) -> list[Problem]:
+        """What is wrong with the value of a field, by its type alone. One that is ``needed`` must not be left out."""
         if not self.holds(value):
-            return [Problem(field, value, f"{field} takes {self.words}", "write it so, or leave it out")]
+            remedy = "write it so" if needed else "write it so, or leave it out"
+            return [Problem(field, value, f"{field} takes {self.words}", remedy)]
         return []
 
 

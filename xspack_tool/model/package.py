@@ -187,7 +187,7 @@ class Package:
         """All mistakes in the package's own words."""
         found = [
             *syntax.check_name("name", self.name),
-            *syntax.check_version("version", self.version),
+            *syntax.check_version("version", self.version, rest="release"),
             *syntax.check_version("release", self.release),
             *syntax.check_one_line("summary", self.summary),
         ]

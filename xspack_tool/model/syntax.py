@@ -30,13 +30,16 @@ def check_name(field: str, value: object) -> list[Problem]:
     return [Problem(field, value, "an RPM's name is letters, digits and . _ + -", "choose such a name")]
 
 
-def check_version(field: str, value: object) -> list[Problem]:
-    """A version or a release, as rpm 4.11 takes them (no ^)."""
+def check_version(field: str, value: object, *, rest: str = "") -> list[Problem]:
+    """A version or a release, as rpm 4.11 takes them (no ^). ``rest`` names the field for what follows a '-'."""
     if isinstance(value, str) and VERSION.fullmatch(value):
         return []
-    if isinstance(value, str) and "-" in value:
-        return [Problem(field, value, f"a {field} holds no '-'", "put what follows it into release")]
     remedy = f'give a string such as {field}="1.0"'
+    if isinstance(value, str) and "-" in value:
+        dotted = value.replace("-", ".")
+        remedy = f'write "{dotted}"' if VERSION.fullmatch(dotted) and dotted[0].isalnum() else remedy
+        remedy = f"put what follows it into {rest}" if rest else remedy
+        return [Problem(field, value, f"a {field} holds no '-'", remedy)]
     return [Problem(field, value, f"a {field} is letters, digits and . _ + ~", remedy)]
 
 

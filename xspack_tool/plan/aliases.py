@@ -1,9 +1,16 @@
-"""``pack``, ``pack:<label>`` and ``check``: aliases that are there without a word in the SConstruct."""
+"""``pack``, ``check`` and the like: aliases that are there without a word in the SConstruct."""
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+import SCons.Node.FS
+from SCons.Action import Action
+from SCons.Node import Node
 from SCons.Node.Alias import default_ans
 
+from xspack_tool.plan.asked import reached
 from xspack_tool.plan.package import is_broken
 from xspack_tool.plan.session import session
 
@@ -13,17 +20,39 @@ def make_aliases() -> None:
     if not session().aliases:
         return
     env, _ = session().environments[0]
-    own = {name: _is_made(name) for name, _, _ in session().aliases}
+    made: dict[str, list[Node]] = {}
     for name, label, nodes in session().aliases:
-        for node in nodes:
-            packed = getattr(node.attributes, "xspack_packed", None)
-            env.Alias(f"{name}:{packed.pack.label if packed else label}", node)
-        if not own[name]:
+        made.setdefault(name, []).extend(nodes)
+        made.setdefault(f"{name}:{label}", []).extend(nodes)
+        if any(
+            map(is_broken, nodes)
+        ):  # `check` judges what can be judged, and tells what is wrong with the rest
+            made.setdefault("check", []).extend(nodes)
+            made.setdefault(f"check:{label}", []).extend(nodes)
+    for name, nodes in made.items():
+        if not _is_the_users(name):
             env.Alias(name, nodes)
-        # `check` judges what can be judged, and tells what is wrong with the rest.
-        env.Alias("check", [node for node in nodes if is_broken(node)])
+            _answer(env, name, nodes)
 
 
-def _is_made(name: str) -> bool:
+def _is_the_users(name: str) -> bool:
+    """Whether `scons <name>` builds something already: an alias, a file, or what is in a folder."""
     alias = default_ans.lookup(name)
-    return alias is not None and bool(alias.sources)
+    if alias is not None and (alias.sources or alias.depends):
+        return True
+    node = _entry(name)
+    return node is not None and any(other.has_builder() for other in reached([node]))
+
+
+def _answer(env: Any, name: str, nodes: list[Node]) -> None:
+    """A statement before that named the alias, such as Default("pack"), got a file of that name: nothing but what the
+    alias stands for."""
+    node = _entry(name)
+    if node is not None and not node.rexists():
+        node.must_be_same(SCons.Node.FS.File)
+        env.AlwaysBuild(env.Command(node, nodes, Action(lambda target, source, env: None, None)))
+
+
+def _entry(name: str) -> Any:
+    """What a statement means by this name at the top of the tree; None where none used it."""
+    return SCons.Node.FS.get_default_fs().Top.entries.get(os.path.normcase(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import SCons.Node.Alias
@@ -10,20 +10,47 @@ import SCons.Node.FS
 import SCons.Script
 from SCons.Node import Node
 
-
-def asked_nodes(targets: Sequence[Any] | None = None) -> list[Node]:
-    """The nodes that are named on the command line or by Default; without any, the top folder, as SCons has it."""
-    named = targets or SCons.Script.BUILD_TARGETS or SCons.Script.DEFAULT_TARGETS
-    return [_node(target) for target in named] or [SCons.Node.FS.get_default_fs().Top]
+#: What -u, -D and -U are in SCons's options.
+_UP, _UP_DEFAULT = 1, 3
 
 
-def is_made_by_nothing(node: Node) -> bool:
-    """Whether it is a file, or a folder where a file should be, that no declaration makes."""
+def asked_nodes(options: Any, targets: Any, target_top: str | None) -> list[Node]:
+    """The nodes that are named on the command line or by Default; without any, the top folder. With ``-u`` and ``-U``,
+    which begin in the folder ``target_top``, what SCons takes of them (Main._build_targets)."""
+    fs = SCons.Node.FS.get_default_fs()
+    folder = fs.Dir(target_top) if target_top else None
+    if targets or list(SCons.Script.BUILD_TARGETS) != list(SCons.Script._build_plus_default):
+        return [_node(target, folder) for target in SCons.Script.BUILD_TARGETS]
+    named: list[Any] = list(SCons.Script.DEFAULT_TARGETS) or [fs.Top]
+    if folder and options.climb_up == _UP_DEFAULT:
+        return [_node(target) for target in named if _was_declared_in(target, folder)]
+    if folder and options.climb_up == _UP:
+        return [node for target in named for node in _within(_node(target), folder)]
+    return [_node(target) for target in named]
+
+
+def _was_declared_in(target: Any, folder: Any) -> bool:
+    declared = getattr(target, "cwd", None)
+    return declared is None or declared.srcnode() == folder
+
+
+def _within(node: Node, folder: Any) -> list[Node]:
+    """The node if it is in the folder; the folder itself if that is in the node."""
+    if node.is_under(folder):
+        return [node]
+    return [folder] if isinstance(node, SCons.Node.FS.Dir) and folder.is_under(node) else []
+
+
+def may_be_older(node: Node, made_before: set[str]) -> bool:
+    """Whether nothing declares how it is made, and it is not there, or an older output, or a folder of such."""
     if isinstance(node, SCons.Node.FS.Dir):
-        return node.rexists() and not any(
+        path = f"{node.get_abspath()}/"
+        return any(other.startswith(path) for other in made_before) and not any(
             other.has_builder() for other in reached([node]) if other is not node
         )
-    return isinstance(node, SCons.Node.FS.Base) and not node.has_builder()
+    if not isinstance(node, SCons.Node.FS.Base) or node.has_builder():
+        return False
+    return node.get_abspath() in made_before or not node.rexists()
 
 
 def reached(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -48,8 +75,8 @@ def _needs(node: Node) -> Iterator[Node]:
         yield from (child for name, child in node.entries.items() if str(name) not in (".", ".."))
 
 
-def _node(target: Any) -> Node:
+def _node(target: Any, folder: Any = None) -> Node:
     if isinstance(target, Node):
         return target
     alias = SCons.Node.Alias.default_ans.lookup(str(target))
-    return alias or SCons.Node.FS.get_default_fs().Entry(str(target)).disambiguate()
+    return alias or SCons.Node.FS.get_default_fs().Entry(str(target), directory=folder).disambiguate()

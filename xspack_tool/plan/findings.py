@@ -30,7 +30,7 @@ from xspack_tool.plan.package import (
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
-from xspack_tool.plan.verdict import is_strict, take_part
+from xspack_tool.plan.verdict import is_strict, note_report, take_part
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -256,7 +256,7 @@ class JudgePack(Step):
         report = judge(context, found, waivers)
         write_whole(outputs.sarif, as_sarif(report, all_rules()))
         write_whole(outputs.findings, as_json(report))
-        session().reports[self.pack.label] = report
+        note_report(outputs.findings, report)
 
 
 def _text(script: Path) -> str:
@@ -310,13 +310,12 @@ def pack_findings(
     outputs = {
         name: out_path(env, f"{stem}.{end}") for name, end in (("findings", "json"), ("sarif", "sarif"))
     }
-    take_part(is_strict(env))
     made = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
     findings: Node = made.findings
     if not submission:
         belong([findings, made.sarif], session().current)
-        session().findings.append(findings)
-        env.Alias("check", [findings, made.sarif])
+        take_part(findings, is_strict(env))
+        session().aliases.append(("check", pack.label, [findings, made.sarif]))
     return findings
 
 

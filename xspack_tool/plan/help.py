@@ -16,17 +16,11 @@ def wanted() -> bool:
 
 
 def introduce() -> None:
-    """Tell the commands and variables, once."""
+    """Tell the variables, once."""
     if not wanted() or not session().first_time("help"):
         return
     rows = [f"  {name}\n      {meaning}" for name, meaning in VARIABLES.items()]
-    commands = [
-        "  scons pack          build and sign every pack",
-        "  scons pack:<label>  one of them",
-        "  scons check         build the RPMs and judge them, without an ISO",
-        "  (`pack` and `check` as made here, where the SConstruct makes none of its own)",
-    ]
-    SCons.Script.HelpFunction("\n".join(["xspack", *commands, "Variables:", *rows, "Declared:", ""]))
+    SCons.Script.HelpFunction("\n".join(["xspack", "Variables:", *rows, "Declared:", ""]))
 
 
 def tell_kind(kind: Any) -> None:
@@ -43,3 +37,18 @@ def tell(target: str, node: Any, content: str = "") -> None:
     if wanted():
         introduce()
         SCons.Script.HelpFunction(f"  {target} -> {node}{f': {content}' if content else ''}\n")
+
+
+def tell_alias(name: str, label: str) -> None:
+    """Tell of the aliases that a target has."""
+    if not wanted():
+        return
+    introduce()
+    lines = []
+    if session().first_time(f"help of {name}"):
+        lines = [
+            f"scons {name}  build and sign all of them",
+            "scons check  build their RPMs and judge them, without an ISO",
+        ]
+    lines += [f"scons {name}:{label}", f"scons check:{label}"]
+    SCons.Script.HelpFunction("".join(f"  {line}\n" for line in lines))

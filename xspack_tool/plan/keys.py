@@ -28,16 +28,26 @@ if TYPE_CHECKING:
 _KEYRING = ("pubring.kbx", "pubring.gpg", "secring.gpg", "private-keys-v1.d")
 
 
+class _CannotSign(Exception):
+    """The key is for other things than signatures."""
+
+
 class _NoSecretKey(Exception):
     """The keyring lacks the secret key with this fingerprint."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A public key file and the keyring where its secret key is; ``home`` None is gpg's own."""
+    """A public key file, and the keyring that the environment names for its secret key; None is gpg's own."""
 
     node: Node
-    home: Path | None
+    keyring: Path | None
+
+    @property
+    def home(self) -> Path | None:
+        """The keyring where the secret key is. That of a throwaway key is known once it is declared, which may be
+        after whatever it signs."""
+        return getattr(self.node.attributes, "xspack_keyring", None) or self.keyring
 
     @property
     def name(self) -> str:
@@ -93,13 +103,12 @@ def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]
     if len(nodes) != 1:
         return None, [Problem("key", str(value), "a pack has one key", "name one public key file")]
     node = nodes[0]
-    home = getattr(node.attributes, "xspack_keyring", None) or keyring(env)
     session().need("gpg", "keys and signatures")
     first = session().keys.setdefault((out_path(env), node.name), node)
     if first is not node:
         rule = f"{first} has the same name, under which signed RPMs are kept"
         return None, [Problem("key", str(node), rule, "rename one of them, or set another XSPACK_OUT")]
-    return SigningKey(node, home), []
+    return SigningKey(node, keyring(env)), []
 
 
 def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
@@ -116,6 +125,9 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remembered(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
+        except _CannotSign as error:
+            rule, _, remedy = str(error).rpartition("; ")
+            return [Problem("key", name, rule, remedy)]
         except _NoSecretKey as lacking:
             own = "gpg's own keyring"
             rule = f"{key.home or own} holds no secret key {lacking}"
@@ -129,8 +141,12 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
 def _find_secret_key(key: SigningKey) -> str:
     """The fingerprint of a key that can sign. Asking gpg takes longer than reading a small tree."""
     from xspack_tool.signing.keys import has_secret_key, read_public_key
+    from xspack_tool.signing.sign import cannot_sign
 
-    fingerprint = read_public_key(Path(key.node.get_abspath())).fingerprint
+    public = read_public_key(Path(key.node.get_abspath()))
+    if why := cannot_sign(public):
+        raise _CannotSign(why)
+    fingerprint = public.fingerprint
     if not has_secret_key(key.home, fingerprint):
         raise _NoSecretKey(fingerprint)
     return fingerprint

@@ -27,6 +27,9 @@ from xspack_tool.plan.session import session
 #: The slot of what has no version in its name.
 _REST = ""
 
+#: The journal below XSPACK_OUT.
+_FILE = ".xspack/outputs.json"
+
 _journals: dict[str, Journal] = {}
 _folders: dict[tuple[str, Any], Journal] = {}
 
@@ -43,6 +46,12 @@ def journal_of(env: Any) -> Journal:
             session().at_end.append(_journals[folder].end)
         _folders[key] = _journals[folder]
     return _folders[key]
+
+
+def made_before(folder: str) -> set[str]:
+    """The files that the last run knew of below an XSPACK_OUT, also where this one makes none there."""
+    slots: dict[str, list[str]] = read_notes(Path(folder, _FILE)) or {}
+    return {os.path.join(folder, name) for names in slots.values() for name in names}
 
 
 def temporaries(path: str) -> list[str]:
@@ -67,7 +76,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file, self.mark = folder / ".xspack" / "outputs.json", folder / ".xspack" / "unfinished"
+        self.file, self.mark = folder / _FILE, folder / ".xspack" / "unfinished"
         #: What is declared in this run: none of a slot's files is an older version of another.
         self.live: dict[str, dict[str, Node]] = {}
         #: All that steps make, and folders of ours besides.

@@ -216,7 +216,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     if key is None:
         return rpm
     signed: dict[tuple[str, str], Node] = env_cache(rpm, "signed")
-    which = (key.node.get_abspath(), str(key.home))
+    which = (key.node.get_abspath(), str(key.keyring))
     if which not in signed:
         session().need("rpmsign", "signing RPMs")
         place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))

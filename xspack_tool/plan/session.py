@@ -18,7 +18,7 @@ from SCons.Errors import UserError
 from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
-from xspack_tool.plan.asked import asked_nodes, is_made_by_nothing, reached
+from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.schedule import schedule_promptly
 from xspack_tool.run import missing_program
 
@@ -86,8 +86,11 @@ class Session:
     present: dict[str, bool] = field(default_factory=dict)
     #: Rules that the user added.
     rules: list[Rule] = field(default_factory=list)
-    #: The findings file of every pack, the ISO that waits for each, and the reports of this run by label.
-    findings: list[Node] = field(default_factory=list)
+    #: The findings file of every pack with whether W findings count, the ISO that waits for each, and the reports of
+    #: this run by their files.
+    findings: dict[Node, bool] = field(default_factory=dict)
+    #: Those of them that `scons check` tells of.
+    checked: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     #: Label and RPM (empty: the pack itself) -> where it was declared, for those who read findings.
@@ -96,6 +99,10 @@ class Session:
     when_read: list[Callable[[], None]] = field(default_factory=list)
     at_start: list[Callable[[], None]] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    #: What SCons was asked for, once everything was read.
+    asked: list[Node] = field(default_factory=list)
+    #: Every folder that is XSPACK_OUT for some declaration.
+    folders: set[str] = field(default_factory=set)
     #: Whether SCons has written down what this run built.
     recorded: bool = False
 
@@ -196,7 +203,8 @@ def install_gate() -> None:
             finish()
         is_clean = bool(SCons.Script.GetOption("clean"))
         wrong = {} if is_clean else _problems()
-        asked = _asked_for(wrong, targets)
+        _session.asked = asked_nodes(options, targets, target_top)
+        asked = _asked_for(wrong)
         if asked:
             text = str(DeclarationError(_once(asked, wrong)))
             if not SCons.Script.GetOption("keep_going"):
@@ -233,16 +241,19 @@ def _problems() -> dict[Declaration, list[Problem]]:
     return {declaration: problems for declaration, problems in found.items() if problems}
 
 
-def _asked_for(wrong: dict[Declaration, list[Problem]], targets: Any) -> list[Declaration]:
+def _asked_for(wrong: dict[Declaration, list[Problem]]) -> list[Declaration]:
     """Those of the faulty declarations that are needed for what SCons was asked for."""
     if not wrong:
         return []
-    asked = asked_nodes(targets)
-    if any(is_made_by_nothing(node) for node in asked):
-        return list(wrong)  # an older output of a declaration that is faulty now may be meant
+    from xspack_tool.plan.outputs import made_before
+
+    older = {path for folder in _session.folders for path in made_before(folder)}
     needed: set[Declaration] = set()
-    for node in reached(asked):
-        needed.update(getattr(node.attributes, "xspack_declarations", ()))
+    for node in reached(_session.asked):
+        declared = getattr(node.attributes, "xspack_declarations", ())
+        if not declared and may_be_older(node, older):
+            return list(wrong)  # what a declaration made that is faulty now, or would make, may be meant
+        needed.update(declared)
     if needed:
         needed.add(_session.general)
     return [declaration for declaration in wrong if declaration in needed]

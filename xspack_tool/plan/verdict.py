@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import SCons.Script
 import SCons.Script.Main
+from SCons.Node import Node
+from SCons.Node.Alias import Alias
 
 from xspack_tool.errors import BadInput, StepError, colour_wanted, damaged
-from xspack_tool.plan.asked import asked_nodes, reached
+from xspack_tool.plan.asked import reached
 from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.session import session
 
@@ -24,11 +27,16 @@ def refuse_if_stopped(path: Path, strict: bool) -> None:
     """Raise StepError if the findings of a pack stop its ISO; they are shown when the build ends."""
     report = read_report(path)
     if report.stops(strict):
-        session().reports[report.label] = report
+        note_report(path, report)
         counts = f"{report.count('E')} E" + (f" and {report.count('W')} W" if strict else "")
         raise StepError(
             f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays"
         )
+
+
+def note_report(path: Path, report: Report) -> None:
+    """Have a report shown when the build ends; two packs of one label have different files."""
+    session().reports[os.path.abspath(path)] = report
 
 
 def read_report(path: Path) -> Report:
@@ -43,20 +51,21 @@ def read_report(path: Path) -> Report:
         raise damaged(path) from None
 
 
-def show_findings(strict: bool) -> None:
-    """All findings of this run together, after building. After `scons check`, those of every pack, and the exit
-    status tells of them."""
-    if "check" in SCons.Script.COMMAND_LINE_TARGETS:
-        for node in session().findings:
-            if node.exists():
-                try:
-                    report = read_report(Path(node.get_abspath()))
-                except BadInput as error:
-                    sys.stderr.write(f"xspack: {error}\n")
-                    SCons.Script.Main.exit_status = 2
-                    continue
-                session().reports[report.label] = report
-        if any(report.stops(strict) for report in session().reports.values()):
+def show_findings() -> None:
+    """All findings of this run together, after building. After `scons check`, those of every pack that it judges, and
+    the exit status tells of them."""
+    for node in session().checked:
+        path, strict = Path(node.get_abspath()), session().findings[node]
+        if not node.exists():
+            continue
+        try:
+            report = read_report(path)
+        except BadInput as error:
+            sys.stderr.write(f"xspack: {error}\n")
+            SCons.Script.Main.exit_status = 2
+            continue
+        note_report(path, report)
+        if report.stops(strict):
             SCons.Script.Main.exit_status = 2
     reports = [report for report in session().reports.values() if report.findings]
     if reports:
@@ -73,11 +82,23 @@ def is_strict(env: Any) -> bool:
     return is_on(env, "XSPACK_STRICT")
 
 
-def take_part(strict: bool) -> None:
+def _note_checked() -> None:
+    """Note the findings files that `check` asks for."""
+    aliases = [node for node in session().asked if isinstance(node, Alias) and _is_check(str(node))]
+    asked = set(reached(aliases))
+    session().checked = [node for node in session().findings if node in asked]
+
+
+def _is_check(name: str) -> bool:
+    return name == "check" or name.startswith("check:")
+
+
+def take_part(findings: Node, strict: bool) -> None:
     """Have all packs judged before the first ISO is made, and shown when the build has ended."""
+    session().findings[findings] = strict
     if session().first_time("findings"):
-        session().at_start.append(judge_all_first)
-        session().at_end.append(lambda: show_findings(strict))
+        session().at_start += [_note_checked, judge_all_first]
+        session().at_end.append(show_findings)
 
 
 def judge_all_first() -> None:
@@ -88,7 +109,7 @@ def judge_all_first() -> None:
         return
     if len(session().isos) < 2:
         return
-    needed = set(reached(asked_nodes()))
+    needed = set(reached(session().asked))
     asked = [iso for iso in session().isos if iso in needed]
     for iso in asked if len(asked) > 1 else ():
         iso.add_prerequisite([session().isos[other] for other in asked])

@@ -39,6 +39,8 @@ class PublicKey:
     has_secret: bool
     armoured: bool
     revoked: bool = False
+    #: Whether the primary key itself can sign.
+    can_sign: bool = True
 
     @property
     def key_id(self) -> str:
@@ -102,6 +104,7 @@ def _scan(content: bytes) -> PublicKey | None:
         has_secret=any(key["type"] == "sec" for key in primaries),
         armoured=content.lstrip().startswith(b"-----BEGIN PGP "),
         revoked=first["trust"] == "r",
+        can_sign="s" in first["cap"],
     )
 
 

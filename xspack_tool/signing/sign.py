@@ -14,10 +14,30 @@ from xspack_tool.files import write_whole
 from xspack_tool.run import missing_program, run, work_folder
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
-from xspack_tool.signing.passphrase import passphrase_fd
+from xspack_tool.signing.passphrase import FILE_VARIABLE, VARIABLE, passphrase_fd
 
 #: rpm's own macros and no others: neither /etc/rpm nor ~/.rpmmacros say how we sign.
 _OWN_MACROS = ("--macros=/usr/lib/rpm/macros", "--rcfile=/dev/null")
+
+
+#: What gpg and its agent say where they would ask for a passphrase and have no terminal.
+_UNASKED = (
+    "Inappropriate ioctl",
+    "No pinentry",
+    "No passphrase given",
+    "cannot open '/dev/tty'",
+    "Operation cancelled",
+)
+
+
+def cannot_sign(key: PublicKey) -> str:
+    """Why nothing is signed with a key that may certify alone; empty if it may sign."""
+    if key.can_sign:
+        return ""
+    rule = f"key {key.fingerprint} may certify, not sign"
+    if key.signing_subkeys:
+        rule += f"; its sub-key {key.signing_subkeys[0]} may, but hosts do not know sub-keys"
+    return f"{rule}; make a key that signs by itself: gpg --quick-generate-key 'Acme <..>' rsa4096 sign 10y"
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,8 @@ class Signer:
             extra_args=[*options, "--digest-algo=SHA256", f"--local-user={self._which}"],
         )
         if not result or not result.data:
-            raise StepError(f"signing {path.name}: gpg made no signature\n    {_words(result.stderr)}")
+            said = _words(result.stderr)
+            raise StepError(f"signing {path.name}: gpg made no signature\n    {said}{self._hint(said)}")
         write_whole(out, result.data)
 
     def sign_rpm(self, src: Path, dst: Path, time: int) -> None:
@@ -73,20 +94,40 @@ class Signer:
                 *("--define", f"_gpg_name {self._which}", "--define", "_gpg_digest_algo SHA256"),
                 *("--define", f"_gpg_sign_cmd_extra_args {' '.join(options)}", new.name),
             ]
-            run(
-                argv,
-                cwd=work.path,
-                env={"GNUPGHOME": gnupg_home(self.home)},
-                pass_fds=[work.lock] if fd is None else [work.lock, fd],
-                what=f"signing {src.name}",
-            )
+            try:
+                run(
+                    argv,
+                    cwd=work.path,
+                    env={"GNUPGHOME": gnupg_home(self.home)},
+                    pass_fds=[work.lock] if fd is None else [work.lock, fd],
+                    what=f"signing {src.name}",
+                )
+            except StepError as error:
+                raise StepError(f"{error}{self._hint(str(error))}") from None
             os.replace(new, dst)
+
+    def _hint(self, said: str) -> str:
+        """What to do where gpg wants a passphrase that nobody gave, or another one."""
+        if self.passphrase is not None:
+            return (
+                f"\n    give the right one in {VARIABLE} or {FILE_VARIABLE}"
+                if "Bad passphrase" in said
+                else ""
+            )
+        if not any(words in said for words in _UNASKED):
+            return ""
+        return (
+            f"\n    the key has a passphrase, and nobody is there to type it: set {VARIABLE} to it, or {FILE_VARIABLE} "
+            "to a file whose first line it is"
+        )
 
     @property
     def _which(self) -> str:
         return f"{self.key.fingerprint}!"  # '!': this very key, not one of its sub-keys
 
     def _options(self, time: int) -> list[str]:
+        if why := cannot_sign(self.key):  # gpg says "Unusable secret key" only
+            raise StepError(why)
         when = max(time, self.key.created)
         if self.key.expires is not None and when >= self.key.expires:  # gpg says "Unusable secret key" only
             day = datetime.fromtimestamp(self.key.expires, timezone.utc).date()
