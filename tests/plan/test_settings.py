@@ -117,7 +117,7 @@ def test_a_rule_is_judged_by_wherever_it_stands(tree: Tree, before: bool) -> Non
     tree.declare(HIT + (RULE + GOOD if before else GOOD + RULE))
     ran = tree.scons("pack")
     assert ran.status == 2
-    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r\n" in ran.said
+    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r" in ran.said
 
 
 def test_a_rule_in_a_later_sconscript_and_another_environment(tree: Tree) -> None:
@@ -125,7 +125,7 @@ def test_a_rule_in_a_later_sconscript_and_another_environment(tree: Tree) -> Non
     tree.write({"later/SConscript": later}).declare(GOOD + 'SConscript("later/SConscript")\n')
     ran = tree.scons("pack")
     assert ran.status == 2
-    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r\n" in ran.said
+    assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r" in ran.said
 
 
 def test_a_line_for_each_package_and_pack(tree: Tree) -> None:

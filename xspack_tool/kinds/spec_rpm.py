@@ -215,7 +215,7 @@ class SpecRpm(Kind):
             return Problem(
                 "ddk", f"{len(found)} kits", rule, "declare it once for each, in an environment of its own"
             )
-        return found[0]
+        return next(iter(found), None)
 
     @cached_property
     def _dist(self) -> str:
