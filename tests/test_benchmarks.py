@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from support import ROOT, need
 
+from benchmarks.simulation import Fleet, kits_for, play, table
+
 
 def test_quick(tmp_path: Path) -> None:
-    need("rpmbuild", "rpmsign", "gpg", "make", "createrepo_c", "genisoimage")
+    need("rpmbuild", "rpmsign", "gpg", "make", "createrepo_c", "genisoimage", "nginx")
     out = tmp_path / "RESULTS.md"
-    cases = ("start", "many", "iso")
+    cases = ("start", "many", "iso", "shared")
     words = ["-m", "benchmarks", "--quick", "--out", str(out), *(f"--case={case}" for case in cases)]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -31,4 +34,33 @@ def test_quick(tmp_path: Path) -> None:
         "one changed file, 3 packages",
         "one changed version, 3 packages",
         "mastering an ISO of 4 MiB",
+        "the examples' RPMs in a second clone, shared cache, -j2",
     ]
+
+
+def test_the_simulation_knows_what_one_build_costs() -> None:
+    """Alone, a build waits for nobody: its time can be told."""
+    alone = Fleet(
+        developers=1, builds=1, drivers=2, releases=3, hits=0.0, compile=10.0, rest=1.0, latency=0.5
+    )
+    assert play(replace(alone, cache=False)).builds == [21.0]
+    assert play(alone).builds == [21.5]
+    assert play(replace(alone, kits=2)).builds == [11.5]
+    assert play(replace(alone, hits=1.0, fetch=0.25)).builds == [1.75]
+    assert kits_for(alone, 12.0) == 2
+
+
+def test_more_kits_and_more_hits_never_cost() -> None:
+    fleet = Fleet(developers=40)
+    assert play(fleet) == play(fleet)
+    assert play(replace(fleet, kits=3)).worst <= play(fleet).worst
+    assert (
+        play(replace(fleet, hits=0.9)).compiled
+        < play(fleet).compiled
+        < play(replace(fleet, cache=False)).compiled
+    )
+
+
+def test_the_page_shows_the_simulation_s_table() -> None:
+    page = (ROOT / "docs/fleet.md").read_text(encoding="utf-8")
+    assert table(Fleet(), [1, 2, 5, 10, 20, 50], 600.0) in page
