@@ -37,7 +37,8 @@ it for the kernel {kernel}:
 driver = env.KernelModule("acme", dkms="driver/dkms.conf")
 ```
 
-No other keyword is given. {good} of {all} become packs{because}.
+No other keyword is given, and what a driver's own configure asks for (libxtables-dev) is installed.
+{good} of {all} become packs{because}.
 
 | package | version | pack |
 |---|---|---|
@@ -64,12 +65,15 @@ def main(chosen: list[str]) -> int:
     """Build them, and write the table: after each one, since all take a while."""
     folder = Path(tempfile.mkdtemp(prefix="dkms-"))
     rows = known_rows() if chosen else {}
+    release = Path("/etc/debian_version").read_text(encoding="utf-8").split(".")[0]
     try:
         headers = sorted(Path("/usr/src").glob("linux-headers-*[0-9]-amd64"))[-1]
         for package in chosen or packages():
             rows[package] = build(package, folder, headers).row()
             print(rows[package], end="", flush=True)
-            PAGE.write_text(page(rows, headers.name.removeprefix("linux-headers-")), encoding="utf-8")
+            PAGE.write_text(
+                page(rows, headers.name.removeprefix("linux-headers-"), release), encoding="utf-8"
+            )
             shutil.rmtree(folder / package)
     finally:
         shutil.rmtree(folder)
@@ -126,10 +130,9 @@ def reason(said: str, tree: Path) -> str:
     return found[:300]
 
 
-def page(rows: dict[str, str], kernel: str) -> str:
+def page(rows: dict[str, str], kernel: str, release: str) -> str:
     """The page with the table."""
     good = sum(1 for row in rows.values() if "| yes: " in row)
-    release = Path("/etc/debian_version").read_text(encoding="utf-8").split(".")[0]
     because = REASONS if good < len(rows) else ""
     head = HEAD.format(release=release, kernel=kernel, good=good, all=len(rows), because=because)
     return head + "".join(rows[package] for package in sorted(rows))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from drivers import debian_dkms
 from drivers.conftest import release
 from drivers.test_keywords import CORE, DKMS, NIC
 from drivers.test_submission import PATCH, members
@@ -81,6 +82,14 @@ def test_every_sconstruct_of_the_page_is_tried_here() -> None:
         "acme-nic-release",
     ]
     assert [words for words in tried for text in BLOCKS if f'"{words}"' in text] == tried
+
+
+def test_the_table_of_debians_packages_is_what_its_script_writes() -> None:
+    text = debian_dkms.PAGE.read_text(encoding="utf-8")
+    rows = debian_dkms.known_rows()
+    (kernel,) = re.findall(r"^it for the kernel (\S+):$", text, re.M)
+    assert text == debian_dkms.page(rows, kernel, re.findall(r" of Debian (\d+) ", text)[0])
+    assert len([row for row in rows.values() if "| yes: " in row]) >= 25
 
 
 def test_a_driver_disk(tree: Tree, trees: dict[str, str]) -> None:
