@@ -56,7 +56,6 @@ def path_without(folder: Path, program: str) -> str:
     [
         ("rpmbuild", "rpmbuild is needed: apt-get install rpm (EL: dnf install rpm-build); it is needed for RPMs"),
         ("rpmspec", "rpmspec is needed: apt-get install rpm (EL: dnf install rpm-build); it is needed for specs"),
-        ("rpmsign", "rpmsign is needed: apt-get install rpm (EL: dnf install rpm-sign); it is needed for signing RPMs"),
         ("gpg", "gpg is needed: apt-get install gnupg (EL: dnf install gnupg2); it is needed for keys and signatures"),
         ("make", "make is needed: apt-get install make (EL: dnf install make); it is needed for kernel modules"),
         ("strip", "strip is needed: apt-get install binutils (EL: dnf install binutils); it is needed for kernel modules"),  # noqa: E501

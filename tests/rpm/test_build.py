@@ -77,6 +77,7 @@ def test_what_rpmbuild_would_lose_is_kept(tmp_path: Path) -> None:
     )
     rpm = build(Case(package), tmp_path / "x.rpm")
     info = read_rpm(rpm)
+    assert info.writer == "xspack"
     assert info.description == package.description
     assert [entry[1:] for entry in info.changelog] == [(one.author, one.text) for one in log]
     assert [(script.phase, script.text) for script in info.scripts] == [("post", text)]

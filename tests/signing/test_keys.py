@@ -189,7 +189,7 @@ def test_gpg_itself_without_run_user(short_dir, length):
 def test_a_long_home_without_run_user(tmp_path, monkeypatch):
     """As on a machine where nobody is logged in: the sockets are in the home, and a link makes it short."""
     home = tmp_path / ("long-" * 20) / "gnupg"
-    monkeypatch.setattr("xspack_tool.signing.home._agent_socket", lambda path: f"{path}/S.gpg-agent")
+    monkeypatch.setattr("xspack_tool.signing.home.agent_socket", lambda path: f"{path}/S.gpg-agent")
     used = gnupg_home(home)
     assert re.fullmatch(rf"/tmp/xspack-{os.getuid()}/[0-9a-f]{{16}}", used)
     assert os.readlink(used) == str(home)

@@ -66,6 +66,7 @@ def test_nobody_sees_it(locked_key, plain_rpm, tmp_path):
         "signer = Signer(home, read_public_key(keyfile), passphrase); print(signer)\n"
         "for n in range(4):\n"
         "    signer.sign_rpm(rpm, out / 'x.rpm', n); signer.sign_file(rpm, out / 'x.asc', n)\n"
+        "    signer._sign_by_rpmsign(rpm, out / 'y.rpm', signer._options(n))\n"
         "print('signed')\n"
     )
     secret, seen, over = b"correct horse", set(), threading.Event()

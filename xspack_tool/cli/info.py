@@ -74,6 +74,7 @@ def _describe_rpm(rpm: PackRpm) -> dict[str, Any]:
             "nevra": info.nevra,
             "summary": info.summary,
             "license": info.license,
+            "writer": info.writer,
             "installed_size": info.installed_size,
             "signed_by": list(info.signed_by),
             "signature": rpm.signature,

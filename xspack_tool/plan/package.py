@@ -201,7 +201,8 @@ class SignRpm(Step):
     """An RPM with the signature of a key in place of any that it has."""
 
     label: ClassVar[str] = "Sign"
-    uses: ClassVar[tuple[str, ...]] = ("rpmsign", "gpg")
+    version: ClassVar[int] = 2
+    uses: ClassVar[tuple[str, ...]] = ("gpg",)
 
     key: SigningKey = field(metadata=UNKEYED)
 
@@ -218,7 +219,6 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     signed: dict[tuple[str, str], Node] = env_cache(rpm, "signed")
     which = (key.node.get_abspath(), str(key.keyring))
     if which not in signed:
-        session().need("rpmsign", "signing RPMs")
         place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
         built = rpm.attributes.xspack
         if taken := session().claim_output(place, built.place, built.target):

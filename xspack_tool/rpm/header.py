@@ -32,7 +32,7 @@ _SIZES = {NULL: 0, CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
 _TEXTS = (STRING, STRINGS, I18N)
 
 _STRING_TAGS = (
-    "name version release arch vendor copyright packager url buildhost sourcerpm archive_format "
+    "name version release arch rpmversion target vendor copyright packager url buildhost sourcerpm archive_format "
     "archive_compression prein postin preun postun pretrans posttrans preuntrans postuntrans verifyscript"
 )
 _ARRAY_TAGS = (

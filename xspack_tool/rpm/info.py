@@ -111,6 +111,8 @@ class RpmInfo:
     has_md5: bool = False
     has_sha256_header: bool = False
     payload_digest: str = ""
+    #: ``xspack``, or rpm with its version.
+    writer: str = ""
     #: Key ids (16 hexadecimal digits, upper case) of the signatures in the signature header.
     signed_by: tuple[str, ...] = ()
 

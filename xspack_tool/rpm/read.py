@@ -113,9 +113,15 @@ class _Reader:
             is_source=is_source,
             has_md5="sigmd5" in self.values,
             has_sha256_header="sha256" in self.values,
+            writer=self.writer(),
             payload_digest=next(iter(self.texts("payloaddigest")), ""),
             signed_by=tuple(sorted({key for data in signatures for key in key_ids(data)})),
         )
+
+    def writer(self) -> str:
+        """Who wrote it: xspack says so in the platform, rpm's version is that of the rpm whose ways it follows."""
+        version = self.text("rpmversion")
+        return "xspack" if "-xspack-" in self.text("target") else f"rpm {version}" if version else ""
 
     def decode(self, tag: str, value: bytes) -> str:
         try:

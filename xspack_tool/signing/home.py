@@ -39,7 +39,7 @@ def gnupg_home(path: Path | None) -> str:
 
 @functools.cache
 def _usable(home: str) -> str:
-    long = len(os.fsencode(home)) > _ROOM and os.path.dirname(_agent_socket(home)) == home
+    long = len(os.fsencode(home)) > _ROOM and os.path.dirname(agent_socket(home)) == home
     short = home if is_plain(home) and not long else _short_link(home)
     if os.path.exists(os.path.join(home, MARK)):
         atexit.register(_end_at_exit, short)
@@ -70,7 +70,7 @@ def end_agent(home: Path) -> None:
     _end(gnupg_home(home))
 
 
-def _agent_socket(home: str) -> str:
+def agent_socket(home: str) -> str:
     """Where gpg would put the socket: below /run/user where that exists, else in the home."""
     done = run(["gpgconf", "--homedir", home, "--list-dirs", "agent-socket"], what="finding gpg's socket")
     return done.out.strip().replace("%3a", ":").replace("%25", "%")
@@ -104,7 +104,7 @@ def _end_at_exit(home: str) -> None:
 def _end(home: str) -> None:
     with suppress(StepError):
         run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=10)
-        _wait_until_gone(Path(_agent_socket(home)))
+        _wait_until_gone(Path(agent_socket(home)))
     _remove_sockets(home)
     if os.path.islink(home) and home.startswith(f"/tmp/xspack-{os.getuid()}/"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Signing: RPMs with rpmsign, documents with a detached signature. The secret key stays with gpg's agent."""
+"""Signing: RPMs in their headers, documents with a detached signature. The secret key stays with gpg's agent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from pathlib import Path
 from xspack_tool.errors import StepError
 from xspack_tool.files import write_whole
 from xspack_tool.run import missing_program, run, work_folder
+from xspack_tool.signing.agent import Agent, AgentError, find_key
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
 from xspack_tool.signing.passphrase import FILE_VARIABLE, VARIABLE, passphrase_fd
+from xspack_tool.signing.rpm_header import RsaKey, UnusualRpmError, signed_begin
 
 #: rpm's own macros and no others: neither /etc/rpm nor ~/.rpmmacros say how we sign.
 _OWN_MACROS = ("--macros=/usr/lib/rpm/macros", "--rcfile=/dev/null")
+
+_BLOCK = 1 << 20
 
 
 #: What gpg and its agent say where they would ask for a passphrase and have no terminal.
@@ -77,11 +81,38 @@ class Signer:
         It is a header signature (RSA, SHA-256), which every rpm since 4.0 checks; the payload is covered by
         the digests in the header and, for rpm 4.11 that knows none there, by the signed index. One over
         header and payload besides (``--rpmv3``) would double the agent's work, which is most of the time.
-        Raises StepError with gpg's own words.
+        gpg's agent is asked over its socket where an RSA key lies on its disk; with other keys and agents, and for
+        RPMs that are signed already, rpmsign does it. Raises StepError with gpg's own words.
         """
         if lacking := missing_program("gpg"):
             raise StepError(lacking)
         options = self._options(time)
+        if not self._sign_by_agent(src, dst, time):
+            self._sign_by_rpmsign(src, dst, options)
+
+    def _sign_by_agent(self, src: Path, dst: Path, time: int) -> bool:
+        """Whether this was one for the agent."""
+        if self.key.algorithm != "RSA" or self.key.revoked:
+            return False
+        new = dst.with_name(f".{dst.name}.new")
+        try:
+            place = find_key(gnupg_home(self.home), self.key.fingerprint)
+            with Agent(place.socket, self.passphrase) as agent, src.open("rb") as file:
+                key = RsaKey(self.key.fingerprint, lambda digest: agent.sign(place.keygrip, digest))
+                begin = signed_begin(file, key, max(time, self.key.created))
+                new.parent.mkdir(parents=True, exist_ok=True)
+                with new.open("wb") as out:
+                    out.write(begin)
+                    shutil.copyfileobj(file, out, _BLOCK)
+            os.replace(new, dst)
+        except (AgentError, UnusualRpmError):
+            return False
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        return True
+
+    def _sign_by_rpmsign(self, src: Path, dst: Path, options: list[str]) -> None:
         secret = passphrase_fd(self.passphrase) if self.passphrase else nullcontext(None)
         with work_folder(dst) as work, secret as fd:
             new = work.path / dst.name

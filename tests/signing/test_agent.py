@@ -1,0 +1,57 @@
+"""RPMs signed through the agent's socket have the bytes that rpmsign gives them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support import need
+
+from xspack_tool.signing.agent import Agent, AgentError, find_key
+from xspack_tool.signing.home import gnupg_home
+from xspack_tool.signing.sign import Signer
+from xspack_tool.signing.verify import verify_rpm
+
+LATER = 1700000000
+
+
+def both(signer: Signer, rpm: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, bytes]:
+    """The RPM as the agent has it signed, with no rpmsign there, and as rpmsign signs it."""
+    need("rpmsign")
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("gpg", "gpgconf", "gpg-agent"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(programs))
+        signer.sign_rpm(rpm, folder / "agent.rpm", LATER)
+    signer._sign_by_rpmsign(rpm, folder / "rpmsign.rpm", signer._options(LATER))
+    return (folder / "agent.rpm").read_bytes(), (folder / "rpmsign.rpm").read_bytes()
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_the_bytes_of_rpmsign(make_key, plain_rpm, tmp_path, monkeypatch, bits):
+    key = make_key(f"rsa{bits}", f"Acme {bits} <a@x.example>", f"rsa{bits}", "sign", "never")
+    mine, theirs = both(Signer(key.home, key.key), plain_rpm, tmp_path, monkeypatch)
+    assert mine == theirs
+    assert verify_rpm(key.file, tmp_path / "agent.rpm").accepted
+
+
+def test_a_key_with_a_passphrase(locked_key, plain_rpm, tmp_path, monkeypatch):
+    signer = Signer(locked_key.home, locked_key.key, "correct horse")
+    mine, theirs = both(signer, plain_rpm, tmp_path, monkeypatch)
+    assert mine == theirs
+
+
+def test_a_wrong_passphrase_is_left_to_rpmsign(locked_key, tmp_path):
+    home = gnupg_home(locked_key.home)
+    place = find_key(home, locked_key.key.fingerprint)
+    with Agent(place.socket, "wrong") as agent, pytest.raises(AgentError) as caught:
+        agent.sign(place.keygrip, bytes(32))
+    assert "Bad passphrase" in str(caught.value) and "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", [("ed25519", "sign"), ("rsa2048", "cert")])
+def test_other_keys_are_left_to_rpmsign(make_key, words):
+    key = make_key("-".join(words), "Other <o@x.example>", *words, "never")
+    with pytest.raises(AgentError, match=r"^a key that gpg has to judge$"):
+        find_key(gnupg_home(key.home), key.key.fingerprint)

@@ -1,0 +1,131 @@
+"""gpg-agent asked over its own socket, by the Assuan protocol: it signs a digest, the secret key never leaves it.
+
+Only for keys that lie on its disk. Whatever else there is (smart cards, agents elsewhere, odd answers) is told as an
+AgentError, and gpg itself is asked.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+
+from xspack_tool.errors import StepError
+from xspack_tool.run import run
+from xspack_tool.signing.home import agent_socket
+
+#: Validities of keys that are invalid, disabled, revoked, expired; algorithms that are RSA and may sign.
+_UNUSABLE, _RSA = ("i", "d", "r", "e"), ("1", "3")
+#: An agent's longest answer here is a signature of some hundred bytes; Assuan's lines have at most 1000.
+_LONGEST = 2000
+_PATIENCE = 120.0
+
+
+class AgentError(Exception):
+    """Why the agent did not sign; never with the passphrase."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a primary key is: the socket of an agent, and what that calls the key."""
+
+    socket: str
+    keygrip: str
+
+
+@functools.cache
+def find_key(home: str, fingerprint: str) -> Place:
+    """Where an RSA key of a keyring is, if it can sign; asked of gpg once a build. Starts the agent if none runs."""
+    words = ["--batch", "--no-options", "--with-colons", "--with-keygrip", "--list-secret-keys", fingerprint]
+    try:
+        listing = run(["gpg", "--homedir", home, *words], what="looking for the secret key").out
+        run(["gpgconf", "--homedir", home, "--launch", "gpg-agent"], what="starting gpg-agent")
+        place = agent_socket(home)
+    except StepError as error:
+        raise AgentError(str(error)) from None
+    # doc/DETAILS of gnupg: validity, algorithm, capabilities, and + for a secret key that is there.
+    records = [line.split(":") for line in listing.splitlines()]
+    grips = [record[9] for record in records if record[0] == "grp"]
+    keys = [record for record in records if record[0] == "sec"]
+    if len(keys) != 1 or not grips:
+        raise AgentError("no secret key")
+    validity, algorithm, capabilities, secret = (keys[0][number] for number in (1, 3, 11, 14))
+    if validity in _UNUSABLE or algorithm not in _RSA or "s" not in capabilities or secret not in ("", "+"):
+        raise AgentError("a key that gpg has to judge")
+    return Place(place, grips[0])
+
+
+class Agent:
+    """A connection to an agent."""
+
+    def __init__(self, place: str, passphrase: str | None) -> None:
+        self.passphrase = passphrase
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(_PATIENCE)
+        try:
+            self.socket.connect(place)
+        except OSError as error:
+            self.socket.close()
+            raise AgentError(f"no agent: {error}") from None
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def sign(self, grip: str, digest: bytes) -> int:
+        """The RSA signature of a SHA-256 digest."""
+        self._answer()  # its greeting
+        if self.passphrase is not None:
+            self._ask("OPTION pinentry-mode=loopback")
+        words = self._ask(f"KEYINFO {grip}")[1].split()
+        if words[2:3] != [grip.encode()] or words[3:4] != [b"D"]:
+            raise AgentError("the key is not on the agent's disk")
+        self._ask(f"SIGKEY {grip}")
+        self._ask(f"SETHASH --hash=sha256 {digest.hex().upper()}")
+        found = re.fullmatch(rb"\(7:sig-val\(3:rsa\(1:s(\d{1,4}):(.*)\)\)\)", self._ask("PKSIGN")[0], re.S)
+        if not found or len(found[2]) != int(found[1]):
+            raise AgentError("no RSA signature")
+        return int.from_bytes(found[2], "big")
+
+    def _ask(self, command: str) -> tuple[bytes, bytes]:
+        try:
+            self.socket.sendall(f"{command}\n".encode())
+        except OSError as error:
+            raise AgentError(str(error)) from None
+        return self._answer()
+
+    def _answer(self) -> tuple[bytes, bytes]:
+        """The data and the last status line before OK."""
+        data, status = b"", b""
+        while True:
+            try:
+                line = self.file.readline(_LONGEST)
+                if line.startswith(b"INQUIRE "):
+                    self.socket.sendall(self._told(line))
+            except OSError as error:
+                raise AgentError(str(error)) from None
+            if not line.endswith(b"\n") or line.startswith(b"ERR") or len(data) > _LONGEST:
+                raise AgentError(line.decode(errors="replace").strip() or "the agent is gone")
+            if line.startswith(b"OK"):
+                return data, status
+            if line.startswith(b"D "):
+                data += re.sub(
+                    rb"%([0-9A-Fa-f]{2})", lambda code: bytes.fromhex(code[1].decode()), line[2:-1]
+                )
+            elif line.startswith(b"S "):
+                status = line
+
+    def _told(self, line: bytes) -> bytes:
+        """What is answered to a question of the agent: the passphrase, or nothing."""
+        if not line.startswith(b"INQUIRE PASSPHRASE") or self.passphrase is None:
+            return b"END\n"
+        text = re.sub(rb"[%\r\n]", lambda sign: b"%%%02X" % sign[0][0], self.passphrase.encode())
+        return b"D " + text + b"\nEND\n"
