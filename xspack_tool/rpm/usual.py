@@ -17,9 +17,10 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
     """Why a package is left to rpmbuild as far as its declaration tells, empty where it is written in process.
 
     Left to it are: what asks for one of rpm's generators that are programs (modules of Perl, files for pkg-config,
-    executable scripts in Perl), a choice among what rpm finds by itself, a scriptlet whose interpreter is no plain
-    path, relations that rpm itself refuses, and payloads of other kinds than xz, gzip, zstd and none. Files made in
-    the build show only then that they are scripts in Perl, or ELF files of a form that libelf may read otherwise.
+    executable scripts in Perl), a choice among what rpm finds by itself, triggers, a scriptlet whose interpreter is
+    no plain path, relations that rpm itself refuses, and payloads of other kinds than xz, gzip, zstd and none. Files
+    made in the build show only then that they are scripts in Perl, or ELF files of a form that libelf may read
+    otherwise.
     """
     try:
         read_payload(payload)
