@@ -162,3 +162,37 @@ def test_what_is_no_python(source: bytes, version: tuple[int, int]) -> None:
 
 def test_a_newer_python_than_this_one_is_not_judged() -> None:
     assert syntax_problem(b"x = = 1\n", (3, sys.version_info.minor + 1)) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            "print >>sys.stderr, 'x'",
+            "print 'a' % b,",
+            "print",
+            "exec 'a' in d",
+            "x = `a`",
+            "raise E, 'x', tb",
+        ),
+        *("x = 0777", "x = ur'a'", "a <> b", "x = 10L", "def f((a, b)): pass", "lambda (a, b): a"),
+        *("try:\n    pass\nexcept (A, B), e:\n    print e", "if x:\n\tprint 1\n        print 2"),
+        *("x = [i for i in 1, 2]", "assert isinstance(x, (int, long)), 'a'; print 1"),
+    ],
+)
+def test_statements_of_python_2_alone(source: str) -> None:
+    assert syntax_problem(f"{source}\n".encode(), (2, 7)) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print f(a=)",
+        "print 'x'; async def f(): pass",
+        "type X = int; print 'x'",
+        "print 'x",
+        "if x:\nprint 1",
+    ],
+)
+def test_neither_python(source: str) -> None:
+    assert syntax_problem(f"{source}\n".encode(), (2, 7)).startswith("line ")

@@ -49,7 +49,15 @@ if TYPE_CHECKING:
 
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
-    *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "fissix", "vermin"),
+    *(
+        "rpmfile",
+        "pyelftools",
+        "zstandard",
+        "tree_sitter",
+        "tree_sitter_bash",
+        "tree_sitter_python",
+        "vermin",
+    ),
     *("license_expression", "msgspec"),
 )
 PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "cryptography", "python_gnupg", "defusedxml")

@@ -8,8 +8,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 _FILE = "xspack-payload"
@@ -29,7 +27,7 @@ def syntax_problem(source: bytes, version: tuple[int, int]) -> str:
         return _python3(source, version[1])[0]
     problem, tree = _python3(source, sys.version_info.minor)
     if tree is None:
-        return _python2(source) and problem
+        return "" if _is_python2(source) else problem
     new = next(_not_in_python2(tree, source), None)
     return f"line {new[0]}: {new[1]}" if new else ""
 
@@ -120,23 +118,38 @@ def _print_call(node: ast.AST) -> str:
     return ""
 
 
-def _python2(source: bytes) -> str:
-    """Why it is no Python 2 either, read with the grammar of 2to3; empty if it is."""
-    from fissix.pgen2 import tokenize
-    from fissix.pgen2.parse import ParseError
+#: Longer sources are not read a second time; the grammar's error recovery is quadratic on some malformed input.
+_MAX_PYTHON2 = 64 * 1024
+#: What the grammar knows and Python 2 does not, should the Python that runs here not know it either.
+_NOT_PYTHON2 = frozenset(
+    {
+        *("type_alias_statement", "type_parameter", "match_statement", "interpolation", "await"),
+        *("nonlocal_statement", "named_expression", "keyword_separator", "positional_separator"),
+    }
+)
 
-    try:
-        text = source.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-        _python2_driver().parse_string(text if text.endswith("\n") else f"{text}\n")
-    except (ParseError, tokenize.TokenError, IndentationError, RecursionError, ValueError) as why:
-        return str(why) or "no Python"
-    return ""
+
+def _is_python2(source: bytes) -> bool:
+    """Whether it is Python 2, where it is no Python 3: by tree-sitter's grammar, which has the statements of both."""
+    if len(source) > _MAX_PYTHON2:
+        return True
+    root = _python_parser().parse(source).root_node
+    if root.has_error:
+        return False
+    cursor = root.walk()
+    while True:
+        if cursor.node.type in _NOT_PYTHON2:
+            return False
+        if cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return True
 
 
 @cache
-def _python2_driver() -> Any:
-    import fissix
-    from fissix.pgen2 import driver, pgen
+def _python_parser() -> Any:
+    import tree_sitter
+    import tree_sitter_python
 
-    grammar = pgen.generate_grammar(Path(fissix.__file__).parent / "Grammar.txt")
-    return driver.Driver(grammar, convert=lambda grammar, node: SimpleNamespace())
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_python.language()))
