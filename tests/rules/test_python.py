@@ -186,13 +186,7 @@ def test_statements_of_python_2_alone(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    [
-        "print f(a=)",
-        "print 'x'; async def f(): pass",
-        "type X = int; print 'x'",
-        "print 'x",
-        "if x:\nprint 1",
-    ],
+    ["print f(a=)", "print 'x'; async def f(): pass", "type X = int; print 'x'", "print 'x"],
 )
 def test_neither_python(source: str) -> None:
     assert syntax_problem(f"{source}\n".encode(), (2, 7)).startswith("line ")

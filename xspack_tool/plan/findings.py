@@ -49,16 +49,8 @@ if TYPE_CHECKING:
 
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
-    *(
-        "rpmfile",
-        "pyelftools",
-        "zstandard",
-        "tree_sitter",
-        "tree_sitter_bash",
-        "tree_sitter_python",
-        "vermin",
-    ),
-    *("license_expression", "msgspec"),
+    *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "tree_sitter_python"),
+    *("vermin", "license_expression", "msgspec"),
 )
 PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "cryptography", "python_gnupg", "defusedxml")
 _RULES = Path(__file__).parent.parent / "rules"
