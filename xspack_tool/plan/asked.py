@@ -10,16 +10,18 @@ import SCons.Node.FS
 import SCons.Script
 from SCons.Node import Node
 
+from xspack_tool.plan.scons import has_own_targets
+
 #: What -u, -D and -U are in SCons's options.
 _UP, _UP_DEFAULT = 1, 3
 
 
 def asked_nodes(options: Any, targets: Any, target_top: str | None) -> list[Node]:
     """The nodes that are named on the command line or by Default; without any, the top folder. With ``-u`` and ``-U``,
-    which begin in the folder ``target_top``, what SCons takes of them (Main._build_targets)."""
+    which begin in the folder ``target_top``, what SCons takes of them."""
     fs = SCons.Node.FS.get_default_fs()
     folder = fs.Dir(target_top) if target_top else None
-    if targets or list(SCons.Script.BUILD_TARGETS) != list(SCons.Script._build_plus_default):
+    if targets or has_own_targets():
         return [_node(target, folder) for target in SCons.Script.BUILD_TARGETS]
     named: list[Any] = list(SCons.Script.DEFAULT_TARGETS) or [fs.Top]
     if folder and options.climb_up == _UP_DEFAULT:

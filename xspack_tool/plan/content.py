@@ -17,6 +17,7 @@ from SCons.Node import Node
 from SCons.Util import hash_file_signature
 
 from xspack_tool.plan.notes import read_notes, write_notes
+from xspack_tool.plan.scons import note_by, stored_digest
 
 
 class States:
@@ -29,7 +30,7 @@ class States:
 
     def is_as_built(self, node: Node, name: str) -> bool:
         """Whether the file of a node, if there is one, is the one that SCons knows; read only if its state is new."""
-        csig, found = _stored_csig(node), node.stat()
+        csig, found = stored_digest(node), node.stat()
         if not csig or found is None or self._known.get(name) == [csig, _state(found)]:
             return True
         if hash_file_signature(node.get_abspath()) != csig:
@@ -56,30 +57,24 @@ def _state(found: os.stat_result) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _stored_csig(node: Node) -> str:
-    return getattr(node.get_stored_info().ninfo, "csig", None) or ""
-
-
 def trust_unchanged(node: Node) -> None:
     """Have the stored digest of an output taken where it was not built anew; whether the file is still the one that
     it was taken of, is asked before (see ``StepAction``).
 
     Everything that asks for a digest, an Alias or a Decider, comes after SCons has noted what it saw of the file.
     """
-    node.store_info = _STORE
+    _watch(node)
 
 
-def _store_info(node: Node) -> None:
+def _note(node: Node) -> None:
     seen, planned = node.get_ninfo(), node.attributes.xspack_step
-    known = _stored_csig(node)
+    known = stored_digest(node)
     if known and node.get_state() != SCons.Node.executed and not hasattr(seen, "csig"):
         seen.csig = known
     if csig := getattr(seen, "csig", None):
         with suppress(OSError):
             found = os.stat(node.get_abspath())
             planned.journal.states.note(planned.journal.relative(node), csig, found)
-    SCons.Node.store_info_file(node)
 
 
-_STORE = max(SCons.Node.store_info_map) + 1
-SCons.Node.store_info_map[_STORE] = _store_info
+_watch = note_by(_note)

@@ -6,12 +6,13 @@ SCons itself would print the whole old and new declaration, and neither of them 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import SCons.Script
-from SCons.Node import Node
 
 from xspack_tool.model.canonical import lines
+from xspack_tool.plan.scons import explain_by, stored_declaration
 from xspack_tool.plan.session import session
 
 
@@ -19,14 +20,12 @@ def install_explain() -> None:
     """Take part in SCons's explanations, if they were asked for."""
     if "explain" not in SCons.Script.GetOption("debug") or not session().first_time("explain"):
         return
-    explain = Node.explain
 
-    def told(node: Any) -> Any:
+    def told(node: Any, explain: Callable[[Any], Any]) -> Any:
         text = explain(node)
         if not text or not hasattr(node.attributes, "xspack_step") or not node.exists():
             return text
-        stored = node.get_stored_info()
-        old = getattr(stored and stored.binfo, "bact", "") or ""
+        old = stored_declaration(node)
         # What SCons found out itself stays, but for the two full texts.
         head = text.split("because the build action changed:\n")[0]
         whole = head != text
@@ -35,7 +34,7 @@ def install_explain() -> None:
             return f"{head}because its declaration changed:\n{changes}"
         return text + changes
 
-    Node.explain = told
+    explain_by(told)
 
 
 def changed_fields(old: str, new: str) -> list[str]:

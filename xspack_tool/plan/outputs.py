@@ -22,6 +22,7 @@ from SCons.Node import Node, executed, up_to_date
 from xspack_tool.plan.content import States
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.profile import out_path
+from xspack_tool.plan.scons import forget
 from xspack_tool.plan.session import session
 
 #: The slot of what has no version in its name.
@@ -135,7 +136,7 @@ class Journal:
         sys.stderr.write(f"xspack: {node}: not as it was built; it is built again\n")
         self.begin()
         remove(node.get_abspath())
-        node.clear_memoized_values()
+        forget(node)
         return True
 
     def end(self) -> None:

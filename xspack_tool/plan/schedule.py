@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import SCons.Taskmaster.Job
 from SCons.Node import failed as NODE_FAILED
 from SCons.Node import pending as NODE_PENDING
-from SCons.Taskmaster import Taskmaster
-from SCons.Taskmaster.Job import NewParallel
+
+from xspack_tool.plan.scons import PARALLEL, schedule_by
 
 
-class PromptParallel(NewParallel):
+class PromptParallel(PARALLEL or object):  # type: ignore[misc]  # found while running
     """What waits for a step begins when the step has ended.
 
     SCons notes the end of a step when it has found the next one to execute: with one changed file of many, that
@@ -58,15 +57,6 @@ def _fails(node: Any, known: dict[Any, bool]) -> bool:
     return known[node]
 
 
-def _cleanup(taskmaster: Any) -> None:
-    _forget_failed(taskmaster)
-    _SCONS_CLEANUP(taskmaster)
-
-
-_SCONS_CLEANUP = Taskmaster.cleanup
-
-
 def schedule_promptly() -> None:
     """Have builds of this process scheduled so."""
-    SCons.Taskmaster.Job.NewParallel = PromptParallel
-    Taskmaster.cleanup = _cleanup
+    schedule_by(PromptParallel, _forget_failed)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import SCons.Defaults
 import SCons.Node.FS
-import SCons.Script.Main
+import SCons.Script
 from SCons.Errors import UserError
 from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.schedule import schedule_promptly
+from xspack_tool.plan.scons import check_scons, end_with, wrap_build
 from xspack_tool.run import missing_program
 
 if TYPE_CHECKING:
@@ -193,12 +194,12 @@ def install_gate() -> None:
     """
     if not _session.first_time("gate"):
         return
+    check_scons()
     # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
     # with nothing to do.
     gc.set_threshold(500_000)
-    build_targets = SCons.Script.Main._build_targets
 
-    def gated(fs: Any, options: Any, targets: Any, target_top: Any) -> Any:
+    def gated(build: Callable[[], Any], options: Any, targets: Any, target_top: Any) -> Any:
         for finish in _session.when_read:
             finish()
         is_clean = bool(SCons.Script.GetOption("clean"))
@@ -221,17 +222,17 @@ def install_gate() -> None:
         gc.freeze()
         schedule_promptly()
         try:
-            nodes = build_targets(fs, options, targets, target_top)
+            nodes = build()
             _session.recorded = True
             return nodes
         finally:
             if asked:
-                SCons.Script.Main.exit_status = 2
+                end_with(2)
             for finish in _session.at_end:
                 finish()
             _tell_of_others([declaration for declaration in wrong if declaration not in asked])
 
-    SCons.Script.Main._build_targets = gated
+    wrap_build(gated)
 
 
 def _problems() -> dict[Declaration, list[Problem]]:

@@ -52,6 +52,9 @@ def _distribution_version(name: str) -> str:
         except OSError:
             continue
     # Imported here: with what it brings along it costs more than all the rest of reading a small tree.
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version(name)
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

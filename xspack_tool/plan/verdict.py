@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SCons.Script
-import SCons.Script.Main
 from SCons.Node import Node
 from SCons.Node.Alias import Alias
 
 from xspack_tool.errors import BadInput, StepError, colour_wanted, damaged
 from xspack_tool.plan.asked import reached
 from xspack_tool.plan.profile import is_on
+from xspack_tool.plan.scons import end_with
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def show_findings() -> None:
             report = read_report(path)
         except BadInput as error:
             sys.stderr.write(f"xspack: {error}\n")
-            SCons.Script.Main.exit_status = 2
+            end_with(2)
             continue
         note_report(path, report)
         if report.stops(strict):
-            SCons.Script.Main.exit_status = 2
+            end_with(2)
     reports = [report for report in session().reports.values() if report.findings]
     if reports:
         from xspack_tool.rules.report import as_text

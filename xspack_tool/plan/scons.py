@@ -1,0 +1,137 @@
+"""What xspack uses of SCons that SCons promises to nobody, all of it: nothing else in the code touches such names.
+
+Each is looked for before it is used. Where xspack can do without it, it is left out; where it cannot, reading ends with
+one line that names it and the version of SCons.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import SCons
+import SCons.Node
+import SCons.Script.Main
+import SCons.Taskmaster
+import SCons.Taskmaster.Job
+from SCons.Errors import UserError
+from SCons.Node import Node
+
+#: What begins a build, with the parameters that it has.
+_BUILD = ("fs", "options", "targets", "target_top")
+
+
+def check_scons() -> None:
+    """Raise UserError where this SCons lacks what xspack cannot do without."""
+    if lacking := next(_lacking(), ""):
+        raise UserError(
+            f"xspack does not know SCons {SCons.__version__}, which has no {lacking}: "
+            'install the newest xspack, or an older SCons: pip install "scons>=4.8,<5"'
+        )
+
+
+def _lacking() -> Iterator[str]:
+    build = getattr(SCons.Script.Main, "_build_targets", None)
+    if build is None or tuple(inspect.signature(build).parameters) != _BUILD:
+        yield f"Script.Main._build_targets({', '.join(_BUILD)})"
+    if not hasattr(SCons.Script.Main, "exit_status"):
+        yield "Script.Main.exit_status"
+    if not hasattr(Node, "clear_memoized_values"):
+        yield "Node.clear_memoized_values"
+    if not hasattr(Node, "get_stored_info"):
+        yield "Node.get_stored_info"
+
+
+def wrap_build(around: Callable[[Callable[[], Any], Any, Any, Any], Any]) -> None:
+    """Have ``around(build, options, targets, target_top)`` called when everything was read; ``build()`` is SCons's own
+    build."""
+    inner = SCons.Script.Main._build_targets
+
+    def build(fs: Any, options: Any, targets: Any, target_top: Any) -> Any:
+        return around(lambda: inner(fs, options, targets, target_top), options, targets, target_top)
+
+    SCons.Script.Main._build_targets = build
+
+
+def has_own_targets() -> bool:
+    """Whether a SConstruct gave BUILD_TARGETS another value than the command line and Default make."""
+    given = list(SCons.Script.BUILD_TARGETS)
+    return given != list(getattr(SCons.Script, "_build_plus_default", given))
+
+
+def end_with(status: int) -> None:
+    """Have SCons end with an exit status, whatever else it does."""
+    SCons.Script.Main.exit_status = status
+
+
+def forget(node: Node) -> None:
+    """Have SCons look at a file anew."""
+    node.clear_memoized_values()
+
+
+def stored_digest(node: Node) -> str:
+    """The digest of a file's content as SCons noted it in its last run; empty where it did not."""
+    return getattr(node.get_stored_info().ninfo, "csig", None) or ""
+
+
+def stored_declaration(node: Node) -> str:
+    """What a builder's action said of itself (``genstring``) when it made a file last."""
+    stored = node.get_stored_info()
+    return getattr(stored and stored.binfo, "bact", "") or ""
+
+
+def note_by(note: Callable[[Node], None]) -> Callable[[Node], None]:
+    """A function that has ``note`` called for a node whenever SCons is about to note what it saw of it. Does nothing
+    where SCons has no such table: then SCons reads outputs again."""
+    table, store = getattr(SCons.Node, "store_info_map", None), getattr(SCons.Node, "store_info_file", None)
+    if not isinstance(table, dict) or store is None or "store_info" not in Node.__slots__:
+        return lambda node: None
+
+    def both(node: Node) -> None:
+        note(node)
+        store(node)
+
+    number = max(table) + 1
+    table[number] = both
+
+    def watch(node: Node) -> None:
+        node.store_info = number
+
+    return watch
+
+
+def explain_by(told: Callable[[Node, Callable[[Node], Any]], Any]) -> None:
+    """Have --debug=explain say what ``told(node, SCons's own function)`` returns; SCons's own words where it cannot."""
+    explain = getattr(Node, "explain", None)
+    if explain is not None:
+        Node.explain = lambda node: told(node, explain)
+
+
+def _parallel() -> type | None:
+    found: type | None = getattr(SCons.Taskmaster.Job, "NewParallel", None)
+    try:
+        return found if found and "results_queue_lock" in inspect.getsource(found) else None
+    except (OSError, TypeError):  # no source: not the class that is known
+        return None
+
+
+#: SCons's own scheduler of builds with several jobs, where it is the one that is known; else None.
+PARALLEL = _parallel()
+
+
+def schedule_by(parallel: type, cleanup: Callable[[Any], None]) -> None:
+    """Have builds with several jobs scheduled by ``parallel``, made of PARALLEL, and ``cleanup`` called with the task
+    master at a build's end; SCons's own ways where there is nothing to put them into."""
+    if PARALLEL is not None:
+        SCons.Taskmaster.Job.NewParallel = parallel
+    master = SCons.Taskmaster.Taskmaster
+    inner = getattr(master, "cleanup", None)
+    if inner is not None:
+
+        def both(taskmaster: Any) -> None:
+            if hasattr(taskmaster, "pending_children"):
+                cleanup(taskmaster)
+            inner(taskmaster)
+
+        master.cleanup = both
