@@ -135,3 +135,39 @@ def test_a_line_for_each_package_and_pack(tree: Tree) -> None:
     assert lines == ["RPM        build/rpms/good-1-1.noarch.rpm", "ISO        build/fine-1.iso"]
     tree.scons("-c", "pack").good()
     assert len(tree.scons("pack").good().built) > 5
+
+
+VARIED = """\
+env.Replace(PREFIX="/opt/x", NUMBER="1.2", COMPANY="Acme", XSPACK_VENDOR="$COMPANY Ltd")
+env.Userspace("varied", version="$NUMBER", arch="noarch", description="${COMPANY}'s, for $$5",
+              requires="sh-utils = $NUMBER", scripts={"post": "echo $HOME ${NUMBER}"},
+              ghost=["$PREFIX/state"], files={"$PREFIX/a": "app.txt", "/opt/$COMPANY/l": env.XsLink("${PREFIX}/a")})
+"""
+
+
+def test_variables_in_destinations_and_texts(tree: Tree) -> None:
+    tree.declare(VARIED).scons("build").good()
+    fields = (
+        "%{description}|%{vendor}|[%{requires} %{requireversion},]|%{postin}|[%{filenames} %{filelinktos},]"
+    )
+    said = program(
+        "rpm", "-qp", "--nosignature", "--qf", fields, tree.path / "build/rpms/varied-1.2-1.noarch.rpm"
+    )
+    text, vendor, requires, script, files = said.stdout.split("|")
+    assert (text, vendor, script) == ("Acme's, for $5", "Acme Ltd", "echo $HOME ${NUMBER}")
+    assert "sh-utils 1.2" in requires.split(",")
+    assert {"/opt/x/a ", "/opt/x/state ", "/opt/Acme/l /opt/x/a"} <= set(files.split(","))
+
+
+def test_a_variable_that_there_is_not(tree: Tree) -> None:
+    tree.declare(
+        'env["A"] = "/opt"\n'
+        'env.Userspace("u", version="1", summary="$NO", files={"/opt/${NO.file}": "app.txt", "$A": "app.txt", '
+        '"/opt": "app.txt"})\n'
+    )
+    place, none = "SConstruct:3: Userspace 'u'", "is no construction variable; set it, or write"
+    assert tree.scons("build").refused() == [
+        f"{place}: summary='$NO': $NO {none} $$NO for the text itself",
+        f"{place}: files='/opt/${{NO.file}}': ${{NO.file}} {none} $${{NO.file}} for the text itself",
+        f"{place}: files='/opt': two destinations that are /opt; keep one of them",
+    ]

@@ -11,6 +11,7 @@ from SCons.Util import NodeList, flatten
 from xspack_tool.errors import Place, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.package_declaration import PackageDeclaration
+from xspack_tool.kinds.variables import EXPANDED, Expansion
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.help import tell_alias
@@ -68,6 +69,7 @@ class Kind:
         self.env, self.name, self.place = env, name, place
         self.target = f"{type(self).__name__} {name!r}"
         self.problems = self._check_fields(given)
+        given = self._expanded(given)
         wrong = {problem.field for problem in self.problems}
         #: The value of each field; one that is of a wrong type counts as not given.
         self.given = {
@@ -80,6 +82,13 @@ class Kind:
     def declare(self) -> Any:
         """Make the nodes of this target."""
         raise NotImplementedError
+
+    def preset(self, variable: str) -> str:
+        """The text that a construction variable gives where the declaration has none."""
+        expansion = Expansion(self.env, variable)
+        text = expansion.text(str(self.env.get(variable) or ""))
+        self.note(expansion.problems)
+        return text
 
     def note(self, problems: list[Problem]) -> None:
         """Add to the mistakes found in this declaration; of a field that is wrong already, one is enough."""
@@ -100,6 +109,21 @@ class Kind:
         problems = waiver_problems(waive)
         self.report(problems)
         return () if problems else tuple(sorted(waive.items()))
+
+    def _expanded(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The values with the construction variables in them; mistakes are noted."""
+        done = dict(given)
+        wrong = {problem.field for problem in self.problems}
+        for key, value in given.items():
+            field, expansion = self.FIELDS.get(key), Expansion(self.env, key)
+            if field is None or value is None or key in wrong:
+                continue
+            if field.validator is validators.FILE_TABLE:
+                done[key] = expansion.table(value)
+            elif key in EXPANDED:
+                done[key] = expansion.each(value)
+            self.problems += expansion.problems
+        return done
 
     def _check_fields(self, given: Mapping[str, Any]) -> list[Problem]:
         known = ", ".join(self.FIELDS)
@@ -248,10 +272,10 @@ class PackageKind(Kind):
 
     def identity(self) -> dict[str, Any]:
         """The plain fields of the package, with the environment's defaults."""
-        env, given = self.env, self.given
+        given = self.given
 
         def default(field: str) -> str:
-            return given[field] if given[field] is not None else str(env.get(f"XSPACK_{field.upper()}") or "")
+            return given[field] if given[field] is not None else self.preset(f"XSPACK_{field.upper()}")
 
         return {
             "version": given["version"],

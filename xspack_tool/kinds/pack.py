@@ -143,7 +143,7 @@ class Pack(Kind):
             has_precheck=scripts["precheck"] is not None,
             has_remove=scripts["remove"] is not None,
             volume_id=given["volume_id"] or volume,
-            vendor=str(given["vendor"] or self.env.get("XSPACK_VENDOR") or ""),
+            vendor=given["vendor"] or self.preset("XSPACK_VENDOR"),
         )
 
     def _packages(self) -> list[Any]:

@@ -36,6 +36,11 @@ writes into it without naming a target there, say `env.Depends(env.Dir("folder")
 `env.XsDir("folder", mode=0o750, owner="acme")` gives a folder and those below it a mode and owners;
 `env.XsDir(mode=0o700)` alone is an empty folder, which git cannot hold. With `env.XsFile("folder", mode=0o600)` all
 files below it have that mode.
+
+`$NAME` or `${NAME}` in a destination, in the target of a link and in the texts of a package or pack (version, summary,
+description, requires, changelog, ..) is the value of that construction variable where the declaration stands; `$$` is
+a dollar sign, and a name that is no construction variable is a mistake. Scriptlets, iptables rules, waivers and what
+make or rpmbuild reads stay as they are written. In names of sources SCons expands as it always does.
 """
 
 
