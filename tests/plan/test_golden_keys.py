@@ -7,6 +7,7 @@ golden/keys.json, step by step; and where code that decides on bytes changes, so
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import importlib
@@ -14,7 +15,10 @@ import inspect
 import json
 import os
 import pkgutil
+import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +27,7 @@ from support import ROOT
 
 import xspack_tool.kinds
 import xspack_tool.plan
+from xspack_tool.plan.findings import PACK_READERS, READERS
 from xspack_tool.plan.step import FORMAT, Planned, Step
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -130,3 +135,23 @@ def test_which_input_is_which_is_in_the_key() -> None:
     ]
     found = {dataclasses.replace(base, inputs=layout).key for layout in layouts}
     assert len(found | {base.key}) == len(layouts) + 1
+
+
+def libraries(*rooms: str) -> set[str]:
+    """The distributions of what the code of some rooms imports and is none of Python's own."""
+    names: set[str] = set()
+    for file in (file for room in rooms for file in (PACKAGE / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    known = packages_distributions()
+    foreign = names - set(sys.stdlib_module_names) - {"xspack_tool", "SCons"}
+    return {re.sub(r"[-.]+", "_", known[name][0]) for name in foreign}
+
+
+def test_every_library_that_reads_for_the_rules_is_in_the_keys_of_findings() -> None:
+    """Another version of it may find another thing."""
+    assert libraries("rpm", "binary") <= set(READERS)
+    assert libraries("rules", "rpm", "binary", "signing", "repo", "pack") <= set(PACK_READERS)
