@@ -90,25 +90,54 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, more: str = "", config: str = "") -> Iterator[Nginx]:
-    """With ``more`` for the location, or a ``config`` of servers in which our folder and port take others' places."""
+def nginx(folder: Path, more: str = "", config: str = "", tls: bool = False) -> Iterator[Nginx]:
+    """With ``more`` for the location, or a ``config`` of servers in which our folder and port take others' places; with
+    ``tls``, behind the certificate ``cert.pem`` of an authority that nobody knows."""
     need("nginx")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "root").mkdir(exist_ok=True)
     port = free_port()
     lines = (config or SERVER.format(more=more)).replace("/srv/cache", f"{folder}/root").splitlines()
     lines = [line for line in lines if not line.strip().startswith("ssl_")]
-    text = "\n".join(lines).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+    listen = f"listen 127.0.0.1:{port}"
+    if tls:
+        listen += f" ssl; ssl_certificate {_certificate(folder)}; ssl_certificate_key {folder}/key.pem"
+    text = "\n".join(lines).replace("listen 443 ssl", listen)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, config=text))
     process = subprocess.Popen(
         ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "early.log"]
     )
     try:
         _wait(f"http://127.0.0.1:{port}/", process)
-        yield Nginx(f"http://127.0.0.1:{port}/xspack", folder)
+        yield Nginx(f"http{'s' if tls else ''}://127.0.0.1:{port}/xspack", folder)
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _certificate(folder: Path) -> Path:
+    """A server's certificate, in front of that of its authority, ``cert.pem``."""
+    need("openssl")
+    new = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    authority, server = folder / "cert.pem", folder / "server.pem"
+    words = ["-subj", "/CN=authority", "-keyout", folder / "authority.key", "-out", authority]
+    subprocess.run([*new, *words], check=True, capture_output=True)
+    words = ["-CA", authority, "-CAkey", folder / "authority.key", "-subj", "/CN=cache"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+    words += ["-keyout", folder / "key.pem", "-out", server]
+    subprocess.run([*new, *words], check=True, capture_output=True)
+    return server
 
 
 READER = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reads"}

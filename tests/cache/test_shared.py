@@ -89,7 +89,7 @@ def made(ran: Ran) -> set[str]:
 
 def told(ran: Ran) -> list[str]:
     """What was said of caches but the last line."""
-    lines = [line for line in ran.said.splitlines() if line.startswith("xspack: ")]
+    lines = [line for line in ran.said.splitlines() if line.startswith("xspack: ") and "cache" in line]
     return [line for line in lines if not line.startswith("xspack: cache ")]
 
 
@@ -187,6 +187,35 @@ def test_a_password_comes_from_netrc(fleet: Fleet, short_dir: Path) -> None:
     with nginx(short_dir, rule) as server:
         env = {**fleet.writer, "XSPACK_CACHE": server.url, "NETRC": f"{fleet.folder}/netrc"}
         assert counted(fleet.run(fleet.clone(), env).good()) == "0 taken, 4 not, 5 written"
+
+
+def test_a_private_authority_is_trusted_where_it_is_named(fleet: Fleet, short_dir: Path) -> None:
+    with nginx(short_dir, tls=True) as server:
+        env = {**fleet.writer, "XSPACK_CACHE": server.url}
+        (line,) = told(fleet.run(fleet.clone(), env).good())
+        assert line.endswith("its certificate is not trusted, see SSL_CERT_FILE")
+        for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+            ran = fleet.run(fleet.clone(), {**env, "SSL_CERT_FILE": "", name: f"{short_dir}/cert.pem"}).good()
+            taken, written = ("0", "5") if name == "SSL_CERT_FILE" else ("5", "0")
+            assert told(ran) == []
+            assert counted(ran).startswith(f"{taken} taken, ") and counted(ran).endswith(
+                f", {written} written"
+            )
+        ran = fleet.run(fleet.clone(), {**env, "SSL_CERT_FILE": f"{short_dir}/none.pem"}).good()
+        assert told(ran)[0].endswith(
+            f"{short_dir}/none.pem: No such file or directory; name a file of certificates"
+        )
+
+
+def test_a_proxy_is_asked_where_there_is_one(fleet: Fleet, server: Nginx) -> None:
+    """The server takes requests for any host."""
+    proxy = {
+        "HTTP_PROXY": server.url.removesuffix("/xspack"),
+        "http_proxy": server.url.removesuffix("/xspack"),
+    }
+    env = {**fleet.writer, **proxy, "XSPACK_CACHE": "http://cache.example/xspack"}
+    assert counted(fleet.run(fleet.clone(), env).good()) == "0 taken, 4 not, 5 written"
+    assert len(server.objects()) == 6
 
 
 def test_a_server_that_lets_nobody_write_is_still_read(fleet: Fleet, short_dir: Path) -> None:

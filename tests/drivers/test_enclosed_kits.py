@@ -6,14 +6,16 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from rebuild.lab import kernel
 from sshd import Start, serving
-from support import lacks, need, need_root
+from support import ROOT, lacks, need, need_root
 from trees import Ran, Tree
 
 RPM = "build/rpms/acme-2.1-1.x86_64.rpm"
@@ -117,6 +119,38 @@ def test_a_failed_build_there_is_told_and_leaves_nothing(kit: Tree, tmp_path: Pa
         and "acme.c:1:1: error: " in ran.said
         and "Traceback" not in ran.said
     )
+    assert leftovers() == []
+
+
+def sleeping(nap: str) -> str:
+    return subprocess.run(["pgrep", "-f", f"sleep {nap}"], capture_output=True, text=True).stdout
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    late = time.monotonic() + 120
+    while not done():
+        assert time.monotonic() < late
+        time.sleep(0.1)
+
+
+def test_a_killed_build_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
+    """What was compiling ends with it, and the next build removes its folder."""
+    need("bwrap", "pgrep")
+    makefile, nap = (kit.path / "Makefile").read_text(), f"600.{os.getpid()}"
+    kit.write({"Makefile": f"modules: nap\n{makefile}nap:\n\tsleep {nap}\n"})
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    tree.declare(f'D("acme", ddk=env.Ddk(root="/", tree="{kit.path}"))\n', HEAD)
+    words = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", RPM]
+    with subprocess.Popen(
+        words, cwd=tree.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as scons:
+        wait_for(lambda: bool(sleeping(nap)) or scons.poll() is not None)
+        assert sleeping(nap)
+        scons.kill()
+    wait_for(lambda: not sleeping(nap))
+    kit.write({"Makefile": makefile})
+    assert leftovers()
+    assert compiled(tree.scons(RPM).good())
     assert leftovers() == []
 
 

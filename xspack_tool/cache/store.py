@@ -187,9 +187,13 @@ class Store:
             except (FileNotFoundError, Refused):
                 continue  # the folder's entry is gone by now
             except Exception as error:
+                if (why := _words(error)) in _UNREACHABLE:
+                    # Then it cannot be read, either: one line is enough.
+                    self._count(0.0, 0, why)
+                    continue
                 failures += 1
                 if failures == 2 or _status(error) in _FINAL:
-                    self._stop_writing(_words(error))
+                    self._stop_writing(why)
 
     def _write(self, key: str, place: Path, size: int) -> None:
         import obstore
@@ -299,11 +303,17 @@ def _words(error: Exception) -> str:
     return "it fails"
 
 
+_UNTRUSTED, _NO_HOST, _NO_CONNECTION = (
+    "its certificate is not trusted, see SSL_CERT_FILE",
+    "there is no such host",
+    "it cannot be reached",
+)
 #: What obstore says, as a pattern, and what it means.
 _REASONS = (
-    (r"(?i)certificate|UnknownIssuer", "its certificate is not trusted, see SSL_CERT_FILE"),
-    (r"(?i)dns error|failed to lookup", "there is no such host"),
+    (r"(?i)certificate|UnknownIssuer", _UNTRUSTED),
+    (r"(?i)dns error|failed to lookup", _NO_HOST),
     (r"kind: Timeout", "it does not answer in time"),
-    (r"kind: Connect", "it cannot be reached"),
+    (r"kind: Connect", _NO_CONNECTION),
     (r"kind: Interrupted|MissingContentLength", "its answer is cut"),
 )
+_UNREACHABLE = (_UNTRUSTED, _NO_HOST, _NO_CONNECTION)
