@@ -153,3 +153,13 @@ def test_a_damaged_file_that_is_not_asked_for_is_left(lab: Lab) -> None:
     assert "xspack: " not in lab.scons("build/packs/one/update.xml").good().said
     lab.scons().good()
     assert lab.outputs() == clean
+
+
+def test_an_agent_that_starts_leaves_what_is_known_of_the_key(lab: Lab, lab_key: Any) -> None:
+    """It sets the mode of the keyring's folder, the same as ever: gpg is not asked again."""
+    facts = lab.path / "build/.xspack/facts.json"
+    lab.scons().good()
+    known = facts.read_bytes()
+    (lab_key.home / "private-keys-v1.d").chmod(0o700)
+    lab.scons().good()
+    assert facts.read_bytes() == known

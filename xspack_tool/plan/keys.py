@@ -156,4 +156,11 @@ def _state(key: SigningKey) -> list[Any]:
     """What changes when the public key file or the keyring does."""
     home = str(key.home or os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
     places = [key.node.get_abspath(), *(os.path.join(home, name) for name in _KEYRING)]
-    return [file_state(place) if os.path.exists(place) else place for place in places]
+    return [_place_state(place) if os.path.exists(place) else place for place in places]
+
+
+def _place_state(place: str) -> list[int]:
+    """A folder changes when a file in it comes or goes. The time of its own change does not count: an agent that
+    starts sets the folder's mode, the same as ever."""
+    inode, size, written, changed = file_state(place)
+    return [inode, size, written, *([] if os.path.isdir(place) else [changed])]
