@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -52,3 +53,27 @@ def scratch_root(short_dir: Path) -> Path:
     root = short_dir / "root"
     root.mkdir()
     return root
+
+
+@pytest.fixture(autouse=os.environ.get("SHADOW") == "1")
+def shadow(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With SHADOW=1 each RPM that a test has written in process is written by rpmbuild 4.18, too, and compared."""
+    from rpm_oracle import OWN_TAGS, differences, machine
+
+    from xspack_tool.errors import StepError
+    from xspack_tool.rpm import write
+
+    machine()
+    build = write.build_rpm
+
+    def both(package: Any, contents: Any, scripts: Any, out: Path, *, payload: str, time: int) -> None:
+        build(package, contents, scripts, out, payload=payload, time=time)
+        theirs = tmp_path_factory.mktemp("shadow") / out.name
+        try:
+            write.write_by_rpmbuild(package, contents, theirs, payload=payload, time=time)
+        except StepError as refused:  # a meant difference: a text that rpmbuild would lose
+            assert "rpmbuild" in str(refused), refused
+        else:
+            assert payload.endswith(".zstdio") or differences(theirs, out, OWN_TAGS) == []
+
+    monkeypatch.setattr(write, "build_rpm", both)
