@@ -57,8 +57,15 @@ def made(tree: Tree, kit: str, env: dict[str, str] | None = None) -> tuple[Ran, 
     return ran, hashlib.sha256((tree.path / RPM).read_bytes()).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def _room_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where jobs have their folders: other tests have theirs elsewhere."""
+    (tmp_path / "room").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "room"))
+
+
 def leftovers() -> list[Path]:
-    return list(Path("/var/tmp").glob("xspack-kit.*"))
+    return list(Path(os.environ["TMPDIR"]).glob("xspack-kit.*"))
 
 
 def test_a_root_makes_the_bytes_that_a_machine_makes(sshd: Start, kit: Tree, tmp_path: Path) -> None:
