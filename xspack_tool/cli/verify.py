@@ -12,6 +12,7 @@ from typing import Any
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.context import pack_context, source_names
+from xspack_tool.cli.origin import judge_provenance
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
@@ -65,6 +66,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="source RPM of a driver, or a folder with some (may be given more than once)",
     )
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
+    parser.add_argument(
+        "--provenance",
+        type=Path,
+        metavar="FILE",
+        help="statement of how it was made, its signature beside it",
+    )
     parser.add_argument("--waive", type=Path, metavar="FILE", help='TOML: rule = "why it does not hold here"')
     parser.add_argument("--format", choices=sorted(FORMATS), help="print it for a CI system")
 
@@ -86,6 +93,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     )
     report = judge(context, findings, read_waivers(args.waive) if args.waive else None)
     verdicts = judge_hosts(pack, host)
+    if args.provenance:
+        verdicts.append(judge_provenance(args.provenance, pack, args.key))
     if args.json:
         out.json(describe(verdicts, report))
     elif args.format:

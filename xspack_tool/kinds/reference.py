@@ -57,6 +57,19 @@ _ALIASES = """
 Each is made where the SConstruct makes no alias, file or folder's content of that name.
 """
 
+_OUTPUTS = """
+## What a pack becomes
+
+| below `$XSPACK_OUT` | is |
+|---|---|
+| `<label>-<version>.iso` | the pack |
+| `<label>-<version>.cdx.json`, `.spdx.json` | its bill of materials, as CycloneDX 1.6 and as SPDX 2.3 |
+| `<label>-<version>.provenance.json`, `.asc` | how it was made (in-toto, SLSA v1), signed by the pack's key |
+| `<label>-findings.json`, `<label>-findings.sarif` | what the rules found |
+
+`env.Pack` returns the ISO first, then what lies beside it; an alias or an `env.Install` of it takes all.
+"""
+
 _VARIABLES = """
 ## Construction variables
 
@@ -70,7 +83,7 @@ the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is a
 
 def reference_page() -> str:
     """The page: the variables, the keywords that every package has, each kind's own, the helpers."""
-    parts = [_HEAD, _ALIASES, _VARIABLES, _table("variable", list(VARIABLES.items()))]
+    parts = [_HEAD, _ALIASES, _OUTPUTS, _VARIABLES, _table("variable", list(VARIABLES.items()))]
     parts += ["\n## Every package\n\n", _fields(dict(PackageKind.FIELDS))]
     for kind in all_kinds():
         own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}

@@ -49,7 +49,9 @@ class Submission(Kind):
     TAKES_SEVERAL: ClassVar[bool] = True
 
     def __init__(self, env: Any, packs: Any, given: dict[str, Any], place: Any) -> None:
-        nodes = nodes_of(env, listed(packs))
+        nodes = [
+            node for node in nodes_of(env, listed(packs)) if not hasattr(node.attributes, "xspack_beside")
+        ]
         self.isos = [iso for node in nodes for iso in _isos_behind(node)]
         named = self.isos or nodes
         first = getattr(named[0].attributes, "xspack_name", named[0]) if named else ""
@@ -146,4 +148,5 @@ def _isos_behind(node: Any) -> list[Any]:
     """The packs that a node is, was installed from, or is an alias of."""
     if hasattr(node.attributes, "xspack_packed"):
         return [node]
-    return [iso for source in node.sources for iso in _isos_behind(source)]
+    sources = (source for source in node.sources if not hasattr(source.attributes, "xspack_beside"))
+    return list(dict.fromkeys(iso for source in sources for iso in _isos_behind(source)))

@@ -71,7 +71,7 @@ def reached(nodes: Iterable[Node]) -> Iterator[Node]:
 
 def _needs(node: Node) -> Iterator[Node]:
     yield from node.sources
-    yield from node.depends
+    yield from node.depends or ()  # SCons forgets an empty list once the node is done
     yield from node.prerequisites or ()
     if isinstance(node, SCons.Node.FS.Dir):
         yield from (child for name, child in node.entries.items() if str(name) not in (".", ".."))

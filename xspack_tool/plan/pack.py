@@ -11,11 +11,12 @@ from SCons.Node import Node
 from SCons.Util import NodeList
 
 from xspack_tool.errors import Place, damaged
-from xspack_tool.files import write_whole
+from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
+from xspack_tool.plan.beside import own, plan_beside
 from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
 from xspack_tool.plan.gather import gather
 from xspack_tool.plan.help import tell
@@ -196,6 +197,7 @@ class MasterIso(Step):
             check_sound(image, inputs.files, key)
 
         master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
+        write_whole(outputs.digest, f"{file_digest(outputs.iso)}\n")
 
 
 class PackPlan:
@@ -248,7 +250,16 @@ class PackPlan:
         # written.
         both = zip([*records, *own_records], [*pieces, *own], strict=True)
         iso.add_prerequisite([node for pair in both for node in pair])
-        return nodes
+        facts = {"records": [self.packed.judged.gathered, *own_records], "fragments": [gathered, *own]}
+        return nodes + self._beside(iso, time, facts)
+
+    def _beside(self, iso: Node, time: Node, facts: dict[str, Any]) -> list[Node]:
+        """SBOMs and provenance, and the signature of the latter."""
+        inputs = {**facts, "digest": self.digest}
+        made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
+        made += self._signature(made[-1], time).values()
+        own(self.env, self.pack, iso, made)
+        return made
 
     def _findings(self, records: list[Node], own: list[Node]) -> Node:
         """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload, ``own`` those
@@ -352,7 +363,8 @@ class PackPlan:
             "records": index,
             "key": [key.node] if key else [],
         }
-        add_step(self.env, step, inputs=inputs, outputs={"iso": iso}, cached=False)
+        outputs = {"iso": iso, "digest": self.out("iso.sha256")}
+        self.digest = add_step(self.env, step, inputs=inputs, outputs=outputs, cached=False).digest
         remove_older(self.env, iso, f"iso {self.pack.label}")
         iso.attributes.xspack_packed = self.packed
         session().isos[iso] = findings

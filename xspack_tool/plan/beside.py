@@ -1,0 +1,136 @@
+"""What lies beside the ISO of a pack for those who ask what is in it and how it was made: SBOMs and provenance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import SCons.Node.FS
+from SCons.Node import Node
+
+from xspack_tool.files import write_whole
+from xspack_tool.model.pack import Pack
+from xspack_tool.plan.asked import reached
+from xspack_tool.plan.memo import file_sha256
+from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.package import identity_of
+from xspack_tool.plan.profile import profile_of, source_date_epoch
+from xspack_tool.plan.step import Named, Step, add_step
+from xspack_tool.plan.tools import version_of
+
+if TYPE_CHECKING:
+    from xspack_tool.evidence.inventory import Inventory
+
+#: What has a part in the bytes of a pack, besides the programs that its packages name.
+_PROGRAMS = ("xspack", "SCons", "createrepo_c", "pycdlib", "gpg")
+
+
+@dataclass(frozen=True)
+class WriteSboms(Step):
+    """The bill of materials of a pack, as CycloneDX and as SPDX."""
+
+    label: ClassVar[str] = "SBOM"
+    uses: ClassVar[tuple[str, ...]] = ("license_expression",)
+
+    pack: Pack
+    distro: str
+    #: xspack's version, which both name as their maker.
+    maker: str
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.evidence.cyclonedx import cyclonedx
+        from xspack_tool.evidence.spdx import spdx
+
+        inventory = _inventory(self.pack, self.distro, inputs)
+        write_whole(outputs.cyclonedx, cyclonedx(inventory, self.maker))
+        write_whole(outputs.spdx, spdx(inventory, self.maker))
+
+
+def _inventory(pack: Pack, distro: str, inputs: Named) -> Inventory:
+    """The RPMs of a pack, as the records and the index have them."""
+    from xspack_tool.evidence.inventory import Component, make_inventory
+    from xspack_tool.plan.findings import read_records
+    from xspack_tool.repo.fragment import read_fragments
+
+    infos = {info.file_name: info for info, _ in read_records(inputs.records)}
+    components = [
+        Component(infos[one.location.rpartition("/")[2]], one.location, one.sha256, one.size)
+        for one in read_fragments(inputs.fragments)
+    ]
+    return make_inventory(
+        pack.label, pack.version, pack.uuid, pack.description, pack.vendor, distro, components
+    )
+
+
+@dataclass(frozen=True)
+class WriteProvenance(Step):
+    """How a pack was made: an in-toto statement with SLSA's provenance."""
+
+    label: ClassVar[str] = "Origin"
+
+    iso: str
+    parameters: dict[str, Any]
+    programs: dict[str, str]
+    #: (name, SHA-256) of each file that the pack was made of; told once everything was read.
+    materials: Callable[[], list[tuple[str, str]]]
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.evidence.provenance import Artifact, provenance
+        from xspack_tool.repo.fragment import read_fragments
+
+        subjects = [Artifact(self.iso, inputs.digest.read_text(encoding="ascii").strip())]
+        subjects += [Artifact(one.location, one.sha256) for one in read_fragments(inputs.fragments)]
+        materials = [Artifact(name, digest) for name, digest in self.materials()]
+        write_whole(outputs.provenance, provenance(subjects, materials, self.parameters, self.programs))
+
+
+def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: dict[str, Any]) -> list[Node]:
+    """The nodes beside an ISO. ``inputs`` are the ``records`` and the ``fragments`` of all its RPMs, and the file with
+    its ``digest``, which is there when the ISO is."""
+    stem = os.path.splitext(str(iso))[0]
+    profile = profile_of(env)
+    step = WriteSboms(replace(pack, key="", volume_id=""), profile.name, version_of(env, "xspack"))
+    outputs = {"cyclonedx": f"{stem}.cdx.json", "spdx": f"{stem}.spdx.json"}
+    sboms = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
+    parameters = {
+        "label": pack.label,
+        "version": pack.version,
+        "uuid": pack.uuid,
+        "release": profile.name,
+        "requires": [str(one) for one in pack.requires],
+        "packages": sorted(identity_of(rpm).file_name for rpm in packages),
+        "SOURCE_DATE_EPOCH": source_date_epoch(),
+    }
+    programs = {name: version_of(env, name) for name in _PROGRAMS}
+    origin = add_step(
+        env,
+        WriteProvenance(iso.name, parameters, programs, lambda: materials(env, iso)),
+        inputs=inputs,
+        outputs={"provenance": f"{stem}.provenance.json"},
+        cached=False,
+    )
+    made: list[Node] = [sboms.cyclonedx, sboms.spdx, origin.provenance]
+    return made
+
+
+def own(env: Any, pack: Pack, iso: Node, nodes: list[Node]) -> None:
+    """Note that nodes lie beside an ISO, and go with those of its older versions."""
+    for node in nodes:
+        node.attributes.xspack_beside = iso
+        kind = node.name.removeprefix(os.path.splitext(iso.name)[0])
+        remove_older(env, node, f"beside {pack.label} {kind}")
+
+
+def materials(env: Any, iso: Node) -> list[tuple[str, str]]:
+    """Each file that an ISO is made of and that nothing builds, by its path in the tree; one outside by its name."""
+    top = SCons.Node.FS.get_default_fs().Top.get_abspath() + os.sep
+    found = {}
+    for node in reached([iso]):
+        if not isinstance(node, SCons.Node.FS.File) or node.has_builder() or not node.rexists():
+            continue
+        path = node.srcnode().get_abspath()
+        found[path.removeprefix(top) if path.startswith(top) else Path(path).name] = file_sha256(env, node)
+    return sorted(found.items())
