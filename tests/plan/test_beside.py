@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ pack = env.Pack("acme", version="2", uuid="9a1f0f0e-1111-4222-8333-444455556661"
 env.Alias("copy", env.Install("out", pack))
 """
 BESIDE = [
-    f"acme-2.{end}" for end in ("cdx.json", "iso", "provenance.json", "provenance.json.asc", "spdx.json")
+    f"acme-2.{end}"
+    for end in ("cdx.json", "iso", "iso.sha256", "provenance.json", "provenance.json.asc", "spdx.json")
 ]
 
 
@@ -44,6 +46,7 @@ def test_they_lie_beside_the_iso_and_go_with_it(tree: Tree) -> None:
     assert (
         sorted(name for name in tree.files("build") if "/" not in name and "findings" not in name) == BESIDE
     )
+    subprocess.run(["sha256sum", "-c", "acme-2.iso.sha256"], cwd=tree.path / "build", check=True)
     assert tree.scons("pack").good().said == "scons: `pack' is up to date.\n"
     tree.scons("copy").good()
     assert sorted(tree.files("out")) == BESIDE

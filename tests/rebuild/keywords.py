@@ -81,6 +81,14 @@ def common(files: str, arch: str) -> dict[str, Case]:
         "changelog": one(
             "changelog", "['2026-11-20 A <a@b.example> 1-1\\n- b']", "package.changelog[2026-11-20]"
         ),
+        "ghost": one("ghost", "['/var/lib/NAME/state']", "package.entries[/var/lib/NAME/state]"),
+        "users": one("users", "['b']", "useradd", "['a']"),
+        "groups": one("groups", "['b']", "groupadd", "['a']"),
+        "hide_provides": one("hide_provides", "['lib.*']", "package.hidden_provides"),
+        "hide_requires": one("hide_requires", "['lib.*']", "package.hidden_requires"),
+        "automatic_provides": one("automatic_provides", "False", "package.not_automatic"),
+        "automatic_requires": one("automatic_requires", "False", "package.not_automatic"),
+        "triggers": one("triggers", "{'triggerin bash': ': b'}", ": b"),
         "target": Case({"target": "'#build/rpms/other/NAME-1-1.ARCH.rpm'"}, runs=("RPM rpms/other/{}",)),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     }
@@ -194,6 +202,12 @@ CASES["KernelModule"] = common("{'/opt/NAME/g': 'f'}", "x86_64") | {
     "modprobe": one(
         "modprobe", "['options a b=2']", "package.entries[/etc/modprobe.d/NAME.conf]", "['options a b=1']"
     ),
+    # Of releases that let administrators select a variant.
+    "variant": nothing("variant", "'generic'"),
+    "driver": nothing("driver", "'a'"),
+    "priority": nothing("priority", "1"),
+    "status": nothing("status", "'beta'"),
+    "category": nothing("category", "'storage'"),
     "sign_key": compiled("sign_key", "['module.key', 'module.crt']"),
     "compiler_prefix": compiled("compiler_prefix", "'nice'", same=True),
 }

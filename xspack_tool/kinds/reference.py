@@ -62,7 +62,7 @@ _OUTPUTS = """
 
 | below `$XSPACK_OUT` | is |
 |---|---|
-| `<label>-<version>.iso` | the pack |
+| `<label>-<version>.iso`, `.iso.sha256` | the pack, and its checksum for `sha256sum -c` |
 | `<label>-<version>.cdx.json`, `.spdx.json` | its bill of materials, as CycloneDX 1.6 and as SPDX 2.3 |
 | `<label>-<version>.provenance.json`, `.asc` | how it was made (in-toto, SLSA v1), signed by the pack's key |
 | `<label>-findings.json`, `<label>-findings.sarif` | what the rules found |

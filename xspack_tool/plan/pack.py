@@ -197,7 +197,7 @@ class MasterIso(Step):
             check_sound(image, inputs.files, key)
 
         master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
-        write_whole(outputs.digest, f"{file_digest(outputs.iso)}\n")
+        write_whole(outputs.digest, f"{file_digest(outputs.iso)}  {outputs.iso.name}\n")
 
 
 class PackPlan:
@@ -258,6 +258,7 @@ class PackPlan:
         inputs = {**facts, "digest": self.digest}
         made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
         made += self._signature(made[-1], time).values()
+        made = [self.digest, *made]
         own(self.env, self.pack, iso, made)
         return made
 
@@ -363,7 +364,7 @@ class PackPlan:
             "records": index,
             "key": [key.node] if key else [],
         }
-        outputs = {"iso": iso, "digest": self.out("iso.sha256")}
+        outputs = {"iso": iso, "digest": f"{iso}.sha256"}
         self.digest = add_step(self.env, step, inputs=inputs, outputs=outputs, cached=False).digest
         remove_older(self.env, iso, f"iso {self.pack.label}")
         iso.attributes.xspack_packed = self.packed

@@ -262,8 +262,13 @@ def _asked_for(wrong: dict[Declaration, list[Problem]]) -> list[Declaration]:
 
 def _once(declarations: list[Declaration], wrong: dict[Declaration, list[Problem]]) -> list[Problem]:
     """Their problems; one declaration may be read for several kits or releases."""
-    found = [problem for declaration in declarations for problem in wrong[declaration]]
-    return [problem for at, problem in enumerate(found) if problem not in found[:at]]
+    found: list[Problem] = []
+    for problem in (problem for declaration in declarations for problem in wrong[declaration]):
+        # A program that several of them need is asked for once.
+        same = (one for one in found if one == problem or (not one.place and one.rule == problem.rule))
+        if not any(same):
+            found.append(problem)
+    return found
 
 
 def _tell_of_others(declarations: list[Declaration]) -> None:

@@ -122,7 +122,7 @@ def chain_name(name: str) -> str:
 def rules_file(name: str, rules: Sequence[FirewallRule]) -> tuple[str, str]:
     """The path and text of the file by which the older version of a package knows that the newer one has rules."""
     text = "".join(f"{rule.for_saved_file}\n" for rule in rules)
-    return f"{RULES_FOLDER}/{chain_name(name)}.rules", f"# The rules of {name} in iptables.\n{text}"
+    return f"{RULES_FOLDER}/{chain_name(name)}.iptables", f"# The rules of {name} in iptables.\n{text}"
 
 
 def iptables_scripts(name: str, rules: Sequence[FirewallRule]) -> dict[str, str]:
