@@ -64,6 +64,5 @@ def test_a_kind_of_ones_own_is_in_help_and_tells_mistakes_as_ours_do(tmp_path: P
         f"SConstruct:{line}: PythonApp 'acme-report': module=None: is missing; give the module that the launcher runs",
         f"SConstruct:{line}: PythonApp 'acme-report': version='1-3': a version holds no '-'; "  # noqa: ISC004
         "put what follows it into release",
-        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version holds no '-'; "  # noqa: ISC004
-        "put what follows it into release",
+        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version holds no '-'; write \"1.3\"",
     ]

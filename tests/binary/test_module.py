@@ -85,9 +85,9 @@ def test_every_command_reads_it(module: Path, tmp_path: Path, kind: str) -> None
     path.write_bytes(squeezed(kind, module.read_bytes()))
     assert read_inbox(tmp_path).drivers(ALIASES[0]) == ("acme",)
     place = f"/lib/modules/6/updates/{path.name}"
-    package = Package("acme", "1", "1", "s", "MIT", entries=(FileEntry(place, "file"),))
+    package = Package("acme", "1", "1", "s", "MIT", entries=(FileEntry(place, "file", source="module"),))
     rpm = tmp_path / "acme.rpm"
-    write_rpm(package, [path], rpm, payload="w2.xzdio", time=CONSTANT_TIME)
+    write_rpm(package, {"module": path}, rpm, payload="w2.xzdio", time=CONSTANT_TIME)
     assert [sorted(info.aliases) for info in modules_of_file(rpm)] == [ALIASES]
     found = [finding.rule for finding in check_rpm(rpm, load_profile("xenserver-8"))]
     assert "K3" in found  # its vermagic is another kernel's

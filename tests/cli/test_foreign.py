@@ -159,7 +159,6 @@ def test_try(plain: Path, make_pack: PackMaker) -> None:
     assert precheck["why"] == ["precheck ran and agreed"]
     assert apply["added"] == [
         *(
-            "/opt",
             "/opt/acme-agent",
             "/opt/acme-agent/file",
             "/run/reboot-required.hfxs",

@@ -26,7 +26,8 @@ def declare(tree: Tree, kits: str, version: str = "2.1", uuid: str = UUIDS[0], m
 
 def shown(ran: Ran, rule: str) -> list[str]:
     """What was found by a rule."""
-    return [line for line in ran.said.splitlines() if line[1:].startswith(f" {rule} acme")]
+    lines = [line for line in ran.said.splitlines() if line[1:].startswith(f" {rule} acme")]
+    return [line.rpartition(" [SConstruct:")[0] or line for line in lines]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a byte of the list of packages": (
         lambda folder: flip(record(folder, "primary")),
-        "the index on the ISO: damaged payload: ",
+        "the index on the ISO: ",
     ),
     "a byte of the document": (
         lambda folder: flip(folder / "update.xml"),

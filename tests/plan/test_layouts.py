@@ -42,6 +42,10 @@ SOURCES: dict[str, str | bytes] = {
 #: All that a build leaves below XSPACK_OUT, but for the keyring.
 MADE = {
     "agents-1.0.iso",
+    *(
+        f"agents-1.0.{end}"
+        for end in ("iso.sha256", "cdx.json", "spdx.json", "provenance.json", "provenance.json.asc")
+    ),
     "keys/KEY",
     "packs/agents/index.jsonl",
     "packs/agents/records.jsonl",

@@ -217,7 +217,7 @@ SUBMISSIONS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
         {"firmware_statement": "'public in b.'"},
         'statement: "public in a." -> "public in b."',
     ),
-    "licences": ({}, {"licences": "['f']"}, '-> ["licences/f", '),
+    "licences": ({}, {"licences": "['f']"}, "licences/f"),
     "target": ({}, {"target": "'#build/other/LABEL.tar'"}, ""),
     "bystander": ({}, {}, ""),
 }

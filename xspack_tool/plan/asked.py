@@ -43,11 +43,13 @@ def _within(node: Node, folder: Any) -> list[Node]:
     return [folder] if isinstance(node, SCons.Node.FS.Dir) and folder.is_under(node) else []
 
 
-def may_be_older(node: Node, made_before: set[str]) -> bool:
-    """Whether nothing declares how it is made, and it is not there, or an older output, or a folder of such."""
+def may_be_older(node: Node, made_before: set[str], folders: Iterable[str]) -> bool:
+    """Whether nothing declares how it is made, and it is not there, or an older output, or a folder of such, or one
+    in the place of an output (``folders`` are those for outputs)."""
     if isinstance(node, SCons.Node.FS.Dir):
         path = f"{node.get_abspath()}/"
-        return any(other.startswith(path) for other in made_before) and not any(
+        is_output = any(path.startswith(f"{folder}/") and path != f"{folder}/" for folder in folders)
+        return (is_output or any(other.startswith(path) for other in made_before)) and not any(
             other.has_builder() for other in reached([node]) if other is not node
         )
     if not isinstance(node, SCons.Node.FS.Base) or node.has_builder():

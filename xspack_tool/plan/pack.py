@@ -173,6 +173,13 @@ class SignFile(Step):
 
 
 @dataclass(frozen=True)
+class SignStatement(SignFile):
+    """The detached signature of what is said of a pack beside it."""
+
+    label: ClassVar[str] = "Attest"
+
+
+@dataclass(frozen=True)
 class MasterIso(Step):
     """The ISO. Its inputs ``files`` are called as on it, ``records`` as beside repomd.xml, which says what they are
     called on it."""
@@ -257,7 +264,7 @@ class PackPlan:
         """SBOMs and provenance, and the signature of the latter."""
         inputs = {**facts, "digest": self.digest}
         made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
-        made += self._signature(made[-1], time).values()
+        made += self._signature(made[-1], time, SignStatement).values()
         made = [self.digest, *made]
         own(self.env, self.pack, iso, made)
         return made
@@ -325,14 +332,14 @@ class PackPlan:
         files: dict[str, Node] = made.files
         return files
 
-    def _signature(self, node: Node, time: Node) -> dict[str, Node]:
+    def _signature(self, node: Node, time: Node, kind: type[SignFile] = SignFile) -> dict[str, Node]:
         """The detached signature of a file, by its ending; none for an unsigned pack."""
         key = self.inputs.key
         if key is None:
             return {}
         inputs = {"file": node, "key": key.node, "time": time}
         made = add_step(
-            self.env, SignFile(key), inputs=inputs, outputs={"signature": f"{node}.asc"}, cached=False
+            self.env, kind(key), inputs=inputs, outputs={"signature": f"{node}.asc"}, cached=False
         )
         return {".asc": made.signature}
 

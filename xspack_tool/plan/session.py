@@ -252,10 +252,10 @@ def _asked_for(wrong: dict[Declaration, list[Problem]]) -> list[Declaration]:
     needed: set[Declaration] = set()
     for node in reached(_session.asked):
         declared = getattr(node.attributes, "xspack_declarations", ())
-        if not declared and may_be_older(node, older):
+        if not declared and may_be_older(node, older, _session.folders):
             return list(wrong)  # what a declaration made that is faulty now, or would make, may be meant
         needed.update(declared)
-    if needed:
+    if needed or SCons.Node.FS.get_default_fs().Top in _session.asked:
         needed.add(_session.general)
     return [declaration for declaration in wrong if declaration in needed]
 
