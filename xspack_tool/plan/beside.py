@@ -131,6 +131,7 @@ def materials(env: Any, iso: Node) -> list[tuple[str, str]]:
     for node in reached([iso]):
         if not isinstance(node, SCons.Node.FS.File) or node.has_builder() or not node.rexists():
             continue
-        path = node.srcnode().get_abspath()
-        found[path.removeprefix(top) if path.startswith(top) else Path(path).name] = file_sha256(env, node)
+        source = node.rfile()  # below a VariantDir without copies the node's own path is empty
+        path = source.get_abspath()
+        found[path.removeprefix(top) if path.startswith(top) else Path(path).name] = file_sha256(env, source)
     return sorted(found.items())

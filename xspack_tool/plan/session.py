@@ -202,8 +202,9 @@ def install_gate() -> None:
     def gated(build: Callable[[], Any], options: Any, targets: Any, target_top: Any) -> Any:
         for finish in _session.when_read:
             finish()
-        is_clean = bool(SCons.Script.GetOption("clean"))
-        wrong = {} if is_clean else _problems()
+        # Also where none counts: sources that are known late are found by checks.
+        problems = _problems()
+        wrong = {} if SCons.Script.GetOption("clean") else problems
         _session.asked = asked_nodes(options, targets, target_top)
         asked = _asked_for(wrong)
         if asked:
