@@ -76,7 +76,7 @@ CASES = {
         "FDdURJI",
         more=signed("b-1-1.noarch.rpm"),
         of="rpms/" + UPDATE,
-        says='payload[1]: (not there) -> ["b", "1-1"]',
+        says='required[1]: (not there) -> ["b", "1-1"]',
     ),
     "key": Case(
         {"key": "'KEY2'"},

@@ -28,6 +28,12 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path / "tree", {"src/f": "f\n", **FOREIGN})
 
 
+def beside(pack: str) -> set[str]:
+    """An ISO, and what lies beside it."""
+    endings = ("iso", "iso.sha256", "cdx.json", "spdx.json", "provenance.json", "provenance.json.asc")
+    return {f"{pack}.{ending}" for ending in endings}
+
+
 def declare(lab: Lab, pack_version: str = "1", **versions: str) -> None:
     """Packages by name with their versions, all in pack one."""
     packages = [
@@ -68,8 +74,8 @@ def test_only_older_versions_of_the_same_package_go(lab: Lab, jobs: int) -> None
     assert second == first - of("p-1-1.noarch.rpm") | of("p-2-1.noarch.rpm")
     declare(lab, "2", p="2", q="1")
     lab.scons(f"-j{jobs}").good()
-    update = of("update-one-1-1.noarch.rpm") | {"one-1.iso"}
-    assert set(lab.outputs()) == second - update | of("update-one-2-1.noarch.rpm") | {"one-2.iso"}
+    update = of("update-one-1-1.noarch.rpm") | beside("one-1")
+    assert set(lab.outputs()) == second - update | of("update-one-2-1.noarch.rpm") | beside("one-2")
 
 
 SPEC = """\

@@ -58,7 +58,7 @@ def made_before(folder: str) -> set[str]:
 def temporaries(path: str) -> list[str]:
     """Where our writers keep what is to become ``path``, until it is whole."""
     folder, name = os.path.split(path)
-    return [os.path.join(folder, f".{name}.{ending}") for ending in ("new", "work")]
+    return [os.path.join(folder, f".{name}.{ending}") for ending in ("new", "work", "sources")]
 
 
 def remove_older(env: Any, node: Node, slot: str) -> None:

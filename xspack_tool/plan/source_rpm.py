@@ -79,7 +79,7 @@ class WriteSourceRpm(Step):
             sections.file_list,
         )
         out: Path = outputs.rpm
-        work = out.with_name(f".{out.name}.new")
+        work = out.with_name(f".{out.name}.sources")
         work.mkdir(parents=True, exist_ok=True)
         try:
             tar = work / f"{top}.tar"
