@@ -134,9 +134,7 @@ def sleeping(nap: str) -> str:
 
 
 def wait_for(done: Callable[[], bool]) -> None:
-    late = time.monotonic() + 120
     while not done():
-        assert time.monotonic() < late
         time.sleep(0.1)
 
 
