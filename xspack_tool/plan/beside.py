@@ -81,7 +81,8 @@ class WriteProvenance(Step):
         from xspack_tool.evidence.provenance import Artifact, provenance
         from xspack_tool.repo.fragment import read_fragments
 
-        subjects = [Artifact(self.iso, inputs.digest.read_text(encoding="utf-8").partition(" ")[0])]
+        digest, _, _ = inputs.digest.read_text(encoding="utf-8").partition(" ")
+        subjects = [Artifact(self.iso, digest)]
         subjects += [Artifact(one.location, one.sha256) for one in read_fragments(inputs.fragments)]
         materials = [Artifact(name, digest) for name, digest in self.materials()]
         write_whole(outputs.provenance, provenance(subjects, materials, self.parameters, self.programs))
