@@ -142,15 +142,8 @@ def work_folder(out: Path) -> Iterator[Work]:
     waited for. Raises StepError if that takes longer than :data:`PATIENCE`.
     """
     path = out.with_name(f".{out.name}.work")
-    lock = _lock(path)
-    try:
-        _empty(path)
-        yield Work(path, lock)
-    finally:
-        with suppress(OSError):
-            _empty(path)
-            path.rmdir()
-        os.close(lock)
+    with _emptied(path, _lock(path)) as work:
+        yield work
 
 
 @contextmanager
@@ -161,7 +154,13 @@ def plain_work_folder(name: str) -> Iterator[Work]:
 
     Two builds of one name wait for each other; after :data:`PATIENCE`, the second gets another folder.
     """
-    path, lock = _plain_lock(name)
+    with _emptied(*_plain_lock(name)) as work:
+        yield work
+
+
+@contextmanager
+def _emptied(path: Path, lock: int) -> Iterator[Work]:
+    """A locked folder, empty at first, and gone with its lock at the end."""
     try:
         _empty(path)
         yield Work(path, lock)

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from xspack_tool.files import write_whole
+
 _NOTED = re.compile(r"^(?:saved)?cmd_(\S+\.o) := +(.+)$", re.M)
 #: What kbuild does with an object after it was compiled.
 _AFTER = re.compile(r" *(?:;|&&) .*")
@@ -67,6 +69,4 @@ def write_compile_commands(target: Path, parts: Iterable[Path]) -> None:
         return
     text = json.dumps([entries[file] for file in sorted(entries, key=str)], indent=1) + "\n"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        beside = target.with_name(f".{target.name}.new")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
+        write_whole(target, text)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from xml.etree import ElementTree
 
 from xspack_tool.errors import visible
+from xspack_tool.evidence.text import json_text
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
@@ -64,7 +63,7 @@ def github(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
 
 def gitlab(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
     """GitLab's code quality report."""
-    return _json(
+    return json_text(
         [
             {
                 "description": f"{one.by}: {one.place}: {one.words}",
@@ -109,10 +108,6 @@ def sarif(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
         for one in verdict.rejections
     )
     return as_sarif(Report(report.label, report.version, (*more, *report.findings)), all_rules())
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
 #: Each format by its name: a function of the ISO's name, the hosts' verdicts and the rules' report.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from typing import Any
+
+from xspack_tool.rules.spdx import parse_licence
 
 _REFERENCE = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 
@@ -13,16 +14,11 @@ _REFERENCE = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 @functools.lru_cache(maxsize=1024)
 def spdx_expression(licence: str) -> str | None:
     """The tag as an SPDX expression; None where it is none, such as tags from before SPDX."""
-    from license_expression import ExpressionError
-
-    try:
-        parsed = _licensing().parse(licence.strip(), validate=False)
-        unknown = _licensing().unknown_license_keys(parsed) if parsed is not None else ["nothing"]
-    except (ExpressionError, ValueError):
+    found = parse_licence(licence.strip())
+    if found is None:
         return None
-    if any(not _REFERENCE.fullmatch(key) for key in unknown):
-        return None
-    return str(parsed.render())
+    parsed, unknown = found
+    return str(parsed.render()) if all(map(_REFERENCE.fullmatch, unknown)) else None
 
 
 def references(expression: str) -> list[str]:
@@ -33,10 +29,3 @@ def references(expression: str) -> list[str]:
 def reference_for(licence: str) -> str:
     """A reference that stands for a tag which is no SPDX expression."""
     return f"LicenseRef-{hashlib.sha256(licence.encode('utf-8', 'replace')).hexdigest()[:16]}"
-
-
-@functools.cache
-def _licensing() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()

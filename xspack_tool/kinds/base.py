@@ -231,7 +231,7 @@ class PackageKind(Kind):
         nodes = NodeList()
         if declaration.is_open:
             session().checks.append(lambda: self._close(declaration, identity, nodes))
-        session().checks.extend(self._late(check) for check in declaration.late_checks)
+        session().checks.extend(declaration.late_checks)
         self.note(declaration.problems)
         if self.problems:
             self.report(self.problems)
@@ -334,9 +334,6 @@ class PackageKind(Kind):
         if declaration.profile.has_sysusers:
             path, text = accounts.sysusers_file(self.name, made, groups)
             declaration.text(path, text, field="users")
-
-    def _late(self, check: Any) -> Any:
-        return lambda: [problem.at(self.place, self.target) for problem in check()]
 
 
 def listed(value: Any) -> list[Any]:

@@ -189,17 +189,14 @@ class Pack(Kind):
         key, problems = signing_key(self.env, self.given["key"])
         self.problems += problems
         if key is not None:
-            check = key_check(self.env, key)
-            session().checks.append(lambda: [problem.at(self.place, self.target) for problem in check()])
+            session().checks.append(key_check(self.env, key))
         return key
 
     def _script(self, field: str) -> Any:
         if self.given[field] is None:
             return None
         node = nodes_of(self.env, self.given[field])[0]
-        session().checks.append(
-            lambda: [one.at(self.place, self.target) for one in file_problems(field, node)]
-        )
+        session().checks.append(functools.partial(file_problems, field, node))
         return node
 
     def _remove(self, packages: list[Any]) -> Any:

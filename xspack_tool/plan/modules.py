@@ -18,6 +18,7 @@ from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem
+from xspack_tool.files import write_whole
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -162,7 +163,7 @@ class WriteNote(Step):
     arch: str
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        _write(outputs.note, note_object(self.variant, self.arch))
+        write_whole(outputs.note, note_object(self.variant, self.arch))
 
 
 @dataclass(frozen=True)
@@ -176,13 +177,7 @@ class WriteInfo(Step):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         modules = sorted(modules_in(inputs.modules), key=lambda module: module.file)
-        _write(outputs.info, self.variant.info_json(modules).encode("ascii"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(content)
-    beside.replace(path)
+        write_whole(outputs.info, self.variant.info_json(modules))
 
 
 def plan_note(env: Any, place: Sequence[str], variant: Variant, arch: str) -> Node:

@@ -105,9 +105,7 @@ def judge_all_first() -> None:
     """Have every pack that was asked for judged before the first ISO is made, so that the findings of all are
     known even where those of one stop the build. This is order alone: no ISO depends on another pack, and with
     ``-k`` none waits for another."""
-    if SCons.Script.GetOption("keep_going"):
-        return
-    if len(session().isos) < 2:
+    if SCons.Script.GetOption("keep_going") or len(session().isos) < 2:
         return
     needed = set(reached(session().asked))
     asked = [iso for iso in session().isos if iso in needed]

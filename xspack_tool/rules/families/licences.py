@@ -10,6 +10,7 @@ from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rules.context import PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import Hits, pack_rule, rpm_rule
+from xspack_tool.rules.spdx import parse_licence
 
 #: Compatible with the GPL as the kernel has it (gnu.org/licenses/license-list.html, SPDX ids, lower case).
 _GPL_COMPATIBLE = re.compile(
@@ -112,21 +113,11 @@ def _holds(expression: Any, good: Any) -> bool:
 @cache
 def _parse(licence: str) -> Any:
     """The expression; None if it is none or names a licence that SPDX does not know."""
-    from license_expression import ExpressionError
-
     text = licence.strip()
     for words, spdx in _OLD_WORDS:
         text = words.sub(spdx, text)
-    try:
-        parsed = _licensing().parse(text, validate=False)
-        unknown = _licensing().unknown_license_keys(parsed) if parsed is not None else []
-    except (ExpressionError, ValueError):
+    found = parse_licence(text)
+    if found is None:
         return None
+    parsed, unknown = found
     return None if [key for key in unknown if not key.lower().startswith("licenseref-")] else parsed
-
-
-@cache
-def _licensing() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
