@@ -459,8 +459,10 @@ def test_another_user_takes_them_too(short_dir: Path, server: Nginx) -> None:
         "XDG_CACHE_HOME": str(home),
     }
     env["XDG_CONFIG_HOME"] = f"{home}/config"
+    # Python itself may lie in root's own folder: the other user may read everything, and write nothing of root's.
     words = [
-        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable),
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", sys.executable),
         "-m",
         "SCons",
         "-Q",

@@ -78,7 +78,12 @@ def build(tree: Path, world: Mapping[str, Any], jobs: int, user: int) -> dict[st
     assert done.returncode == 0, done.stdout
     found = (path for path in (tree / "build").rglob("*") if path.is_file())
     names = {path.relative_to(tree / "build").as_posix(): path for path in found}
-    ours = {name for name in names if not re.match(r"\.xspack/|keys/gnupg/|modules/\.work/", name)}
+    # compile_commands.json is an editor's: its format demands this machine's own absolute paths.
+    ours = {
+        name
+        for name in names
+        if not re.match(r"\.xspack/|keys/gnupg/|modules/\.work/|compile_commands", name)
+    }
     return {name: names[name].read_bytes() for name in sorted(ours)}
 
 
