@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support import lacks, need
 
-from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.kbuild import build_modules
+from xspack_tool.ddk.modules import Outputs
 from xspack_tool.ddk.staging import driver_sources
 from xspack_tool.ddk.tree import KernelTree, read_tree
 

@@ -18,8 +18,8 @@ from support import lacks, need
 
 from xspack_tool.binary.module import read_module
 from xspack_tool.ddk.compiler import differ
-from xspack_tool.ddk.kbuild import BuildResult, Outputs, build_modules, error_lines, warning_lines
-from xspack_tool.ddk.modules import ModuleKey
+from xspack_tool.ddk.kbuild import BuildResult, build_modules, error_lines, warning_lines
+from xspack_tool.ddk.modules import ModuleKey, Outputs
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
@@ -240,7 +240,8 @@ def test_ccache(tiny: Path, tmp_path: Path, build: Build, monkeypatch: pytest.Mo
 _BUILD = """
 import sys
 from pathlib import Path
-from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.kbuild import build_modules
+from xspack_tool.ddk.modules import Outputs
 from xspack_tool.ddk.tree import read_tree
 sources = {path.name: path for path in Path(sys.argv[2]).iterdir()}
 build_modules(read_tree("", sys.argv[1]), sources, Path(sys.argv[3]), Outputs(Path(sys.argv[3] + ".tar")))

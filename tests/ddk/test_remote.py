@@ -17,8 +17,9 @@ import pytest
 from sshd import Sshd, Start, keygen, serving
 from support import lacks
 
-from xspack_tool.ddk.kbuild import Outputs, build_modules
-from xspack_tool.ddk.remote import RemoteFacts, build_remote, fetch_symvers, read_facts
+from xspack_tool.ddk.kbuild import build_modules
+from xspack_tool.ddk.modules import Outputs
+from xspack_tool.ddk.remote import RemoteFacts, build_remote, compile_remote, fetch_symvers, read_facts
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
 from xspack_tool.ddk.ssh import RemoteDdk, ssh_command
@@ -61,7 +62,6 @@ debug
 %install
 mkdir -p %{{buildroot}}/opt
 echo "%{{kernel_tree}} $SOURCE_DATE_EPOCH $HOME" > %{{buildroot}}/opt/tiny
-echo symbols > %{{xspack_symvers}}
 %files
 /opt/tiny
 %files debuginfo
@@ -76,7 +76,7 @@ def source_rpm(tmp_path: Path) -> Callable[[str], Path]:
         spec = tmp_path / "tiny.spec"
         spec.write_text(SPEC.format(build=build))
         top = ["--define", f"_topdir {tmp_path}/srpm"]
-        subprocess.run(["rpmbuild", "-bs", "--quiet", *top, "--define", "xspack_symvers x", spec], check=True)
+        subprocess.run(["rpmbuild", "-bs", "--quiet", *top, spec], check=True)
         return tmp_path / "srpm/SRPMS/tiny-1-1.src.rpm"
 
     return make
@@ -85,8 +85,8 @@ def source_rpm(tmp_path: Path) -> Callable[[str], Path]:
 NAME = "tiny-1-1.x86_64.rpm"
 
 
-def build(kit: Sshd, facts: RemoteFacts, source: Path, out: Path, **options: Path) -> Path:
-    build_remote(kit.ddk, facts, source, [out / NAME], time=CONSTANT_TIME, memo=out / "memo", **options)
+def build(kit: Sshd, facts: RemoteFacts, source: Path, out: Path) -> Path:
+    build_remote(kit.ddk, facts, source, [out / NAME], time=CONSTANT_TIME, memo=out / "memo")
     return out / NAME
 
 
@@ -140,13 +140,19 @@ def test_the_same_modules_as_here(
     package = Package("tiny", "1", "1", "tiny", "GPL-2.0-only")
     tars = {"tiny-1.tar": tmp_path / "tiny-1.tar"}
     write_source_rpm(package, {}, making, tars, source, payload="w2.xzdio", time=CONSTANT_TIME)
-    built = build(kit, facts, source, tmp_path / "out", symvers=tmp_path / "out/symvers")
-    assert (tmp_path / "out/symvers").read_bytes() == (tmp_path / "m.symvers").read_bytes()
+    (work := tmp_path / "made").mkdir()
+    made = compile_remote(
+        kit.ddk, facts, source, work, memo=tmp_path / "memo", sources=listing(tiny), name="tiny"
+    )
+    assert made.symvers == (tmp_path / "m.symvers").read_text()
     assert list(kit.room.iterdir()) == []
+    assert list(made.modules) == ["tiny.ko"]
     with tarfile.open(outputs.modules) as archive:
         here = archive.extractfile("tiny.ko")
         assert here is not None
-        assert content_of(built, f"/lib/modules/{facts.kernel}/updates/tiny.ko") == here.read()
+        assert made.modules["tiny.ko"].read_bytes() == here.read()
+    (noted,) = made.commands
+    assert (noted["directory"], noted["file"]) == (str(tree.path), str(tiny / "tiny.c"))
 
 
 def content_of(rpm: Path, path: str) -> bytes:
@@ -163,12 +169,11 @@ def test_rpms_come_back_without_debuginfo(
     dead.mkdir()
     alive.mkdir()
     facts = read_facts(kit.ddk, tmp_path / "memo")
-    built = build(kit, facts, source_rpm(), tmp_path / "out", symvers=tmp_path / "out/symvers")
+    built = build(kit, facts, source_rpm(), tmp_path / "out")
     words = content_of(built, "/opt/tiny").decode().split()
     assert words[:2] == [str(tree.path), str(CONSTANT_TIME)]
     assert words[2].startswith(f"{kit.room}/xspack-ddk.")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["symvers", NAME]
-    assert (tmp_path / "out/symvers").read_text() == "symbols\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [NAME]
     assert list(kit.room.iterdir()) == [alive]
 
 

@@ -13,7 +13,8 @@ import rpmfile
 from ddk.test_request import USUAL, VERSIONS
 from support import need
 
-from xspack_tool.ddk.kbuild import Outputs, build_modules
+from xspack_tool.ddk.kbuild import build_modules
+from xspack_tool.ddk.modules import Outputs
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
 from xspack_tool.ddk.tree import KernelTree
@@ -183,6 +184,6 @@ def test_the_spec_of_the_smallest_driver() -> None:
         "macros=",
         (
             f'(cd "$sources"/. && make %{{?_smp_mflags}} -C "$tree" M="$sources" {usual} '
-            f"KCFLAGS={maps} KAFLAGS={maps} modules)"
+            f'KCFLAGS={maps} KAFLAGS={maps} modules ${{prefix:+"CC=$prefix $cc"}})'
         ),
     ]

@@ -120,7 +120,7 @@ def test_a_failed_build_there_is_told_and_leaves_nothing(kit: Tree, tmp_path: Pa
     tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/acme.c": "int acme\n"})
     tree.declare(f'D("acme", ddk=env.Ddk(root="/", tree="{kit.path}"))\n', HEAD)
     ran = tree.scons(RPM)
-    assert ran.status == 2 and "building acme-2.1-1.src.rpm on /: " in ran.said
+    assert ran.status == 2 and "compiling acme-6.1.0-kit: /: " in ran.said
     assert (
         "its rpmbuild failed" in ran.said
         and "acme.c:1:1: error: " in ran.said

@@ -335,17 +335,83 @@ def test_to_remove_what_a_kit_built_needs_no_kit(sshd: Start, tmp_path: Path) ->
     assert not (tree.path / "build").exists()
 
 
-def test_what_only_a_tree_here_can_do(sshd: Start, tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "tree").write({**DRIVER, "key.pem": "k", "cert.pem": "c"})
-    there = Tree(tmp_path / "kit").write(kernel("6.1.0-kit"))
-    more = 'debuginfo=True, sign_key=["key.pem", "cert.pem"], compiler_prefix="ccache"'
-    tree.declare(f'D("acme", ddk={kit(sshd, str(there.path))}, {more})\n', HEAD)
-    here = "leave it out, or compile here: env.Ddk(tree)"
-    assert [line.partition(" 'acme': ")[2] for line in tree.scons().refused()] == [
-        f"debuginfo=True: debug data is left behind on the kit; {here}",
-        f"sign_key=['key.pem', 'cert.pem']: the key that signs modules is never sent to another machine; {here}",
-        f"compiler_prefix='ccache': the kit's own rpmbuild compiles, with its own compiler; {here}",
-    ]
+def keys_in(folder: Path) -> str:
+    """A pair that signs modules, as a SConstruct names it."""
+    need("openssl")
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Acme"]
+    files = ["-keyout", folder / "acme.key", "-out", folder / "acme.pem"]
+    subprocess.run([*request, *files], check=True, capture_output=True)
+    return '["acme.key", "acme.pem"]'
+
+
+def test_debug_data_and_signatures_as_of_a_kit_here(
+    sshd: Start, trees: dict[str, str], world: dict[str, str], tmp_path: Path
+) -> None:
+    """The bytes are those of a kit here; the key never travels: the kit sees nothing but what is compiled."""
+    folder = next(iter(trees.values()))
+    tree = Tree(tmp_path / "tree").write(world)
+    rest = f"debuginfo=True, sign_key={keys_in(tree.path)}"
+    tree.declare(
+        f'D("acme", ddk=[env.Ddk("{folder}", release="one.toml"), {kit(sshd, folder)}], {rest})\n', HEAD
+    )
+    tree.scons("build/rpms").good()
+    here, there = (
+        {rpm.name: payload(rpm) for rpm in (tree.path / f"build/rpms/{name}").iterdir()}
+        for name in ("one", next(iter(trees)))
+    )
+    assert here == there and len(here) == 2
+    modules = [content for rpm in there.values() for name, content in rpm.items() if name.endswith(".ko")]
+    assert modules and all(content.endswith(b"~Module signature appended~\n") for content in modules)
+    (travels,) = (tree.path / "build/modules/.kbuild").rglob("*.src.rpm")
+    members = set(payload(travels))
+    assert not [name for name in members if name.endswith((".key", ".pem"))] and len(members) == 2
+
+    # What is signed, not who signs it, is compiled there.
+    tree.write({"notes.txt": "x"})
+    tree.declare(
+        f'D("acme", ddk=[env.Ddk("{folder}", release="one.toml"), {kit(sshd, folder)}], {rest}, description="more")\n',
+        HEAD,
+    )
+    assert not compiled(tree.scons("build/rpms").good())
+
+
+def test_editors_are_told_of_what_a_kit_compiles(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:
+    folder = next(iter(trees.values()))
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "driver/Kbuild": "obj-m := acme.o\nccflags-y += -I$(src)/inc\n",
+            "driver/acme.c": '#include <linux/module.h>\n#include "acme.h"\nMODULE_LICENSE("GPL");\n',
+            "driver/inc/acme.h": "struct acme { int a; };\n",
+        }
+    )
+    tree.declare(f'D("acme", ddk={kit(sshd, folder)})\n', HEAD).scons("build/rpms").good()
+    (entry,) = json.loads((tree.path / "build/compile_commands.json").read_text())
+    assert entry["file"] == f"{tree.path}/driver/acme.c" and entry["directory"] == os.path.realpath(folder)
+    assert f"-I{tree.path}/driver/inc" in entry["arguments"]
+    at = entry["arguments"].index("-o")
+    words = [*entry["arguments"][:at], "-fsyntax-only", *entry["arguments"][at + 2 :]]
+    subprocess.run(words, cwd=entry["directory"], check=True)
+
+
+def test_a_compiler_prefix_is_the_kits_own(sshd: Start, tmp_path: Path) -> None:
+    """It is called there, and its settings are where the kit has them; a kit without it is told."""
+    tree = Tree(tmp_path / "tree").write(DRIVER)
+    tools = Tree(tmp_path / "tools").write(
+        {"slowcc": f'#!/bin/sh\necho "$CCACHE_DIR $DISTCC_DIR $1" >> {tmp_path}/called\nexec "$@"\n'}
+    )
+    (tools.path / "slowcc").chmod(0o755)
+    there = toy(tree, "one")
+    environment = {"PATH": f"{tools.path}:{os.environ['PATH']}", "CCACHE_DIR": "/var/cache/ours"}
+    server = sshd(tree=str(there.path), environment=environment)
+    tree.declare(f'D("acme", ddk={words_of(server)}, compiler_prefix="slowcc")\n', HEAD)
+    rpm = "build/rpms/acme-2.1-1.x86_64.rpm"
+    tree.scons(rpm).good()
+    distcc = f"{os.environ.get('HOME', '/')}/.distcc"
+    assert set((tmp_path / "called").read_text().splitlines()) == {f"/var/cache/ours {distcc} gcc"}
+    (tools.path / "slowcc").unlink()
+    tree.write({"driver/acme.c": "int other;\n"})
+    ran = tree.scons(rpm)
+    assert ran.status == 2 and ": there is no slowcc; there: dnf install slowcc " in ran.said
 
 
 SPEC = """\

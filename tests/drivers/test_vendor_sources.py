@@ -251,6 +251,29 @@ def test_preparation_writes_into_the_copy_alone(trees: dict[str, str], tmp_path:
     assert "Traceback" not in ran.said
 
 
+def test_no_preparation_where_nothing_keeps_it_in(sshd: Start, tmp_path: Path) -> None:
+    """Without a bubblewrap that works a kit over ssh runs nothing of the sources; with one nothing gets out."""
+    there = Tree(tmp_path / "kit").write(kernel("6.1.0-kit"))
+    tools = Tree(tmp_path / "tools").write({"bwrap": "#!/bin/sh\nexit 1\n"})
+    (tools.path / "bwrap").chmod(0o755)
+    tree = Tree(tmp_path / "tree").write(
+        {"driver/acme.c": "int acme;\n", "driver/Kbuild": "", "out.sh": f"echo x > {tmp_path}/outside\n"}
+    )
+    said = {
+        f"{tools.path}:{os.environ['PATH']}": (
+            "preparing the sources: error: .xspack/0-out.sh is not kept from writing elsewhere: bubblewrap is not "
+            "installed, or may not run; there: dnf install bubblewrap"
+        ),
+        os.environ["PATH"]: f"cannot create {tmp_path}/outside: Read-only file system",
+    }
+    for path, words in said.items():
+        server = sshd(tree=str(there.path), environment={"PATH": path})
+        tree.declare(f'D("acme", ddk={words_of(server)}, prepare="out.sh")\n', HEAD)
+        ran = tree.scons("build/rpms")
+        assert ran.status == 2 and words in ran.said, ran.said
+        assert not (tmp_path / "outside").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "mistake"),
     [

@@ -19,9 +19,11 @@ _AFTER = re.compile(r" *(?:;|&&) .*")
 _LARGEST = 1 << 20
 
 
-def compile_commands(root: Path, tree: Path, sources: Mapping[str, Path]) -> list[dict[str, object]]:
+def compile_commands(
+    root: Path, tree: Path, sources: Mapping[str, Path], *, place: str = ""
+) -> list[dict[str, object]]:
     """An entry for each object that the copy ``root`` of the ``sources`` holds, sorted. kbuild's compiler works in the
-    kernel tree."""
+    kernel tree. ``place`` is where the copy was when it was compiled, if not in ``root``."""
     found: list[dict[str, object]] = []
     for path in sorted(root.rglob(".*.o.cmd")):
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -32,7 +34,9 @@ def compile_commands(root: Path, tree: Path, sources: Mapping[str, Path]) -> lis
             continue
         # What is written beside objects is kbuild's own.
         words = [
-            _users(word, root, sources) for word in words if not word.startswith(("-Wp,-MMD,", "-Wp,-MD,"))
+            _users(word, place or str(root), sources)
+            for word in words
+            if not word.startswith(("-Wp,-MMD,", "-Wp,-MD,"))
         ]
         found.append({"directory": str(tree), "file": words[-1], "arguments": words})
     return found
@@ -45,7 +49,7 @@ def _words(command: str) -> list[str]:
         return []
 
 
-def _users(word: str, root: Path, sources: Mapping[str, Path]) -> str:
+def _users(word: str, root: str, sources: Mapping[str, Path]) -> str:
     """A word with the user's file or folder for that of the copy, where there is one."""
     before, sign, below = word.partition(f"{root}/")
     if not sign:

@@ -8,12 +8,12 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.compiler import find_compiler
-from xspack_tool.ddk.modules import ModuleKey, finish_modules, write_symvers, write_tar
+from xspack_tool.ddk.modules import ModuleKey, Outputs, finish_modules, own_symvers
 from xspack_tool.ddk.prepare import prepare_sources
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
@@ -49,18 +49,6 @@ class BuildResult:
     modules: tuple[str, ...]
     compiled: tuple[str, ...]
     log: str
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files to write: the stripped modules, the driver's Module.symvers, the separate debug data."""
-
-    modules: Path
-    symvers: Path | None = None
-    debuginfo: Path | None = None
-
-    def paths(self) -> list[Path]:
-        return [path for path in (self.modules, self.symvers, self.debuginfo) if path]
 
 
 def build_modules(
@@ -148,12 +136,12 @@ def build_modules(
         made = finish_modules(
             found,
             work_dir.resolve() / "finished",
-            tree,
             debug=debug,
-            sign_key=sign_key,
+            sign_key=replace(sign_key, digest=tree.config("MODULE_SIG_HASH") or "") if sign_key else None,
             unstripped=request.unstripped,
         )
-        _write(outputs, made.modules, made.debuginfo, symbols[len(extra_symbols) :], staged.root)
+        own_symbols = [path for path in symbols[len(extra_symbols) :] if path.is_file()]
+        outputs.write(made, own_symvers([path.read_text() for path in own_symbols], staged.root))
     text = "\n".join(log)
     return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text)
 
@@ -279,25 +267,6 @@ def _find_modules(
     if lacking := [name for name in expected if module_name(name) not in names]:
         raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(found))}")
     return found
-
-
-def _write(
-    outputs: Outputs,
-    modules: Mapping[str, Path],
-    debuginfo: Mapping[str, Path],
-    symvers: Sequence[Path],
-    root: Path,
-) -> None:
-    try:
-        write_tar(outputs.modules, modules)
-        if outputs.symvers:
-            write_symvers(outputs.symvers, symvers, root)
-        if outputs.debuginfo:
-            write_tar(outputs.debuginfo, debuginfo)
-    except BaseException:
-        for path in outputs.paths():
-            path.unlink(missing_ok=True)
-        raise
 
 
 def _compiled(log: str) -> list[str]:

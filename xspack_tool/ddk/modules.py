@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.ddk.request import module_name
-from xspack_tool.ddk.tree import KernelTree
-from xspack_tool.errors import StepError
 from xspack_tool.files import whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import run
@@ -20,7 +17,8 @@ from xspack_tool.run import run
 
 @dataclass(frozen=True)
 class ModuleKey:
-    """A key that signs modules: files of the private key and of its certificate (PEM or DER).
+    """A key that signs modules: files of the private key (PEM) and of its certificate (PEM or DER). ``digest`` is what
+    the kernel's CONFIG_MODULE_SIG_HASH says.
 
     The key's passphrase, if it has one, is found in KBUILD_SIGN_PIN of the environment, as by the kernel's
     own scripts/sign-file.
@@ -39,10 +37,34 @@ class Finished:
     debuginfo: dict[str, Path]
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """The files to write: the stripped modules, the driver's Module.symvers, the separate debug data."""
+
+    modules: Path
+    symvers: Path | None = None
+    debuginfo: Path | None = None
+
+    def paths(self) -> list[Path]:
+        return [path for path in (self.modules, self.symvers, self.debuginfo) if path]
+
+    def write(self, made: Finished, symvers: str) -> None:
+        """Write all of them, or none."""
+        try:
+            write_tar(self.modules, made.modules)
+            if self.symvers:
+                write_whole(self.symvers, symvers)
+            if self.debuginfo:
+                write_tar(self.debuginfo, made.debuginfo)
+        except BaseException:
+            for path in self.paths():
+                path.unlink(missing_ok=True)
+            raise
+
+
 def finish_modules(
     found: Mapping[str, Path],
     folder: Path,
-    tree: KernelTree,
     *,
     debug: bool,
     sign_key: ModuleKey | None,
@@ -63,33 +85,12 @@ def finish_modules(
         if module_name(name) not in map(module_name, unstripped):
             run(["strip", "--strip-debug", module], what=f"stripping {name}")
         if sign_key:
-            _sign(module, name, tree, sign_key)
+            # Imported here: what it needs costs much, and few drivers are signed.
+            from xspack_tool.ddk.sign import sign_module
+
+            sign_module(module, name, sign_key)
         result.modules[name] = module
     return result
-
-
-def _sign(module: Path, name: str, tree: KernelTree, sign_key: ModuleKey) -> None:
-    program = tree.path / "scripts" / "sign-file"
-    if not program.is_file():
-        raise StepError(
-            f"signing {name}: the kernel tree {tree.path} has no scripts/sign-file; install its kbuild tools"
-        )
-    digest = sign_key.digest or tree.config("MODULE_SIG_HASH") or "sha256"
-    if "KBUILD_SIGN_PIN" not in os.environ and _is_locked(Path(sign_key.key)):
-        raise StepError(
-            f"signing {name}: {Path(sign_key.key).name} has a passphrase; set KBUILD_SIGN_PIN to it in the environment"
-        )
-    secret = {"KBUILD_SIGN_PIN": os.environ["KBUILD_SIGN_PIN"]} if "KBUILD_SIGN_PIN" in os.environ else {}
-    run([program, digest, sign_key.key, sign_key.certificate, module], env=secret, what=f"signing {name}")
-
-
-def _is_locked(key: Path) -> bool:
-    """Whether a PEM file's private key asks for a passphrase; sign-file would ask the terminal for it."""
-    try:
-        lines = key.read_bytes().splitlines()
-    except OSError:  # sign-file tells
-        return False
-    return any(line.startswith((b"-----BEGIN ENCRYPTED", b"Proc-Type: 4,ENCRYPTED")) for line in lines)
 
 
 def write_tar(target: Path, members: Mapping[str, Path]) -> None:
@@ -103,14 +104,12 @@ def write_tar(target: Path, members: Mapping[str, Path]) -> None:
                 archive.addfile(entry, content)
 
 
-def write_symvers(target: Path, symvers: Sequence[Path], root: Path) -> None:
+def own_symvers(texts: Iterable[str], root: Path) -> str:
     """The driver's own symbols, sorted. kbuild names modules by absolute paths; modpost of another driver
     takes the last part alone, so they become relative to the sources."""
-    lines: set[str] = set()
-    for path in symvers:
-        lines |= set(path.read_text().splitlines()) if path.is_file() else set()
+    lines = {line for text in texts for line in text.splitlines()}
     ordered = sorted(lines, key=lambda line: line.split("\t")[1:2])
-    write_whole(target, "".join(f"{line}\n".replace(f"\t{root}/", "\t") for line in ordered))
+    return "".join(f"{line}\n".replace(f"\t{root}/", "\t") for line in ordered)
 
 
 def modules_in(archive: Path) -> Iterator[ModuleInfo]:

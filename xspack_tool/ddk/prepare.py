@@ -86,8 +86,8 @@ def _meant(word: str, meanings: dict[str, str]) -> str:
 
 
 def prepare_lines(request: KbuildRequest, quote: Sequence[str]) -> str:
-    """The same as shell in a spec; ``quote`` are the commands, quoted for it. bubblewrap is used where it is there and
-    works; rpmbuild's own folder is what they work in anyhow."""
+    """The same as shell in a spec; ``quote`` are the commands, quoted for it. Where there is no bubblewrap, a kit
+    refuses, unless it is enclosed itself (XSPACK_JOB); whoever rebuilds the source RPM by hand is told."""
     if not quote:
         return ""
     exports = "".join(
@@ -98,11 +98,16 @@ def prepare_lines(request: KbuildRequest, quote: Sequence[str]) -> str:
 
 _FUNCTION = """\
 prepare() {
+    name=$1
     if test -f "$1" && ! test -x "$1"; then set -- sh "$@"; fi
     if bwrap --ro-bind / / true 2>/dev/null; then
         set -- bwrap --ro-bind / / --dev /dev --proc /proc --unshare-net --bind "$sources" "$sources" \\
             --bind "${TMPDIR:-/tmp}" "${TMPDIR:-/tmp}" --die-with-parent -- "$@"
+    elif test -z "${XSPACK_JOB:-}"; then
+        said="$name is not kept from writing elsewhere: bubblewrap is not installed, or may not run"
+        %{?xspack_made:echo "preparing the sources: error: $said; there: dnf install bubblewrap" >&2; exit 1}
+        echo "preparing the sources: warning: $said" >&2
     fi
-    "$@" || { echo "preparing the sources: error: $1 ended with status $?" >&2; exit 1; }
+    "$@" || { echo "preparing the sources: error: $name ended with status $?" >&2; exit 1; }
 }
 """

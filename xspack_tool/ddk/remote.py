@@ -6,12 +6,14 @@ import base64
 import binascii
 import io
 import json
+import posixpath
 import tarfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
 from xspack_tool.ddk.kbuild import error_lines
 from xspack_tool.ddk.remote_scripts import (
@@ -28,6 +30,7 @@ from xspack_tool.ddk.remote_scripts import (
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.errors import StepError
 from xspack_tool.files import whole, write_whole
+from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import Done
 
 #: A kit in which scripts are run: on another machine, in a folder, or in an image.
@@ -43,8 +46,8 @@ LARGEST_SYMVERS = 1 << 24
 @dataclass(frozen=True)
 class RemoteFacts:
     """What a kit is: its kernel (`uname -r` of the modules) and where its tree lies, the architecture of its
-    RPMs, its release, compiler and rpm in their own words, the compiler that made its kernel, and a digest of the
-    tree's configuration and CRCs."""
+    RPMs, its release, compiler and rpm in their own words, the compiler that made its kernel, the digest by which that
+    wants modules signed (CONFIG_MODULE_SIG_HASH), and a digest of the tree's configuration and CRCs."""
 
     tree: str
     kernel: str
@@ -53,6 +56,7 @@ class RemoteFacts:
     compiler: str
     kernel_compiler: str
     rpm: str
+    signed_by: str
     digest: str
 
     def text(self) -> str:
@@ -119,48 +123,140 @@ def build_remote(
     *,
     time: int,
     memo: Path,
-    symvers: Path | None = None,
     options: Sequence[str] = (),
 ) -> str:
     """Build a source RPM on the kit. ``outs`` are the places of the RPMs, under rpm's usual names; debuginfo stays
-    behind. ``symvers`` is where a driver's Module.symvers goes, ``options`` are more of rpmbuild's.
+    behind. ``options`` are more of rpmbuild's.
 
     Returns the warnings of kbuild and the compiler, as lines. Nothing of ours is left on the kit, whatever happens.
     Raises StepError with one reason; no output then.
     A kit that is no longer what ``facts`` say is not used, and ``memo`` is forgotten.
     """
+    names = [out.name for out in outs]
     what = f"building {source_rpm.name} on {ddk.name}"
+    made, said = _build(
+        ddk, facts, source_rpm, "--rebuild", what=what, time=time, memo=memo, wanted=names, options=options
+    )
+    with ExitStack() as stack:
+        for path in outs:
+            stack.enter_context(whole(path)).write_bytes(made[path.name])
+    return said
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What kbuild made on a kit: modules by their places below INSTALL_MOD_DIR, with their debug data if that was asked
+    for; the driver's Module.symvers; how each source was compiled; the warnings, as lines."""
+
+    modules: dict[str, Path]
+    symvers: str
+    commands: list[dict[str, object]]
+    said: str
+
+
+def compile_remote(
+    ddk: Reached,
+    facts: RemoteFacts,
+    source_rpm: Path,
+    work: Path,
+    *,
+    memo: Path,
+    sources: Mapping[str, Path],
+    name: str,
+    compiler_prefix: str = "",
+) -> Compiled:
+    """Compile the driver of a source RPM (of :mod:`source_rpm`) on the kit, as :func:`build_remote`. The modules lie in
+    the folder ``work``; ``sources`` are the user's own files, for editors; ``name`` is what messages call the
+    driver. What is not like the files of a driver is not taken."""
+    what = f"compiling {name}"
+    made, said = _build(
+        ddk,
+        facts,
+        source_rpm,
+        "--recompile",
+        what=what,
+        time=CONSTANT_TIME,
+        memo=memo,
+        wanted=["modules.tar", "Module.symvers", "commands.tar", "sources"],
+        compiler_prefix=compiler_prefix,
+    )
+    noted = work / "noted"
+    noted.mkdir()
+    _spread(made["commands.tar"], noted, lambda name: name.endswith(".o.cmd"), what)
+    modules = work / "modules"
+    modules.mkdir()
+    found = _spread(made["modules.tar"], modules, lambda name: name.endswith(".ko"), what)
+    place = made["sources"].decode(errors="replace")
+    commands = compile_commands(noted, Path(facts.tree), sources, place=place)
+    return Compiled(found, made["Module.symvers"].decode(errors="replace"), commands, said)
+
+
+def _build(
+    ddk: Reached,
+    facts: RemoteFacts,
+    source_rpm: Path,
+    how: str,
+    *,
+    what: str,
+    time: int,
+    memo: Path,
+    wanted: Sequence[str],
+    compiler_prefix: str = "",
+    options: Sequence[str] = (),
+) -> tuple[dict[str, bytes], str]:
+    """The files that came back, among them those that are ``wanted``, and the warnings."""
     content = source_rpm.read_bytes()
-    arguments = [ddk.tree, facts.text(), str(len(content)), str(time), *options]
+    arguments = [ddk.tree, facts.text(), str(len(content)), str(time), how, compiler_prefix, *options]
     done = ddk.run(BUILD, arguments, stdin=content, what=what)
     _raise_for(ddk, done, what, memo)
     made = _unpack(done.out, what)
-    wanted = [*outs, *([symvers] if symvers else [])]
-    names = {path: "Module.symvers" if path == symvers else path.name for path in wanted}
-    if lacking := [name for name in names.values() if name not in made]:
+    if lacking := [name for name in wanted if name not in made]:
         raise StepError(
             f"{what}: it made no {', '.join(lacking)}, but {', '.join(sorted(made)) or 'nothing'}"
         )
-    with ExitStack() as stack:
-        for path in wanted:
-            stack.enter_context(whole(path)).write_bytes(made[names[path]])
-    return done.err
+    return made, done.err
+
+
+def _spread(archive: bytes, folder: Path, is_wanted: Callable[[str], bool], what: str) -> dict[str, Path]:
+    """Write the plain files of an archive below ``folder``, by their names in it."""
+    found = {}
+    with _opened(archive, what) as tar:
+        for member in tar:
+            name = posixpath.normpath(member.name)
+            content = tar.extractfile(member) if member.isfile() and is_wanted(name) else None
+            if content is None or name.startswith(("/", "../")):
+                continue
+            found[name] = folder / name
+            found[name].parent.mkdir(parents=True, exist_ok=True)
+            found[name].write_bytes(content.read())
+    return found
 
 
 def _unpack(text: str, what: str) -> dict[str, bytes]:
     """The plain files at the top of the archive that came back, by name."""
     made = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text)), mode="r:") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if member.isfile() and "/" not in name and (content := archive.extractfile(member)):
-                    made[name] = content.read()
-    except (tarfile.TarError, binascii.Error, ValueError, EOFError) as failure:
+        content = base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        content = b""
+    with _opened(content, what) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if member.isfile() and "/" not in name and (file := archive.extractfile(member)):
+                made[name] = file.read()
+    return made
+
+
+@contextmanager
+def _opened(content: bytes, what: str) -> Iterator[tarfile.TarFile]:
+    """An archive that came back. Raises StepError where it is none, also while it is read."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            yield archive
+    except (tarfile.TarError, ValueError, EOFError) as failure:
         raise StepError(
             f"{what}: what came back is no archive: the connection was lost; build again"
         ) from failure
-    return made
 
 
 def _raise_for(ddk: Reached, done: Done, what: str, memo: Path) -> None:

@@ -43,6 +43,7 @@ read_facts() {{
         made=$(sed -n 's/^#define CONFIG_CC_VERSION_TEXT "\\(.*\\)"$/\\1/p' "$generated/autoconf.h")
     echo "kernel_compiler=$made"
     echo "rpm=$(rpmbuild --version | head -n1)"
+    echo "signed_by=$(sed -n 's/^#define CONFIG_MODULE_SIG_HASH "\\(.*\\)"$/\\1/p' "$generated/autoconf.h")"
     cd "$tree"
     set -- Module.symvers include/generated/autoconf.h include/generated/utsrelease.h
     test ! -f include/generated/compile.h || set -- "$@" include/generated/compile.h
@@ -72,8 +73,10 @@ test "$(read_facts)" = "$2" || exit {CHANGED}
 #: What the kit's own spec macro %{dist} is.
 DIST = "rpm --eval '%{?dist}'"
 
-#: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH; all others are
-#: options of rpmbuild. The RPMs go back in base64 of a tar. A kit that is ours alone has a fixed place, XSPACK_JOB.
+#: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH, $5 what rpmbuild
+#: is to do (--rebuild, --recompile), $6 ccache or distcc or nothing; all others are options of rpmbuild. The RPMs, and
+#: what the spec puts into %{xspack_made}, go back in base64 of a tar. ccache and distcc have their settings and their
+#: cache where the kit has them. A kit that is ours alone has a fixed place, XSPACK_JOB.
 #: Elsewhere the folder's name holds the shell's process id: of what a crash or a power cut left, the next build clears
 #: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.
 BUILD = f"""\
@@ -116,10 +119,21 @@ if test "$(wc -c < "$top/source.rpm")" -ne "$3"; then
     exit {NO_SPACE}
 fi
 epoch=$4
-shift 4
-HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch setsid rpmbuild --rebuild --define "_topdir $top" \\
-    --define "_tmppath $top/tmp" --define "kernel_tree $tree" --define "xspack_symvers $top/Module.symvers" \\
-    "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
+how=$5
+prefix=$6
+shift 6
+if test -n "$prefix"; then
+    if ! command -v "${{prefix%% *}}" >/dev/null 2>&1; then
+        echo "${{prefix%% *}}" >&2
+        exit {LACKS_PROGRAM}
+    fi
+    cache=${{XDG_CACHE_HOME:-${{HOME:-/}}/.cache}}/ccache
+    test ! -d "${{HOME:-/}}/.ccache" || cache=$HOME/.ccache
+    export CCACHE_DIR="${{CCACHE_DIR:-$cache}}" DISTCC_DIR="${{DISTCC_DIR:-${{HOME:-/}}/.distcc}}"
+fi
+HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefix setsid rpmbuild "$how" \\
+    --define "_topdir $top" --define "_tmppath $top/tmp" --define "kernel_tree $tree" \\
+    --define "xspack_made $top/made" "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
 build=$!
 (
     trap - EXIT HUP INT TERM PIPE
@@ -140,13 +154,13 @@ grep 'warning:' "$top/log" | sed "s#$top/BUILD/[^/]*/##g" >&2
 cd "$top"
 mkdir result
 # By rpm's usual names: a spec may call the files as it likes.
-find RPMS -name '*.rpm' | while read -r rpm; do
+test ! -d RPMS || find RPMS -name '*.rpm' | while read -r rpm; do
     name=$(rpm -qp --nosignature --queryformat '%{{NAME}}-%{{VERSION}}-%{{RELEASE}}.%{{ARCH}}.rpm' "$rpm")
     case $name in
         *-debuginfo-* | *-debugsource-*) ;;
         *) mv "$rpm" "result/$name" || exit {NO_SPACE} ;;
     esac
 done || exit {NO_SPACE}
-test ! -f Module.symvers || mv Module.symvers result
+test ! -d made || mv made/* result
 tar -C result -cf result.tar . && base64 < result.tar >&3 || exit {NO_SPACE}
 """

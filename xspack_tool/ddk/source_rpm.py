@@ -70,6 +70,8 @@ cat > .xspack/uname <<'END_OF_UNAME'
 {uname}END_OF_UNAME
 chmod 0755 .xspack/uname
 PATH=$sources/.xspack:$PATH
+prefix=${{XSPACK_COMPILER_PREFIX:-}}
+cc={cc}
 {prepare}macros=
 {macros}{makes}"""
 
@@ -94,11 +96,17 @@ for folder in {folders}; do
         echo '%%attr(0644,root,root) "'{folder}/"$module"'"' >> "$list"
     done
 done
-%{{?xspack_symvers:cat {symvers} 2>/dev/null | sed "s#\t$sources/#\t#" | LC_ALL=C sort -u -k2,2 > %{{xspack_symvers}}}}
 {expected}if ! test -s "$list"; then
     echo "kbuild made no module: no Kbuild or Makefile adds one to obj-m" >&2
     exit 1
 fi
+%if 0%{{?xspack_made:1}}
+mkdir -p %{{xspack_made}}
+cat {symvers} 2>/dev/null | sed "s#	$sources/#	#" | LC_ALL=C sort -u -k2,2 > %{{xspack_made}}/Module.symvers
+tar -C "$place" -cf %{{xspack_made}}/modules.tar .
+find . -name '.*.o.cmd' -size -1024k | LC_ALL=C sort | tar -cf %{{xspack_made}}/commands.tar -T -
+printf '%%s' "$sources" > %{{xspack_made}}/sources
+%endif
 """
 
 
@@ -145,7 +153,7 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
         symvers=symvers,
         time=time,
         choice=_choice(request),
-        strip=_strip(request),
+        strip=_strip(request, debug=driver.debug),
         expected=_expected((*driver.expected, *request.modules, *request.exclude)),
     )
     return SourceSections(
@@ -156,6 +164,7 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
             compiler=_escape(compiler),
             kernel=shlex.quote(driver.kernel),
             uname=_escape(UNAME.format(kernel=driver.kernel)),
+            cc=_escape(shlex.quote(request.make_variables.get("CC", "gcc"))),
             prepare=prepare_lines(driver.request, [_words(words) for words in driver.request.prepare]),
             macros=macros,
             makes=_makes(driver),
@@ -178,8 +187,11 @@ def _choice(request: KbuildRequest) -> str:
     return lines
 
 
-def _strip(request: KbuildRequest) -> str:
+def _strip(request: KbuildRequest, *, debug: bool) -> str:
+    """How a module is stripped: whoever takes the debug data apart does it afterwards."""
     strip = 'strip --strip-debug "$place/$module"'
+    if debug:
+        strip = f"%{{!?xspack_made:{strip}}}"
     if request.unstripped:
         strip = f"case $name in {_pattern(request.unstripped)}) ;; *) {strip} ;; esac"
     return f"        {strip}\n"
@@ -229,7 +241,11 @@ def _place(symbols: Sequence[str]) -> KbuildPlace:
 
 
 def _call(folder: str, words: Sequence[str]) -> str:
-    return f'(cd "$sources"/{shlex.quote(folder)} && make %{{?_smp_mflags}} {" ".join(map(_word, words))})\n'
+    return f'(cd "$sources"/{shlex.quote(folder)} && make %{{?_smp_mflags}} {" ".join(map(_word, words))} {_PREFIX})\n'
+
+
+#: A compiler that is called by ccache or distcc; the last word of a name counts for make.
+_PREFIX = '${prefix:+"CC=$prefix $cc"}'
 
 
 def _words(words: Sequence[str]) -> str:

@@ -26,12 +26,21 @@ from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.model.profile import Profile
+from xspack_tool.plan.compile_elsewhere import plan_modules_elsewhere
 from xspack_tool.plan.ddk import Kit, Unasked, compiler_of, kits_of
 from xspack_tool.plan.driver_sources import driver_items, running_kernel_lines
-from xspack_tool.plan.modules import ModulePlan, Modules, claim_modules, plan_info, plan_modules, plan_note
+from xspack_tool.plan.modules import (
+    ModulePlan,
+    Modules,
+    SigningPair,
+    claim_modules,
+    plan_info,
+    plan_modules,
+    plan_note,
+)
 from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_remote, plan_source_rpm
+from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_source_rpm
 from xspack_tool.plan.sources import Folders, TreeItem
 from xspack_tool.rpm.modprobe import kept_out
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
@@ -214,12 +223,22 @@ class KernelModule(PackageKind):
             self.env, self._module_place(), kit.kernel, self.place, self.target
         )
         compilers: tuple[str, ...] = ()
-        if kit.tree is None:
-            self._only_here(declaration)
-            if kit.facts:
-                compilers = (kit.facts.kernel_compiler, kit.facts.compiler)
-        elif compiler := self._compile(declaration, kit, request, symbols):
-            compilers = (kit.tree.compiler, compiler.version)
+        sign = signing_pair(declaration, self.given["sign_key"])
+        if kit.facts:
+            compilers = (kit.facts.kernel_compiler, kit.facts.compiler)
+            if not declaration.problems:
+                self._modules = plan_modules_elsewhere(
+                    self.env,
+                    self._module_place(),
+                    self._source,
+                    kit,
+                    prefix=self.given["compiler_prefix"],
+                    sign=sign,
+                )
+        elif compiler := self._compile(declaration, kit, request, symbols, sign):
+            compilers = (kit.tree.compiler if kit.tree else "", compiler.version)
+        if not declaration.problems:
+            declaration.archive(self._place, self._modules.tar, field="source")
             if variant:
                 info = plan_info(self.env, self._module_place(), variant, self._modules.tar)
                 declaration.file(f"{self._place}/{INFO}", info, field="variant", mode=0o644)
@@ -252,14 +271,18 @@ class KernelModule(PackageKind):
         return variant
 
     def _compile(
-        self, declaration: PackageDeclaration, kit: Kit, request: KbuildRequest, symbols: tuple[Any, ...]
+        self,
+        declaration: PackageDeclaration,
+        kit: Kit,
+        request: KbuildRequest,
+        symbols: tuple[Any, ...],
+        sign: SigningPair | None,
     ) -> Compiler | None:
         """Have the modules compiled here; the compiler that does."""
         assert kit.tree is not None  # asked by the caller
         compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
             declaration.problems.append(compiler)
-        sign = signing_pair(declaration, self.given["sign_key"])
         if declaration.problems or isinstance(compiler, Problem):
             return None
         plan = ModulePlan(
@@ -272,7 +295,6 @@ class KernelModule(PackageKind):
             sign,
         )
         self._modules = plan_modules(self.env, self._module_place(), self._items, plan)
-        declaration.archive(self._place, self._modules.tar, field="source")
         return compiler
 
     def _foretell(self, kernel: str, profile: Profile) -> None:
@@ -285,24 +307,6 @@ class KernelModule(PackageKind):
 
     def _module_place(self) -> list[str]:
         return [*([self._folder] if self._folder else []), self.name]
-
-    def _only_here(self, declaration: PackageDeclaration) -> None:
-        """What a kit on another machine cannot be asked for."""
-        why = {
-            "debuginfo": "debug data is left behind on the kit",
-            "sign_key": "the key that signs modules is never sent to another machine",
-            "compiler_prefix": "the kit's own rpmbuild compiles, with its own compiler",
-            **(
-                {"variant": "info.json tells the devices of modules, which are compiled on the kit"}
-                if declaration.profile.multi_version_drivers
-                else {}
-            ),
-        }
-        for field, rule in why.items():
-            if self.given[field]:
-                declaration.problem(
-                    field, self.given[field], rule, "leave it out, or compile here: env.Ddk(tree)"
-                )
 
     def plan(self, package: Package, contents: Contents) -> Any:
         kit = self._kit
@@ -320,10 +324,7 @@ class KernelModule(PackageKind):
         )
         source = plan_source_rpm(self.env, package, contents, self._source, built, self.report)
         target = self.given["target"]
-        if kit.tree is None:
-            nodes, self._modules = plan_remote(self.env, package, source, kit, built, target, self.report)
-        else:
-            nodes = plan_package(self.env, package, contents, built, target, self.report)
+        nodes = plan_package(self.env, package, contents, built, target, self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
             node.attributes.xspack_source_rpm = source
@@ -332,11 +333,10 @@ class KernelModule(PackageKind):
         return nodes
 
     def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
-        assert self._kit is not None  # as in plan()
         source = source_rpm_of(nodes[0])
         assert source is not None  # plan() made it
         complete_source_rpm(source, package, contents, self._source, folders)
-        return [] if self._kit.tree is None else super().complete(nodes, package, contents, folders)
+        return super().complete(nodes, package, contents, folders)
 
     def _debuginfo(self, package: Package, built: Built, modules: Modules) -> Any:
         """The RPM of debug data, where gdb and crash look for it."""

@@ -12,8 +12,8 @@ import SCons.Script
 from SCons.Node import Node
 
 from xspack_tool.ddk.compile_commands import write_compile_commands
-from xspack_tool.ddk.kbuild import COMMANDS, Outputs, build_modules, warning_lines
-from xspack_tool.ddk.modules import ModuleKey, modules_in
+from xspack_tool.ddk.kbuild import COMMANDS, build_modules, warning_lines
+from xspack_tool.ddk.modules import ModuleKey, Outputs, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
@@ -69,7 +69,6 @@ class CompileModules(Step):
     driver's folder."""
 
     label: ClassVar[str] = "Modules"
-    uses: ClassVar[tuple[str, ...]] = ("strip",)
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "certificate")
 
     #: Kernel, architecture and digest of the kernel build tree.
@@ -86,22 +85,40 @@ class CompileModules(Step):
     #: Never in a key, nor anything made of it: the certificate tells keys apart.
     private_key: Path | None = field(metadata=UNKEYED)
 
+    def used(self) -> tuple[str, ...]:
+        return tools_for(self.private_key)
+
     def run(self, inputs: Named, outputs: Named) -> None:
-        certificate: Path | None = next(iter(inputs.certificate), None)
         result = build_modules(
             self.tree,
             inputs.sources,
             self.work,
-            Outputs(outputs.modules, outputs.symvers, outputs.debuginfo if self.debuginfo else None),
+            named_outputs(outputs, self.debuginfo),
             request=self.request,
             extra_symbols=inputs.symbols,
             jobs=self.jobs,
             compiler_prefix=self.compiler.prefix,
-            sign_key=ModuleKey(self.private_key, certificate) if self.private_key and certificate else None,
+            sign_key=signing_key(self.private_key, inputs),
             expected=self.expected,
             links=self.links,
         )
         tell_warnings(outputs.modules.stem, result.log)
+
+
+def tools_for(private_key: Path | None) -> tuple[str, ...]:
+    """What finishes modules: strips them and, with a key, signs them."""
+    return ("strip", "cryptography") if private_key else ("strip",)
+
+
+def signing_key(private_key: Path | None, inputs: Named, digest: str = "") -> ModuleKey | None:
+    """The key of a step with the input ``certificate``."""
+    certificate: Path | None = next(iter(inputs.certificate), None)
+    return ModuleKey(private_key, certificate, digest) if private_key and certificate else None
+
+
+def named_outputs(outputs: Named, debuginfo: bool) -> Outputs:
+    """The outputs of a step that :func:`add_modules` planned."""
+    return Outputs(outputs.modules, outputs.symvers, outputs.debuginfo if debuginfo else None)
 
 
 def tell_warnings(name: str, said: str) -> None:
@@ -112,9 +129,7 @@ def tell_warnings(name: str, said: str) -> None:
 
 def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan: ModulePlan) -> Modules:
     """Compile the sources ``items``. ``place`` is the driver's own name below modules/."""
-    *folder, name = place
-    stem = f"{name}-{plan.tree.kernel}"
-    work = Path(env.Dir(out_path(env, "modules", ".work", *folder, stem)).get_abspath())
+    work = work_of(env, place, plan.tree.kernel)
     for program in ("make", "strip"):
         session().need(program, "kernel modules")
     if plan.request.prepare:
@@ -136,13 +151,25 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
         "symbols": plan.symbols,
         "certificate": [plan.sign.certificate] if plan.sign else [],
     }
-    endings = {
-        "modules": "tar",
-        "symvers": "symvers",
-        **({"debuginfo": "debug.tar"} if plan.debuginfo else {}),
-    }
+    return add_modules(env, place, plan.tree.kernel, step, inputs, debuginfo=plan.debuginfo)
+
+
+def work_of(env: Any, place: Sequence[str], kernel: str) -> Path:
+    """The folder that is kept for the next time."""
+    *folder, name = place
+    return Path(env.Dir(out_path(env, "modules", ".work", *folder, f"{name}-{kernel}")).get_abspath())
+
+
+def add_modules(
+    env: Any, place: Sequence[str], kernel: str, step: Step, inputs: dict[str, Any], *, debuginfo: bool
+) -> Modules:
+    """Plan a step that compiles, with its outputs ``modules``, ``symvers`` and, if it is asked for, ``debuginfo``."""
+    *folder, name = place
+    work = work_of(env, place, kernel)
+    endings = {"modules": "tar", "symvers": "symvers", **({"debuginfo": "debug.tar"} if debuginfo else {})}
     outputs = {
-        what: env.File(out_path(env, "modules", *folder, f"{stem}.{end}")) for what, end in endings.items()
+        what: env.File(out_path(env, "modules", *folder, f"{name}-{kernel}.{end}"))
+        for what, end in endings.items()
     }
     made = add_step(env, step, inputs=inputs, outputs=outputs)
     for what, ending in endings.items():
@@ -150,7 +177,7 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
     env.Clean(made.modules, str(work))
     journal_of(env).keep(work)
     _join_commands(env, made.modules, work)
-    return Modules(made.modules, made.symvers, made.debuginfo if plan.debuginfo else None)
+    return Modules(made.modules, made.symvers, made.debuginfo if debuginfo else None)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The source RPM of a driver, and its RPM as a kit on another machine builds it from that."""
+"""The source RPM of a driver: for those who rebuild it, and for the kit elsewhere that compiles it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from SCons.Node import Node
-from SCons.Util import NodeList
 
-from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
-from xspack_tool.files import copy_whole
 from xspack_tool.model.package import Package
-from xspack_tool.plan.ddk import Kit, fetched_symvers
-from xspack_tool.plan.modules import Modules, tell_warnings
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     Built,
@@ -24,7 +19,6 @@ from xspack_tool.plan.package import (
     Report,
     by_mode,
     path_of,
-    rpm_nodes,
     slot_of,
 )
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
@@ -102,13 +96,28 @@ def plan_source_rpm(
         report(taken)
         return node
     package, contents = _without_modules(package, contents)
+    _add(env, node, package, contents, plan)
+    remove_older(env, node, f"source {slot_of(built)}")
+    return node
+
+
+def plan_kbuild_rpm(env: Any, place: Sequence[str], plan: SourcePlan) -> Node:
+    """A source RPM that holds what is compiled and no more: what else the package says compiles nothing again."""
+    session().need("rpmbuild", "drivers on a kit elsewhere")
+    *folder, name = place
+    package = Package(name, "1", "1", name, "none")
+    names = ("modules", ".kbuild", *folder, plan.driver.kernel, source_rpm_name(package))
+    node = env.File(out_path(env, *names))
+    _add(env, node, package, {}, replace(plan, driver=replace(plan.driver, folder="/modules")))
+    remove_older(env, node, f"modules {'/'.join(place)}.src.rpm")
+    return node
+
+
+def _add(env: Any, node: Node, package: Package, contents: Contents, plan: SourcePlan) -> None:
     links = {item.relative: item.link for item in plan.items if item.link}
     time = package.time(source_date_epoch())
     step = WriteSourceRpm(package, plan.driver, profile_of(env).payload, time, links)
-    inputs = _inputs(package, contents, plan)
-    add_step(env, step, inputs=inputs, outputs={"rpm": node})
-    remove_older(env, node, f"source {slot_of(built)}")
-    return node
+    add_step(env, step, inputs=_inputs(package, contents, plan), outputs={"rpm": node})
 
 
 def complete_source_rpm(
@@ -135,68 +144,3 @@ def _inputs(package: Package, contents: Contents, plan: SourcePlan) -> dict[str,
         "symbols": plan.symbols,
         **by_mode(package, contents),
     }
-
-
-@dataclass(frozen=True)
-class BuildRemotely(Step):
-    """A driver's RPM as the rpmbuild of a kit on another machine makes it of the source RPM, and the symbols that its
-    modules export."""
-
-    label: ClassVar[str] = "Remote"
-    shown: ClassVar[bool] = True
-
-    #: What the kit is; not where it is.
-    kit: dict[str, str]
-    time: int
-    remote: Reached = field(metadata=UNKEYED)
-    facts: RemoteFacts = field(metadata=UNKEYED)
-    memo: Path = field(metadata=UNKEYED)
-
-    def run(self, inputs: Named, outputs: Named) -> None:
-        said = build_remote(
-            self.remote,
-            self.facts,
-            inputs.source_rpm,
-            [outputs.rpm],
-            time=self.time,
-            memo=self.memo,
-            symvers=outputs.symvers,
-        )
-        tell_warnings(outputs.rpm.stem, said)
-
-
-@dataclass(frozen=True)
-class TakeRemoteRpm(Step):
-    """What a kit on another machine built, under its own name."""
-
-    label: ClassVar[str] = "Copy"
-
-    kit: dict[str, str]
-
-    def run(self, inputs: Named, outputs: Named) -> None:
-        (out,) = outputs.rpms
-        copy_whole(inputs.rpm, out)
-
-
-def plan_remote(
-    env: Any, package: Package, source_rpm: Node, kit: Kit, built: Built, target: Any, report: Report
-) -> tuple[NodeList, Modules]:
-    """The RPM as the kit's own rpmbuild makes it of the source RPM, and the symbols that its modules export."""
-    assert kit.remote is not None and kit.facts is not None  # asked by the caller
-    folder, stem = path_of(built)[:-1], f"{package.name}-{kit.kernel}"
-    names = {"rpm": built.identity.file_name, "symvers": f"{stem}.symvers"}
-    step = BuildRemotely(
-        kit.signature,
-        package.time(source_date_epoch()),
-        remote=kit.remote,
-        facts=kit.facts,
-        memo=kit.memo,
-    )
-    outputs = {what: out_path(env, "modules", *folder, name) for what, name in names.items()}
-    made = add_step(env, step, inputs={"source_rpm": source_rpm}, outputs=outputs)
-    remove_older(env, made.rpm, f"remote {slot_of(built)}")
-    # The rules compare with it, who may run when the machine is off.
-    env.Requires(made.rpm, fetched_symvers(env, kit))
-    copy = TakeRemoteRpm(kit.signature)
-    nodes = rpm_nodes(env, [built], {"rpm": made.rpm}, copy, target, report)
-    return nodes, Modules(made.rpm, made.symvers)
