@@ -1,4 +1,4 @@
-"""RPMs signed through the agent's socket have the bytes that rpmsign gives them."""
+"""What is signed through the agent's socket has the bytes that rpmsign and gpg give it."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from support import need
 from xspack_tool.signing.agent import Agent, AgentError, find_key
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.sign import Signer
-from xspack_tool.signing.verify import verify_rpm
+from xspack_tool.signing.verify import verify_file, verify_rpm
 
 LATER = 1700000000
 
@@ -34,6 +34,20 @@ def test_the_bytes_of_rpmsign(make_key, plain_rpm, tmp_path, monkeypatch, bits):
     mine, theirs = both(Signer(key.home, key.key), plain_rpm, tmp_path, monkeypatch)
     assert mine == theirs
     assert verify_rpm(key.file, tmp_path / "agent.rpm").accepted
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_a_document_has_the_bytes_of_gpg(make_key, tmp_path, monkeypatch, bits):
+    key = make_key(f"doc{bits}", f"Acme {bits} <a@x.example>", f"rsa{bits}", "sign", "never")
+    signer, data = Signer(key.home, key.key), tmp_path / "update.xml"
+    for content in (b"", b"<update/>\r\n no end", bytes(range(256)) * 300):
+        data.write_bytes(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(Signer, "_sign_file_by_gpg", None)
+            signer.sign_file(data, tmp_path / "agent.asc", LATER)
+        signer._sign_file_by_gpg(data, tmp_path / "gpg.asc", signer._options(LATER))
+        assert (tmp_path / "agent.asc").read_bytes() == (tmp_path / "gpg.asc").read_bytes()
+        assert verify_file(key.file, data, tmp_path / "agent.asc").accepted
 
 
 def test_a_key_with_a_passphrase(locked_key, plain_rpm, tmp_path, monkeypatch):

@@ -67,6 +67,7 @@ def test_nobody_sees_it(locked_key, plain_rpm, tmp_path):
         "for n in range(4):\n"
         "    signer.sign_rpm(rpm, out / 'x.rpm', n); signer.sign_file(rpm, out / 'x.asc', n)\n"
         "    signer._sign_by_rpmsign(rpm, out / 'y.rpm', signer._options(n))\n"
+        "    signer._sign_file_by_gpg(rpm, out / 'y.asc', signer._options(n))\n"
         "print('signed')\n"
     )
     secret, seen, over = b"correct horse", set(), threading.Event()

@@ -6,6 +6,8 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+import msgspec
+
 
 def instant(seconds: int) -> str:
     """Seconds since 1970 as RFC 3339 has them."""
@@ -14,7 +16,8 @@ def instant(seconds: int) -> str:
 
 def json_text(data: Any) -> str:
     """A value as JSON in ASCII: nothing of a foreign RPM reaches a terminal or a page raw."""
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    compact = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return msgspec.json.format(compact, indent=1) + "\n"  # json itself indents in Python, ten times as slowly
 
 
 def own_version() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,18 @@ class UnknownKind(UserError, AttributeError):
 
 
 def _name_the_nearest(env: Any, name: str) -> Any:
-    close = get_close_matches(name, [*KINDS, *HELPERS], n=1, cutoff=0.75)
-    if name.startswith("_") or not close:
+    nearest = _nearest(name)
+    if not nearest:
         raise AttributeError(f"{type(env).__name__!r} object has no attribute {name!r}")
-    raise UnknownKind(f"{user_place()}: env.{name}: no such kind; did you mean env.{close[0]}?")
+    raise UnknownKind(f"{user_place()}: env.{name}: no such kind; did you mean env.{nearest}?")
+
+
+@cache
+def _nearest(name: str) -> str:
+    """The kind or helper with a similar name. SCons asks environments for attributes of its own, too, at each node."""
+    if name.startswith("_"):
+        return ""
+    return next(iter(get_close_matches(name, [*KINDS, *HELPERS], n=1, cutoff=0.75)), "")
 
 
 def all_kinds() -> tuple[type[Kind], ...]:

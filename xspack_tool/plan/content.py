@@ -68,12 +68,13 @@ def trust_unchanged(node: Node) -> None:
 
 def _note(node: Node) -> None:
     seen, planned = node.get_ninfo(), node.attributes.xspack_step
-    known = stored_digest(node)
-    if known and node.get_state() != SCons.Node.executed and not hasattr(seen, "csig"):
+    known, built = stored_digest(node), node.get_state() == SCons.Node.executed
+    if known and not built and not hasattr(seen, "csig"):
         seen.csig = known
     if csig := getattr(seen, "csig", None):
         with suppress(OSError):
-            found = os.stat(node.get_abspath())
+            # What was not built is as it was seen before.
+            found = os.stat(node.get_abspath()) if built else node.stat() or os.stat(node.get_abspath())
             planned.journal.states.note(planned.journal.relative(node), csig, found)
 
 

@@ -109,11 +109,9 @@ def explain_by(told: Callable[[Node, Callable[[Node], Any]], Any]) -> None:
 
 
 def _parallel() -> type | None:
-    found: type | None = getattr(SCons.Taskmaster.Job, "NewParallel", None)
-    try:
-        return found if found and "results_queue_lock" in inspect.getsource(found) else None
-    except (OSError, TypeError):  # no source: not the class that is known
-        return None
+    found: Any = getattr(SCons.Taskmaster.Job, "NewParallel", None)
+    code = getattr(getattr(found, "__init__", None), "__code__", None)
+    return found if code and "results_queue_lock" in code.co_names else None
 
 
 #: SCons's own scheduler of builds with several jobs, where it is the one that is known; else None.

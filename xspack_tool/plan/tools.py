@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import sys
+from contextlib import suppress
 from typing import Any
 
 from xspack_tool.plan.memo import file_state, remembered
@@ -43,14 +44,9 @@ def _ask(path: str) -> str:
 
 @functools.cache
 def _distribution_version(name: str) -> str:
-    """The version as it stands in the name of the distribution's .dist-info folder."""
-    for folder in sys.path:
-        try:
-            for entry in os.listdir(folder or "."):
-                if entry.startswith(f"{name}-") and entry.endswith(".dist-info"):
-                    return entry[len(name) + 1 : -len(".dist-info")]
-        except OSError:
-            continue
+    found = _distributions().get(_normal(name))
+    if found:
+        return found
     # Imported here: with what it brings along it costs more than all the rest of reading a small tree.
     from importlib.metadata import PackageNotFoundError, version
 
@@ -58,3 +54,20 @@ def _distribution_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+@functools.cache
+def _distributions() -> dict[str, str]:
+    """Distribution -> its version, as both stand in the name of its .dist-info folder; the first of sys.path counts."""
+    versions: dict[str, str] = {}
+    for folder in sys.path:
+        with suppress(OSError):
+            for entry in os.listdir(folder or "."):
+                if entry.endswith(".dist-info"):
+                    name, _, version = entry.removesuffix(".dist-info").rpartition("-")
+                    versions.setdefault(_normal(name), version)
+    return versions
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")

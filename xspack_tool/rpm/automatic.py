@@ -23,6 +23,7 @@ from xspack_tool.rpm.relations import (
     UnusualError,
     parse,
 )
+from xspack_tool.rpm.usual import DOCUMENTATION, is_perl_script, unusual_path
 
 #: What a script's first line may be long; its interpreter is no longer.
 _FIRST_LINE = 1 << 16
@@ -78,14 +79,10 @@ _PYTHON = re.compile(
 )
 _PYTHON_PROGRAM = re.compile(rb"/usr/bin/python([0-9]+\.[0-9]+)\Z")
 _PYTHON_FOLDER = re.compile(rb".*/usr/lib[0-9]*/python([0-9]+\.[0-9]+)/.*", re.S)
-_PKGCONFIG = re.compile(rb"((/usr/lib64|/usr/share)/pkgconfig/.*.pc|/usr/bin/pkg-config)", re.S)
 _BLANK = rb"[ \t\n\r\f\v]"
 _SHEBANG = re.compile(rb"#!" + _BLANK + rb"*(/[^ \t\n\r\f\v]+)")
 _ENV = re.compile(rb"#!" + _BLANK + rb"*[^ \t\n\r\f\v]*/bin/env" + _BLANK + rb"+(/[^ \t\n\r\f\v]+)")
-_PERL_SCRIPT = re.compile(rb"#!.*\bperl")
 
-#: Nothing comes from documentation (rpm's __global_requires_exclude_from), and so from what begins alike.
-_DOCUMENTATION = "/usr/share/doc"
 #: What a generator prints: provides and requires.
 Lines = tuple[list[bytes], list[bytes]]
 Classify = Callable[[File, Sequence[File]], bytes]
@@ -109,11 +106,6 @@ def class_of(file: File, files: Sequence[File] = ()) -> bytes:
     return b"a perl script, text" if is_perl_script(_first_line(file)) else b"a script, text"
 
 
-def is_perl_script(text: bytes) -> bool:
-    """Whether a script's first line names Perl."""
-    return bool(_PERL_SCRIPT.match(text))
-
-
 def class_by_name(file: File) -> bytes:
     """The class that rpm reads from a name, empty where it looks into the file."""
     return next((kind for end, kind in _BY_NAME.items() if file.path.endswith(end)), b"")
@@ -122,15 +114,6 @@ def class_by_name(file: File) -> bytes:
 def kept(kind: bytes) -> bytes:
     """A class as the header has it: only those with a word that rpm knows."""
     return kind if _KEPT.search(kind) else b""
-
-
-def unusual_path(path: str) -> str:
-    """Why the dependencies of a path's file are left to rpmbuild, empty where they are not."""
-    if _DOCUMENTATION in path:
-        return ""
-    if _PKGCONFIG.fullmatch(path.encode()):
-        return f"{path} is for pkg-config"
-    return f"{path} is a module of Perl" if path.endswith(".pm") else ""
 
 
 @dataclass(frozen=True)
@@ -188,9 +171,7 @@ def _dictionary(
 def _all_found(files: Sequence[File]) -> Iterator[tuple[int, bytes, Item]]:
     """Number of the file, P or R, and the relation: provides before requires, generator by generator."""
     answers = [
-        (number, _asked(file))
-        for number, file in enumerate(files)
-        if _DOCUMENTATION.encode() not in file.path
+        (number, _asked(file)) for number, file in enumerate(files) if DOCUMENTATION.encode() not in file.path
     ]
     for letter, which, flag in ((b"P", 0, FOUND_PROVIDES), (b"R", 1, FOUND_REQUIRES)):
         for generator in range(3):

@@ -1,4 +1,4 @@
-"""The key ids in OpenPGP signatures (RFC 4880, 5.2), as far as an RPM's header holds them."""
+"""OpenPGP signatures (RFC 4880): the key ids in them (5.2), and their ASCII armour (6.2)."""
 
 from __future__ import annotations
 
@@ -80,3 +80,22 @@ def armoured_key_ids(text: bytes) -> list[str]:
         return key_ids(base64.b64decode(encoded, validate=True))
     except ValueError:
         return []
+
+
+def armoured_signature(packet: bytes) -> str:
+    """A detached signature in ASCII, as gpg writes it."""
+    text = base64.b64encode(packet).decode("ascii")
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    check = base64.b64encode(_crc24(packet).to_bytes(3, "big")).decode("ascii")
+    return "\n".join(
+        ("-----BEGIN PGP SIGNATURE-----", "", *lines, f"={check}", "-----END PGP SIGNATURE-----", "")
+    )
+
+
+def _crc24(data: bytes) -> int:
+    crc = 0xB704CE
+    for byte in data:
+        crc ^= byte << 16
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x1864CFB if crc & 0x800000 else 0)
+    return crc

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xspack_tool.errors import StepError
-from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Package
 from xspack_tool.rpm import relations as rel
 from xspack_tool.rpm import texts
@@ -17,7 +15,8 @@ from xspack_tool.rpm.contents import File
 from xspack_tool.rpm.header import I18N, INT16, INT32, INT64, STRING, STRINGS
 from xspack_tool.rpm.header_write import IMMUTABLE, HeaderWriter
 from xspack_tool.rpm.info import CONFIG
-from xspack_tool.rpm.relations import Relations, UnusualError, parse
+from xspack_tool.rpm.relations import Relations, UnusualError, read_relations
+from xspack_tool.rpm.usual import unusual_interpreter
 
 #: The largest number of 32 bits that rpm takes for a size.
 LARGE = 0xFFFFFFFF
@@ -34,7 +33,6 @@ _PHASES = {
     "posttrans": (1152, 1154, rel.POSTTRANS),
 }
 _ISA = {"x86_64": b"(x86-64)", "i686": b"(x86-32)", "aarch64": b"(aarch-64)"}
-_INTERPRETER = re.compile(r"/\S+")
 
 
 @dataclass(frozen=True)
@@ -243,16 +241,6 @@ class PackageHeader:
     def _feature(self, name: bytes, version: bytes) -> None:
         """Require a feature of rpm itself."""
         self.requires.add(b"rpmlib(%s)" % name, version, rel.LESS | rel.EQUAL)
-
-
-def read_relations(declared: Iterable[Dependency]) -> list[rel.Item]:
-    """Declared relations as a header has them. Raises UnusualError for those that rpm would complain about."""
-    return [item for one in declared for item in parse(str(one).encode())]
-
-
-def unusual_interpreter(phase: str, interpreter: str) -> str:
-    """Why a scriptlet is left to rpmbuild, empty where it is not."""
-    return "" if _INTERPRETER.fullmatch(interpreter) else f"the interpreter {interpreter!r} of script {phase}"
 
 
 def split_paths(paths: Iterable[bytes]) -> tuple[list[bytes], list[bytes], list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 LESS, GREATER, EQUAL = 2, 4, 8
 SENSE = LESS | GREATER | EQUAL
@@ -52,6 +52,11 @@ def parse(text: bytes) -> list[Item]:
             at += 2
         found.append((name, version, flags))
     return found
+
+
+def read_relations(declared: Iterable[object]) -> list[Item]:
+    """Declared relations as a header has them. Raises UnusualError for those that rpm would complain about."""
+    return [item for one in declared for item in parse(str(one).encode())]
 
 
 class Relations:

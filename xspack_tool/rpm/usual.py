@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from xspack_tool.model.package import PHASES, Package
-from xspack_tool.rpm.automatic import is_perl_script, unusual_path
 from xspack_tool.rpm.compressors import read_payload
-from xspack_tool.rpm.package_header import read_relations, unusual_interpreter
-from xspack_tool.rpm.relations import UnusualError
+from xspack_tool.rpm.relations import UnusualError, read_relations
 
 #: Raised when the writer's bytes, or the rules of what it writes, change: all RPMs are made anew. It is part of each
 #: RPM's signature.
 WRITER = "xspack 1"
+#: Nothing comes from documentation (rpm's __global_requires_exclude_from), and so from what begins alike.
+DOCUMENTATION = "/usr/share/doc"
+_PKGCONFIG = re.compile(rb"((/usr/lib64|/usr/share)/pkgconfig/.*.pc|/usr/bin/pkg-config)", re.S)
+_PERL_SCRIPT = re.compile(rb"#!.*\bperl")
+_INTERPRETER = re.compile(r"/\S+")
 
 
 def left_to_rpmbuild(package: Package, payload: str) -> str:
@@ -41,3 +46,22 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
             if entry.text is not None and (entry.mode or 0) & 0o111 and is_perl_script(entry.text.encode()):
                 reasons.append(f"{entry.path} is a script in Perl")
     return next(filter(None, reasons), "")
+
+
+def unusual_path(path: str) -> str:
+    """Why the dependencies of a path's file are left to rpmbuild, empty where they are not."""
+    if DOCUMENTATION in path:
+        return ""
+    if _PKGCONFIG.fullmatch(path.encode()):
+        return f"{path} is for pkg-config"
+    return f"{path} is a module of Perl" if path.endswith(".pm") else ""
+
+
+def is_perl_script(text: bytes) -> bool:
+    """Whether a script's first line names Perl."""
+    return bool(_PERL_SCRIPT.match(text))
+
+
+def unusual_interpreter(phase: str, interpreter: str) -> str:
+    """Why a scriptlet is left to rpmbuild, empty where it is not."""
+    return "" if _INTERPRETER.fullmatch(interpreter) else f"the interpreter {interpreter!r} of script {phase}"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
 from xspack_tool.errors import StepError
 from xspack_tool.run import run
-from xspack_tool.signing.home import agent_socket
+from xspack_tool.signing.home import agent_socket, usual_sockets
 
 #: Validities of keys that are invalid, disabled, revoked, expired; algorithms that are RSA and may sign.
 _UNUSABLE, _RSA = ("i", "d", "r", "e"), ("1", "3")
@@ -41,8 +42,7 @@ def find_key(home: str, fingerprint: str) -> Place:
     words = ["--batch", "--no-options", "--with-colons", "--with-keygrip", "--list-secret-keys", fingerprint]
     try:
         listing = run(["gpg", "--homedir", home, *words], what="looking for the secret key").out
-        run(["gpgconf", "--homedir", home, "--launch", "gpg-agent"], what="starting gpg-agent")
-        place = agent_socket(home)
+        place = _running(home)
     except StepError as error:
         raise AgentError(str(error)) from None
     # doc/DETAILS of gnupg: validity, algorithm, capabilities, and + for a secret key that is there.
@@ -55,6 +55,15 @@ def find_key(home: str, fingerprint: str) -> Place:
     if validity in _UNUSABLE or algorithm not in _RSA or "s" not in capabilities or secret not in ("", "+"):
         raise AgentError("a key that gpg has to judge")
     return Place(place, grips[0])
+
+
+def _running(home: str) -> str:
+    """The socket of the home's agent, which is started unless it answers at one of the usual places."""
+    for folder in usual_sockets(home):
+        with suppress(AgentError), Agent(f"{folder}/S.gpg-agent", None):
+            return f"{folder}/S.gpg-agent"
+    run(["gpgconf", "--homedir", home, "--launch", "gpg-agent"], what="starting gpg-agent")
+    return agent_socket(home)
 
 
 class Agent:

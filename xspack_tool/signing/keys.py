@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,11 +55,19 @@ def python_gnupg(home: str, *options: str) -> gnupg.GPG:
 
     Raises StepError if gpg is not there.
     """
-    import gnupg
-
     if lacking := missing_program("gpg"):
         raise StepError(lacking)
-    gpg = gnupg.GPG(gnupghome=home, options=["--no-options", *options], env=environment())
+    gpg = copy.copy(_gnupg(shutil.which("gpg") or ""))
+    gpg.gnupghome, gpg.options, gpg.env = home, ["--no-options", *options], environment()
+    return gpg
+
+
+@functools.cache
+def _gnupg(program: str) -> gnupg.GPG:
+    """python-gnupg on no home: each new one would start gpg to ask for its version."""
+    import gnupg
+
+    gpg = gnupg.GPG(options=["--no-options"], env=environment())
     gpg.encoding = "utf-8"
     return gpg
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from xspack_tool.errors import StepError
 from xspack_tool.files import write_whole
+from xspack_tool.rpm.openpgp import armoured_signature
 from xspack_tool.run import missing_program, run, work_folder
 from xspack_tool.signing.agent import Agent, AgentError, find_key
 from xspack_tool.signing.home import gnupg_home
@@ -59,9 +61,25 @@ class Signer:
     def sign_file(self, path: Path, out: Path, time: int) -> None:
         """Write the ASCII-armoured detached signature of ``path`` to ``out``.
 
-        Raises StepError with gpg's own words.
+        gpg's agent is asked where it can be, as for RPMs, and else gpg. Raises StepError with gpg's own words.
         """
         options = self._options(time)
+        if lacking := missing_program("gpg"):
+            raise StepError(lacking)
+        if not self._sign_file_by_agent(path, out, time):
+            self._sign_file_by_gpg(path, out, options)
+
+    def _sign_file_by_agent(self, path: Path, out: Path, time: int) -> bool:
+        """Whether this was one for the agent."""
+        try:
+            with self._agent_key() as key:
+                packet = key.signature(path.read_bytes(), max(time, self.key.created))
+        except AgentError:
+            return False
+        write_whole(out, armoured_signature(packet))
+        return True
+
+    def _sign_file_by_gpg(self, path: Path, out: Path, options: list[str]) -> None:
         gpg = python_gnupg(gnupg_home(self.home))
         result = gpg.sign_file(
             str(path),
@@ -92,13 +110,9 @@ class Signer:
 
     def _sign_by_agent(self, src: Path, dst: Path, time: int) -> bool:
         """Whether this was one for the agent."""
-        if self.key.algorithm != "RSA" or self.key.revoked:
-            return False
         new = dst.with_name(f".{dst.name}.new")
         try:
-            place = find_key(gnupg_home(self.home), self.key.fingerprint)
-            with Agent(place.socket, self.passphrase) as agent, src.open("rb") as file:
-                key = RsaKey(self.key.fingerprint, lambda digest: agent.sign(place.keygrip, digest))
+            with self._agent_key() as key, src.open("rb") as file:
                 begin = signed_begin(file, key, max(time, self.key.created))
                 new.parent.mkdir(parents=True, exist_ok=True)
                 with new.open("wb") as out:
@@ -111,6 +125,15 @@ class Signer:
             new.unlink(missing_ok=True)
             raise
         return True
+
+    @contextmanager
+    def _agent_key(self) -> Iterator[RsaKey]:
+        """The key in gpg's agent. Raises AgentError where gpg itself has to sign."""
+        if self.key.algorithm != "RSA" or self.key.revoked:
+            raise AgentError("a key that gpg has to judge")
+        place = find_key(gnupg_home(self.home), self.key.fingerprint)
+        with Agent(place.socket, self.passphrase) as agent:
+            yield RsaKey(self.key.fingerprint, lambda digest: agent.sign(place.keygrip, digest))
 
     def _sign_by_rpmsign(self, src: Path, dst: Path, options: list[str]) -> None:
         secret = passphrase_fd(self.passphrase) if self.passphrase else nullcontext(None)
