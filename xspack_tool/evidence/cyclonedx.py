@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from xspack_tool.evidence.inventory import Component, Inventory, required_components
-from xspack_tool.evidence.licence import spdx_expression
 from xspack_tool.evidence.text import instant, json_text
 
 _ALGORITHMS = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 96: "SHA-384", 128: "SHA-512"}
@@ -81,7 +80,7 @@ def _component(component: Component, inventory: Inventory) -> dict[str, Any]:
             "description": info.summary,
             "publisher": info.vendor or inventory.vendor,
             "hashes": _hashes(component.sha256),
-            "licenses": _licences(info.license),
+            "licenses": _licences(component),
             "purl": component.purl(inventory.vendor, inventory.distro),
             "properties": [
                 {"name": "xspack:path", "value": component.path},
@@ -99,11 +98,11 @@ def _hashes(digest: str) -> list[dict[str, str]]:
     return [{"alg": str(algorithm), "content": digest.lower()}] if good else []
 
 
-def _licences(licence: str) -> list[dict[str, Any]]:
-    if not licence:
-        return []
-    expression = spdx_expression(licence)
-    return [{"expression": expression}] if expression else [{"license": {"name": licence}}]
+def _licences(component: Component) -> list[dict[str, Any]]:
+    if component.licence:
+        return [{"expression": component.licence}]
+    tag = component.info.license
+    return [{"license": {"name": tag}}] if tag else []
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from xspack_tool.errors import XspackError
+from xspack_tool.evidence.licence import spdx_expression
 from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.rpm.info import RpmInfo
 
@@ -17,12 +18,14 @@ _NAMESPACE = UUID("5f3c8f64-6a1c-5d0b-9a53-6a8f1c2f3b10")
 
 @dataclass(frozen=True)
 class Component:
-    """An RPM of a pack: its header, its file's path in the pack, SHA-256 and size in bytes, as signed."""
+    """An RPM of a pack: its header, its file's path in the pack, SHA-256 and size in bytes, as signed, and its licence
+    as an SPDX expression, None where the tag is none."""
 
     info: RpmInfo
     path: str
     sha256: str
     size: int
+    licence: str | None
 
     def purl(self, vendor: str, distro: str) -> str:
         """The package URL (github.com/package-url/purl-spec, type ``rpm``); the vendor of the RPM, else the given
@@ -78,7 +81,9 @@ def inventory_of(pack: OpenedPack, distro: str) -> Inventory:
     for rpm in pack.rpms:
         if rpm.info is None:
             raise XspackError(f"{pack.path.name}: {rpm.path}: {rpm.fault}")
-        components.append(Component(rpm.info, rpm.path, rpm.sha256, rpm.size))
+        components.append(
+            Component(rpm.info, rpm.path, rpm.sha256, rpm.size, spdx_expression(rpm.info.license))
+        )
     vendor = pack.update.info.vendor if pack.update and pack.update.info else ""
     return make_inventory(
         document.label, document.version, document.uuid, document.description, vendor, distro, components

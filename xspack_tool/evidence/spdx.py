@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from xspack_tool.evidence.inventory import Component, Inventory, required_components
-from xspack_tool.evidence.licence import reference_for, references, spdx_expression
+from xspack_tool.evidence.licence import reference_for, references
 from xspack_tool.evidence.text import instant, json_text
 
 _NOTHING = "NOASSERTION"
@@ -76,7 +76,7 @@ def _package(component: Component, id: str, inventory: Inventory, texts: dict[st
         "primaryPackagePurpose": "SOURCE" if info.is_source else "INSTALL",
         "packageFileName": component.path,
         "summary": info.summary,
-        "licenseDeclared": _licence(info.license, texts),
+        "licenseDeclared": _licence(component, texts),
         "checksums": [{"algorithm": "SHA256", "checksumValue": component.sha256}],
         "externalRefs": [
             {
@@ -104,14 +104,14 @@ def _element(id: str, name: str, version: str, vendor: str) -> dict[str, Any]:
     }
 
 
-def _licence(licence: str, texts: dict[str, str]) -> str:
-    """The expression of a tag; ``texts`` gets what the references in it stand for."""
-    if not licence:
+def _licence(component: Component, texts: dict[str, str]) -> str:
+    """The licence as an expression; ``texts`` gets what the references in it stand for."""
+    tag, expression = component.info.license, component.licence
+    if not tag:
         return _NOTHING
-    expression = spdx_expression(licence)
     if expression is None:
-        reference = reference_for(licence)
-        texts[reference] = licence
+        reference = reference_for(tag)
+        texts[reference] = tag
         return reference
     for reference in references(expression):
         texts.setdefault(reference, f"see the licence files of the packages under {reference}")

@@ -75,9 +75,10 @@ class Index:
         return next((group for group in self.groups if group.id == id), None)
 
 
-def read_index(iso: IsoReader) -> Index:
+def read_index(iso: IsoReader, whole: bool = True) -> Index:
     """The index of a pack. Raises BadInput where repomd.xml or what it names cannot be read at all; a file
-    that is missing, or has another checksum than repomd.xml says, is a fault of its record."""
+    that is missing, or has another checksum than repomd.xml says, is a fault of its record, as are file lists that
+    are no XML, which are read if the ``whole`` index is."""
     name = f"{iso.path}: {REPOMD}"
     if REPOMD not in iso:
         raise BadInput(name, "missing")
@@ -87,7 +88,8 @@ def read_index(iso: IsoReader) -> Index:
     if primary is None:
         raise BadInput(name, "names no primary index")
     packages = () if primary.href not in iso else tuple(_packages(iso, primary.href))
-    records = tuple(_read_whole(iso, record) for record in records)
+    if whole:
+        records = tuple(_read_whole(iso, record) for record in records)
     comps = _comps(iso, records)
     return Index(records, packages, read_groups(comps, f"{iso.path}: group file") if comps else (), comps)
 
@@ -128,7 +130,10 @@ def _tag(node: Element) -> str:
 
 
 def _child(node: Element, tag: str) -> Element:
-    return next((child for child in node if _tag(child) == tag), Element(tag))
+    for child in node:
+        if _tag(child) == tag:
+            return child
+    return Element(tag)
 
 
 def _record(iso: IsoReader, node: Element) -> Record:

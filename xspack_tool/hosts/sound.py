@@ -18,7 +18,7 @@ def check_sound(image: Path, files: Mapping[str, Path], key: Path | None) -> Non
     each with its digest, and ``key`` signed the update document and the index. Without a key, nothing is signed."""
     try:
         with IsoReader(image) as iso:
-            index = read_index(iso)
+            index = read_index(iso, whole=False)
             faults = [f"{record.href} {record.fault}" for record in index.records if record.fault]
             listed = {package.href: package for package in index.packages}
             wanted = {path for path in files if path.endswith(".rpm")}

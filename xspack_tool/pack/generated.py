@@ -14,6 +14,8 @@ from xspack_tool.pack.document import render_rolled_up
 APPLIED, SCRIPTS = "/var/update/applied", "/var/update"
 #: The list of applied updates that wait for a reboot (xapi's reboot_required_hfxs).
 REBOOT_REQUIRED = "/run/reboot-required.hfxs"
+#: Of both RPMs.
+LICENCE = "MIT"
 #: Ends a here-document; no line of a record looks like it, since each begins with `<` or a blank.
 _END = "END_OF_RECORD"
 
@@ -66,7 +68,7 @@ def _base(pack: Pack, name: str, summary: str) -> Package:
         version=pack.version,
         release="1",
         summary=summary,
-        license="MIT",
+        license=LICENCE,
         arch="noarch",
         vendor=pack.vendor,
         description=pack.description,

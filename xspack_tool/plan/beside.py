@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +14,9 @@ from SCons.Node import Node
 
 from xspack_tool.files import write_whole
 from xspack_tool.model.pack import Pack
+from xspack_tool.pack.generated import LICENCE
 from xspack_tool.plan.asked import reached
-from xspack_tool.plan.memo import file_sha256
+from xspack_tool.plan.memo import file_sha256, remembered
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import identity_of
 from xspack_tool.plan.profile import profile_of, source_date_epoch
@@ -39,27 +41,32 @@ class WriteSboms(Step):
     distro: str
     #: xspack's version, which both name as their maker.
     maker: str
+    #: Tags as SPDX expressions, as far as declarations tell them.
+    licences: dict[str, str | None]
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.evidence.cyclonedx import cyclonedx
         from xspack_tool.evidence.spdx import spdx
 
-        inventory = _inventory(self.pack, self.distro, inputs)
+        inventory = _inventory(self.pack, self.distro, self.licences, inputs)
         write_whole(outputs.cyclonedx, cyclonedx(inventory, self.maker))
         write_whole(outputs.spdx, spdx(inventory, self.maker))
 
 
-def _inventory(pack: Pack, distro: str, inputs: Named) -> Inventory:
+def _inventory(pack: Pack, distro: str, licences: dict[str, str | None], inputs: Named) -> Inventory:
     """The RPMs of a pack, as the records and the index have them."""
     from xspack_tool.evidence.inventory import Component, make_inventory
+    from xspack_tool.evidence.licence import spdx_expression
     from xspack_tool.plan.findings import read_records
     from xspack_tool.repo.fragment import read_fragments
 
     infos = {info.file_name: info for info, _ in read_records(inputs.records)}
-    components = [
-        Component(infos[one.location.rpartition("/")[2]], one.location, one.sha256, one.size)
-        for one in read_fragments(inputs.fragments)
-    ]
+    components = []
+    for one in read_fragments(inputs.fragments):
+        info = infos[one.location.rpartition("/")[2]]
+        tag = info.license
+        licence = licences[tag] if tag in licences else spdx_expression(tag)
+        components.append(Component(info, one.location, one.sha256, one.size, licence))
     return make_inventory(
         pack.label, pack.version, pack.uuid, pack.description, pack.vendor, distro, components
     )
@@ -93,7 +100,9 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
     its ``digest``, which is there when the ISO is."""
     stem = os.path.splitext(str(iso))[0]
     profile = profile_of(env)
-    step = WriteSboms(replace(pack, key="", volume_id=""), profile.name, version_of(env, "xspack"))
+    step = WriteSboms(
+        replace(pack, key="", volume_id=""), profile.name, version_of(env, "xspack"), _licences(env, packages)
+    )
     outputs = {"cyclonedx": f"{stem}.cdx.json", "spdx": f"{stem}.spdx.json"}
     sboms = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
     parameters = {
@@ -108,13 +117,29 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
     programs = {name: version_of(env, name) for name in _PROGRAMS}
     origin = add_step(
         env,
-        WriteProvenance(iso.name, parameters, programs, lambda: materials(env, iso)),
+        WriteProvenance(iso.name, parameters, programs, cache(lambda: materials(env, iso))),
         inputs=inputs,
         outputs={"provenance": f"{stem}.provenance.json"},
         cached=False,
     )
     made: list[Node] = [sboms.cyclonedx, sboms.spdx, origin.provenance]
     return made
+
+
+def _licences(env: Any, packages: list[Node]) -> dict[str, str | None]:
+    """The declared tags as expressions, remembered: what reads them takes longer to load than all else takes here."""
+    declared = (getattr(rpm.attributes, "xspack_declared", None) for rpm in packages)
+    tags = {one.package.license for one in declared if one} | {LICENCE}
+    reader = version_of(env, "license_expression")
+    return {
+        tag: remembered(env, f"SPDX {tag}", reader, partial(_spdx_expression, tag)) for tag in sorted(tags)
+    }
+
+
+def _spdx_expression(tag: str) -> str | None:
+    from xspack_tool.evidence.licence import spdx_expression
+
+    return spdx_expression(tag)
 
 
 def own(env: Any, pack: Pack, iso: Node, nodes: list[Node]) -> None:

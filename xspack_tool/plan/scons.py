@@ -110,7 +110,7 @@ def explain_by(told: Callable[[Node, Callable[[Node], Any]], Any]) -> None:
 
 def _parallel() -> type | None:
     found: Any = getattr(SCons.Taskmaster.Job, "NewParallel", None)
-    code = getattr(getattr(found, "__init__", None), "__code__", None)
+    code = getattr(vars(found).get("__init__") if found else None, "__code__", None)
     return found if code and "results_queue_lock" in code.co_names else None
 
 

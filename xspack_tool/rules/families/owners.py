@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rules.context import PackContext
@@ -37,13 +39,13 @@ _NO_GROUP = ("-N", "-g", "--gid", "--no-user-group")
     good="%pre\ngetent passwd acme >/dev/null || useradd -r -s /sbin/nologin acme || :",
 )
 def known_owners(context: PackContext) -> Hits:
-    early = [_made(info, early=True) for info in context.rpms]
-    later = [_made(info, early=False) for info in context.rpms]
+    made_by = functools.cache(lambda: [_made(info, early=False) for info in context.rpms])
     for at, info in enumerate(context.rpms):
+        if _brings_sysusers(info) or all(file.owner in USERS and file.group in GROUPS for file in info.files):
+            continue  # most packages: no script is read for them
+        early, later = _made(info, early=True), made_by()
         others = [made for n, made in enumerate(later) if n != at]
-        users, groups = (early[at][kind].union(*(made[kind] for made in others)) for kind in (0, 1))
-        if _brings_sysusers(info):
-            continue
+        users, groups = (early[kind].union(*(made[kind] for made in others)) for kind in (0, 1))
         said = set()
         for file in info.files:
             for kind, name, known in (
