@@ -139,7 +139,7 @@ def cases(folder: Path) -> Iterator[tuple[str, Case]]:
     )
     paths = ["/a/b/x", "/a/c", "/a/b-c/d", "/a/b/y/z", "/a/d", "/a.b/c", "/a/b/z", "/z", "/a/e/f", "/a/zz"]
     yield "dirs-unsorted", Case(replace(PLAIN, entries=tuple(FILE(p, "file", text=p) for p in paths)))
-    yield "facts", Case(_facts())
+    yield "metadata", Case(_metadata())
     parts = lambda phase: (ScriptPart(f"{_SCRIPT}\n# {phase}\n\n"), ScriptPart("x  \n"))  # noqa: E731
     yield "scripts", Case(replace(PLAIN, scripts=tuple(Script(p, parts(p)) for p in _ALL_PHASES)))
     from_files = (
@@ -337,7 +337,7 @@ def _roles() -> tuple[FileEntry, ...]:
     )
 
 
-def _facts() -> Package:
+def _metadata() -> Package:
     return Package(
         name="acme-agent",
         version="5.2~rc1",

@@ -9,7 +9,7 @@ from forge import Forged, forge
 from pack_maker import UUID, Key, PackMaker, Said, package, xspack
 
 from xspack_tool import cli
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.model.pack import Rollup
 
@@ -32,7 +32,7 @@ def build(out: Path, *more: str | Path) -> Said:
     return xspack(*words, *more, main=cli.build_update_main)
 
 
-def built(out: Path, *more: str | Path, key: Path | None = None) -> OpenedPack:
+def built(out: Path, *more: str | Path, key: Path | None = None) -> ParsedPack:
     said = build(out, *more)
     assert (said.status, said.out) == (0, ""), said.err
     return open_pack(out, key)

@@ -15,7 +15,7 @@ from support import need
 
 from xspack_tool.cli.release import KnownRelease
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
@@ -427,4 +427,4 @@ def test_remarks(make_pack: PackMaker, change: Callable[[str], str], remark: str
 def test_an_opened_pack_is_a_value(make_pack: PackMaker) -> None:
     iso = make_pack()
     assert open_pack(iso) == open_pack(iso)
-    assert isinstance(open_pack(iso), OpenedPack)
+    assert isinstance(open_pack(iso), ParsedPack)

@@ -164,7 +164,7 @@ def test_what_was_found_out_is_remembered(tree: Tree) -> None:
     (tree.path / "build/rpms/x-1-1.x86_64.rpm").rename(tree.path / "given/x.rpm")
     tree.declare('env.PrebuiltRpm("given/x.rpm")\n', head=HEAD)
     assert tree.scons().good().built == RPM
-    facts = tree.path / "build/.xspack/facts.json"
+    facts = tree.path / "build/.xspack/read-cache.json"
     kept, stamp = facts.read_text(), facts.stat().st_mtime_ns
     assert '"name": "x"' in kept
     assert tree.scons().good().built == set()

@@ -14,7 +14,7 @@ from typing import Any
 from trees import Ran, Tree
 
 _STEP = re.compile(
-    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Gather|Facts|Document|Repodata|Judge|ISO|Submission)"
+    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Join|Totals|Document|Repodata|Judge|ISO|Submission)"
     r" +(\S+)$",
     re.M,
 )

@@ -66,9 +66,9 @@ def written(rpm: str) -> set[str]:
 def pack(label: str) -> set[str]:
     """What a pack does if an RPM in it changed, but neither its installed size nor its time."""
     return {
-        f"Gather packs/{label}/index.jsonl",
-        f"Gather packs/{label}/records.jsonl",
-        f"Facts packs/{label}/installed-size",
+        f"Join packs/{label}/index.jsonl",
+        f"Join packs/{label}/records.jsonl",
+        f"Totals packs/{label}/installed-size",
         f"Repodata packs/{label}/repodata/repomd.xml",
         f"Sign packs/{label}/repodata/repomd.xml.asc",
         f"Judge {label}-findings.json",

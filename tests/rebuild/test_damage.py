@@ -124,7 +124,7 @@ def test_damaged_notes(lab: Lab, kind: str) -> None:
     """What is noted between runs: losing it costs time, and nothing else."""
     clean = lab.outputs()
     notes = sorted((lab.path / "build/.xspack").iterdir())
-    assert [path.name for path in notes] == ["facts.json", "outputs.json", "states.json"]
+    assert [path.name for path in notes] == ["outputs.json", "read-cache.json", "states.json"]
     for path in notes:
         damage(path, kind, old_time=True)
         ran = lab.scons("-j2").good()
@@ -140,7 +140,7 @@ def test_only_looking_removes_nothing(lab: Lab) -> None:
     place = lab.path / "build/packs/one/index.jsonl"
     damage(place, "cut", old_time=True)
     damaged = lab.outputs()
-    assert "Gather build/packs/one/index.jsonl" in " ".join(lab.scons("-n").good().said.split())
+    assert "Join build/packs/one/index.jsonl" in " ".join(lab.scons("-n").good().said.split())
     assert lab.scons("-q").status == 1
     assert lab.outputs() == damaged
     lab.scons().good()
@@ -157,7 +157,7 @@ def test_a_damaged_file_that_is_not_asked_for_is_left(lab: Lab) -> None:
 
 def test_an_agent_that_starts_leaves_what_is_known_of_the_key(lab: Lab, lab_key: Any) -> None:
     """It sets the mode of the keyring's folder, the same as ever: gpg is not asked again."""
-    facts = lab.path / "build/.xspack/facts.json"
+    facts = lab.path / "build/.xspack/read-cache.json"
     lab.scons().good()
     known = facts.read_bytes()
     (lab_key.home / "private-keys-v1.d").chmod(0o700)

@@ -19,9 +19,9 @@ from xspack_tool.kinds import all_kinds
 KEY = "KEY"
 #: What runs for a pack in which an RPM changed its size.
 PACK = {
-    "Gather packs/all/index.jsonl",
-    "Gather packs/all/records.jsonl",
-    "Facts packs/all/installed-size",
+    "Join packs/all/index.jsonl",
+    "Join packs/all/records.jsonl",
+    "Totals packs/all/installed-size",
     "Document packs/all/update.xml",
     "Sign packs/all/update.xml.asc",
     "RPM rpms/update-all-1-1.noarch.rpm",

@@ -17,9 +17,9 @@ from xspack_tool.kinds.submission import Submission
 #: The steps of a pack by their letters; LABEL is the pack's.
 STEPS = {
     "F": (
-        "Gather packs/LABEL/index.jsonl",
-        "Gather packs/LABEL/records.jsonl",
-        "Facts packs/LABEL/installed-size",
+        "Join packs/LABEL/index.jsonl",
+        "Join packs/LABEL/records.jsonl",
+        "Totals packs/LABEL/installed-size",
     ),
     "D": ("Document packs/LABEL/update.xml",),
     "d": ("Sign packs/LABEL/update.xml.asc",),

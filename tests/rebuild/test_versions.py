@@ -171,5 +171,5 @@ def kept_notes(lab: Lab) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes()
         for path in folder.iterdir()
-        if path.name not in ("facts.json", "states.json")
+        if path.name not in ("read-cache.json", "states.json")
     }

@@ -112,8 +112,8 @@ def test_zstd_is_read_back(tmp_path: Path, payload: str) -> None:
     assert (tmp_path / "opt/a").read_text() == content
 
 
-def of(*entries: FileEntry, **facts: Any) -> Case:
-    return Case(replace(PLAIN, entries=entries, **facts))
+def of(*entries: FileEntry, **given: Any) -> Case:
+    return Case(replace(PLAIN, entries=entries, **given))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ _GOLDEN_NAMES = (
     *(
         "empty",
         "roles",
-        "facts",
+        "metadata",
         "scripts",
         "changelog",
         "interpreters",

@@ -196,8 +196,8 @@ def test_header_facts(tmp_path: Path) -> None:
     form = (
         "%{NAME}|%{EPOCH}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SUMMARY}|%{LICENSE}|%{VENDOR}|%{PACKAGER}|%{URL}\n"
     )
-    facts = "acme-agent|3|5.2~rc1|1.el7|x86_64|Uses 100% of %{nothing}|GPL-2.0-only|Ääcme & Sons"
-    assert query(rpm, form) == [f"{facts}|Acme <builds@acme.example>|https://acme.example/%20x"]
+    values = "acme-agent|3|5.2~rc1|1.el7|x86_64|Uses 100% of %{nothing}|GPL-2.0-only|Ääcme & Sons"
+    assert query(rpm, form) == [f"{values}|Acme <builds@acme.example>|https://acme.example/%20x"]
     assert query(rpm, "%{DESCRIPTION}") == ["First line.", "", "%macro and %% stay."]
     assert requires(rpm) == {"python3 >= 3.6", "bash", "/usr/sbin/depmod"}
     assert query(rpm, "[%{REQUIRENAME} %{REQUIREFLAGS:deptype}\n]").count("/usr/sbin/depmod post") == 1

@@ -14,7 +14,7 @@ from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack
 from xspack_tool.profiles import load_profile
 from xspack_tool.rpm.read import read_rpm
-from xspack_tool.rules.context import PackContext, RpmFacts
+from xspack_tool.rules.context import DriverData, PackContext
 from xspack_tool.rules.engine import check_pack, check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
@@ -44,10 +44,10 @@ def verdict(forged: Callable[..., Path]) -> Callable[..., list[str]]:
     """What one rule says of an RPM with the fields of Forged."""
 
     def judge(
-        rule: str, profile: str = "xenserver-8", facts: RpmFacts | None = None, **fields: Any
+        rule: str, profile: str = "xenserver-8", driver_data: DriverData | None = None, **fields: Any
     ) -> list[str]:
         rules = [one for one in all_rules() if one.id == rule]
-        return told(check_rpm(forged(**fields), load_profile(profile), facts, rules))
+        return told(check_rpm(forged(**fields), load_profile(profile), driver_data, rules))
 
     return judge
 

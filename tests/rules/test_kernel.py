@@ -11,7 +11,7 @@ import pytest
 from forge import module
 
 from xspack_tool.errors import BadInput
-from xspack_tool.rules.context import RpmFacts
+from xspack_tool.rules.context import DriverData
 
 Verdict = Callable[..., list[str]]
 K = "4.19.0+1"
@@ -195,15 +195,15 @@ def symvers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_k9_other_crcs(verdict: Verdict, symvers: Path) -> None:
     files = {PLACE: module(symbols=[f"symbol_{n} 0x{n + (n > 3):x}" for n in range(1, 9)])}
     said = "symbol_4 0x00000005 (there 0x00000004), symbol_5 0x00000006 (there 0x00000005)"
-    assert verdict("K9", facts=RpmFacts(symvers=symvers), files=files, lines=KERNEL) == [
+    assert verdict("K9", driver_data=DriverData(symvers=symvers), files=files, lines=KERNEL) == [
         f"E {PLACE}: other CRCs than in Module.symvers: {said}, symbol_6 0x00000007 (there 0x00000006) and 2 more"
     ]
 
 
 def test_k9_good(verdict: Verdict, symvers: Path) -> None:
     same = module(symbols=["symbol_1 0x1", "symbol_2 0x2", "exported_by_another_driver 0x99"])
-    assert verdict("K9", facts=RpmFacts(symvers=symvers), files={PLACE: same}, lines=KERNEL) == []
-    assert verdict("K9", facts=RpmFacts(symvers=symvers), files={PLACE: module()}, lines=KERNEL) == []
+    assert verdict("K9", driver_data=DriverData(symvers=symvers), files={PLACE: same}, lines=KERNEL) == []
+    assert verdict("K9", driver_data=DriverData(symvers=symvers), files={PLACE: module()}, lines=KERNEL) == []
 
 
 def test_k9_without_symvers(verdict: Verdict, ko: bytes) -> None:
@@ -217,10 +217,10 @@ def test_k9_without_symvers(verdict: Verdict, ko: bytes) -> None:
 def test_k9_what_is_no_symvers(verdict: Verdict, tmp_path: Path, ko: bytes) -> None:
     path = tmp_path / "Module.symvers"
     path.write_text("no such lines\n")
-    for facts, why in (
-        (RpmFacts(symvers=path), f"{path}: no Module.symvers: not lines of a CRC, a symbol and a module"),
-        (RpmFacts(symvers=tmp_path / "none"), f"{tmp_path}/none: No such file or directory"),
+    for driver_data, why in (
+        (DriverData(symvers=path), f"{path}: no Module.symvers: not lines of a CRC, a symbol and a module"),
+        (DriverData(symvers=tmp_path / "none"), f"{tmp_path}/none: No such file or directory"),
     ):
         with pytest.raises(BadInput) as caught:
-            verdict("K9", facts=facts, files={PLACE: module(symbols=["a 0x1"])}, lines=KERNEL)
+            verdict("K9", driver_data=driver_data, files={PLACE: module(symbols=["a 0x1"])}, lines=KERNEL)
         assert str(caught.value) == why

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
@@ -18,7 +18,7 @@ from xspack_tool.rules.context import IndexRecord, PackContext
 _NO_PACK = Pack(label="", version="", uuid="", description="", key="")
 
 
-def pack_model(pack: OpenedPack) -> Pack:
+def pack_model(pack: ParsedPack) -> Pack:
     """What must have been declared for this pack; empty where it has no update document that can be read."""
     document = pack.document
     if document is None:
@@ -62,7 +62,7 @@ def source_names(places: Sequence[Path] | None) -> frozenset[str] | None:
 
 
 def pack_context(
-    pack: OpenedPack,
+    pack: ParsedPack,
     profile: Profile,
     base: Path | None,
     baseline: Path | None,

@@ -12,7 +12,7 @@ from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
 from xspack_tool.evidence.changes import Change, PackChanges, pack_changes
 from xspack_tool.evidence.markdown import Texts, as_markdown
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import read_info
@@ -55,7 +55,7 @@ COMMAND = Command(
 )
 
 
-def read_texts(pack: OpenedPack) -> Texts:
+def read_texts(pack: ParsedPack) -> Texts:
     """The scriptlets of a pack's RPMs, and their configuration files as far as those are texts of ordinary size."""
     found: dict[str, str] = {}
     for rpm, file in payloads(pack, lambda info: not info.is_source):
@@ -75,7 +75,7 @@ def read_texts(pack: OpenedPack) -> Texts:
     return Texts(found)
 
 
-def _devices(pack: OpenedPack) -> tuple[DeviceRow, ...]:
+def _devices(pack: ParsedPack) -> tuple[DeviceRow, ...]:
     return device_table(modules_of_pack(pack), names=read_names())
 
 

@@ -11,7 +11,7 @@ from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
 from xspack_tool.evidence.text import size_words
-from xspack_tool.hosts.opened import SIGNED, OpenedPack, PackRpm
+from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
 from xspack_tool.hosts.reading import open_pack
 
 
@@ -39,7 +39,7 @@ COMMAND = Command(
 )
 
 
-def describe(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]:
+def describe(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]:
     """A pack as JSON's types."""
     document, index = pack.document, pack.index
     return {
@@ -60,7 +60,7 @@ def describe(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]
     }
 
 
-def base_requirements(pack: OpenedPack) -> list[str]:
+def base_requirements(pack: ParsedPack) -> list[str]:
     """What the control RPM requires of the host, without rpm's own and interpreters."""
     info = pack.control.info if pack.control else None
     wanted = [one for one in info.requires if not one.name.startswith(("rpmlib(", "/"))] if info else []
@@ -85,7 +85,7 @@ def _describe_rpm(rpm: PackRpm) -> dict[str, Any]:
     return {"path": rpm.path, "size": rpm.size, "fault": rpm.fault, **more}
 
 
-def _scripts(pack: OpenedPack) -> list[str]:
+def _scripts(pack: ParsedPack) -> list[str]:
     return [name for name in ("precheck", "remove") if pack.script(name) is not None]
 
 
@@ -93,8 +93,8 @@ def _readable(rpm: PackRpm) -> bool:
     return rpm.info is not None
 
 
-def _show(pack: OpenedPack, devices: tuple[DeviceRow, ...], out: Output) -> None:
-    out.table(("PACK", f"{pack.path.name}"), _facts(pack, devices))
+def _show(pack: ParsedPack, devices: tuple[DeviceRow, ...], out: Output) -> None:
+    out.table(("PACK", f"{pack.path.name}"), _rows(pack, devices))
     out.line()
     rows = [
         (
@@ -138,15 +138,15 @@ def _signed(rpm: PackRpm) -> str:
     return signers + words[rpm.signature]
 
 
-def _facts(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> list[tuple[str, str]]:
+def _rows(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> list[tuple[str, str]]:
     document = pack.document
-    facts = [("update.xml", pack.document_fault)]
+    rows = [("update.xml", pack.document_fault)]
     if document is not None:
         signers = "; ".join(
             f"{path} by {', '.join(pack.signers.get(path, ())) or 'nobody'}{_verdict(pack, path)}"
             for path in SIGNED
         )
-        facts = [
+        rows = [
             ("label", document.label),
             ("version", document.version),
             ("uuid", document.uuid),
@@ -162,12 +162,12 @@ def _facts(pack: OpenedPack, devices: tuple[DeviceRow, ...]) -> list[tuple[str, 
             ("rolls up", ", ".join(f"{one.uuid} ({one.label})" for one in document.rollups)),
         ]
     groups = ", ".join(group.id for group in pack.index.groups) if pack.index else pack.index_fault
-    facts += [("groups" if pack.index else "index", groups), ("volume id", pack.volume_id)]
-    facts.append(("devices", str(len(devices)) if devices else ""))
-    return [fact for fact in facts if fact[1]]
+    rows += [("groups" if pack.index else "index", groups), ("volume id", pack.volume_id)]
+    rows.append(("devices", str(len(devices)) if devices else ""))
+    return [row for row in rows if row[1]]
 
 
-def _verdict(pack: OpenedPack, path: str) -> str:
+def _verdict(pack: ParsedPack, path: str) -> str:
     status = pack.signatures.get(path)
     if status is None:
         return ""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module, read_module
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
@@ -18,7 +18,7 @@ from xspack_tool.rules.context import modules_of
 _ISO_AT, _ISO, _RPM = 0x8001, b"CD001", b"\xed\xab\xee\xdb"
 
 
-def modules_of_pack(pack: OpenedPack) -> Iterator[ModuleInfo]:
+def modules_of_pack(pack: ParsedPack) -> Iterator[ModuleInfo]:
     """The modules in all RPMs of a pack. Raises BadInput for one that is damaged."""
     for rpm, file in payloads(pack, lambda info: bool(modules_of(info))):
         yield from _modules(file, rpm.path)

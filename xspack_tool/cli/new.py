@@ -66,8 +66,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     answers = _answers(args, folder)
     if problems := answers.problems():
         raise UsageError("; ".join(map(str, problems)))
-    answers, facts = _facts(args, folder, answers)
-    _write(folder, new_files(answers, facts), out)
+    answers, values = _template_values(args, folder, answers)
+    _write(folder, new_files(answers, values), out)
     _ignore(folder)
     out.line("now: scons pack" if folder == Path() else f"now: cd {folder} && scons pack")
     return 0
@@ -142,7 +142,9 @@ def _domain(vendor: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", vendor.lower()).strip("-") or "vendor"
 
 
-def _facts(args: argparse.Namespace, folder: Path, answers: Answers) -> tuple[Answers, Mapping[str, Any]]:
+def _template_values(
+    args: argparse.Namespace, folder: Path, answers: Answers
+) -> tuple[Answers, Mapping[str, Any]]:
     """What the template of a kind is filled with besides the answers, and the answers as the folder corrects
     them."""
     if answers.kind == "driver":
@@ -181,7 +183,7 @@ def _from_build_update(source: Path | None, folder: Path) -> Mapping[str, Any]:
         raise StepError(f"{found[0]}: no such RPM: {', '.join(lacking)}; build it first, as the file does")
     if call.key is not None and call.keyfile is None:
         raise StepError(f"{found[0]}: signs with --key and names no --keyfile; add the public key file there")
-    facts = {
+    values = {
         "file": found[0].name,
         "label": call.label,
         "version": call.version,
@@ -195,7 +197,7 @@ def _from_build_update(source: Path | None, folder: Path) -> Mapping[str, Any]:
         "key": "" if call.key is None else str(call.keyfile),  # the user id may come out of a command
         "output": str(call.output or ""),
     }
-    return {"call": facts, "rpms": [(str(path), file_digest(folder / path)) for path in call.rpms]}
+    return {"call": values, "rpms": [(str(path), file_digest(folder / path)) for path in call.rpms]}
 
 
 def _write(folder: Path, files: Mapping[str, str], out: Output) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.provenance import Artifact, differences, read_subjects
 from xspack_tool.files import file_digest
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.signing.verify import verify_file
 
 
-def judge_provenance(statement: Path, pack: OpenedPack, keyfile: Path | None) -> Verdict:
+def judge_provenance(statement: Path, pack: ParsedPack, keyfile: Path | None) -> Verdict:
     """The verdict on a statement and its signature beside it; ``pack`` must have been hashed. Raises BadInput for what
     is no statement."""
     stated = read_subjects(statement)

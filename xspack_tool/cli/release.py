@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.model.profile import Profile
@@ -77,7 +77,7 @@ def add_release_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def host_of(args: argparse.Namespace, pack: OpenedPack) -> tuple[Profile, Host]:
+def host_of(args: argparse.Namespace, pack: ParsedPack) -> tuple[Profile, Host]:
     """The host that the arguments describe."""
     profile = load_profile(args.target)
     introduced = tuple(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xspack_tool.cli.scratch import ScratchRoot
 from xspack_tool.cli.transaction import Manager, Outcome
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.syntax import NAME
 from xspack_tool.rpm.info import PayloadFile
 from xspack_tool.run import Done, end_programs
@@ -34,7 +34,7 @@ _KNOWN = ("remove NAME alone", "-q NAME and -e NAME alone")
 _LONGEST = 4096
 
 
-def remove_pack(manager: Manager, pack: OpenedPack) -> Outcome:
+def remove_pack(manager: Manager, pack: ParsedPack) -> Outcome:
     """Take the pack off. Its ``complaints`` tell how that was done as well."""
     script = pack.script("remove")
     if script is None or not (manager.root.path / script.path.lstrip("/")).is_file():
@@ -49,13 +49,13 @@ def remove_pack(manager: Manager, pack: OpenedPack) -> Outcome:
     return _by_script(manager, pack, script, notes)
 
 
-def _in_order(manager: Manager, pack: OpenedPack) -> Outcome:
+def _in_order(manager: Manager, pack: ParsedPack) -> Outcome:
     """``update-<label>`` first, then the payload, last the control package."""
     update, payload, control = _names(pack)
     return _together([manager.remove(*names) for names in (update, payload, control) if names])
 
 
-def _by_script(manager: Manager, pack: OpenedPack, script: PayloadFile, notes: list[str]) -> Outcome:
+def _by_script(manager: Manager, pack: ParsedPack, script: PayloadFile, notes: list[str]) -> Outcome:
     """Run the script, and do outside of the root what it asks rpm, yum and dnf for."""
     erased: list[Outcome] = []
     asked, answered = _open_desk(manager.root)
@@ -82,7 +82,7 @@ def _by_script(manager: Manager, pack: OpenedPack, script: PayloadFile, notes: l
     return Outcome(merged.good and not wrong, merged.steps, merged.complaints, merged.words)
 
 
-def _names(pack: OpenedPack) -> tuple[list[str], list[str], list[str]]:
+def _names(pack: ParsedPack) -> tuple[list[str], list[str], list[str]]:
     """The names of its update package, of the payload, and of the control package if there is one."""
     document = pack.document
     assert document is not None  # without one nothing was applied

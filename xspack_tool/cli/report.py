@@ -19,7 +19,7 @@ from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.page import Page, render_page
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.hosts.reading import open_pack
-from xspack_tool.rules.context import RpmFacts
+from xspack_tool.rules.context import DriverData
 from xspack_tool.rules.report import judge
 
 
@@ -59,7 +59,7 @@ def read_page(args: argparse.Namespace) -> Page:
     inbox = read_inbox(args.inbox) if args.inbox else None
     opened = open_pack(args.iso, args.key)
     profile, host = host_of(args, opened)
-    pack, findings = read_all(opened, profile, RpmFacts(None, inbox))
+    pack, findings = read_all(opened, profile, DriverData(None, inbox))
     names = read_names()
     devices = device_table(modules_of_pack(pack), inbox, names)
     changes = None

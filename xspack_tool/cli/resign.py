@@ -18,8 +18,8 @@ from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_file
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.index import parse_xml
-from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm, applied_path
 from xspack_tool.hosts.package_manager import index_faults
+from xspack_tool.hosts.parsed import DOCUMENT, PackRpm, ParsedPack, applied_path
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
@@ -99,7 +99,7 @@ def _mastered(folder: Path, iso: Path) -> Path:
     return iso
 
 
-def _sound(pack: OpenedPack, *, is_folder: bool) -> OpenedPack:
+def _sound(pack: ParsedPack, *, is_folder: bool) -> ParsedPack:
     """The pack, if there is nothing in it for which nobody should vouch. Raises BadInput."""
     if pack.document is None:
         raise BadInput(pack.path, f"{DOCUMENT}: {pack.document_fault}")
@@ -114,7 +114,7 @@ def _sound(pack: OpenedPack, *, is_folder: bool) -> OpenedPack:
     return pack
 
 
-def _assembly(pack: OpenedPack, signer: Signer, key_name: str, work: Path) -> Assembly:
+def _assembly(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> Assembly:
     """Everything of the pack with the new key's name where it is named; RPMs are unpacked to ``work``."""
     assert pack.document is not None and pack.index is not None  # _sound() saw to it
     folder = work / "iso"
@@ -149,13 +149,13 @@ def _renamed(document: bytes | str, key_name: str) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _names_key(pack: OpenedPack, key_name: str) -> bool:
+def _names_key(pack: ParsedPack, key_name: str) -> bool:
     """Whether the applied record names a key, as older build-updates wrote it, and another one."""
     record = pack.texts.get(applied_path(pack.document)) if pack.document else None
     return record is not None and parse_xml(record, "applied record").get("key", key_name) != key_name
 
 
-def _update_again(pack: OpenedPack, rpm: PackRpm, folder: Path, key_name: str, work: Path) -> Path:
+def _update_again(pack: ParsedPack, rpm: PackRpm, folder: Path, key_name: str, work: Path) -> Path:
     """``update-<label>`` with the new key's name in the applied record, and else as it was."""
     assert pack.document is not None and rpm.info is not None  # only such are asked for
     work.mkdir()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.cli.scratch import ScratchRoot, sandbox
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.profile import Profile
 from xspack_tool.run import Done, run
 
@@ -132,7 +132,7 @@ def _main(*, signed: bool) -> str:
     )
 
 
-def precheck_code(found: Outcome, pack: OpenedPack, known: Sequence[str]) -> str:
+def precheck_code(found: Outcome, pack: ParsedPack, known: Sequence[str]) -> str:
     """How xapi's `pool_update.precheck` would read the failure; ``known`` are the capabilities of which the
     release has some version."""
     missing = _MISSING.search(found.words)

@@ -13,7 +13,7 @@ from xspack_tool.cli.scratch import ScratchRoot
 from xspack_tool.cli.standin import base_repository, fill_from_base, install_stand_in
 from xspack_tool.cli.transaction import Manager, Outcome, precheck_code
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import OpenedPack, applied_path
+from xspack_tool.hosts.parsed import ParsedPack, applied_path
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.hosts.xapi import KNOWN_CODES
 from xspack_tool.model.profile import Profile
@@ -202,7 +202,7 @@ def _applied(root: ScratchRoot, document: Document) -> tuple[str, list[str]]:
     return "", []
 
 
-def _edit(root: ScratchRoot, pack: OpenedPack) -> dict[str, str]:
+def _edit(root: ScratchRoot, pack: ParsedPack) -> dict[str, str]:
     """Change the configuration files of an installed pack, as an administrator would: path -> content."""
     edited = {}
     for info in pack.infos:

@@ -21,14 +21,14 @@ from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.evidence.formats import FORMATS
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
-from xspack_tool.hosts.opened import OpenedPack
 from xspack_tool.hosts.package_manager import judge_package_manager
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
 from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi
 from xspack_tool.model.profile import Profile
-from xspack_tool.rules.context import RpmFacts, modules_of
+from xspack_tool.rules.context import DriverData, modules_of
 from xspack_tool.rules.engine import check_open_rpm
 from xspack_tool.rules.finding import Finding, to_plain
 from xspack_tool.rules.report import Report, as_text, judge
@@ -86,8 +86,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
             raise
         raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
     profile, host = host_of(args, opened)
-    facts = RpmFacts(args.symvers, read_inbox(args.inbox) if args.inbox else None)
-    pack, findings = read_all(opened, profile, facts)
+    driver_data = DriverData(args.symvers, read_inbox(args.inbox) if args.inbox else None)
+    pack, findings = read_all(opened, profile, driver_data)
     context = pack_context(
         pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)
     )
@@ -115,24 +115,24 @@ COMMAND = Command(
 
 
 def read_all(
-    pack: OpenedPack, profile: Profile, facts: RpmFacts
-) -> tuple[OpenedPack, dict[str, list[Finding]]]:
+    pack: ParsedPack, profile: Profile, driver_data: DriverData
+) -> tuple[ParsedPack, dict[str, list[Finding]]]:
     """The pack with its checksums, and what the rules find in each payload RPM; both are read at once."""
     total = sum(rpm.size for rpm in pack.rpms)
     with progress("reading", total, is_bytes=True) as tell, ThreadPoolExecutor(1) as pool:
         hashed = pool.submit(hash_rpms, pack, tell)
-        findings = rule_findings(pack, profile, facts)
+        findings = rule_findings(pack, profile, driver_data)
         return hashed.result(), findings
 
 
-def rule_findings(pack: OpenedPack, profile: Profile, facts: RpmFacts) -> dict[str, list[Finding]]:
+def rule_findings(pack: ParsedPack, profile: Profile, driver_data: DriverData) -> dict[str, list[Finding]]:
     """What the rules find in each payload RPM, by file name. A payload that cannot be unpacked is X2's."""
     wanted = {id(rpm.info) for rpm in pack.payload if rpm.info and not rpm.info.is_source}
     found: dict[str, list[Finding]] = {}
     for rpm, file in payloads(pack, lambda info: id(info) in wanted):
         assert rpm.info is not None  # payloads() yields no others
         try:
-            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, facts)[1]
+            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, driver_data)[1]
         except HostileInput:
             raise
         except BadInput as bad:
@@ -143,7 +143,7 @@ def rule_findings(pack: OpenedPack, profile: Profile, facts: RpmFacts) -> dict[s
     return found
 
 
-def judge_hosts(pack: OpenedPack, host: Host) -> list[Verdict]:
+def judge_hosts(pack: ParsedPack, host: Host) -> list[Verdict]:
     """What each host says; of a driver disk only where the pack has modules and the group."""
     verdicts = [judge_xapi(pack, host), judge_installer(pack, host), judge_package_manager(pack, host)]
     drivers = any(modules_of(info) for info in pack.infos)

@@ -1,7 +1,7 @@
-"""The facts of a driver's dkms.conf: its name, version, modules, and how kbuild is called for it.
+"""What a dkms.conf declares: its name, version, modules, and how kbuild is called for it.
 
-dkms runs this file as a shell script. Here it is read and never run: it may come from anywhere, and the facts
-are needed at every start.
+dkms runs this file as a shell script. Here it is read and never run: it may come from anywhere, and what it says is
+needed at every start.
 """
 
 from __future__ import annotations

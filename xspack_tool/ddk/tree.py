@@ -78,10 +78,10 @@ def read_tree(field: str, path: str | Path) -> KernelTree | Problem:
                 )
         except OSError as failure:
             return Problem(field, str(path), f"{name} cannot be read: {failure.strerror}", prepared)
-    return _facts(field, folder, texts)
+    return _kernel_tree(field, folder, texts)
 
 
-def _facts(field: str, folder: Path, files: dict[str, bytes]) -> KernelTree | Problem:
+def _kernel_tree(field: str, folder: Path, files: dict[str, bytes]) -> KernelTree | Problem:
     texts = {name: content.decode(errors="replace") for name, content in files.items() if name != SYMVERS}
     kernel = _define(texts[UTSRELEASE], "UTS_RELEASE")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+~-]*", kernel):

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from xspack_tool.ddk.devices import DeviceRow
-from xspack_tool.hosts.opened import SIGNED, OpenedPack
+from xspack_tool.hosts.parsed import SIGNED, ParsedPack
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 #: What a header says in one text.
@@ -80,7 +80,7 @@ def _counted(count: int, word: str, rest: str) -> str:
 
 
 def pack_changes(
-    old: OpenedPack, new: OpenedPack, old_devices: Iterable[DeviceRow], new_devices: Iterable[DeviceRow]
+    old: ParsedPack, new: ParsedPack, old_devices: Iterable[DeviceRow], new_devices: Iterable[DeviceRow]
 ) -> PackChanges:
     """The differences of two packs. The two generated RPMs are compared as all others."""
     before = {f"{info.name}.{info.arch}": info for info in old.infos}
@@ -97,7 +97,7 @@ def pack_changes(
     )
 
 
-def _title(pack: OpenedPack) -> str:
+def _title(pack: ParsedPack) -> str:
     return f"{pack.document.label} {pack.document.version}" if pack.document else pack.path.name
 
 
@@ -106,8 +106,8 @@ def _device(row: DeviceRow) -> str:
     return f"{row.id.bus} {row.id.vendor}:{row.id.device} {row.module}" + (f" ({name})" if name else "")
 
 
-def _document_changes(old: OpenedPack, new: OpenedPack) -> Iterable[Change]:
-    yield from _field_changes(_facts(old), _facts(new))
+def _document_changes(old: ParsedPack, new: ParsedPack) -> Iterable[Change]:
+    yield from _field_changes(_document_fields(old), _document_fields(new))
     for path in SIGNED:
         yield from _field_changes(
             {f"{path} signed by": ", ".join(old.signers.get(path, ()))},
@@ -124,12 +124,12 @@ def _document_changes(old: OpenedPack, new: OpenedPack) -> Iterable[Change]:
     yield from _set_changes("group", *groups)
 
 
-def _facts(pack: OpenedPack) -> dict[str, str]:
+def _document_fields(pack: ParsedPack) -> dict[str, str]:
     document = pack.document
     if document is None:
         return {"update.xml": pack.document_fault, "volume id": pack.volume_id}
-    facts = {one.name.replace("_", " "): _words(getattr(document, one.name)) for one in fields(document)}
-    return {**facts, "volume id": pack.volume_id}
+    values = {one.name.replace("_", " "): _words(getattr(document, one.name)) for one in fields(document)}
+    return {**values, "volume id": pack.volume_id}
 
 
 def _words(value: Any) -> str:

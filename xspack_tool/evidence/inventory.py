@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from xspack_tool.errors import XspackError
 from xspack_tool.evidence.licence import spdx_expression
-from xspack_tool.hosts.opened import OpenedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.rpm.info import RpmInfo
 
 #: The same for equal inputs: ids in an SBOM are made of this and of what they stand for.
@@ -69,7 +69,7 @@ class Inventory:
         return (name, version) if dash else (self.distro, "")
 
 
-def inventory_of(pack: OpenedPack, distro: str) -> Inventory:
+def inventory_of(pack: ParsedPack, distro: str) -> Inventory:
     """The inventory of a pack whose RPMs were hashed (:func:`xspack_tool.hosts.reading.hash_rpms`).
 
     Raises XspackError where the pack has no document, or an RPM cannot be read.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xspack_tool.hosts.index import REPOMD
-from xspack_tool.hosts.opened import DOCUMENT, OpenedPack
 from xspack_tool.hosts.package_manager import Fault, group_faults, transaction, unjudged_requirements
+from xspack_tool.hosts.parsed import DOCUMENT, ParsedPack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Rejection, Verdict
 
@@ -21,7 +21,7 @@ _FORMAT, _INSTALL, _NONE, _CHECK = (
 )
 
 
-def judge_installer(pack: OpenedPack, host: Host) -> Verdict:
+def judge_installer(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer takes the pack as a supplemental pack. It checks no signature."""
     found = transaction(pack, host.release)
     rejections = [*_recognised(pack), *_parsed(pack), *_installed(pack, found.faults)]
@@ -33,7 +33,7 @@ def judge_installer(pack: OpenedPack, host: Host) -> Verdict:
     )
 
 
-def judge_driver_disk(pack: OpenedPack, host: Host) -> Verdict:
+def judge_driver_disk(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer loads the pack's drivers before it installs. It lists the groups to find out."""
     rejections = [*judge_installer(pack, host).rejections]
     group = pack.index.group("drivers") if pack.index else None
@@ -43,7 +43,7 @@ def judge_driver_disk(pack: OpenedPack, host: Host) -> Verdict:
     return Verdict("driver disk", tuple(dict.fromkeys(rejections)))
 
 
-def _recognised(pack: OpenedPack) -> Iterator[Rejection]:
+def _recognised(pack: ParsedPack) -> Iterator[Rejection]:
     """MainYumRepository is tried first, then UpdateYumRepository, then a plain one."""
     if ".treeinfo" in pack.paths:
         yield Rejection(_FORMAT, "there is a .treeinfo: the installer takes the pack for a main repository")
@@ -56,7 +56,7 @@ def _recognised(pack: OpenedPack) -> Iterator[Rejection]:
             yield Rejection(_NONE, f"{path} is missing: no supplemental pack is recognised")
 
 
-def _parsed(pack: OpenedPack) -> Iterator[Rejection]:
+def _parsed(pack: ParsedPack) -> Iterator[Rejection]:
     if DOCUMENT in pack.paths and pack.document is None:
         yield Rejection(_FORMAT, f"Failed to read {DOCUMENT}: {pack.document_fault}")
     if REPOMD in pack.paths and pack.index is None:
@@ -73,7 +73,7 @@ def _parsed(pack: OpenedPack) -> Iterator[Rejection]:
         )
 
 
-def _installed(pack: OpenedPack, faults: tuple[Fault, ...]) -> Iterator[Rejection]:
+def _installed(pack: ParsedPack, faults: tuple[Fault, ...]) -> Iterator[Rejection]:
     """It installs the control package and ``update-<label>``, and what they require."""
     if pack.document is not None and pack.index is not None:
         names = {package.name for package in pack.index.packages}
@@ -90,7 +90,7 @@ def _installed(pack: OpenedPack, faults: tuple[Fault, ...]) -> Iterator[Rejectio
             yield Rejection(_INSTALL, fault.why)
 
 
-def _remarks(pack: OpenedPack) -> Iterator[str]:
+def _remarks(pack: ParsedPack) -> Iterator[str]:
     if not any(".ko" in file.path for info in pack.infos for file in info.files):
         return
     if pack.index is not None and pack.index.group("drivers") is None:

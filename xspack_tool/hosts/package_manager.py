@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from xspack_tool.hosts.opened import SIGNED, OpenedPack, PackRpm
+from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
 from xspack_tool.hosts.release import Host, Release
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.rpm.conflicts import file_difference
@@ -37,7 +37,7 @@ class Transaction:
     unknown: tuple[Relation, ...]
 
 
-def judge_package_manager(pack: OpenedPack, host: Host) -> Verdict:
+def judge_package_manager(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the release's yum or dnf installs ``@update`` from the pack, with signatures checked."""
     found = transaction(pack, host.release)
     faults = [*found.faults, *signature_faults(pack), *group_faults(pack, "update")]
@@ -47,7 +47,7 @@ def judge_package_manager(pack: OpenedPack, host: Host) -> Verdict:
     )
 
 
-def transaction(pack: OpenedPack, release: Release) -> Transaction:
+def transaction(pack: ParsedPack, release: Release) -> Transaction:
     """All that can be said of installing the whole pack, signatures aside."""
     faults = [*index_faults(pack), *_unreadable(pack, release), *_file_conflicts(pack, release)]
     unknown: list[Relation] = []
@@ -64,7 +64,7 @@ def transaction(pack: OpenedPack, release: Release) -> Transaction:
     return Transaction(tuple(faults), tuple(dict.fromkeys(unknown)))
 
 
-def index_faults(pack: OpenedPack) -> Iterator[Fault]:
+def index_faults(pack: ParsedPack) -> Iterator[Fault]:
     """The yum index: what of it cannot be read, and which RPMs are not as it says."""
     if pack.index is None:
         yield Fault("INDEX", pack.index_fault)
@@ -91,7 +91,7 @@ def index_faults(pack: OpenedPack) -> Iterator[Fault]:
             yield Fault("DOWNLOAD", f"{path} is not in the index, so no host finds it", rpms[path])
 
 
-def signature_faults(pack: OpenedPack) -> Iterator[Fault]:
+def signature_faults(pack: ParsedPack) -> Iterator[Fault]:
     """What gpgcheck=1 and repo_gpgcheck=1 refuse, as far as it is known without a key."""
     if f"{SIGNED[1]}.asc" not in pack.paths:
         yield Fault("GPG", f"{SIGNED[1]}.asc is missing: the index is not signed")
@@ -109,7 +109,7 @@ _SIGNATURE_WORDS = {
 }
 
 
-def group_faults(pack: OpenedPack, id: str) -> Iterator[Fault]:
+def group_faults(pack: ParsedPack, id: str) -> Iterator[Fault]:
     """What is wrong with a group that a host asks for."""
     if pack.index is None or pack.document is None:
         return
@@ -122,7 +122,7 @@ def group_faults(pack: OpenedPack, id: str) -> Iterator[Fault]:
         yield Fault("GROUP", f"the group {id!r} does not list {wanted}")
 
 
-def unjudged_key(pack: OpenedPack) -> tuple[str, ...]:
+def unjudged_key(pack: ParsedPack) -> tuple[str, ...]:
     """The words for a pack whose key was not given."""
     return () if pack.key else ("signatures: name the public key with --key",)
 
@@ -136,7 +136,7 @@ def unjudged_requirements(found: Transaction) -> tuple[str, ...]:
     return (f"requirements: {', '.join(names[:8])}{more}: name the release's packages with --base",)
 
 
-def _unreadable(pack: OpenedPack, release: Release) -> Iterator[Fault]:
+def _unreadable(pack: ParsedPack, release: Release) -> Iterator[Fault]:
     """RPMs that nobody reads, and those that the release's rpm does not."""
     for rpm in pack.rpms:
         if rpm.info is None:
@@ -150,7 +150,7 @@ def _unreadable(pack: OpenedPack, release: Release) -> Iterator[Fault]:
                 yield Fault("RPM", why, rpm, Relation(feature, 0, ""))
 
 
-def _conflicts(rpm: PackRpm, info: RpmInfo, pack: OpenedPack, release: Release) -> Iterator[Fault]:
+def _conflicts(rpm: PackRpm, info: RpmInfo, pack: ParsedPack, release: Release) -> Iterator[Fault]:
     for wanted in dict.fromkeys(info.conflicts):
         for other in release.conflicting(wanted):
             if other != info.nevra:
@@ -159,7 +159,7 @@ def _conflicts(rpm: PackRpm, info: RpmInfo, pack: OpenedPack, release: Release) 
                 )
 
 
-def _file_conflicts(pack: OpenedPack, release: Release) -> Iterator[Fault]:
+def _file_conflicts(pack: ParsedPack, release: Release) -> Iterator[Fault]:
     """Paths that two packages own with different content: within the pack, and against the release."""
     owners: dict[str, tuple[RpmInfo, PayloadFile]] = {}
     replaced = {info.name for info in pack.infos}

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import Index, read_index
-from xspack_tool.hosts.opened import DOCUMENT, OpenedPack, PackRpm
+from xspack_tool.hosts.parsed import DOCUMENT, PackRpm, ParsedPack
 from xspack_tool.hosts.signatures import read_signers, with_signatures
 from xspack_tool.pack.document import Document, parse_document
 from xspack_tool.pack.generated import SCRIPTS
@@ -31,7 +31,7 @@ _BLOCK = 1 << 20
 Progress = Callable[[int], None]
 
 
-def open_pack(path: Path, keyfile: Path | None = None) -> OpenedPack:
+def open_pack(path: Path, keyfile: Path | None = None) -> ParsedPack:
     """Read a pack, all but the payloads. With ``keyfile`` its signatures are checked by a gpg that knows this
     key alone.
 
@@ -42,7 +42,7 @@ def open_pack(path: Path, keyfile: Path | None = None) -> OpenedPack:
     with IsoReader(path) as iso:
         document, document_fault = _document(iso)
         index, index_fault = _index(iso)
-        pack = OpenedPack(
+        pack = ParsedPack(
             path=path,
             volume_id=iso.volume_id,
             has_rock_ridge=iso.has_rock_ridge,
@@ -60,7 +60,7 @@ def open_pack(path: Path, keyfile: Path | None = None) -> OpenedPack:
         return with_signatures(iso, pack, keyfile) if keyfile else pack
 
 
-def hash_rpms(pack: OpenedPack, progress: Progress = lambda count: None) -> OpenedPack:
+def hash_rpms(pack: ParsedPack, progress: Progress = lambda count: None) -> ParsedPack:
     """The pack with the SHA-256 of each RPM: everything is read once, block by block."""
     with IsoReader(pack.path) as iso:
         return replace(
@@ -69,7 +69,7 @@ def hash_rpms(pack: OpenedPack, progress: Progress = lambda count: None) -> Open
 
 
 def payloads(
-    pack: OpenedPack, wanted: Callable[[RpmInfo], bool] = lambda info: True
+    pack: ParsedPack, wanted: Callable[[RpmInfo], bool] = lambda info: True
 ) -> Iterator[tuple[PackRpm, BinaryIO]]:
     """Each wanted RPM of the pack, and its file on the ISO, opened. Raises BadInput where all payloads together
     claim to unpack to many times the image."""
@@ -133,7 +133,7 @@ def _sha256(iso: IsoReader, rpm: PackRpm, progress: Progress) -> str:
         return digest_of(file, progress=progress)
 
 
-def _texts(iso: IsoReader, pack: OpenedPack) -> dict[str, str]:
+def _texts(iso: IsoReader, pack: ParsedPack) -> dict[str, str]:
     """The small text files below /var/update of the two generated RPMs."""
     found: dict[str, str] = {}
     for rpm in (pack.update, pack.control):

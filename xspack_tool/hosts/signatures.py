@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from xspack_tool.hosts.opened import SIGNED, OpenedPack, PackRpm
+from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rpm.header import read_headers
 from xspack_tool.rpm.openpgp import armoured_key_ids
@@ -26,7 +26,7 @@ def read_signers(iso: IsoReader) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def with_signatures(iso: IsoReader, pack: OpenedPack, keyfile: Path) -> OpenedPack:
+def with_signatures(iso: IsoReader, pack: ParsedPack, keyfile: Path) -> ParsedPack:
     """The pack with what a host that has this one key sees in the signatures of documents and RPMs."""
     signatures: dict[str, SignatureStatus] = {}
     with tempfile.TemporaryDirectory(prefix="xspack-verify-") as scratch, host_keyring(keyfile) as check:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.opened import DOCUMENT, SIGNED, OpenedPack, applied_path
 from xspack_tool.hosts.package_manager import (
     Fault,
     group_faults,
@@ -19,6 +18,7 @@ from xspack_tool.hosts.package_manager import (
     unjudged_key,
     unjudged_requirements,
 )
+from xspack_tool.hosts.parsed import DOCUMENT, SIGNED, ParsedPack, applied_path
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.model.syntax import GUIDANCE
@@ -34,7 +34,7 @@ _ERRORCODE = re.compile(r"""errorcode\s*=\s*\\?["']?([A-Za-z0-9_]+)""")
 _HOTFIX = re.compile(r"XS[0-9]{2}(E[0-9]{3})?")
 
 
-def judge_xapi(pack: OpenedPack, host: Host) -> Verdict:
+def judge_xapi(pack: ParsedPack, host: Host) -> Verdict:
     """Whether xapi takes the pack, from its introduction to the record that it was applied."""
     found = transaction(pack, host.release)
     rejections = [*_introduce(pack, host)]
@@ -53,7 +53,7 @@ def judge_xapi(pack: OpenedPack, host: Host) -> Verdict:
     )
 
 
-def _introduce(pack: OpenedPack, host: Host) -> Iterator[Rejection]:
+def _introduce(pack: ParsedPack, host: Host) -> Iterator[Rejection]:
     invalid = "INVALID_UPDATE"
     if not pack.has_rock_ridge:
         yield Rejection(
@@ -75,7 +75,7 @@ def _introduce(pack: OpenedPack, host: Host) -> Iterator[Rejection]:
             )
 
 
-def _signature(pack: OpenedPack, path: str) -> Iterator[Rejection]:
+def _signature(pack: ParsedPack, path: str) -> Iterator[Rejection]:
     """One of the two files whose signatures xapi always verifies."""
     if f"{path}.asc" not in pack.paths:
         yield Rejection("INVALID_UPDATE", f"Invalid signature: {path}.asc is missing")
@@ -90,7 +90,7 @@ def _signature(pack: OpenedPack, path: str) -> Iterator[Rejection]:
         )
 
 
-def _signature_words(pack: OpenedPack, path: str, tokens: tuple[str, ...]) -> str:
+def _signature_words(pack: ParsedPack, path: str, tokens: tuple[str, ...]) -> str:
     if "EXPKEYSIG" in tokens:
         return f"the key {pack.key_name} has expired (gpg says EXPKEYSIG)"
     if "BADSIG" in tokens:
@@ -102,7 +102,7 @@ def _signature_words(pack: OpenedPack, path: str, tokens: tuple[str, ...]) -> st
     return f"{path}.asc is no signature that gpg can read"
 
 
-def _precheck(pack: OpenedPack, document: Document, host: Host) -> Iterator[Rejection]:
+def _precheck(pack: ParsedPack, document: Document, host: Host) -> Iterator[Rejection]:
     if document.installation_size > host.free:
         yield Rejection(
             f"{_PRECHECK}OUT_OF_SPACE",
@@ -130,7 +130,7 @@ def _precheck(pack: OpenedPack, document: Document, host: Host) -> Iterator[Reje
             )
 
 
-def _transaction(pack: OpenedPack, faults: tuple[Fault, ...], host: Host) -> Iterator[Rejection]:
+def _transaction(pack: ParsedPack, faults: tuple[Fault, ...], host: Host) -> Iterator[Rejection]:
     """Where the package manager fails: while the control package is installed, or while the pack is."""
     checked = pack.document is not None and bool(pack.document.control)
     for fault in faults:
@@ -163,7 +163,7 @@ def _precheck_code(fault: Fault, host: Host) -> str:
     return _APPLY if fault.kind in ("FILE_CONFLICT", "GROUP") else f"{_PRECHECK}UNKNOWN_ERROR"
 
 
-def _applied_record(pack: OpenedPack, document: Document) -> Iterator[Rejection]:
+def _applied_record(pack: ParsedPack, document: Document) -> Iterator[Rejection]:
     """The record that xapi parses once the RPMs are installed."""
     if pack.update is None or pack.update.info is None:
         yield Rejection(_APPLY, f"the pack holds no update-{document.label}")
@@ -189,7 +189,7 @@ def _records(info: RpmInfo) -> list[PayloadFile]:
     return [file for file in info.files if file.is_file and file.path.startswith(f"{SCRIPTS}/applied/")]
 
 
-def _remarks(pack: OpenedPack) -> Iterator[str]:
+def _remarks(pack: ParsedPack) -> Iterator[str]:
     document = pack.document
     if document is None:
         return

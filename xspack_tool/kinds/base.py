@@ -16,14 +16,14 @@ from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.help import tell_alias
 from xspack_tool.plan.package import (
-    Built,
     Contents,
     Declared,
+    PlannedRpm,
     broken_package,
-    built_of,
     complete_package,
     output_node,
     plan_package,
+    planned_rpm,
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import belong, session, user_place
@@ -250,7 +250,7 @@ class PackageKind(Kind):
         declaration.close(is_awaited=any(node.depends for node in nodes))
         package, contents = declaration.finish(**identity)
         found = declaration.problems
-        if not found and nodes and built_of(nodes[0]):
+        if not found and nodes and planned_rpm(nodes[0]):
             found = self.complete(nodes, package, contents, Folders(declaration.trees))
             for node in nodes:
                 declared: Declared = node.attributes.xspack_declared
@@ -263,8 +263,8 @@ class PackageKind(Kind):
 
     def plan(self, package: Package, contents: Contents) -> Any:
         """The nodes of the finished declaration; ``contents`` are those of its files by the names in ``package``."""
-        built = Built(package.identity, self.target, self.place, waive=self.waived())
-        return plan_package(self.env, package, contents, built, self.given["target"], self.report)
+        planned = PlannedRpm(package.identity, self.target, self.place, waive=self.waived())
+        return plan_package(self.env, package, contents, planned, self.given["target"], self.report)
 
     def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
         """Plan the nodes anew: what was open when they were planned is known now."""

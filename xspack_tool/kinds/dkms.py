@@ -1,4 +1,4 @@
-"""A dkms.conf as the source of a driver's facts."""
+"""A dkms.conf as the source of a driver's keywords."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.errors import BadInput, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.model.canonical import plain
-from xspack_tool.plan.memo import file_fact
+from xspack_tool.plan.read_cache import read_file_cached
 from xspack_tool.plan.sources import is_dir, nodes_of
 
 
 @dataclass(frozen=True)
-class DkmsFacts:
+class DkmsFields:
     """What a dkms.conf says: as keywords of env.KernelModule, the modules that it promises, and what differs from
     kit to kit."""
 
@@ -69,19 +69,21 @@ class DkmsFacts:
         return [Problem("dkms", self.file, rule, remedy)] if rule else []
 
 
-def dkms_facts(env: Any, value: Any) -> tuple[DkmsFacts, list[Problem]]:
-    """The facts of the file that dkms= names; none where it names none. A directive that changes what is built and is
+def read_dkms(env: Any, value: Any) -> tuple[DkmsFields, list[Problem]]:
+    """The fields of the file that dkms= names; none where it names none. A directive that changes what is built and is
     not followed is a mistake to know of."""
     if value is None or validators.text_problems("", value) or not validators.FILE.holds(value):
-        return DkmsFacts(), []
+        return DkmsFields(), []
     node = nodes_of(env, value)[0]
     if is_dir(node) or not node.exists():
-        return DkmsFacts(), [Problem("dkms", str(node), "no such file", "name the driver's dkms.conf")]
+        return DkmsFields(), [Problem("dkms", str(node), "no such file", "name the driver's dkms.conf")]
     try:
-        said = convert(file_fact(env, node, f"dkms {SCHEMA}", _read), DkmsConf)
+        said = convert(read_file_cached(env, node, f"dkms {SCHEMA}", _read), DkmsConf)
     except BadInput as error:
-        return DkmsFacts(), [Problem("dkms", str(node), error.why, "give version=, kbuild_dir= and the like")]
-    facts = {
+        return DkmsFields(), [
+            Problem("dkms", str(node), error.why, "give version=, kbuild_dir= and the like")
+        ]
+    fields = {
         # A dash would begin the release of an RPM.
         "version": said.version.replace("-", "_"),
         "source": node.dir,
@@ -92,8 +94,8 @@ def dkms_facts(env: Any, value: Any) -> tuple[DkmsFacts, list[Problem]]:
     remedy = "do what it does with prepare=, and give kbuild_dir= and make_variables= instead of dkms="
     problems = [Problem("dkms", str(node), f"its {refused}", remedy) for refused in said.refused]
     modules = tuple(posixpath.basename(module.name) for module in said.modules)
-    return DkmsFacts(
-        {key: value for key, value in facts.items() if value}, modules, said, str(node)
+    return DkmsFields(
+        {key: value for key, value in fields.items() if value}, modules, said, str(node)
     ), problems
 
 

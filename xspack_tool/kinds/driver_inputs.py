@@ -12,7 +12,7 @@ from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
-from xspack_tool.plan.package import built_of, is_broken
+from xspack_tool.plan.package import is_broken, planned_rpm
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
 
@@ -23,7 +23,7 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
     found: dict[Any, None] = {}
     drivers: dict[tuple[Any, str], list[Any]] = {}
     for node in nodes_of(declaration.env, listed(value)):
-        built = built_of(node)
+        built = planned_rpm(node)
         if is_broken(node):
             session().current.needs.append(node)
             continue

@@ -17,7 +17,7 @@ from xspack_tool.ddk.variant import INFO, Variant
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import REQUIRED, Field, PackageKind, listed
-from xspack_tool.kinds.dkms import dkms_facts
+from xspack_tool.kinds.dkms import read_dkms
 from xspack_tool.kinds.driver_inputs import prepare_commands, signing_pair, source_folder, symbols_of
 from xspack_tool.kinds.kits import KITS
 from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
@@ -38,7 +38,7 @@ from xspack_tool.plan.modules import (
     plan_modules,
     plan_note,
 )
-from xspack_tool.plan.package import Built, Contents, broken_package, plan_package, source_rpm_of
+from xspack_tool.plan.package import Contents, PlannedRpm, broken_package, plan_package, source_rpm_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_source_rpm
 from xspack_tool.plan.sources import Folders, TreeItem
@@ -112,7 +112,7 @@ class KernelModule(PackageKind):
     }
 
     def __init__(self, env: Any, name: str, given: dict[str, Any], place: Any) -> None:
-        self._dkms, problems = dkms_facts(env, given.get("dkms"))
+        self._dkms, problems = read_dkms(env, given.get("dkms"))
         super().__init__(env, name, self._dkms.with_given(given), place)
         self.note(problems)
         #: The kit of one RPM, and the folder below rpms/ that tells it from others of its name.
@@ -311,7 +311,7 @@ class KernelModule(PackageKind):
     def plan(self, package: Package, contents: Contents) -> Any:
         kit = self._kit
         assert kit is not None  # else the declaration is broken, and nothing is planned
-        built = Built(
+        planned = PlannedRpm(
             package.identity,
             self.target,
             self.place,
@@ -322,14 +322,14 @@ class KernelModule(PackageKind):
             capability=self._capability,
             notes=self._notes,
         )
-        source = plan_source_rpm(self.env, package, contents, self._source, built, self.report)
+        source = plan_source_rpm(self.env, package, contents, self._source, planned, self.report)
         target = self.given["target"]
-        nodes = plan_package(self.env, package, contents, built, target, self.report)
+        nodes = plan_package(self.env, package, contents, planned, target, self.report)
         for node in nodes:
             node.attributes.xspack_symvers = self._modules.symvers
             node.attributes.xspack_source_rpm = source
         if self._modules.debuginfo is not None:
-            nodes += self._debuginfo(package, built, self._modules)
+            nodes += self._debuginfo(package, planned, self._modules)
         return nodes
 
     def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
@@ -338,7 +338,7 @@ class KernelModule(PackageKind):
         complete_source_rpm(source, package, contents, self._source, folders)
         return super().complete(nodes, package, contents, folders)
 
-    def _debuginfo(self, package: Package, built: Built, modules: Modules) -> Any:
+    def _debuginfo(self, package: Package, planned: PlannedRpm, modules: Modules) -> Any:
         """The RPM of debug data, where gdb and crash look for it."""
         of_the_driver = ("requires", "requires_post", "requires_postun", "provides", "conflicts", "obsoletes")
         none: dict[str, Any] = dict.fromkeys((*of_the_driver, "scripts"), ())
@@ -350,8 +350,8 @@ class KernelModule(PackageKind):
             automatic_dependencies=False,
             **none,
         )
-        built = replace(built, identity=apart.identity, is_debuginfo=True, capability="")
-        return plan_package(self.env, apart, {"debug": modules.debuginfo}, built, None, self.report)
+        planned = replace(planned, identity=apart.identity, is_debuginfo=True, capability="")
+        return plan_package(self.env, apart, {"debug": modules.debuginfo}, planned, None, self.report)
 
     def identity(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ from xspack_tool.model.pack import Pack as PackModel
 from xspack_tool.model.pack import Rollup
 from xspack_tool.plan.keys import SigningKey, key_check, signing_key
 from xspack_tool.plan.pack import PackInputs, plan_pack
-from xspack_tool.plan.package import built_of, is_broken
+from xspack_tool.plan.package import is_broken, planned_rpm
 from xspack_tool.plan.profile import profile_of, release_problems
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of
@@ -127,7 +127,7 @@ class Pack(Kind):
     def _model(self, packages: list[Any], key: SigningKey | None, scripts: Mapping[str, Any]) -> PackModel:
         given = self.given
         version = str(given["version"] or "")
-        modules = any((built := built_of(node)) and built.holds_modules for node in packages)
+        modules = any((built := planned_rpm(node)) and built.holds_modules for node in packages)
         volume = re.sub(r"[^A-Za-z0-9_]", "_", f"{self.name}_{version}")
         return PackModel(
             label=self.name,
@@ -160,12 +160,12 @@ class Pack(Kind):
                 self.problems.append(Problem("packages", str(node), rule, remedy))
         if not found:
             self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
-        return [node for node in found if not ((built := built_of(node)) and built.is_debuginfo)]
+        return [node for node in found if not ((built := planned_rpm(node)) and built.is_debuginfo)]
 
     def _same_names(self, packages: list[Any]) -> None:
         names: dict[tuple[str, str], Any] = {}
         for node in packages:
-            built = built_of(node)
+            built = planned_rpm(node)
             if built is None:
                 continue
             identity = built.identity
@@ -204,7 +204,7 @@ class Pack(Kind):
         if self.given["remove"] not in (True, False, None):
             return self._script("remove")
         if self.given["remove"] and any(
-            (built := built_of(node)) and built.holds_modules for node in packages
+            (built := planned_rpm(node)) and built.holds_modules for node in packages
         ):
             rule = "a pack with kernel modules must not be removable (R1)"
             self.problems.append(Problem("remove", True, rule, "leave remove= out, or make two packs"))
@@ -232,6 +232,6 @@ def _is_whole(node: Any, rpms: list[Any]) -> list[Problem]:
 
 def _rpms_behind(node: Any) -> list[Any]:
     """The RPM nodes of ours that a node is, was installed from, or is an alias of."""
-    if built_of(node) or is_broken(node):
+    if planned_rpm(node) or is_broken(node):
         return [node]
     return [rpm for source in node.sources for rpm in _rpms_behind(source)]

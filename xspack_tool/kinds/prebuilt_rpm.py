@@ -13,9 +13,9 @@ from xspack_tool.files import copy_whole
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
-from xspack_tool.plan.memo import file_fact, file_sha256
-from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path
+from xspack_tool.plan.read_cache import file_sha256, read_file_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
 from xspack_tool.plan.step import Named, Step
@@ -58,9 +58,9 @@ class PrebuiltRpm(Kind):
         file = self.node
         identity, kernels = self._read()
         waive, folder = self.waived(), self._folder(identity, kernels)
-        built = Built(identity, self.target, self.place, waive=waive, kernels=kernels, folder=folder)
+        planned = PlannedRpm(identity, self.target, self.place, waive=waive, kernels=kernels, folder=folder)
         nodes = rpm_nodes(
-            self.env, [built], {"rpm": file}, TakeRpm(identity), self.given["target"], self.report
+            self.env, [planned], {"rpm": file}, TakeRpm(identity), self.given["target"], self.report
         )
         for node in nodes:
             node.attributes.xspack_source_rpm = self._source_rpm()
@@ -68,7 +68,7 @@ class PrebuiltRpm(Kind):
 
     def _read(self) -> tuple[Identity, tuple[str, ...]]:
         """Its name and version, and the kernels that it is for. Raises BadInput."""
-        identity, kernels = file_fact(self.env, self.node, "identity and kernels", _header)
+        identity, kernels = read_file_cached(self.env, self.node, "identity and kernels", _header)
         return Identity(**identity), tuple(kernels)
 
     def _folder(self, identity: Identity, kernels: tuple[str, ...]) -> str:

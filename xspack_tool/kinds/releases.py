@@ -8,7 +8,7 @@ from typing import Any
 from xspack_tool.errors import Problem
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.profile import Profile
-from xspack_tool.plan.package import Built, built_of
+from xspack_tool.plan.package import PlannedRpm, planned_rpm
 from xspack_tool.plan.profile import profile_of
 
 
@@ -25,11 +25,11 @@ def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Pro
     drivers: dict[tuple[str, str], list[Any]] = {}
     chosen = []
     for node in packages:
-        built = built_of(node)
-        if built is None or built.kit is None:
-            chosen += [node] if built is None or _may_be_for(built, profile) else []
+        planned = planned_rpm(node)
+        if planned is None or planned.kit is None:
+            chosen += [node] if planned is None or _may_be_for(planned, profile) else []
         else:
-            drivers.setdefault((str(built.place), built.target), []).append(node)
+            drivers.setdefault((str(planned.place), planned.target), []).append(node)
     problems = []
     for (_, target), nodes in drivers.items():
         fitting = [node for node in nodes if _is_for(env, node.attributes.xspack, profile)]
@@ -49,24 +49,24 @@ def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> dict[
     profiles = [profile_of(env.Override({"XSPACK_TARGET": name})) for name in releases]
     found = {}
     for node in packages:
-        built = built_of(node)
-        if built and not any(_may_be_for(built, profile) for profile in profiles):
-            rule = f"it is for kernel {', '.join(built.kernels)}, which none of the releases has"
+        planned = planned_rpm(node)
+        if planned and not any(_may_be_for(planned, profile) for profile in profiles):
+            rule = f"it is for kernel {', '.join(planned.kernels)}, which none of the releases has"
             remedy = "leave it out, or add its release"
-            found[node] = Problem("packages", built.identity.file_name, rule, remedy)
+            found[node] = Problem("packages", planned.identity.file_name, rule, remedy)
     return found
 
 
-def _may_be_for(built: Built, profile: Profile) -> bool:
+def _may_be_for(planned: PlannedRpm, profile: Profile) -> bool:
     """Whether an RPM made elsewhere fits a release, as far as both name kernels."""
-    return not built.kernels or not profile.kernels or bool(set(built.kernels) & set(profile.kernels))
+    return not planned.kernels or not profile.kernels or bool(set(planned.kernels) & set(profile.kernels))
 
 
-def _is_for(env: Any, built: Built, profile: Profile) -> bool:
+def _is_for(env: Any, planned: PlannedRpm, profile: Profile) -> bool:
     """Whether an RPM's modules are for a release: by the release of its kit, else by its kernel."""
-    if built.kit is None or not built.kit.release:
-        return built.kit is not None and built.kit.kernel in profile.kernels
-    return profile_of(built.kit.for_env(env)).name == profile.name
+    if planned.kit is None or not planned.kit.release:
+        return planned.kit is not None and planned.kit.kernel in profile.kernels
+    return profile_of(planned.kit.for_env(env)).name == profile.name
 
 
 def release_requirements(profile: Profile, stated: Sequence[Dependency]) -> list[Dependency]:

@@ -20,11 +20,11 @@ from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.kinds.kits import KITS
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kits_of
-from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.modules import tell_warnings
 from xspack_tool.plan.outputs import journal_of, remove_older
-from xspack_tool.plan.package import Built, broken_package, rpm_nodes
+from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.read_cache import read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
@@ -224,7 +224,7 @@ class SpecRpm(Kind):
         if not isinstance(kit, Kit) or kit.remote is None or kit.facts is None:
             return ""
         remote, state = kit.remote, [kit.facts.rpm, kit.facts.digest]
-        dist: str = remembered(self.env, f"dist of {remote.key}", state, lambda: read_dist(remote))
+        dist: str = read_cached(self.env, f"dist of {remote.key}", state, lambda: read_dist(remote))
         return dist
 
     @cached_property
@@ -284,15 +284,15 @@ class SpecRpm(Kind):
     def _made(self) -> list[tuple[Identity, tuple[str, ...]]]:
         """The RPMs that the spec makes, with the kernels that each requires."""
         path = Path(self.spec.get_abspath())
-        found = remembered(
+        found = read_cached(
             self.env, f"RPMs of {path} {self._slot}", self._state, lambda: query_spec(path, self._macros)
         )
         return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
 
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
         waive = self.waived()
-        built = [
-            Built(identity, self.target, self.place, waive=waive, kernels=kernels)
+        planned = [
+            PlannedRpm(identity, self.target, self.place, waive=waive, kernels=kernels)
             for identity, kernels in made
         ]
         macros = self._macros
@@ -312,9 +312,9 @@ class SpecRpm(Kind):
         if isinstance(kit, Kit) and kit.remote and kit.facts:
             remote = BuildSpecRemotely(kit.signature, SpecStep(*common), kit.remote, kit.facts, kit.memo)
             there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
-            nodes = rpm_nodes(self.env, built, there, remote, None, self.report)
+            nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:
-            nodes = rpm_nodes(self.env, built, inputs, step, None, self.report)
+            nodes = rpm_nodes(self.env, planned, inputs, step, None, self.report)
             self.env.Clean(nodes[0], str(failed))
             journal_of(self.env).keep(failed)
         for node in nodes:
@@ -324,7 +324,7 @@ class SpecRpm(Kind):
     def _source_rpm(self, step: WriteSpecSource, inputs: dict[str, Any]) -> Any:
         """The source RPM, written only when something asks for it."""
         path, macros = Path(self.spec.get_abspath()), self._macros
-        name = remembered(
+        name = read_cached(
             self.env, f"source of {path} {self._slot}", self._state, lambda: source_spec_name(path, macros)
         )
         node = self.env.File(out_path(self.env, "srpms", name))

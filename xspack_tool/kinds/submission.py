@@ -15,7 +15,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import built_of, is_broken, output_node, source_rpm_of
+from xspack_tool.plan.package import is_broken, output_node, planned_rpm, source_rpm_of
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
@@ -94,7 +94,7 @@ class Submission(Kind):
         if packed.inputs.key is None:
             self._lacks(packed.pack.label, 9, "sign the pack: key=")
         for rpm in packed.inputs.packages:
-            built, declared = built_of(rpm), getattr(rpm.attributes, "xspack_declared", None)
+            built, declared = planned_rpm(rpm), getattr(rpm.attributes, "xspack_declared", None)
             if built is None or declared is None:
                 continue  # judged by what is in it, when it is there
             name = built.identity.name

@@ -13,7 +13,7 @@ from xspack_tool.model.canonical import canonical
 
 @dataclass(frozen=True)
 class Profile:
-    """The facts of one dom0 release. An empty value means: not known, so nothing is judged by it.
+    """The data of one dom0 release. An empty value means: not known, so nothing is judged by it.
 
     ``kernels`` are as ``uname -r`` says them; ``module_dirs`` are the folders below ``/lib/modules/<kernel>``
     that a vendor may use, the first being the one to use; ``glibc`` and ``glibcxx`` are the newest symbol
@@ -53,7 +53,7 @@ class Profile:
 
     @property
     def canonical(self) -> str:
-        """All facts as one text that is the same on every machine (see :mod:`.canonical`)."""
+        """All values as one text that is the same on every machine (see :mod:`.canonical`)."""
         return canonical(self)
 
     @property

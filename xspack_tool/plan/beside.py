@@ -16,10 +16,10 @@ from xspack_tool.files import write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.pack.generated import LICENCE
 from xspack_tool.plan.asked import reached
-from xspack_tool.plan.memo import file_sha256, remembered
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import identity_of
 from xspack_tool.plan.profile import profile_of, source_date_epoch
+from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 
@@ -132,7 +132,7 @@ def _licences(env: Any, packages: list[Node]) -> dict[str, str | None]:
     tags = {one.package.license for one in declared if one} | {LICENCE}
     reader = version_of(env, "license_expression")
     return {
-        tag: remembered(env, f"SPDX {tag}", reader, partial(_spdx_expression, tag)) for tag in sorted(tags)
+        tag: read_cached(env, f"SPDX {tag}", reader, partial(_spdx_expression, tag)) for tag in sorted(tags)
     }
 
 

@@ -28,8 +28,6 @@ ENDING = ".sig"
 #: The steps whose results go to a shared cache: those that cost more than to fetch them.
 SHARED = frozenset({"RPM", "SpecRpm", "Modules", "SourceRpm", "Remote"})
 _lock = threading.Lock()
-_stores: dict[str, Store | None] = {}
-_keys: dict[tuple[str, CacheSettings], Keys | None] = {}
 
 
 class Keys:
@@ -189,9 +187,9 @@ def store_of(node: Node, settings: CacheSettings) -> Store | None:
     if not (planned.step.label in SHARED if planned else settings.objects):
         return None
     with _lock:
-        if settings.url not in _stores:
-            _stores[settings.url] = _open_store(settings)
-        return _stores[settings.url]
+        if settings.url not in session().cache_stores:
+            session().cache_stores[settings.url] = _open_store(settings)
+        return session().cache_stores[settings.url]
 
 
 def _open_store(settings: CacheSettings) -> Store | None:
@@ -217,9 +215,9 @@ def _open_store(settings: CacheSettings) -> Store | None:
 def keys_of(folder: str, settings: CacheSettings) -> Keys | None:
     """Whose entries are taken from ``folder``; None, told once, if nobody's can be."""
     with _lock:
-        if (folder, settings) not in _keys:
-            _keys[folder, settings] = _find_keys(folder, settings)
-        return _keys[folder, settings]
+        if (folder, settings) not in session().cache_keys:
+            session().cache_keys[folder, settings] = _find_keys(folder, settings)
+        return session().cache_keys[folder, settings]
 
 
 def _find_keys(folder: str, settings: CacheSettings) -> Keys | None:

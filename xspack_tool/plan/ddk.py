@@ -23,8 +23,8 @@ from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import KernelTree, read_tree
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.plan.memo import remembered
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
+from xspack_tool.plan.read_cache import read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.profiles.local import kernel_trees
@@ -265,7 +265,7 @@ def compiler_of(env: Any, tree: KernelTree, variables: Mapping[str, str], prefix
     state = [file, found.st_size, found.st_mtime_ns] if found else None
     key = f"compiler {command} {prefix} {sorted(variables.items())}"
     try:
-        fields = remembered(env, key, state, lambda: asdict(find_compiler(tree, variables, prefix)))
+        fields = read_cached(env, key, state, lambda: asdict(find_compiler(tree, variables, prefix)))
     except StepError as error:
         return Problem("ddk", str(tree.path), str(error), "then build again")
     return Compiler(**fields)

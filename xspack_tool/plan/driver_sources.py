@@ -12,7 +12,7 @@ import SCons.Node.FS
 from SCons.Node import Node
 
 from xspack_tool.errors import Problem
-from xspack_tool.plan.memo import file_fact
+from xspack_tool.plan.read_cache import read_file_cached
 from xspack_tool.plan.sources import TreeItem, walk
 
 #: The most files that a link which leads out of the sources brings in: a driver's headers, no kernel tree.
@@ -102,7 +102,7 @@ def running_kernel_lines(env: Any, items: Iterable[TreeItem]) -> tuple[tuple[str
     for item in items:
         node = item.node
         if node is not None and not node.has_builder() and _MAKEFILE.fullmatch(item.relative):
-            lines = file_fact(env, node, "running kernel", _asking)
+            lines = read_file_cached(env, node, "running kernel", _asking)
             found += [(str(node), number, text) for number, text in lines]
     return tuple(found)
 

@@ -48,8 +48,8 @@ def changed_fields(old: str, new: str) -> list[str]:
 
 def _lines(text: str) -> list[str]:
     name, _, more = text.partition("\n")
-    facts, *modes = more.split("\n")
-    return [name, *(lines(json.loads(facts)) if facts else []), *modes]
+    fields, *modes = more.split("\n")
+    return [name, *(lines(json.loads(fields)) if fields else []), *modes]
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -16,18 +16,18 @@ from xspack_tool.errors import BadInput, Problem, damaged
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
-from xspack_tool.plan.memo import file_sha256, remembered
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
-    built_of,
     env_cache,
     folder_of,
     identity_of,
     key_folder,
+    planned_rpm,
     slot_of,
     source_rpm_of,
 )
 from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from xspack_tool.model.driver import DriverNotes
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
-    from xspack_tool.plan.package import Built
+    from xspack_tool.plan.package import PlannedRpm
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.context import Inbox
     from xspack_tool.rules.finding import Finding
@@ -62,7 +62,7 @@ class Judged:
     then one of each generated RPM."""
 
     payload: list[Node]
-    gathered: Node
+    joined: Node
     generated: list[Node]
 
 
@@ -85,40 +85,40 @@ class CheckRpm(Step):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.read import open_rpm
-        from xspack_tool.rules.context import RpmFacts
+        from xspack_tool.rules.context import DriverData
         from xspack_tool.rules.engine import check_open_rpm
 
         fetched: Path | None = next(iter(inputs.symvers), self.symvers_file)
         inbox = _read_inbox(self.inbox_place) if self.inbox_place else None
-        facts = RpmFacts(symvers=fetched, inbox=inbox, driver=self.driver)
+        driver_data = DriverData(symvers=fetched, inbox=inbox, driver=self.driver)
         with open_rpm(inputs.rpm) as file:
-            write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, facts))
+            write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, driver_data))
 
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     """The record of one RPM; planned once for each target release."""
-    built = built_of(rpm)
-    kit = (built.kit if built else None) or _kit_of(env)
-    profile = profile_of(built.kit.for_env(env) if built and built.kit else env)
-    planned = env_cache(signed, "record")
-    if profile.name not in planned:
+    planned = planned_rpm(rpm)
+    kit = (planned.kit if planned else None) or _kit_of(env)
+    profile = profile_of(planned.kit.for_env(env) if planned and planned.kit else env)
+    records = env_cache(signed, "record")
+    if profile.name not in records:
         tree, inbox = kit.tree if kit else None, _inbox_of(kit)
         step = CheckRpm(
             profile=profile,
             rules=rules_signature,
             symvers=tree.digest if tree else "",
             inbox=content_of(env, inbox),
-            driver=built.notes if built else None,
+            driver=planned.notes if planned else None,
             symvers_file=tree.symvers if tree else None,
             inbox_place=inbox,
         )
         folder = [profile.name, *key_folder(signed)]
         place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        inputs = {"rpm": signed, "symvers": _fetched_symvers(env, built, kit)}
-        planned[profile.name] = add_step(env, step, inputs=inputs, outputs={"record": place}).record
+        inputs = {"rpm": signed, "symvers": _fetched_symvers(env, planned, kit)}
+        records[profile.name] = add_step(env, step, inputs=inputs, outputs={"record": place}).record
         slot = slot_of(rpm.attributes.xspack)
-        remove_older(env, planned[profile.name], f"findings {'/'.join(folder)} {slot}")
-    return planned[profile.name]
+        remove_older(env, records[profile.name], f"findings {'/'.join(folder)} {slot}")
+    return records[profile.name]
 
 
 def content_of(env: Any, path: Path | None) -> str:
@@ -141,10 +141,10 @@ def _kit_of(env: Any) -> Kit | None:
     return kit if isinstance(kit, Kit) else None
 
 
-def _fetched_symvers(env: Any, built: Built | None, kit: Kit | None) -> list[Node]:
+def _fetched_symvers(env: Any, planned: PlannedRpm | None, kit: Kit | None) -> list[Node]:
     """The Module.symvers of a kit on another machine, for an RPM that holds modules; none of other RPMs is judged
     by it, and they need no machine."""
-    if kit is None or built is None or not (built.holds_modules or built.kernels):
+    if kit is None or planned is None or not (planned.holds_modules or planned.kernels):
         return []
     from xspack_tool.plan.ddk import fetched_symvers
 
@@ -228,9 +228,9 @@ class JudgePack(Step):
         from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
         from xspack_tool.signing.keys import read_public_key
 
-        payload = read_records([inputs.gathered])
+        payload = read_records([inputs.joined])
         if tuple(info.file_name for info, _ in payload) != self.rpms:
-            raise damaged(inputs.gathered)
+            raise damaged(inputs.joined)
         records = [*payload, *read_records(inputs.generated)]
         key: Path | None = next(iter(inputs.key), None)
         script: Path | None = next(iter(inputs.remove), None)
@@ -282,17 +282,17 @@ def pack_findings(
     for name, place in zip(named, (base, baseline), strict=True):
         if place is not None:
             session().checks.append(_repository_check(env, name, place))
-    built = [(rpm, found) for rpm in judged.payload if (found := built_of(rpm))]
-    session().declared.update({(pack.label, one.identity.file_name): str(one.place) for _, one in built})
+    planned = [(rpm, found) for rpm in judged.payload if (found := planned_rpm(rpm))]
+    session().declared.update({(pack.label, one.identity.file_name): str(one.place) for _, one in planned})
     step = JudgePack(
         pack=pack,
         profile=profile_of(env),
         releases=_releases(env, judged.payload),
         rules=rules_signature,
         waive=tuple(waive),
-        waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in built if one.waive},
+        waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in planned if one.waive},
         outside=lambda: [_state(base), _state(baseline)],
-        with_source=tuple(sorted({one.identity.name for rpm, one in built if source_rpm_of(rpm)})),
+        with_source=tuple(sorted({one.identity.name for rpm, one in planned if source_rpm_of(rpm)})),
         rpms=tuple(identity_of(rpm).file_name for rpm in judged.payload),
         submission=submission,
         remove=remove if isinstance(remove, str) else "",
@@ -300,7 +300,7 @@ def pack_findings(
         baseline=baseline,
     )
     inputs = {
-        "gathered": judged.gathered,
+        "joined": judged.joined,
         "generated": judged.generated,
         "key": [key.node] if key else [],
         "remove": [remove] if isinstance(remove, Node) else [],
@@ -321,7 +321,11 @@ def pack_findings(
 
 def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:
     """The releases that the drivers of a pack are for, if there are several."""
-    kits = [built.kit for rpm in payload if (built := built_of(rpm)) and built.kit and built.kit.release]
+    kits = [
+        planned.kit
+        for rpm in payload
+        if (planned := planned_rpm(rpm)) and planned.kit and planned.kit.release
+    ]
     found = {profile.name: profile for kit in kits if (profile := profile_of(kit.for_env(env)))}
     return tuple(found[name] for name in sorted(found)) if len(found) > 1 else ()
 
@@ -360,7 +364,7 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
             return True
 
         try:
-            remembered(env, f"repository {place}", _state(place), read)
+            read_cached(env, f"repository {place}", _state(place), read)
         except BadInput as error:
             why = error.why
         except OSError as error:

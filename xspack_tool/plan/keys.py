@@ -14,9 +14,9 @@ from SCons.Util import NodeList
 from xspack_tool.errors import BadInput, Place, Problem, StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.syntax import NAME
-from xspack_tool.plan.memo import file_state, remembered
 from xspack_tool.plan.outputs import journal_of
 from xspack_tool.plan.profile import keyring, out_path
+from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
@@ -122,7 +122,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "no such public key file", remedy)]
         try:
-            remembered(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
+            read_cached(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
         except _CannotSign as error:

@@ -19,8 +19,8 @@ from typing import Any
 import SCons.Script
 from SCons.Node import Node, executed, up_to_date
 
-from xspack_tool.plan.content import States
 from xspack_tool.plan.notes import read_notes, write_notes
+from xspack_tool.plan.output_states import OutputStates
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.scons import forget
 from xspack_tool.plan.session import session
@@ -31,22 +31,20 @@ _REST = ""
 #: The journal below XSPACK_OUT.
 _FILE = ".xspack/outputs.json"
 
-_journals: dict[str, Journal] = {}
-_folders: dict[tuple[str, Any], Journal] = {}
-
 
 def journal_of(env: Any) -> Journal:
     """The journal of an environment's XSPACK_OUT."""
     # A relative folder means another place in each SConscript.
     key = (out_path(env), env.fs.getcwd())
-    if key not in _folders:
+    journals, by_place = session().journals, session().journals_by_place
+    if key not in by_place:
         folder = env.Dir(key[0]).get_abspath()
-        if folder not in _journals:
-            _journals[folder] = Journal(Path(folder))
-            session().at_start.append(_journals[folder].clear_away)
-            session().at_end.append(_journals[folder].end)
-        _folders[key] = _journals[folder]
-    return _folders[key]
+        if folder not in journals:
+            journals[folder] = Journal(Path(folder))
+            session().at_start.append(journals[folder].clear_away)
+            session().at_end.append(journals[folder].end)
+        by_place[key] = journals[folder]
+    return by_place[key]
 
 
 def made_before(folder: str) -> set[str]:
@@ -86,7 +84,7 @@ class Journal:
         #: Folders in which a program that outlived a killed build still works.
         self.left: list[str] = []
         self._begun, self._lock = False, threading.Lock()
-        self.states = States(folder / ".xspack" / "states.json")
+        self.states = OutputStates(folder / ".xspack" / "states.json")
         noted = read_notes(self.file)
         self.slots: dict[str, list[str]] = noted or {}
         self._lost = noted is None

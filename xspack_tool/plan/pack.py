@@ -18,17 +18,17 @@ from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.plan.beside import own, plan_beside
 from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
-from xspack_tool.plan.gather import gather
 from xspack_tool.plan.help import tell
+from xspack_tool.plan.join import join_lines
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
-    Built,
+    PlannedRpm,
     Report,
-    built_of,
     fragment,
     identity_of,
     output_node,
+    planned_rpm,
     rpm_nodes,
     signed_rpm,
 )
@@ -78,7 +78,7 @@ class TotalPayload(Step):
     """Installed size and time of the payload, a file each: all that the document and the generated RPMs need of it,
     so that a change that leaves one alone goes no further there."""
 
-    label: ClassVar[str] = "Facts"
+    label: ClassVar[str] = "Totals"
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import read_fragments
@@ -233,11 +233,11 @@ class PackPlan:
             return NodeList([])
         payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
         pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
-        gathered = gather(self.env, self.out("index.jsonl"), pieces)
+        joined = join_lines(self.env, self.out("index.jsonl"), pieces)
         totals = add_step(
             self.env,
             TotalPayload(),
-            inputs={"fragments": gathered},
+            inputs={"fragments": joined},
             outputs={"size": self.out("installed-size"), "time": self.out("time")},
         )
         size, time = totals.size, totals.time
@@ -247,7 +247,7 @@ class PackPlan:
             return NodeList([])
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
         own = [fragment(self.env, rpm, signed) for rpm, signed in more]
-        index = self._index([gathered, *own], time)
+        index = self._index([joined, *own], time)
         records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
         own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in more]
         findings = self._findings(records, own_records)
@@ -257,12 +257,12 @@ class PackPlan:
         # written.
         both = zip([*records, *own_records], [*pieces, *own], strict=True)
         iso.add_prerequisite([node for pair in both for node in pair])
-        facts = {"records": [self.packed.judged.gathered, *own_records], "fragments": [gathered, *own]}
-        return nodes + self._beside(iso, time, facts)
+        contents = {"records": [self.packed.judged.joined, *own_records], "fragments": [joined, *own]}
+        return nodes + self._beside(iso, time, contents)
 
-    def _beside(self, iso: Node, time: Node, facts: dict[str, Any]) -> list[Node]:
+    def _beside(self, iso: Node, time: Node, contents: dict[str, Any]) -> list[Node]:
         """SBOMs and provenance, and the signature of the latter."""
-        inputs = {**facts, "digest": self.digest}
+        inputs = {**contents, "digest": self.digest}
         made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
         made += self._signature(made[-1], time, SignStatement).values()
         made = [self.digest, *made]
@@ -273,7 +273,7 @@ class PackPlan:
         """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload, ``own`` those
         of the generated RPMs."""
         inputs = self.inputs
-        judged = Judged(inputs.packages, gather(self.env, self.out("records.jsonl"), records), own)
+        judged = Judged(inputs.packages, join_lines(self.env, self.out("records.jsonl"), records), own)
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
         session().declared[self.pack.label, ""] = str(self.place)
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)
@@ -320,8 +320,8 @@ class PackPlan:
 
     def _generated(self, package: Package, step: Step, inputs: dict[str, Any]) -> Node:
         """An RPM that xspack generates."""
-        built = Built(package.identity, self.target, self.place)
-        (node,) = rpm_nodes(self.env, [built], inputs, step, None, self.report)
+        planned = PlannedRpm(package.identity, self.target, self.place)
+        (node,) = rpm_nodes(self.env, [planned], inputs, step, None, self.report)
         return node
 
     def _index(self, fragments: list[Node], time: Node) -> dict[str, Node]:
@@ -390,8 +390,8 @@ def plan_pack(
 def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
     """What stands for the payload, as (name, EVR): of a driver's RPMs for several kernels, of which a host can
     take one, what all of them provide; else each RPM."""
-    found = [built for rpm in packages if (built := built_of(rpm))]
-    shared = [built.capability for built in found if built.capability]
+    found = [planned for rpm in packages if (planned := planned_rpm(rpm))]
+    shared = [planned.capability for planned in found if planned.capability]
     names = [
         (one.capability if shared.count(one.capability) > 1 else one.identity.name, one.identity.evr)
         for one in found

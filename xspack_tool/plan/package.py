@@ -35,7 +35,7 @@ Contents = Mapping[str, Node]
 
 
 @dataclass(frozen=True)
-class Built:
+class PlannedRpm:
     """What is known of an RPM while reading: on its node as ``attributes.xspack``."""
 
     identity: Identity
@@ -65,7 +65,7 @@ class Declared:
     licence_texts: tuple[Node, ...]
 
 
-def built_of(node: Node) -> Built | None:
+def planned_rpm(node: Node) -> PlannedRpm | None:
     """What was declared of a node, None where it is not an RPM of ours."""
     return getattr(node.attributes, "xspack", None)
 
@@ -125,12 +125,12 @@ class WriteRpm(WritingStep):
 
 
 def plan_package(
-    env: Any, package: Package, contents: Contents, built: Built, target: Any, report: Report
+    env: Any, package: Package, contents: Contents, planned: PlannedRpm, target: Any, report: Report
 ) -> NodeList:
     """The RPM of a declaration."""
     payload = profile_of(env).payload
     step = WriteRpm(payload, writer_of(env, package, payload), package, package.time(source_date_epoch()))
-    return rpm_nodes(env, [built], by_mode(package, contents), step, target, report)
+    return rpm_nodes(env, [planned], by_mode(package, contents), step, target, report)
 
 
 def complete_package(node: Node, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
@@ -162,23 +162,23 @@ def output_node(env: Any, place: Any) -> Node:
 
 
 def rpm_nodes(
-    env: Any, built: list[Built], inputs: Mapping[str, Any], step: Step, target: Any, report: Report
+    env: Any, planned: list[PlannedRpm], inputs: Mapping[str, Any], step: Step, target: Any, report: Report
 ) -> NodeList:
     """The nodes of RPMs that one step makes, its output ``rpms``: claimed, and known to `-c` with their older
     versions."""
-    places = [target] if target else [out_path(env, "rpms", *path_of(one)) for one in built]
+    places = [target] if target else [out_path(env, "rpms", *path_of(one)) for one in planned]
     files = [output_node(env, place) for place in places]
     taken = [
         problem
-        for one, node in zip(built, files, strict=True)
+        for one, node in zip(planned, files, strict=True)
         for problem in session().claim_output(node, one.place, one.target)
     ]
     taken += _circles(files, inputs)
     if taken:
         report(taken)
-        return broken_package(env, next(iter(built)).identity.name)
+        return broken_package(env, next(iter(planned)).identity.name)
     nodes = add_step(env, step, inputs=inputs, outputs={"rpms": files}).rpms
-    for one, node in zip(built, nodes, strict=True):
+    for one, node in zip(planned, nodes, strict=True):
         node.attributes.xspack = one
         remove_older(env, node, f"rpm {slot_of(one)}")
         tell(one.target, node)
@@ -220,8 +220,8 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     which = (key.node.get_abspath(), str(key.keyring))
     if which not in signed:
         place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
-        built = rpm.attributes.xspack
-        if taken := session().claim_output(place, built.place, built.target):
+        planned = rpm.attributes.xspack
+        if taken := session().claim_output(place, planned.place, planned.target):
             session().problems.extend(taken)
             return rpm
         inputs = {"rpm": rpm, "key": key.node}
@@ -261,13 +261,13 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
 
 def identity_of(rpm: Node) -> Identity:
     """The NEVRA of an RPM node of ours."""
-    built: Built = rpm.attributes.xspack
-    return built.identity
+    planned: PlannedRpm = rpm.attributes.xspack
+    return planned.identity
 
 
-def path_of(built: Built) -> list[str]:
+def path_of(planned: PlannedRpm) -> list[str]:
     """The folder, where there is one, and the file name of an RPM."""
-    return [*([built.folder] if built.folder else []), built.identity.file_name]
+    return [*([planned.folder] if planned.folder else []), planned.identity.file_name]
 
 
 def folder_of(rpm: Node) -> list[str]:
@@ -281,10 +281,10 @@ def key_folder(signed: Node) -> list[str]:
     return [key] if key else []
 
 
-def slot_of(built: Built) -> str:
+def slot_of(planned: PlannedRpm) -> str:
     """What an RPM is a version of; one of another architecture takes its place, too."""
-    kind = ".src" if built.identity.arch == "src" else ""
-    return "/".join([*path_of(built)[:-1], built.identity.name + kind])
+    kind = ".src" if planned.identity.arch == "src" else ""
+    return "/".join([*path_of(planned)[:-1], planned.identity.name + kind])
 
 
 def env_cache(node: Node, what: str) -> dict[Any, Node]:

@@ -24,6 +24,11 @@ from xspack_tool.plan.scons import check_scons, end_with, wrap_build
 from xspack_tool.run import missing_program
 
 if TYPE_CHECKING:
+    from xspack_tool.cache.store import Store
+    from xspack_tool.plan.cache import Keys
+    from xspack_tool.plan.cache_settings import CacheSettings
+    from xspack_tool.plan.outputs import Journal
+    from xspack_tool.plan.read_cache import ReadCache
     from xspack_tool.rules.registry import Rule
     from xspack_tool.rules.report import Report
 
@@ -104,6 +109,16 @@ class Session:
     asked: list[Node] = field(default_factory=list)
     #: Every folder that is XSPACK_OUT for some declaration.
     folders: set[str] = field(default_factory=set)
+    #: XSPACK_OUT -> the journal of what was built there; and by (XSPACK_OUT as written, folder of the SConscript).
+    journals: dict[str, Journal] = field(default_factory=dict)
+    journals_by_place: dict[tuple[str, Any], Journal] = field(default_factory=dict)
+    #: File of a cache of reading -> its entries.
+    read_caches: dict[str, ReadCache] = field(default_factory=dict)
+    #: URL of a shared cache -> its client, None where it cannot be used; and the keys that count for a folder.
+    cache_stores: dict[str, Store | None] = field(default_factory=dict)
+    cache_keys: dict[tuple[str, CacheSettings], Keys | None] = field(default_factory=dict)
+    #: Program -> what it says its version is.
+    tool_versions: dict[str, str] = field(default_factory=dict)
     #: Whether SCons has written down what this run built.
     recorded: bool = False
 

@@ -14,8 +14,8 @@ from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_sour
 from xspack_tool.model.package import Package
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
-    Built,
     Contents,
+    PlannedRpm,
     Report,
     by_mode,
     path_of,
@@ -86,18 +86,18 @@ class WriteSourceRpm(Step):
 
 
 def plan_source_rpm(
-    env: Any, package: Package, contents: Contents, plan: SourcePlan, built: Built, report: Report
+    env: Any, package: Package, contents: Contents, plan: SourcePlan, planned: PlannedRpm, report: Report
 ) -> Node:
     """The source RPM: written only when something asks for it. ``package`` and ``contents`` are those of the RPM;
     the archive of modules among them is what the source RPM makes itself."""
     session().need("rpmbuild", "RPMs")
-    node = env.File(out_path(env, "srpms", *path_of(built)[:-1], source_rpm_name(package)))
-    if taken := session().claim_output(node, built.place, built.target):
+    node = env.File(out_path(env, "srpms", *path_of(planned)[:-1], source_rpm_name(package)))
+    if taken := session().claim_output(node, planned.place, planned.target):
         report(taken)
         return node
     package, contents = _without_modules(package, contents)
     _add(env, node, package, contents, plan)
-    remove_older(env, node, f"source {slot_of(built)}")
+    remove_older(env, node, f"source {slot_of(planned)}")
     return node
 
 

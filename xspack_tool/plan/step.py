@@ -19,7 +19,7 @@ from SCons.Node import Node
 from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
-from xspack_tool.plan.content import trust_unchanged
+from xspack_tool.plan.output_states import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
 from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.tools import version_of

@@ -9,13 +9,12 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from xspack_tool.plan.memo import file_state, remembered
+from xspack_tool.plan.read_cache import file_state, read_cached
+from xspack_tool.plan.session import session
 from xspack_tool.run import run
 
 #: Programs that come from one source package answer alike: one question serves all.
 _ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg", "strip": "strip"}
-
-_versions: dict[str, str] = {}
 
 
 def version_of(env: Any, tool: str) -> str:
@@ -23,19 +22,17 @@ def version_of(env: Any, tool: str) -> str:
     when its file changes."""
     if tool not in _ASKED:
         return _distribution_version(tool)
-    found = _which(_ASKED[tool])
-    if not found:
-        return ""
-    path, state = found
-    if path not in _versions:
-        _versions[path] = remembered(env, f"version of {path}", state, lambda: _ask(path))
-    return _versions[path]
+    program, versions = _ASKED[tool], session().tool_versions
+    if program not in versions:
+        versions[program] = _program_version(env, program)
+    return versions[program]
 
 
-@functools.cache
-def _which(program: str) -> tuple[str, list[int]] | None:
+def _program_version(env: Any, program: str) -> str:
     path = shutil.which(program)
-    return (path, file_state(path)) if path else None
+    if not path:
+        return ""
+    return str(read_cached(env, f"version of {path}", file_state(path), lambda: _ask(path)))
 
 
 def _ask(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile, make_profile, profile_problems
-from xspack_tool.profiles.local import local_facts
+from xspack_tool.profiles.local import local_values
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -57,7 +57,7 @@ def _read(file: Path, name: str) -> Profile:
     except tomllib.TOMLDecodeError as why:
         raise _unreadable(file, f"not TOML: {why}", "correct it") from None
     if name == "local" and file.parent == _FOLDER:
-        data |= local_facts()
+        data |= local_values()
     if problems := profile_problems(str(file), data):
         raise DeclarationError(problems)
     return make_profile(name, data)

@@ -29,7 +29,7 @@ _SCRIPT_PROGRAMS = (
 _FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin")
 
 
-def local_facts() -> dict[str, Any]:
+def local_values() -> dict[str, Any]:
     """The keys of a profile that this machine itself answers."""
     pythons = dict(_pythons())
     programs = [f"{folder}/{name}" for folder in _FOLDERS for name in _SCRIPT_PROGRAMS]

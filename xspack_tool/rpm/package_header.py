@@ -1,4 +1,4 @@
-"""A package's header: its facts, its files, what it requires, as rpm 4.18's build/files.c and build/pack.c fill it."""
+"""A package's header: its metadata, files and dependencies, as rpm 4.18's build/files.c and build/pack.c fill it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PackageHeader:
         self.conflicts, self.obsoletes = Relations(), Relations()
         self.is_large = any(file.is_file and file.size >= LARGE for file in files)
         self._declared()
-        self._facts(writer)
+        self._tags(writer)
         self._scriptlets(scripts)
         self._changelog()
         self._own_names()
@@ -105,7 +105,7 @@ class PackageHeader:
             for name, version, flags in read_relations(declared):
                 into.add(name, version, flags | flag)
 
-    def _facts(self, writer: Writer) -> None:
+    def _tags(self, writer: Writer) -> None:
         package, put = self.package, self.header.put
         put(100, STRINGS, b"C")
         put(1000, STRING, package.name.encode())

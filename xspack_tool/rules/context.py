@@ -1,4 +1,4 @@
-"""What the rules are given to judge: one RPM, one file of it, or a whole pack, and the facts beside it."""
+"""What the rules are given to judge: one RPM, one file of it, or a whole pack, and what is known beside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Inbox(Protocol):
 
 
 @dataclass(frozen=True)
-class RpmFacts:
+class DriverData:
     """Everything but the RPM and the profile that its findings depend on.
 
     ``symvers`` is the Module.symvers of the kernel build tree, ``inbox`` answers which devices the
@@ -52,7 +52,7 @@ class RpmContext:
 
     info: RpmInfo
     profile: Profile
-    facts: RpmFacts = RpmFacts()
+    driver_data: DriverData = DriverData()
 
     @cached_property
     def modules(self) -> tuple[PayloadFile, ...]:

@@ -12,36 +12,39 @@ from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import open_rpm, read_info
-from xspack_tool.rules.context import PackContext, RpmContext, RpmFacts
+from xspack_tool.rules.context import DriverData, PackContext, RpmContext
 from xspack_tool.rules.finding import Finding, Skipped
 from xspack_tool.rules.member import PayloadMember
 from xspack_tool.rules.registry import Hits, Rule, all_rules
 
 
 def check_rpm(
-    path: str | Path, profile: Profile, facts: RpmFacts | None = None, rules: Sequence[Rule] | None = None
+    path: str | Path,
+    profile: Profile,
+    driver_data: DriverData | None = None,
+    rules: Sequence[Rule] | None = None,
 ) -> list[Finding]:
-    """All findings on one RPM: a function of the file, the profile, the facts and the rules alone.
+    """All findings on one RPM: a function of the file, the profile, the driver data and the rules alone.
 
     The payload is unpacked only if a rule wants the content of a file, once for all rules, and no further
     than the last wanted file. Raises BadInput for what is no sound RPM, StepError for a rule that fails.
     """
     with open_rpm(path) as file:
-        return check_open_rpm(file, str(path), profile, facts, rules)[1]
+        return check_open_rpm(file, str(path), profile, driver_data, rules)[1]
 
 
 def check_open_rpm(
     file: BinaryIO,
     name: str,
     profile: Profile,
-    facts: RpmFacts | None = None,
+    driver_data: DriverData | None = None,
     rules: Sequence[Rule] | None = None,
 ) -> tuple[RpmInfo, list[Finding]]:
     """The header and the findings, as of :func:`check_rpm`, of a file that is open already; ``name`` is for
     messages."""
     chosen = all_rules() if rules is None else rules
     info, offset = read_info(file, name)
-    context = RpmContext(info, profile, facts or RpmFacts())
+    context = RpmContext(info, profile, driver_data or DriverData())
     found = [
         finding
         for rule in chosen

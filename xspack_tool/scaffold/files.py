@@ -21,10 +21,10 @@ echo "$GREETING"
 """
 
 
-def new_files(answers: Answers, facts: Mapping[str, Any]) -> dict[str, str]:
-    """Every file of the tree, by its path in it; ``facts`` are what the template of the kind is filled with besides
+def new_files(answers: Answers, values: Mapping[str, Any]) -> dict[str, str]:
+    """Every file of the tree, by its path in it; ``values`` are what the template of the kind is filled with besides
     the answers."""
-    files = {"SConstruct": _filled(answers.kind, answers, facts)}
+    files = {"SConstruct": _filled(answers.kind, answers, values)}
     if answers.kind == "userspace":
         files["payload/hello.sh"] = _HELLO.format(name=answers.name)
         files["payload/settings.conf"] = f'GREETING="Hello from {answers.name}"\n'
@@ -34,14 +34,14 @@ def new_files(answers: Answers, facts: Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
-def _filled(template: str, answers: Answers, facts: Mapping[str, Any]) -> str:
+def _filled(template: str, answers: Answers, values: Mapping[str, Any]) -> str:
     environment = _environment()
 
     def pack(label: str, packages: str, more: str) -> str:
         given = {**vars(answers), "key_name": answers.key_name, "label": label, "packages": packages}
         return str(environment.get_template("pack.j2").render(**given, more=more))
 
-    given = {**vars(answers), "key_name": answers.key_name, **facts}
+    given = {**vars(answers), "key_name": answers.key_name, **values}
     return str(environment.get_template(f"{template}.j2").render(**given, pack=pack)) + "\n"
 
 

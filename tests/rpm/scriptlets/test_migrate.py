@@ -28,7 +28,7 @@ def upgraded(host):
     return host
 
 
-def facts(path: Path) -> tuple[int, int, int]:
+def owner_and_mode(path: Path) -> tuple[int, int, int]:
     found = path.lstat()
     return found.st_mode & 0o7777, found.st_uid, found.st_gid
 
@@ -36,7 +36,7 @@ def facts(path: Path) -> tuple[int, int, int]:
 def test_files_keep_content_mode_and_owner(upgraded) -> None:
     assert upgraded.run(POST, 1, ENV) == ""
     assert upgraded.read("/etc/acme.conf") == "mine\n"
-    assert facts(upgraded.root / "etc/acme.conf") == (0o640, 12, 34)
+    assert owner_and_mode(upgraded.root / "etc/acme.conf") == (0o640, 12, 34)
     assert upgraded.read("/etc/acme.conf.rpmnew") == "default\n"
 
 
@@ -44,20 +44,20 @@ def test_folders_are_merged(upgraded) -> None:
     upgraded.write("/var/lib/acme/new-default", "stays\n")
     upgraded.run(POST, 1, ENV)
     lib = upgraded.root / "var/lib/acme"
-    assert facts(lib) == (0o750, 56, 78)
+    assert owner_and_mode(lib) == (0o750, 56, 78)
     assert sorted(str(path.relative_to(lib)) for path in lib.rglob("*") if path.is_file()) == [
         ".hidden/deep/er", "db", "db.rpmnew", "new-default",
     ]  # fmt: skip
     assert upgraded.read("/var/lib/acme/db") == "full\n"
-    assert facts(lib / "db") == (0o600, 0, 0)
-    assert facts(lib / ".hidden/deep/er")[0] == 0o400
+    assert owner_and_mode(lib / "db") == (0o600, 0, 0)
+    assert owner_and_mode(lib / ".hidden/deep/er")[0] == 0o400
 
 
 def test_the_same_content_leaves_nothing_beside(upgraded) -> None:
     upgraded.write("/etc/acme.conf", "mine\n", 0o644)
     upgraded.run(POST, 1, ENV)
     assert not (upgraded.root / "etc/acme.conf.rpmnew").exists()
-    assert facts(upgraded.root / "etc/acme.conf") == (0o640, 12, 34)
+    assert owner_and_mode(upgraded.root / "etc/acme.conf") == (0o640, 12, 34)
 
 
 def test_a_second_run_changes_nothing(upgraded) -> None:
@@ -68,9 +68,9 @@ def test_a_second_run_changes_nothing(upgraded) -> None:
 
 
 def test_the_previous_root_is_left_as_it_was(upgraded) -> None:
-    before = {path: facts(path) for path in (upgraded.root / "mnt").rglob("*")}
+    before = {path: owner_and_mode(path) for path in (upgraded.root / "mnt").rglob("*")}
     upgraded.run(POST, 1, ENV)
-    assert {path: facts(path) for path in (upgraded.root / "mnt").rglob("*")} == before
+    assert {path: owner_and_mode(path) for path in (upgraded.root / "mnt").rglob("*")} == before
 
 
 @pytest.mark.parametrize(

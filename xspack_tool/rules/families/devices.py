@@ -12,7 +12,7 @@ from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule
 
 
 def _wanted(context: RpmContext, file: PayloadFile) -> bool:
-    return context.facts.inbox is not None and bool(MODULE.search(file.path))
+    return context.driver_data.inbox is not None and bool(MODULE.search(file.path))
 
 
 @member_rule(
@@ -25,11 +25,11 @@ def _wanted(context: RpmContext, file: PayloadFile) -> bool:
     good="e1000.ko, a newer one than the release's; acme.ko for a device that nothing else drives",
 )
 def driven_already(context: RpmContext, member: Member) -> Hits:
-    inbox = context.facts.inbox
+    inbox = context.driver_data.inbox
     if member.elf is None or inbox is None:
         return
     own = PurePosixPath(member.file.path).name.split(".")[0].replace("-", "_")
-    kept_out = context.facts.driver.kept_out if context.facts.driver else ()
+    kept_out = context.driver_data.driver.kept_out if context.driver_data.driver else ()
     claimed: dict[tuple[str, ...], list[str]] = {}
     for alias in member.elf.modinfo.get("alias", ()):
         drivers = tuple(name for name in inbox.drivers(alias) if name not in kept_out)
@@ -42,5 +42,5 @@ def driven_already(context: RpmContext, member: Member) -> Hits:
 
 @also_on_rpm("D2")
 def inbox_given(context: RpmContext) -> Hits:
-    if context.modules and context.facts.inbox is None:
+    if context.modules and context.driver_data.inbox is None:
         yield Skipped("needs the release's modules.alias: set XSPACK_DDK to a kernel that has one")

@@ -156,7 +156,7 @@ def depmod_output(context: RpmContext) -> Hits:
 
 
 def _has_symvers(context: RpmContext, file: PayloadFile) -> bool:
-    return context.facts.symvers is not None and _is_module(context, file)
+    return context.driver_data.symvers is not None and _is_module(context, file)
 
 
 @member_rule(
@@ -169,9 +169,9 @@ def _has_symvers(context: RpmContext, file: PayloadFile) -> bool:
     good="the same CRC of each symbol in both",
 )
 def symbol_crcs(context: RpmContext, member: Member) -> Hits:
-    if member.elf is None or context.facts.symvers is None:
+    if member.elf is None or context.driver_data.symvers is None:
         return
-    known = symbol_versions(context.facts.symvers)
+    known = symbol_versions(context.driver_data.symvers)
     crcs = member.elf.versions
     wrong = sorted(symbol for symbol, crc in crcs.items() if known.get(symbol, crc) != crc)
     if wrong:
@@ -182,7 +182,7 @@ def symbol_crcs(context: RpmContext, member: Member) -> Hits:
 
 @also_on_rpm("K9")
 def symvers_given(context: RpmContext) -> Hits:
-    if context.modules and context.facts.symvers is None:
+    if context.modules and context.driver_data.symvers is None:
         yield Skipped("needs the kernel's Module.symvers: set XSPACK_DDK to a kernel build tree that has one")
 
 
@@ -196,7 +196,7 @@ def symvers_given(context: RpmContext) -> Hits:
     good="KVER ?= $(KERNELRELEASE)",
 )
 def running_kernel(context: RpmContext) -> Hits:
-    for file, line, text in context.facts.driver.running_kernel if context.facts.driver else ():
+    for file, line, text in context.driver_data.driver.running_kernel if context.driver_data.driver else ():
         yield Hit(file, f"it asks for the running kernel: {text}", line=line)
 
 
@@ -209,7 +209,7 @@ def running_kernel(context: RpmContext) -> Hits:
     good="both by gcc 12",
 )
 def compilers(context: RpmContext) -> Hits:
-    driver = context.facts.driver
+    driver = context.driver_data.driver
     if driver and driver.compilers:
         kernels, used = driver.compilers
         yield Hit("compiler", f"{used}, and the kernel was made by {kernels}")
@@ -224,7 +224,7 @@ def compilers(context: RpmContext) -> Hits:
     good="no such directive",
 )
 def dkms_programs(context: RpmContext) -> Hits:
-    driver = context.facts.driver
+    driver = context.driver_data.driver
     if driver and driver.not_run:
         file, *names = driver.not_run
         yield Hit(file, f"not run: {', '.join(names)}")

@@ -12,10 +12,10 @@ from xspack_tool.plan.step import Named, Step, add_step
 
 
 @dataclass(frozen=True)
-class Gather(Step):
+class JoinLines(Step):
     """The lines of several files in one, in their order."""
 
-    label: ClassVar[str] = "Gather"
+    label: ClassVar[str] = "Join"
 
     def run(self, inputs: Named, outputs: Named) -> None:
         with whole(outputs.lines) as beside, open(beside, "wb") as out:
@@ -23,11 +23,11 @@ class Gather(Step):
                 out.write(piece.read_bytes())
 
 
-def gather(env: Any, place: str, pieces: list[Node]) -> Node:
+def join_lines(env: Any, place: str, pieces: list[Node]) -> Node:
     """A file that holds the lines of others, in their order.
 
     Steps that need all of a pack's RPMs have it as a source: for each source of each target SCons has something to
     read, to compare and to write in every build.
     """
-    made: Node = add_step(env, Gather(), inputs={"pieces": pieces}, outputs={"lines": place}).lines
+    made: Node = add_step(env, JoinLines(), inputs={"pieces": pieces}, outputs={"lines": place}).lines
     return made

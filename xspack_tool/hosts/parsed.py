@@ -41,7 +41,7 @@ class PackRpm:
 
 
 @dataclass(frozen=True)
-class OpenedPack:
+class ParsedPack:
     """What is in an ISO. A part that is missing or damaged is None, and its fault says why.
 
     ``signatures`` has what gpg said of the signed files, where a key was given; ``signers`` the key ids that

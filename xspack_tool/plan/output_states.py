@@ -20,7 +20,7 @@ from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.scons import note_by, stored_digest
 
 
-class States:
+class OutputStates:
     """File, by its name below one XSPACK_OUT -> its content's digest as SCons knows it, and the state that it was in
     then: inode, size, and both times. The time of a change of the inode (ctime) is what no program can set."""
 

@@ -1,0 +1,65 @@
+"""Results of reading files that take long, cached between runs of SCons.
+
+An entry is valid while the file has the same inode, size and times.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import SCons.Script
+
+from xspack_tool.files import file_digest
+from xspack_tool.plan.notes import read_notes, write_notes
+from xspack_tool.plan.profile import out_path
+from xspack_tool.plan.session import session
+
+
+class ReadCache:
+    """The entries below one XSPACK_OUT."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.changed = file, False
+        self.entries: dict[str, Any] = read_notes(file) or {}
+        session().at_end.append(self.save)
+
+    def save(self) -> None:
+        """Write new entries; a failure is ignored, since losing them costs time only."""
+        if self.changed and not any(map(SCons.Script.GetOption, ("no_exec", "question", "clean"))):
+            with suppress(OSError):
+                write_notes(self.file, self.entries)
+
+
+def read_file_cached(env: Any, node: Any, what: str, read: Callable[[Path], Any]) -> Any:
+    """``read(path)`` of a file that exists, cached. The result must be plain JSON; errors are not cached."""
+    path = Path(node.get_abspath())
+    return read_cached(env, f"{what} {path}", file_state(path), lambda: read(path))
+
+
+def file_sha256(env: Any, node: Any) -> str:
+    """The SHA-256 of a file that exists, cached."""
+    digest: str = read_file_cached(env, node, "sha256", file_digest)
+    return digest
+
+
+def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any]) -> Any:
+    """``read()``, cached as long as ``state`` (plain JSON) is the same."""
+    place = env.File(out_path(env, ".xspack", "read-cache.json")).get_abspath()
+    caches = session().read_caches
+    cache = caches.get(place) or caches.setdefault(place, ReadCache(Path(place)))
+    entry = cache.entries.get(key)
+    if entry is None or entry["state"] != state:
+        entry = {"state": state, "result": read()}
+        cache.entries[key] = entry
+        cache.changed = True
+    return entry["result"]
+
+
+def file_state(path: Path | str) -> list[int]:
+    """What changes when a file is written anew. Raises OSError where there is none."""
+    found = os.stat(path)
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
