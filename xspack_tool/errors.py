@@ -34,6 +34,11 @@ def colour_wanted(stream: TextIO, choice: str = "auto") -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
+def counted(count: int, word: str) -> str:
+    """A count with its noun: ``1 package``, ``2 packages``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True, order=True)
 class Place:
     """A line of a user's file, as a message shows it; line 0 for what is no file."""

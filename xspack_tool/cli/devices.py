@@ -11,6 +11,7 @@ from xspack_tool.cli.modules import modules_of_file
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import device_table, read_names
 from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.errors import counted
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +36,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.line()
     supported = sum(1 for row in rows if row.inbox)
     already = f", {supported} of them supported by the release already" if inbox else ""
-    devices = f"{len(rows)} device{'' if len(rows) == 1 else 's'}"
-    out.line(f"{devices} claimed by {len(modules)} module{'' if len(modules) == 1 else 's'}{already}")
+    devices, by = counted(len(rows), "device"), counted(len(modules), "module")
+    out.line(f"{devices} claimed by {by}{already}")
     return 0
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from xspack_tool.ddk.devices import DeviceRow
+from xspack_tool.errors import counted
 from xspack_tool.hosts.parsed import SIGNED, ParsedPack
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
@@ -76,7 +77,7 @@ class PackChanges:
 
 
 def _counted(count: int, word: str, rest: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'} {rest}" if count else ""
+    return f"{counted(count, word)} {rest}" if count else ""
 
 
 def pack_changes(

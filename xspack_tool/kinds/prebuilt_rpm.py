@@ -26,7 +26,7 @@ class TakeRpm(Step):
     """An existing RPM under the name that its header says."""
 
     label: ClassVar[str] = "Copy"
-    shown: ClassVar[bool] = True
+    shown: ClassVar[str] = "terminal"
 
     prebuilt: Identity
 

@@ -81,7 +81,7 @@ class BuildSpec(SpecStep):
     """The RPMs that rpmbuild makes of a spec."""
 
     label: ClassVar[str] = "SpecRpm"
-    shown: ClassVar[bool] = True
+    shown: ClassVar[str] = "terminal"
     version: ClassVar[int] = 2
 
     #: Where a failed build leaves what it was made of.

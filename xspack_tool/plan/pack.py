@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from SCons.Node import Node
 from SCons.Util import NodeList
 
-from xspack_tool.errors import Place, damaged
+from xspack_tool.errors import Place, counted, damaged
+from xspack_tool.evidence.text import size_words
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
@@ -35,7 +36,7 @@ from xspack_tool.plan.package import (
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
-from xspack_tool.plan.verdict import is_strict, refuse_if_stopped
+from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
@@ -185,7 +186,8 @@ class MasterIso(Step):
     called on it."""
 
     label: ClassVar[str] = "ISO"
-    shown: ClassVar[bool] = True
+    shown: ClassVar[str] = "terminal"
+    copies: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("pycdlib",)
 
     volume: str
@@ -195,7 +197,7 @@ class MasterIso(Step):
         from xspack_tool.hosts.sound import check_sound
         from xspack_tool.pack.iso import master_iso
 
-        refuse_if_stopped(inputs.findings, self.strict)
+        report = refuse_if_stopped(inputs.findings, self.strict)
         places = iso_names(inputs.files[_REPOMD_PLACE])
         files = {**inputs.files, **{places[name]: path for name, path in inputs.records.items()}}
         key: Path | None = next(iter(inputs.key), None)
@@ -204,7 +206,11 @@ class MasterIso(Step):
             check_sound(image, inputs.files, key)
 
         master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
-        write_whole(outputs.digest, f"{file_digest(outputs.iso)}  {outputs.iso.name}\n")
+        digest = file_digest(outputs.iso)
+        write_whole(outputs.digest, f"{digest}  {outputs.iso.name}\n")
+        packages = sum(place.endswith(".rpm") for place in inputs.files)
+        size = size_words(outputs.iso.stat().st_size)
+        tell_made(outputs.iso, f"{size}, sha256 {digest}, {counted(packages, 'package')}, {report.counts}")
 
 
 class PackPlan:

@@ -104,7 +104,7 @@ class WriteRpm(WritingStep):
     """The RPM of a declaration."""
 
     label: ClassVar[str] = "RPM"
-    shown: ClassVar[bool] = True
+    shown: ClassVar[str] = "terminal"
     version: ClassVar[int] = 2
     modes: ClassVar[tuple[str, ...]] = ("files",)
 

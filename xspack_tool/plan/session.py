@@ -237,8 +237,11 @@ def install_gate() -> None:
         SCons.Defaults.DefaultEnvironment(tools=[])
         gc.freeze()
         schedule_promptly()
+        from xspack_tool.plan.progress import progress_line
+
         try:
-            nodes = build()
+            with progress_line(_session.asked):
+                nodes = build()
             _session.recorded = True
             return nodes
         finally:

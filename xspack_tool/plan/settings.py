@@ -25,7 +25,7 @@ VARIABLES = {
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_STRICT": "W findings stop the build, too",
-    "XSPACK_VERBOSE": "a line for each step, not for each package and pack alone",
+    "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
     "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az (docs/fleet.md)",
     "XSPACK_CACHE_OBJECTS": "whether objects of the tree's own builders go there, too",
     "XSPACK_CACHE_SECONDS": "what a slow or failing shared cache may cost a build (20)",

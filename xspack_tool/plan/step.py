@@ -22,6 +22,7 @@ from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.output_states import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
 from xspack_tool.plan.profile import is_on
+from xspack_tool.plan.progress import on_terminal
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
 
@@ -53,8 +54,11 @@ class Step:
 
     #: The word that is printed for it.
     label: ClassVar[str]
-    #: Whether it is what people see of a package or a pack; the rest is printed with XSPACK_VERBOSE alone.
-    shown: ClassVar[bool] = False
+    #: Where a line tells that it runs: ``terminal`` for what people see of a package, ``always`` for what they hand on;
+    #: everything else is printed with XSPACK_VERBOSE alone.
+    shown: ClassVar[str] = ""
+    #: Whether its output is as large as its inputs together.
+    copies: ClassVar[bool] = False
     #: Raised when the bytes of its outputs change for equal inputs.
     version: ClassVar[int] = 1
     #: Programs and Python distributions whose results are in the outputs; their versions are in the key.
@@ -157,9 +161,11 @@ class StepAction(FunctionAction):
         )
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
-        """What is printed while building: a line for each package and each pack, else for each step."""
+        """What is printed while building, or with ``-n`` instead: a line for each package, or for each step. In a log
+        packs alone have one, which tells what was made (plan/pack.py)."""
         step = planned_of(target[0]).step
-        return f"{step.label:<10} {target[0]}" if step.shown or is_on(env, "XSPACK_VERBOSE") else ""
+        told = step.shown == "always" or (step.shown and (on_terminal() or SCons.Script.GetOption("no_exec")))
+        return f"{step.label:<10} {target[0]}" if told or is_on(env, "XSPACK_VERBOSE") else ""
 
 
 def _with_mode(planned: Planned, source: Sequence[Node]) -> list[Node]:

@@ -63,7 +63,7 @@ class WriteSubmission(Step):
     ``packages``, ``patches`` by their names; ``judged`` are the findings of each pack."""
 
     label: ClassVar[str] = "Submission"
-    shown: ClassVar[bool] = True
+    shown: ClassVar[str] = "always"
     uses: ClassVar[tuple[str, ...]] = READERS
 
     name: str

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from xspack_tool.rules.report import Report
 
 
-def refuse_if_stopped(path: Path, strict: bool) -> None:
-    """Raise StepError if the findings of a pack stop its ISO; they are shown when the build ends."""
+def refuse_if_stopped(path: Path, strict: bool) -> Report:
+    """The report of a pack. Raises StepError if its findings stop the ISO; they are shown when the build ends."""
     report = read_report(path)
     if report.stops(strict):
         note_report(path, report)
@@ -32,6 +32,13 @@ def refuse_if_stopped(path: Path, strict: bool) -> None:
         raise StepError(
             f"{counts} findings stop the pack, see below and {path.name}; the last good ISO stays"
         )
+    return report
+
+
+def tell_made(iso: Path, words: str) -> None:
+    """The one line of a pack that was made, wherever SCons runs, and with ``-s``."""
+    sys.stdout.write(f"{os.path.relpath(iso)}: {words}\n")
+    sys.stdout.flush()
 
 
 def note_report(path: Path, report: Report) -> None:

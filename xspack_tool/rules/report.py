@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from xspack_tool.errors import UNSEEN, visible
+from xspack_tool.errors import UNSEEN, counted, visible
 from xspack_tool.rpm.info import Relation
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_pack
@@ -40,6 +40,12 @@ class Report:
         """How many findings of that severity are not waived; what could not be checked is none."""
         counted = (one for one in self.findings if not one.waived and not one.skipped)
         return sum(1 for one in counted if one.severity == severity)
+
+    @property
+    def counts(self) -> str:
+        """How many there are of each severity, and how many are waived."""
+        counts = [counted(self.count(severity), _WORDS[severity]) for severity in _WORDS]
+        return ", ".join([*counts, f"{sum(1 for finding in self.findings if finding.waived)} waived"])
 
     def stops(self, strict: bool = False) -> bool:
         """Whether the ISO must not be made: an error, or with ``strict`` a warning, that is not waived."""
@@ -134,9 +140,7 @@ def as_text(
     ]
     lines += [_folded(line, width) for line in _skipped_lines(one for one in every if one.skipped)]
     for report in sorted(reports, key=lambda report: report.label):
-        waived = sum(1 for finding in report.findings if finding.waived)
-        counts = [_counted(report.count(severity), _WORDS[severity]) for severity in _WORDS]
-        lines.append(visible(f"{report.label}-{report.version}: {', '.join([*counts, f'{waived} waived'])}"))
+        lines.append(visible(f"{report.label}-{report.version}: {report.counts}"))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -163,10 +167,6 @@ def _skipped_lines(skipped: Iterable[Finding]) -> list[str]:
     for finding in skipped:
         rules.setdefault(finding.found, {})[finding.rule] = None
     return [visible(f"I {' '.join(ids)}: {found}") for found, ids in rules.items()]
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _json_text(data: Any) -> str:
