@@ -18,9 +18,9 @@ from pack_maker import PACK, PackMaker, package, xspack
 from support import ROOT, need
 
 from xspack_tool.cli.modules import modules_of_file
-from xspack_tool.cli.release import KnownRelease
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.changes import pack_changes
+from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.installer import judge_installer
 from xspack_tool.hosts.package_manager import judge_package_manager
 from xspack_tool.hosts.reading import hash_rpms, open_pack

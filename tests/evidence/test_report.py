@@ -13,7 +13,9 @@ from pack_maker import PACK, PackMaker, package, xspack
 from support import need
 
 from xspack_tool.evidence.graph import draw
+from xspack_tool.evidence.timeline import Ran, Timeline, timeline_place, write_timeline
 from xspack_tool.evidence.treemap import treemap
+from xspack_tool.files import file_digest
 from xspack_tool.model.dependency import Dependency
 
 #: The smallest contrast of readable text (WCAG 2.2, 1.4.3).
@@ -66,6 +68,13 @@ def page(make_pack: PackMaker, tmp_path_factory: pytest.TempPathFactory) -> Path
     needy = package("acme-top", requires=(Dependency("acme-agent"),))
     new = make_pack(replace(PACK, version="5.3", uuid=PACK.uuid[:-1] + "9"), [package(), hostile, needy])
     old = make_pack(PACK, [package(), package("acme-gone")])
+    ran = [
+        Ran(f"build/rpms/<b>{n}</b>{'x' * 90}.rpm", "RPM", n / 10, n / 10, '"><script>alert(4)</script>')
+        for n in range(80)
+    ]
+    needs = {"ISO": ["RPM", "Facts"], "RPM": ["Facts"], "Facts": []}
+    timeline = Timeline(file_digest(new), tuple(ran), {"RPM": 200, "ISO": 1, "Facts": 9}, {"RPM": 2}, needs)
+    write_timeline(timeline_place(new.parent, PACK.label), timeline)
     file = tmp_path_factory.mktemp("page") / "page.html"
     said = xspack("report", new, "--against", old, "--target", "xcp-ng-8.3", "-o", file)
     assert (said.status, said.out, said.err) == (0, f"{file}\n", "")
@@ -97,10 +106,25 @@ def test_it_says_what_is_in_the_pack(page: Path) -> None:
         "Packages",
         "Sizes",
         "What requires what",
+        "How it was built",
         "Identity",
     ]
     assert "&lt;/title&gt;&lt;script&gt;alert(1)" in text
     assert "<script" not in text
+    assert '<td>RPM</td><td class="number">200</td><td class="number">80</td>' in text
+    assert '<td class="number">2</td><td class="number">118</td>' in text
+
+
+def test_a_timeline_of_another_iso_or_damaged_is_none(make_pack: PackMaker, tmp_path: Path) -> None:
+    iso = make_pack(PACK, [package("acme-quiet")])
+    place = timeline_place(iso.parent, PACK.label)
+    for content in (b"", b"[1]", b'{"sha256": "0"', b"\xff"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+        assert xspack("report", iso, "-o", tmp_path / "page.html").status == 0
+    write_timeline(place, Timeline("0" * 64, (), {}, {}, {}))
+    assert xspack("report", iso, "-o", tmp_path / "page.html").status == 0
+    assert "How it was built" not in (tmp_path / "page.html").read_text()
 
 
 def test_equal_packs_have_equal_pages(make_pack: PackMaker, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pack_maker import PACK, PackMaker, package
 
-from xspack_tool.cli.release import KnownRelease
+from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host

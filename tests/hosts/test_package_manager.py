@@ -10,7 +10,7 @@ from pathlib import Path
 from forge import Forged, forge
 from pack_maker import PACK, Key, PackMaker, package
 
-from xspack_tool.cli.release import KnownRelease
+from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.package_manager import judge_package_manager
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host

@@ -13,8 +13,8 @@ import pytest
 from pack_maker import PACK, TIME, UUID, Key, PackMaker, package
 from support import need
 
-from xspack_tool.cli.release import KnownRelease
 from xspack_tool.errors import BadInput
+from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host

@@ -36,7 +36,8 @@ def declare(tree: Tree, *packs: dict[str, str], head: str = "") -> Tree:
 def shown(said: str) -> list[str]:
     """The findings among what a build printed, and the counts."""
     lines = said.splitlines()
-    return [line for line in lines if line[:2] in ("E ", "W ") or line.endswith(" waived")]
+    told = [line for line in lines if not line.startswith("build/")]  # a line of a pack that was made
+    return [line for line in told if line[:2] in ("E ", "W ") or line.endswith(" waived")]
 
 
 STARTED = (

@@ -128,11 +128,12 @@ def test_a_rule_in_a_later_sconscript_and_another_environment(tree: Tree) -> Non
     assert "E ACME1 fine: good-1-1.noarch.rpm: summary: no; r" in ran.said
 
 
-def test_a_line_for_each_package_and_pack(tree: Tree) -> None:
+def test_a_line_for_each_pack(tree: Tree) -> None:
     """And for each step where that is wanted."""
     said = tree.scons("pack", env={"XSPACK_VERBOSE": ""}).good().said
-    lines = [line for line in said.splitlines() if line.partition(" ")[2].strip().startswith("build/")]
-    assert lines == ["RPM        build/rpms/good-1-1.noarch.rpm", "ISO        build/fine-1.iso"]
+    lines = [line for line in said.splitlines() if "build/" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("build/fine-1.iso: ")
     tree.scons("-c", "pack").good()
     assert len(tree.scons("pack").good().built) > 5
 

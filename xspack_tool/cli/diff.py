@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from xspack_tool.cli.command import Command
-from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
 from xspack_tool.evidence.changes import Change, PackChanges, pack_changes
 from xspack_tool.evidence.markdown import Texts, as_markdown
+from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.rpm.payload import payload_of

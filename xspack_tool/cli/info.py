@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from xspack_tool.cli.command import Command
-from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.evidence.text import size_words
 from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
 from xspack_tool.hosts.reading import open_pack

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.context import pack_context
-from xspack_tool.cli.modules import modules_of_pack
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.release import add_release_arguments, host_of
-from xspack_tool.cli.verify import judge_hosts, read_all
+from xspack_tool.cli.verify import read_all
 from xspack_tool.ddk.devices import device_table, read_names
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.evidence.changes import pack_changes
 from xspack_tool.evidence.inventory import inventory_of
+from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.evidence.page import Page, render_page
+from xspack_tool.evidence.release import judge_hosts
+from xspack_tool.evidence.timeline import read_timeline, timeline_place
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.rules.context import DriverData
@@ -62,17 +64,20 @@ def read_page(args: argparse.Namespace) -> Page:
     pack, findings = read_all(opened, profile, DriverData(None, inbox))
     names = read_names()
     devices = device_table(modules_of_pack(pack), inbox, names)
-    changes = None
+    changes, sha256 = None, file_digest(args.iso)
     if args.against:
         old = open_pack(args.against)
         changes = pack_changes(old, pack, device_table(modules_of_pack(old), names=names), devices)
     return Page(
         inventory=inventory_of(pack, profile.name),
         title=profile.title,
-        sha256=file_digest(args.iso),
+        sha256=sha256,
         size=args.iso.stat().st_size,
         verdicts=judge_hosts(pack, host),
         report=judge(pack_context(pack, profile, args.base, args.against, int(time.time())), findings),
         devices=devices,
         changes=changes,
+        timeline=read_timeline(timeline_place(args.iso.parent, pack.document.label), sha256)
+        if pack.document
+        else None,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xspack_tool.cli.release import KnownRelease, profile_provides
 from xspack_tool.cli.transaction import Manager
 from xspack_tool.errors import BadInput, StepError
+from xspack_tool.evidence.release import KnownRelease, profile_provides
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Package
 from xspack_tool.model.profile import Profile

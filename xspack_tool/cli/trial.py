@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xspack_tool.cli.release import profile_provides
 from xspack_tool.cli.removal import remove_pack
 from xspack_tool.cli.scratch import ScratchRoot
 from xspack_tool.cli.standin import base_repository, fill_from_base, install_stand_in
 from xspack_tool.cli.transaction import Manager, Outcome, precheck_code
 from xspack_tool.errors import BadInput
+from xspack_tool.evidence.release import profile_provides
 from xspack_tool.hosts.parsed import ParsedPack, applied_path
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.hosts.xapi import KNOWN_CODES

@@ -20,15 +20,13 @@ from xspack_tool.cli.waivers import read_waivers
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.evidence.formats import FORMATS
-from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
-from xspack_tool.hosts.package_manager import judge_package_manager
+from xspack_tool.evidence.release import judge_hosts
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
-from xspack_tool.hosts.release import ROOT_BYTES, Host
+from xspack_tool.hosts.release import ROOT_BYTES
 from xspack_tool.hosts.verdict import Verdict
-from xspack_tool.hosts.xapi import judge_xapi
 from xspack_tool.model.profile import Profile
-from xspack_tool.rules.context import DriverData, modules_of
+from xspack_tool.rules.context import DriverData
 from xspack_tool.rules.engine import check_open_rpm
 from xspack_tool.rules.finding import Finding, to_plain
 from xspack_tool.rules.report import Report, as_text, judge
@@ -141,15 +139,6 @@ def rule_findings(pack: ParsedPack, profile: Profile, driver_data: DriverData) -
                 Finding("X2", "E", bad.why, remedy, rpm=rpm.info.file_name, where="payload")
             ]
     return found
-
-
-def judge_hosts(pack: ParsedPack, host: Host) -> list[Verdict]:
-    """What each host says; of a driver disk only where the pack has modules and the group."""
-    verdicts = [judge_xapi(pack, host), judge_installer(pack, host), judge_package_manager(pack, host)]
-    drivers = any(modules_of(info) for info in pack.infos)
-    if drivers and pack.index is not None and pack.index.group("drivers"):
-        verdicts.append(judge_driver_disk(pack, host))
-    return verdicts
 
 
 def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from xspack_tool.evidence.changes import PackChanges
 from xspack_tool.evidence.graph import HEIGHT, WIDTH, draw
 from xspack_tool.evidence.inventory import Inventory, required_components
 from xspack_tool.evidence.text import instant, size_words
+from xspack_tool.evidence.timeline import Ran, Timeline
 from xspack_tool.evidence.treemap import treemap
 from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.report import Report
 
 _MAP = (1000, 320)
@@ -26,7 +28,8 @@ _DRAWN = 60
 @dataclass(frozen=True)
 class Page:
     """What is told: ``sha256`` and ``size`` (bytes) of the ISO, ``title`` of the release it was judged by, the hosts'
-    verdicts, the findings, the devices, and what changed since an older pack where one was given."""
+    verdicts, the findings, the devices, what changed since an older pack where one was given, and how it was built
+    where that is known."""
 
     inventory: Inventory
     title: str
@@ -36,6 +39,7 @@ class Page:
     report: Report
     devices: Sequence[DeviceRow]
     changes: PackChanges | None = None
+    timeline: Timeline | None = None
 
 
 def render_page(page: Page) -> str:
@@ -66,15 +70,32 @@ def render_page(page: Page) -> str:
         unjudged=list(dict.fromkeys(text for verdict in page.verdicts for text in verdict.unjudged)),
         open=[finding for finding in findings if not finding.waived and not finding.skipped],
         waived=[finding for finding in findings if finding.waived],
-        skipped=[finding for finding in findings if finding.skipped],
+        skipped=_skipped(findings),
         tiles=treemap(_sizes(page.inventory), *_MAP),
         map_size=_MAP,
         drawing=draw({names[path]: [names[one] for one in wanted] for path, wanted in needed.items()})
         if 1 < len(needed) <= _DRAWN
         else None,
         box=(WIDTH, HEIGHT),
+        longest=_longest(page.timeline) if page.timeline else [],
+        steps=draw(page.timeline.needs) if page.timeline else None,
         shown=_SHOWN,
     )
+
+
+def _skipped(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """What was lacking -> the rules that could not be checked without it."""
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.skipped:
+            found.setdefault(finding.found, []).append(finding.rule)
+    return found
+
+
+def _longest(timeline: Timeline) -> list[Ran]:
+    """The steps that took longest, in the order in which they began."""
+    longest = sorted(timeline.ran, key=lambda one: -one.seconds)[:_DRAWN]
+    return sorted(longest, key=lambda one: one.begun)
 
 
 def _sizes(inventory: Inventory) -> list[tuple[str, int]]:

@@ -1,4 +1,5 @@
-"""What --debug=explain says of our targets: the declared fields that changed, with old and new value.
+"""Why targets of ours are built: the declared fields that changed, with old and new value. --debug=explain says it, and
+the timeline of a build.
 
 SCons itself would print the whole old and new declaration, and neither of them where a source changed as well.
 """
@@ -9,16 +10,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import SCons.Script
-
 from xspack_tool.model.canonical import lines
-from xspack_tool.plan.scons import explain_by, stored_declaration
+from xspack_tool.plan.scons import explain_by, explanation, stored_declaration
 from xspack_tool.plan.session import session
 
 
 def install_explain() -> None:
-    """Take part in SCons's explanations, if they were asked for."""
-    if "explain" not in SCons.Script.GetOption("debug") or not session().first_time("explain"):
+    """Take part in SCons's explanations."""
+    if not session().first_time("explain"):
         return
 
     def told(node: Any, explain: Callable[[Any], Any]) -> Any:
@@ -35,6 +34,13 @@ def install_explain() -> None:
         return text + changes
 
     explain_by(told)
+
+
+def why_built(node: Any) -> str:
+    """Why SCons builds a node, in one line; to be asked before its file is written."""
+    text = explanation(node).strip()
+    _, because, reasons = text.partition(" because")
+    return "; ".join(line.strip() for line in (reasons if because else text).strip(": \n").splitlines())
 
 
 def changed_fields(old: str, new: str) -> list[str]:

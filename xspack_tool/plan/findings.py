@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from xspack_tool.ddk.inbox import Inbox
     from xspack_tool.model.driver import DriverNotes
     from xspack_tool.model.profile import Profile
     from xspack_tool.plan.ddk import Kit
     from xspack_tool.plan.package import PlannedRpm
     from xspack_tool.rpm.info import RpmInfo
-    from xspack_tool.rules.context import Inbox
     from xspack_tool.rules.finding import Finding
 
     Record: TypeAlias = tuple[RpmInfo, list[Finding]]
@@ -53,6 +53,8 @@ READERS = (
     *("vermin", "license_expression", "msgspec"),
 )
 PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "cryptography", "python_gnupg", "defusedxml")
+#: The variables that name what lies outside the tree.
+REPOSITORIES = ("XSPACK_BASE_REPO", "XSPACK_BASELINE")
 _RULES = Path(__file__).parent.parent / "rules"
 
 
@@ -158,6 +160,12 @@ def _inbox_of(kit: Kit | None) -> Path | None:
     from xspack_tool.plan.ddk import inbox_of
 
     return inbox_of(kit)
+
+
+def inbox_of_env(env: Any) -> Inbox | None:
+    """The devices that the release of XSPACK_DDK drives, where that is at hand."""
+    place = _inbox_of(_kit_of(env))
+    return _read_inbox(place) if place else None
 
 
 def _read_inbox(path: Path) -> Inbox:
@@ -277,9 +285,8 @@ def pack_findings(
 ) -> Node:
     """The findings file of a pack. With ``submission`` the pack is judged as one that is handed in, under names of
     its own."""
-    named = {name: env.subst(f"${name}") for name in ("XSPACK_BASE_REPO", "XSPACK_BASELINE")}
-    base, baseline = (_outside(env, value) for value in named.values())
-    for name, place in zip(named, (base, baseline), strict=True):
+    base, baseline = (outside(env, f"${name}") for name in REPOSITORIES)
+    for name, place in zip(REPOSITORIES, (base, baseline), strict=True):
         if place is not None:
             session().checks.append(_repository_check(env, name, place))
     planned = [(rpm, found) for rpm in judged.payload if (found := planned_rpm(rpm))]
@@ -345,7 +352,9 @@ def _own_rules() -> str:
     return digest.hexdigest()
 
 
-def _outside(env: Any, value: str) -> Path | None:
+def outside(env: Any, value: str) -> Path | None:
+    """The place of a repository that lies outside the tree, if there is one."""
+    value = env.subst(value)
     if value.startswith("file:/"):
         value = "/" + value.removeprefix("file:").lstrip("/")
     return Path(env.Dir(".").Entry(value).srcnode().get_abspath()) if value else None

@@ -34,6 +34,7 @@ from xspack_tool.plan.package import (
     signed_rpm,
 )
 from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.report import report_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
@@ -273,6 +274,8 @@ class PackPlan:
         made += self._signature(made[-1], time, SignStatement).values()
         made = [self.digest, *made]
         own(self.env, self.pack, iso, made)
+        key = self.inputs.key
+        report_of(self.env, self.pack, iso, made, key.node if key else None)
         return made
 
     def _findings(self, records: list[Node], own: list[Node]) -> Node:

@@ -108,6 +108,13 @@ def explain_by(told: Callable[[Node, Callable[[Node], Any]], Any]) -> None:
         Node.explain = lambda node: told(node, explain)
 
 
+def explanation(node: Node) -> str:
+    """What SCons, and who takes part by :func:`explain_by`, say of why a node is built; empty where they do not
+    know."""
+    explain = getattr(node, "explain", None)
+    return (explain() if explain else "") or ""
+
+
 def _parallel() -> type | None:
     found: Any = getattr(SCons.Taskmaster.Job, "NewParallel", None)
     code = getattr(vars(found).get("__init__") if found else None, "__code__", None)

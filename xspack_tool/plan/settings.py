@@ -25,6 +25,7 @@ VARIABLES = {
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_STRICT": "W findings stop the build, too",
+    "XSPACK_REPORT": "whether a page that shows it is written for each pack that was made (1)",
     "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
     "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az (docs/fleet.md)",
     "XSPACK_CACHE_OBJECTS": "whether objects of the tree's own builders go there, too",
@@ -33,7 +34,12 @@ VARIABLES = {
     "XSPACK_CACHE_SIGN_KEY": "secret key file by which a build signs what it puts into a cache",
 }
 #: What they are where nobody sets them.
-DEFAULTS = {"XSPACK_TARGET": "xenserver-8", "XSPACK_OUT": "#build", "XSPACK_GNUPGHOME": ""}
+DEFAULTS = {
+    "XSPACK_TARGET": "xenserver-8",
+    "XSPACK_OUT": "#build",
+    "XSPACK_GNUPGHOME": "",
+    "XSPACK_REPORT": "1",
+}
 #: Of the process environment alone: a secret is no construction variable.
 _SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE", "XSPACK_CACHE_TOKEN")
 _PATHS = ("XSPACK_DDK", "XSPACK_OUT", "XSPACK_GNUPGHOME", "XSPACK_BASE_REPO", "XSPACK_BASELINE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +20,12 @@ from SCons.Node import Node
 from xspack_tool.errors import XspackError
 from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
+from xspack_tool.plan.explain import why_built
 from xspack_tool.plan.output_states import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
 from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.progress import on_terminal
+from xspack_tool.plan.session import session
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
 
@@ -188,6 +191,7 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     sources = [Path(node.get_abspath()) for node in source]
     if any(one.refused for one in getattr(target[0].attributes, "xspack_declarations", ())):
         return BuildError(target, "its declaration is faulty, see above")
+    begun, why_now = time.monotonic(), why_built(target[0])
     try:
         planned.journal.begin()
         for path in targets:
@@ -201,6 +205,7 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     except (KeyboardInterrupt, SystemExit):
         # Raised inside a thread of SCons, either would hang -j2.
         why = f"{label} was interrupted"
+    session().ran[target[0]] = (begun, time.monotonic(), why_now)
     if not why:
         return None
     for path in targets:
