@@ -12,6 +12,7 @@ from xspack_tool.rules.families.shell_processes import changes_what_runs
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.model import Command
+from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.scriptlets import ShellScriptlet, shell_scriptlets
 from xspack_tool.rules.shell.services import request
 
@@ -44,7 +45,8 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
     for scriptlet in shell_scriptlets(context.info):
         if first_cr(scriptlet.text) or scriptlet.text.startswith("\ufeff"):
             continue  # B8 tells the cause
-        if error := syntax_error(scriptlet.text, scriptlet.interpreter):
+        plain = is_plain(scriptlet.text)  # a shell is a process, and most scriptlets need none
+        if not plain and (error := syntax_error(scriptlet.text, scriptlet.interpreter)):
             line, words = error
             yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)
         for command in scriptlet.script.commands:
