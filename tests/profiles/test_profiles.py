@@ -168,6 +168,8 @@ def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
         ("sets_previous_installation", False),
         ("multi_version_drivers", False),
         ("module_signatures", ""),
+        ("module_keys", []),
+        ("module_hashes", []),
     ):
         rest.setdefault(name, value)
     rest.pop(key, None)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-import struct
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forge import module
+from module_keys import Pair, appended, make_pair, signed_by
+from support import ROOT
+
+from xspack_tool.binary.signature import read_certificates
+from xspack_tool.rules.context import DriverData
 
 Verdict = Callable[..., list[str]]
 K = "6.6.0"
@@ -17,7 +22,6 @@ PLACE = f"/lib/modules/{K}/dmv/acme/2.1"
 NINE = "xenserver-9"
 ROW = {"vendor_id": "1af4", "device_id": "10f1", "subvendor_id": "*", "subdevice_id": "*"}
 WORDS = "vendor_id, device_id, subvendor_id and subdevice_id, four lower-case digits each or *"
-DAMAGED = "its signature is damaged, or of a kind that no kernel takes"
 INFO: dict[str, Any] = {
     "name": "acme",
     "category": "network",
@@ -93,36 +97,94 @@ def test_m3_variants_apart(pack_verdict: Verdict, forged: Callable[..., Path]) -
     ]
 
 
-def signed(content: bytes, signature: bytes, kind: int = 2, length: int | None = None) -> bytes:
-    end = struct.pack(">BBBBB3xI", 0, 0, kind, 0, 0, len(signature) if length is None else length)
-    return content + signature + end + b"~Module signature appended~\n"
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return make_pair(tmp_path_factory.mktemp("pair"))
 
 
-SEQUENCE = b"\x30\x82\x01\x00" + bytes(256)
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return make_pair(tmp_path_factory.mktemp("other"), "Other")
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda ko: ko, "not signed"),
-        (lambda ko: signed(ko, SEQUENCE), ""),
-        (lambda ko: signed(ko, SEQUENCE)[:-1], "not signed"),
-        (lambda ko: signed(ko, SEQUENCE[:-1]), DAMAGED),
-        (
-            lambda ko: signed(ko, SEQUENCE, kind=1),
-            "its signature is damaged, or of a kind that no kernel takes",
-        ),
-        (
-            lambda ko: signed(ko, SEQUENCE, length=1 << 30),
-            "its signature is damaged, or of a kind that no kernel takes",
-        ),
-    ],
-)
-def test_m4_signature(verdict: Verdict, change: Callable[[bytes], bytes], said: str) -> None:
-    path = f"/lib/modules/{K}/updates/acme.ko"
-    files = {path: change(module(K))}
-    assert verdict("M4", NINE, files=files) == ([f"E {path}: {said}"] if said else [])
-    assert verdict("M4", "xenserver-8", files=files) == []
+AT = f"/lib/modules/{K}/updates/acme.ko"
+KO = module(K)
+
+
+def judged(verdict: Verdict, content: bytes, *known: Pair, profile: str = NINE) -> list[str]:
+    """What M4 to M6 say of a module whose hosts know those keys."""
+    driver_data = DriverData(module_keys=tuple(pair.certificate for pair in known))
+    rules = ("M4", "M5", "M6")
+    return [
+        f"{rule} {said}"
+        for rule in rules
+        for said in verdict(rule, profile, driver_data, files={AT: content})
+    ]
+
+
+def test_m4_not_signed(verdict: Verdict, pair: Pair) -> None:
+    cut = signed_by(KO, pair)[:-1]
+    assert judged(verdict, KO, pair) == judged(verdict, cut, pair) == [f"M4 E {AT}: not signed"]
+    assert judged(verdict, KO, profile="xenserver-8") == []
+
+
+def test_m4_no_kernel_reads_it(verdict: Verdict, pair: Pair) -> None:
+    assert judged(verdict, appended(KO, b"x" * 99), pair) == [
+        f"M4 E {AT}: its signature: it is damaged: no PKCS #7"
+    ]
+    assert judged(verdict, signed_by(KO, pair, "sha256", "-nocerts"), pair) == [
+        f"M4 E {AT}: its signature: it is over attributes, which kernels refuse"
+    ]
+
+
+def test_m4_changed_after_it_was_signed(verdict: Verdict, pair: Pair, other: Pair) -> None:
+    good = signed_by(KO, pair)
+    assert judged(verdict, good, pair) == judged(verdict, good, other, pair) == []
+    said = [f"M4 E {AT}: its signature is that of another content: it was changed after it was signed"]
+    for place in (40, len(KO) // 2, len(KO) - 1):
+        flipped = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
+        assert judged(verdict, flipped, pair) == said
+    assert (
+        judged(verdict, good + good[len(KO) :], pair) == said
+    )  # signed twice, the second time as if it were not
+    assert judged(verdict, lzma.compress(good), pair) == []
+
+
+def test_m5_signed_by_whom_nobody_knows(verdict: Verdict, pair: Pair, other: Pair) -> None:
+    good = signed_by(KO, pair)
+    (one,) = read_certificates(pair.certificate)
+    key = f"{one.serial_number:040X}"
+    who = f"Acme (key {':'.join(key[at : at + 2] for at in range(0, 40, 2))})"
+    assert judged(verdict, good, other) == [f"M5 E {AT}: signed by {who}, whom hosts do not know"]
+    assert judged(verdict, good) == [
+        f"M5 W : modules are signed by {who}; whom XenServer 9 knows is not known here"
+    ]
+
+
+def test_m5_the_keys_of_a_profile(verdict: Verdict, pair: Pair, other: Pair, tmp_path: Path) -> None:
+    text = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+    keys = f"module_keys = ['''{pair.certificate.read_text()}''']"
+    own = tmp_path / "own.toml"
+    own.write_text(text.replace("module_keys = []", keys).replace("= []\n[prov", "= []\n[prov"))
+    good = signed_by(KO, pair)
+    assert judged(verdict, good, profile=str(own)) == []
+    assert judged(verdict, signed_by(KO, other), profile=str(own))[0].startswith("M5 E")
+    assert judged(verdict, signed_by(KO, other), other, profile=str(own)) == []
+    changed = KO[:-1] + bytes([KO[-1] ^ 1])
+    assert judged(verdict, appended(changed, good[len(KO) : -40]), profile=str(own))[0].startswith("M4 E")
+
+
+def test_m6_an_old_hash(verdict: Verdict, pair: Pair, tmp_path: Path) -> None:
+    old = signed_by(KO, pair, "sha1")
+    assert judged(verdict, old, pair) == [f"M6 W {AT}: signed with sha1, which kernels of today do not take"]
+    text = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+    own = tmp_path / "own.toml"
+    own.write_text(text.replace("module_hashes = []", 'module_hashes = ["sha512"]'))
+    for name, content in (("sha1", old), ("sha256", signed_by(KO, pair))):
+        assert judged(verdict, content, pair, profile=str(own)) == [
+            f"M6 E {AT}: signed with {name}; XenServer 9 takes sha512"
+        ]
+    assert judged(verdict, signed_by(KO, pair, "sha512"), pair, profile=str(own)) == []
 
 
 def test_variants_are_not_in_effect(verdict: Verdict) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from xspack_tool.binary.signature import Signature, read_signature
 from xspack_tool.errors import BadInput
 
 MAGIC = b"\x7fELF"
@@ -18,8 +18,6 @@ _MAX_SECTIONS, _MAX_NEEDS = 20_000, 20_000
 #: The note of a multi-version driver's module, as xcp/dmv.py reads it from /sys/module/<name>/notes.
 NOTE_SECTION, NOTE_OWNER, NOTE_TYPE = ".note.XenServer", "XenServer", 1
 _MAX_NOTES = 3
-#: struct module_signature of the kernel's include/linux/module_signature.h, and what stands behind it.
-_SIGNATURE, _MARK, _PKCS7 = struct.Struct(">BBBBB3xI"), b"~Module signature appended~\n", 2
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Elf:
     needed: tuple[str, ...] = ()
     #: The variant that a module's note for XenServer names; empty without one.
     variant: str = ""
-    #: Of a module: ``whole``, ``damaged``, or empty where there is none. Who signed it is not looked at.
-    signature: str = ""
+    #: Of a module, where there is one.
+    signature: Signature | None = None
 
     @property
     def vermagic(self) -> str:
@@ -65,7 +63,7 @@ def read_elf(file: BinaryIO, name: str) -> Elf:
             elf["e_type"] == "ET_REL",
             *_dynamic(elf),
             _variant(note or b"", elf.little_endian),
-            _signature(file),
+            read_signature(file),
         )
     except BadInput:
         raise
@@ -127,35 +125,6 @@ def _variant(data: bytes, little_endian: bool) -> str:
             return data[begin : begin + size].split(b"\0")[0].decode("ascii", "backslashreplace")
         data = data[begin + -(-size // 4) * 4 :]
     return ""
-
-
-def _signature(file: BinaryIO) -> str:
-    """What is appended to a signed module (the kernel's scripts/sign-file.c): the signature, struct module_signature,
-    and a mark."""
-    size = file.seek(0, os.SEEK_END)
-    tail = _SIGNATURE.size + len(_MARK)
-    if size < tail:
-        return ""
-    file.seek(size - tail)
-    end = file.read(tail)
-    if not end.endswith(_MARK):
-        return ""
-    _, _, kind, signer, key, length = _SIGNATURE.unpack_from(end)
-    begin = size - tail - length
-    if kind != _PKCS7 or signer or key or length == 0 or begin <= 0:
-        return "damaged"
-    file.seek(begin)
-    return "whole" if _is_sequence_of(file.read(min(length, 6)), length) else "damaged"
-
-
-def _is_sequence_of(head: bytes, length: int) -> bool:
-    """Whether DER begins with a sequence that is just so long, as PKCS #7 does."""
-    if head[:1] != b"\x30" or len(head) < 2:
-        return False
-    count = head[1] - 0x80
-    if count < 0:
-        return 2 + head[1] == length
-    return 0 < count <= 4 and 2 + count + int.from_bytes(head[2 : 2 + count], "big") == length
 
 
 def _versions(data: bytes, little_endian: bool, bits: int) -> dict[str, int]:

@@ -63,6 +63,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|DIR",
         help="source RPM of a driver, or a folder with some (may be given more than once)",
     )
+    parser.add_argument(
+        "--module-keys",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="F",
+        help="certificates whose signatures of modules the host takes (may be given more than once)",
+    )
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
     parser.add_argument(
         "--provenance",
@@ -84,7 +92,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
             raise
         raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
     profile, host = host_of(args, opened)
-    driver_data = DriverData(args.symvers, read_inbox(args.inbox) if args.inbox else None)
+    driver_data = DriverData(
+        args.symvers,
+        read_inbox(args.inbox) if args.inbox else None,
+        module_keys=tuple(args.module_keys),
+    )
     pack, findings = read_all(opened, profile, driver_data)
     context = pack_context(
         pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
+from xspack_tool.binary.signature import MARK, PKCS7, TRAILER
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.errors import StepError
 
@@ -27,8 +27,6 @@ _OPTIONS = (
     pkcs7.PKCS7Options.Binary,
     pkcs7.PKCS7Options.DetachedSignature,
 )
-#: struct module_signature (the kernel's include/linux/module_signature.h) of type PKEY_ID_PKCS7, and what ends a file.
-_TRAILER, _PKCS7, _MAGIC = ">BBBBB3xI", 2, b"~Module signature appended~\n"
 
 
 def sign_module(module: Path, name: str, key: ModuleKey) -> None:
@@ -47,8 +45,8 @@ def sign_module(module: Path, name: str, key: ModuleKey) -> None:
     builder = pkcs7.PKCS7SignatureBuilder().set_data(content)
     builder = builder.add_signer(certificate, private, algorithm())
     signature = builder.sign(serialization.Encoding.DER, list(_OPTIONS))
-    trailer = struct.pack(_TRAILER, 0, 0, _PKCS7, 0, 0, len(signature))
-    module.write_bytes(content + signature + trailer + _MAGIC)
+    trailer = TRAILER.pack(0, 0, PKCS7, 0, 0, len(signature))
+    module.write_bytes(content + signature + trailer + MARK)
 
 
 def _private_key(path: Path, what: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:

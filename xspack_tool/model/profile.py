@@ -44,6 +44,9 @@ class Profile:
     multi_version_drivers: bool = False
     #: "enforced" where no kernel loads a module without a signature that it knows, else "".
     module_signatures: str = ""
+    #: The certificates whose signatures its kernels take, in PEM, and the hashes (``sha256``) of such signatures.
+    module_keys: tuple[str, ...] = ()
+    module_hashes: tuple[str, ...] = ()
 
     @property
     def has_sysusers(self) -> bool:
@@ -86,6 +89,12 @@ def _paths(value: object) -> bool:
     return isinstance(value, list) and all(_text(item) and item.startswith("/") for item in value)
 
 
+def _certificates(value: object) -> bool:
+    return isinstance(value, list) and all(
+        _text(item) and item.lstrip().startswith("-----BEGIN CERTIFICATE-----") for item in value
+    )
+
+
 def _table(value: object) -> bool:
     return isinstance(value, dict) and all(map(_text, value.values()))
 
@@ -121,6 +130,8 @@ KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "sets_previous_installation": (lambda value: isinstance(value, bool), "true or false"),
     "multi_version_drivers": (lambda value: isinstance(value, bool), "true or false"),
     "module_signatures": (_one_of("enforced", ""), '"enforced" or ""'),
+    "module_keys": (_certificates, "a list of certificates in PEM"),
+    "module_hashes": (_texts, "a list of texts"),
 }
 
 

@@ -29,6 +29,7 @@ from xspack_tool.plan.package import (
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.session import belong, session
+from xspack_tool.plan.sources import nodes_of
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
 
@@ -50,9 +51,9 @@ if TYPE_CHECKING:
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
     *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "tree_sitter_python"),
-    *("vermin", "license_expression", "msgspec"),
+    *("vermin", "license_expression", "msgspec", "cryptography"),
 )
-PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "cryptography", "python_gnupg", "defusedxml")
+PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "python_gnupg", "defusedxml")
 #: The variables that name what lies outside the tree.
 REPOSITORIES = ("XSPACK_BASE_REPO", "XSPACK_BASELINE")
 _RULES = Path(__file__).parent.parent / "rules"
@@ -92,7 +93,9 @@ class CheckRpm(Step):
 
         fetched: Path | None = next(iter(inputs.symvers), self.symvers_file)
         inbox = _read_inbox(self.inbox_place) if self.inbox_place else None
-        driver_data = DriverData(symvers=fetched, inbox=inbox, driver=self.driver)
+        driver_data = DriverData(
+            symvers=fetched, inbox=inbox, driver=self.driver, module_keys=tuple(inputs.module_keys)
+        )
         with open_rpm(inputs.rpm) as file:
             write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, driver_data))
 
@@ -116,11 +119,28 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         )
         folder = [profile.name, *key_folder(signed)]
         place = out_path(env, "findings", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        inputs = {"rpm": signed, "symvers": _fetched_symvers(env, planned, kit)}
+        inputs = {
+            "rpm": signed,
+            "symvers": _fetched_symvers(env, planned, kit),
+            "module_keys": _module_keys(env) if profile.module_signatures else [],
+        }
         records[profile.name] = add_step(env, step, inputs=inputs, outputs={"record": place}).record
         slot = slot_of(rpm.attributes.xspack)
         remove_older(env, records[profile.name], f"findings {'/'.join(folder)} {slot}")
     return records[profile.name]
+
+
+def _module_keys(env: Any) -> list[Node]:
+    """The files of XSPACK_MODULE_KEYS. One that is not there is reported with the other mistakes."""
+    name = "XSPACK_MODULE_KEYS"
+    value = env.get(name) or []
+    found = nodes_of(env, value.split() if isinstance(value, str) else value)
+    for node in found:
+        if not node.exists() and not node.has_builder():
+            problem = Problem(name, str(node), "no such file", "name files of certificates, in PEM or DER")
+            if problem not in session().general.problems:
+                session().general.problems.append(problem)
+    return found
 
 
 def content_of(env: Any, path: Path | None) -> str:

@@ -24,6 +24,7 @@ VARIABLES = {
     "XSPACK_WRITER": 'who writes the RPMs of declarations: "xspack" (the default), or "rpmbuild", this machine\'s',
     "XSPACK_BASE_REPO": "yum repository or installation ISO of the release",
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
+    "XSPACK_MODULE_KEYS": "certificates whose signatures of modules the hosts take: files, in PEM or DER",
     "XSPACK_STRICT": "W findings stop the build, too",
     "XSPACK_REPORT": "whether a page that shows it is written for each pack that was made (1)",
     "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
@@ -43,6 +44,8 @@ DEFAULTS = {
 #: Of the process environment alone: a secret is no construction variable.
 _SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE", "XSPACK_CACHE_TOKEN")
 _PATHS = ("XSPACK_DDK", "XSPACK_OUT", "XSPACK_GNUPGHOME", "XSPACK_BASE_REPO", "XSPACK_BASELINE")
+#: Several paths, with spaces between.
+_LISTS = ("XSPACK_MODULE_KEYS",)
 
 
 def with_settings(env: Any) -> Any:
@@ -60,6 +63,8 @@ def with_settings(env: Any) -> Any:
 
 def _from_the_top(name: str, value: str) -> str:
     """A path that was not written in an SConscript is relative to the top of the tree."""
+    if name in _LISTS:
+        return " ".join(f"#{part}" if part[0] not in "#/" else part for part in value.split())
     is_path = name in _PATHS or (name == "XSPACK_TARGET" and ("/" in value or value.endswith(".toml")))
     return (
         f"#{value}" if is_path and value and value[0] not in "#/" and not value.startswith("file:") else value

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from xspack_tool.binary.module import MODULE
+from xspack_tool.binary.signature import certificates_in, read_certificates
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from xspack_tool.binary.elf import Elf
     from xspack_tool.rules.universe import Universe
 
@@ -38,12 +41,14 @@ class DriverData:
 
     ``symvers`` is the Module.symvers of the kernel build tree, ``inbox`` answers which devices the
     release drives already. None: not given, the rules that need it say so. ``driver`` is what its declaration
-    knows of a driver that was compiled here.
+    knows of a driver that was compiled here. ``module_keys`` are files of certificates (X.509 in PEM or DER) whose
+    signatures of modules hosts take, besides those of the profile.
     """
 
     symvers: Path | None = None
     inbox: Inbox | None = None
     driver: DriverNotes | None = None
+    module_keys: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,16 @@ class RpmContext:
         """Its kernel modules that are in effect once it is installed: not those of variants."""
         several = self.profile.multi_version_drivers
         return tuple(file for file in self.modules if not (several and VARIANT.match(file.path)))
+
+    @cached_property
+    def module_certificates(self) -> tuple[Certificate, ...]:
+        """Whose signatures of modules hosts take; empty where that is not known. Raises BadInput."""
+        found = [
+            one for text in self.profile.module_keys for one in certificates_in(text.encode(), "module_keys")
+        ]
+        return tuple(
+            found + [one for path in self.driver_data.module_keys for one in read_certificates(path)]
+        )
 
     @cached_property
     def kernels(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xspack_tool.binary.module import MODULE
+from xspack_tool.binary.signature import verify
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import VARIANT, Member, PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
@@ -25,6 +26,8 @@ _ID = re.compile(r"[0-9a-f]{4}|\*")
 #: What xapi takes in a name (xapi_host_driver_tool.ml); a hyphen passes dmv.py and not every caller.
 _NAME, _HYPHEN = re.compile(r"[A-Za-z0-9_.@-]+"), re.compile(r"-")
 _LARGEST = 4 << 20
+#: What every kernel since 4.19 takes; Linux 6.7 dropped older ones.
+_GOOD_HASHES = ("sha256", "sha384", "sha512")
 
 
 def _is_info(context: RpmContext, file: PayloadFile) -> bool:
@@ -169,14 +172,67 @@ def _is_signed_here(context: RpmContext, file: PayloadFile) -> bool:
     "M4",
     "E",
     wants=_is_signed_here,
-    meaning="a module without a whole signature, for a kernel that enforces them",
+    meaning="a module without a signature of what it is, for a kernel that enforces them",
     remedy="give sign_key=[key, certificate], and change nothing after that",
-    bad="acme.ko, stripped after it was signed",
-    good="acme.ko, which ends with a signature and ~Module signature appended~",
+    bad="acme.ko, stripped after it was signed, or with a byte changed",
+    good="acme.ko, which ends with a signature of what stands before it and ~Module signature appended~",
 )
 def module_signature(context: RpmContext, member: Member) -> Hits:
     if member.elf is None:
         return
-    words = {"": "not signed", "damaged": "its signature is damaged, or of a kind that no kernel takes"}
-    if member.elf.signature in words:
-        yield Hit(member.file.path, words[member.elf.signature])
+    signature, path = member.elf.signature, member.file.path
+    if signature is None:
+        yield Hit(path, "not signed")
+        return
+    if signature.fault:
+        yield Hit(path, f"its signature: {signature.fault}")
+    verdicts = [verify(signer, context.module_certificates) for signer in signature.signers]
+    if "broken" in verdicts and "good" not in verdicts:
+        yield Hit(path, "its signature is that of another content: it was changed after it was signed")
+
+
+@member_rule(
+    "M5",
+    "E",
+    wants=_is_signed_here,
+    meaning="a module that is signed by nobody whom hosts know; a W where nobody said whom they know",
+    remedy="sign with a key that they know; name the certificates of those keys in XSPACK_MODULE_KEYS "
+    "(verify: --module-keys)",
+    bad="acme.ko, signed by a key of your own that no host was given",
+    good="acme.ko, signed by a key whose certificate is in XSPACK_MODULE_KEYS",
+)
+def module_signer(context: RpmContext, member: Member) -> Hits:
+    signature = member.elf.signature if member.elf else None
+    if signature is None or signature.fault:
+        return
+    known = context.module_certificates
+    if any(verify(signer, known) != "unknown" for signer in signature.signers):
+        return
+    who = " and ".join(f"{one.name or 'nobody by name'} (key {one.key_id})" for one in signature.signers)
+    if known:
+        yield Hit(member.file.path, f"signed by {who}, whom hosts do not know")
+    else:  # once for all modules of the RPM
+        yield Hit(
+            "", f"modules are signed by {who}; whom {context.profile.title} knows is not known here", "W"
+        )
+
+
+@member_rule(
+    "M6",
+    "E",
+    wants=_is_signed_here,
+    meaning="the hash of a module's signature is older than the kernel takes; a W where nobody said what it takes",
+    remedy="sign with SHA-256 or better",
+    bad="modinfo -F sig_hashalgo acme.ko says sha1",
+    good="modinfo -F sig_hashalgo acme.ko says sha256",
+)
+def module_hash(context: RpmContext, member: Member) -> Hits:
+    signature = member.elf.signature if member.elf else None
+    taken = context.profile.module_hashes
+    for name in dict.fromkeys(one.hash for one in signature.signers) if signature else ():
+        if taken and name not in taken:
+            yield Hit(
+                member.file.path, f"signed with {name}; {context.profile.title} takes {', '.join(taken)}"
+            )
+        elif not taken and name not in _GOOD_HASHES:
+            yield Hit(member.file.path, f"signed with {name}, which kernels of today do not take", "W")
