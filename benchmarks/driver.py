@@ -54,7 +54,7 @@ int acme_part_{number}(struct pci_dev *dev)
 
 def driver_arms(lab: Lab, parts: int) -> list[Arm]:
     """xspack and the usual pipeline, each with the driver; none where there are no kernel headers."""
-    from xspack_tool.profiles.local import kernel_trees
+    from xspack_tool.releases.local import kernel_trees
 
     trees = list(kernel_trees().values())
     if not trees:

@@ -10,7 +10,7 @@ import pytest
 from support import ROOT, lacks, need
 from trees import Tree
 
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 
 EXAMPLES = ("userspace", "driver", "firmware", "combined", "prebuilt", "spec", "custom_kind")
 

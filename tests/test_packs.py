@@ -22,7 +22,7 @@ from forge import Forged, forge
 from support import ROOT, lacks, need, need_root
 from trees import Tree
 
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 from xspack_tool.signing.home import end_agent
 
 KEY = "RPM-GPG-KEY-Acme-Test"

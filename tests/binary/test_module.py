@@ -22,7 +22,7 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import BadInput
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.package import FileEntry, Package
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.write import write_rpm
 from xspack_tool.rules.engine import check_rpm
 

@@ -30,7 +30,7 @@ from xspack_tool.binary.signature import (
 from xspack_tool.ddk.modules import ModuleKey
 from xspack_tool.ddk.sign import sign_module
 from xspack_tool.errors import BadInput
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 
 _LZ4 = bytes.fromhex("02214c18")
 _CERTIFICATE = re.compile(rb"\x30\x82(..)\x30\x82", re.DOTALL)

@@ -12,7 +12,7 @@ from pack_maker import PACK, UUID, Key, PackMaker, keys, make_pack, xspack
 
 from xspack_tool import cli
 from xspack_tool.errors import UNSEEN, BadInput
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules

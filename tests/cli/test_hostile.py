@@ -20,13 +20,13 @@ from support import ROOT, need
 from xspack_tool.cli.modules import modules_of_file
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.changes import pack_changes
-from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.installer import judge_installer
 from xspack_tool.hosts.package_manager import judge_package_manager
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.xapi import judge_xapi
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
+from xspack_tool.releases.known import KnownRelease
 
 #: The commands that look into a pack.
 LOOKING = ("info", "verify", "devices", "diff", "resign", "try")

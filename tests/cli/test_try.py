@@ -1,4 +1,4 @@
-"""Real transactions in a scratch root: order, files, configuration, what is left, and the codes of failures."""
+"""Real transactions in a chroot: order, files, configuration, what is left, and the codes of failures."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_apply_upgrade_and_remove(make_pack: PackMaker) -> None:
 AGENT = package(entries=(FileEntry("/opt/acme-agent", "file", text="x\n", mode=0o644),))
 TOOLS = package("acme-tools", entries=(FileEntry("/opt/acme-tools", "file", text="x\n", mode=0o644),))
 RAN = "remove ran; what it told rpm, yum or dnf to erase was erased"
-NO_XAPI = "there is no xapi: xe was a stand-in, which names this one host and does nothing else"
+NO_XAPI = "there is no xapi: xe was a stub, which names this one host and does nothing else"
 LEFT = [f"left behind: {path}" for path in (f"/var/update/{UUID}", "/var/update/applied")]
 
 
@@ -183,7 +183,7 @@ def test_a_remove_script_that_cannot_run(make_pack: PackMaker) -> None:
     stage = removed(make_pack, "#!/opt/acme/bin/runner\n")
     assert (stage["code"], stage["why"]) == (
         "",
-        ["remove was not run: the scratch root has no /opt/acme/bin/runner", *LEFT],
+        ["remove was not run: the chroot has no /opt/acme/bin/runner", *LEFT],
     )
 
 
@@ -252,7 +252,7 @@ def test_without_both_it_says_so(
 
 
 def test_firewall_rules_are_there_and_gone(make_pack: PackMaker) -> None:
-    """The stand-in for iptables keeps what it was told: a loop until a deletion fails ends."""
+    """The stub for iptables keeps what it was told: a loop until a deletion fails ends."""
     loop = "while iptables -D INPUT -p tcp --dport 5900 -j ACCEPT 2>/dev/null; do :; done\n"
     rule = "iptables -C INPUT -p tcp --dport 5900 -j ACCEPT || exit 3\n"
     post = f"iptables -N acme && iptables -I INPUT 1 -p tcp --dport 5900 -j ACCEPT\n{rule}"

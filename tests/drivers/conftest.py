@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, lacks, need
 
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def trees() -> dict[str, str]:
 
 def release(kernel: str, product: str) -> str:
     """The profile of a release like XCP-ng's with another kernel and product version."""
-    text = (ROOT / "xspack_tool/profiles/xcp-ng-8.3.toml").read_text()
+    text = (ROOT / "xspack_tool/releases/xcp-ng-8.3.toml").read_text()
     text = text.replace('kernels = ["4.19.0+1"]', f'kernels = ["{kernel}"]')
     return text.replace('product-version = "8.3.0"', f'product-version = "{product}"')
 

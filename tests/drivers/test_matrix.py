@@ -10,11 +10,11 @@ from rebuild.lab import kernel
 from support import need, need_root
 from trees import Tree
 
-from xspack_tool.cli.trial import Trial
 from xspack_tool.pack.iso_read import IsoReader
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.read import read_rpm
+from xspack_tool.sandbox.stages import StageRunner
 
 HEAD = """\
 env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="xcp-ng-8.3",
@@ -116,7 +116,7 @@ def test_dnf_installs_what_fits_the_host(made: Made, short_dir: Path, pack: str,
     release = ("one", "two")[number]
     label = f"acme-{release}" if pack == "each" else "acme-all"
     profile = load_profile(str(made.tree.path / f"{release}.toml"))
-    trial = Trial(short_dir, profile, None, made.tree.path / "build/keys/KEY")
+    trial = StageRunner(short_dir, profile, None, made.tree.path / "build/keys/KEY")
     stages = list(trial.stages(made.tree.path / f"build/{label}-2.1.iso", None, False))
     assert trial.good, [stage.why for stage in stages]
     modules = {path for stage in stages for path in stage.added if path.endswith(".ko")}
@@ -127,7 +127,7 @@ def test_a_host_of_another_release_refuses(made: Made, short_dir: Path) -> None:
     need_root()
     need("dnf", "busybox")
     older = load_profile(str(made.tree.path / "one.toml"))
-    trial = Trial(short_dir, older, None, made.tree.path / "build/keys/KEY")
+    trial = StageRunner(short_dir, older, None, made.tree.path / "build/keys/KEY")
     stages = list(trial.stages(made.tree.path / "build/acme-two-2.1.iso", None, False))
     assert [stage.code for stage in stages] == ["UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION"]
 

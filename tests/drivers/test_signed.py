@@ -51,7 +51,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Pair]:
 
 def tree_with(content: bytes, pair: Pair, folder: Path, waived: str = "{}") -> Tree:
     """A tree that packs the module in an RPM that came from elsewhere."""
-    nine = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+    nine = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
     rpm = forge(Forged(files={AT: content}, license="GPL-2.0-only"), folder)
     tree = Tree(folder / "tree").write({"nine.toml": nine.replace("kernels = []", f'kernels = ["{K}"]')})
     tree.write({"acme-1.0-1.x86_64.rpm": rpm.read_bytes(), "cert.pem": pair.certificate.read_bytes()})

@@ -28,7 +28,7 @@ from xspack_tool.rpm.read import read_rpm
 
 #: The copy of xcp-python-libs' module that judges, where one is named.
 DMV = os.environ.pop("XSPACK_DMV", "")  # no variable of a build, so builds refuse it
-NINE = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+NINE = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
 HEAD = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="nine.toml")\n'
 KEYS = 'env["XSPACK_MODULE_KEYS"] = ["cert.pem"]\n'
 DECLARED = """\

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pack_maker import PACK, PackMaker, package
 
-from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
+from xspack_tool.releases.known import KnownRelease
 
 DRIVER = {"/lib/modules/4.19.0+1/updates/acme.ko": "no module, but called so\n"}
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from forge import Forged, forge
 from pack_maker import PACK, Key, PackMaker, package
 
-from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.package_manager import judge_package_manager
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.model.dependency import Dependency
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
+from xspack_tool.releases.known import KnownRelease
 
 
 def manager(iso: Path, key: Key | None, target: str = "xenserver-8", base: Path | None = None) -> Verdict:

@@ -14,7 +14,6 @@ from pack_maker import PACK, TIME, UUID, Key, PackMaker, package
 from support import need
 
 from xspack_tool.errors import BadInput
-from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
@@ -22,7 +21,8 @@ from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.hosts.xapi import judge_xapi
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.pack.iso_read import IsoReader
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
+from xspack_tool.releases.known import KnownRelease
 
 BASED = replace(PACK, requires=(Dependency("product-version", ">=", "8.2.0"),))
 OPEN_PRECHECK = "#!/bin/sh\nexit 0\n"

@@ -10,7 +10,7 @@ import pytest
 from support import lacks, need
 from trees import Tree
 
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 from xspack_tool.run import run
 from xspack_tool.signing.home import end_agent, mark_throwaway
 from xspack_tool.signing.keys import read_public_key

@@ -13,7 +13,7 @@ from rebuild.lab import kernel as kernel_tree
 from support import lacks, need
 from trees import Tree
 
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.read import read_rpm

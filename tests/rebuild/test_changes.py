@@ -215,7 +215,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, lab_key: Any) -> Iterator[Lab]
         "src/unused": "",
         "src/KEY": lab_key.public,
         "src/KEY2": lab_key.other,
-        "src/lab.toml": (ROOT / "xspack_tool/profiles/xenserver-8.toml").read_text(),
+        "src/lab.toml": (ROOT / "xspack_tool/releases/xenserver-8.toml").read_text(),
     }
     tree = Lab(tmp_path_factory.mktemp("changes") / "tree", files)
     (tree.path / "src/share/empty").mkdir()

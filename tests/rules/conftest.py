@@ -12,7 +12,7 @@ from pack_maker import keys, make_pack
 
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import DriverData, PackContext
 from xspack_tool.rules.engine import check_pack, check_rpm

@@ -11,7 +11,7 @@ import pytest
 from support import need
 
 from xspack_tool.errors import BadInput
-from xspack_tool.rules.trees import read_rpms, repository_files
+from xspack_tool.releases.trees import read_rpms, repository_files
 
 Verdict = Callable[..., list[str]]
 Forge = Callable[..., Path]

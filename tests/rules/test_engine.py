@@ -10,7 +10,7 @@ import pytest
 from forge import module, needing
 
 from xspack_tool.errors import DeclarationError, StepError
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm import payload as payload_module
 from xspack_tool.rules import registry
 from xspack_tool.rules.context import Member, PackContext, RpmContext

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xspack_tool.errors import BadInput
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 
 XS8 = load_profile("xenserver-8")

@@ -17,8 +17,8 @@ from support import need
 
 from xspack_tool.errors import BadInput
 from xspack_tool.pack.iso import master_iso
-from xspack_tool.rules.trees import read_rpms
-from xspack_tool.rules.universe import Universe
+from xspack_tool.releases.packages import PackageSet
+from xspack_tool.releases.trees import read_rpms
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def refused(tmp_path: Path) -> Callable[[bytes], str]:
         with pytest.raises(BadInput) as baseline:
             list(read_rpms(iso))
         with pytest.raises(BadInput) as base:
-            Universe(iso, (), "x86_64")
+            PackageSet(iso, (), "x86_64")
         assert str(baseline.value) == str(base.value)
         assert "\n" not in str(base.value)
         assert str(base.value).startswith(f"{iso}: ")
@@ -73,7 +73,7 @@ def refused(tmp_path: Path) -> Callable[[bytes], str]:
 def test_a_good_one_is_read(good: bytes, tmp_path: Path) -> None:
     (tmp_path / "good.iso").write_bytes(good)
     assert [path for path, _ in read_rpms(tmp_path / "good.iso")] == ["Packages/bash.rpm"]
-    assert Universe(tmp_path / "good.iso", (), "x86_64").names == {"bash"}
+    assert PackageSet(tmp_path / "good.iso", (), "x86_64").names == {"bash"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_huge_index(tmp_path: Path) -> None:
     iso = tmp_path / "big.iso"
     master_iso({"repodata/repomd.xml": tmp_path / "repomd.xml"}, iso, "BIG", TIME)
     with pytest.raises(BadInput) as caught:
-        Universe(iso, (), "x86_64")
+        PackageSet(iso, (), "x86_64")
     assert str(caught.value) == f"{iso}: repodata/repomd.xml: no index: larger than 1 MiB"
 
 
@@ -149,7 +149,7 @@ def test_damage_anywhere_is_one_line_or_no_harm(good: bytes, tmp_path: Path) -> 
         iso.write_bytes(image)
         try:
             list(read_rpms(iso))
-            Universe(iso, (), "x86_64")
+            PackageSet(iso, (), "x86_64")
         except BadInput as bad:
             refusals += 1
             assert "\n" not in str(bad) and len(str(bad)) < 400

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import need
 
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.registry import all_rules

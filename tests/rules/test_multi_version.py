@@ -162,7 +162,7 @@ def test_m5_signed_by_whom_nobody_knows(verdict: Verdict, pair: Pair, other: Pai
 
 
 def test_m5_the_keys_of_a_profile(verdict: Verdict, pair: Pair, other: Pair, tmp_path: Path) -> None:
-    text = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+    text = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
     keys = f"module_keys = ['''{pair.certificate.read_text()}''']"
     own = tmp_path / "own.toml"
     own.write_text(text.replace("module_keys = []", keys).replace("= []\n[prov", "= []\n[prov"))
@@ -177,7 +177,7 @@ def test_m5_the_keys_of_a_profile(verdict: Verdict, pair: Pair, other: Pair, tmp
 def test_m6_an_old_hash(verdict: Verdict, pair: Pair, tmp_path: Path) -> None:
     old = signed_by(KO, pair, "sha1")
     assert judged(verdict, old, pair) == [f"M6 W {AT}: signed with sha1, which kernels of today do not take"]
-    text = (ROOT / "xspack_tool/profiles/xenserver-9.toml").read_text()
+    text = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
     own = tmp_path / "own.toml"
     own.write_text(text.replace("module_hashes = []", 'module_hashes = ["sha512"]'))
     for name, content in (("sha1", old), ("sha256", signed_by(KO, pair))):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.registry import all_rules
 
 Verdict = Callable[..., list[str]]

@@ -11,7 +11,7 @@ import pytest
 from forge import module
 from support import ROOT
 
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import Rule, all_rules

@@ -11,7 +11,7 @@ from support import need_module
 
 from xspack_tool.cli.context import pack_context
 from xspack_tool.hosts.reading import open_pack
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.scriptlets.remove import removal_script
 from xspack_tool.rules.engine import check_pack
 from xspack_tool.rules.registry import all_rules

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from xspack_tool.model.pack import Pack
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_rpm

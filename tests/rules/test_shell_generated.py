@@ -6,7 +6,7 @@ import pytest
 from support import need, need_module
 
 from xspack_tool.model.pack import Pack
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.info import RpmInfo, Scriptlet
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 from xspack_tool.rpm.scriptlets.firewall import firewall_scripts

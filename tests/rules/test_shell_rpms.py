@@ -8,7 +8,7 @@ import pytest
 from forge import Forged, forge, module
 from support import need_module
 
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.registry import all_rules
 

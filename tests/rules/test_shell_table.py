@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import need, need_module
 
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.info import RpmInfo, Scriptlet
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.finding import Hit

@@ -14,7 +14,7 @@ from pack_maker import PackMaker, package, xspack
 from support import ROOT, lacks, need
 
 from xspack_tool.hosts.reading import open_pack
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 
 BIN = Path(sys.executable).parent
 

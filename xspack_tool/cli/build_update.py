@@ -25,7 +25,7 @@ from xspack_tool.model import syntax
 from xspack_tool.model.dependency import OPERATORS, Dependency, parse_dependency
 from xspack_tool.model.pack import Pack, Rollup
 from xspack_tool.model.profile import Profile
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import PackContext, modules_of

@@ -19,7 +19,7 @@ from xspack_tool.cli.output import Output
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import StepError
 from xspack_tool.files import file_digest, write_whole
-from xspack_tool.profiles import profile_names
+from xspack_tool.releases import profile_names
 from xspack_tool.scaffold.answers import CI, KINDS, Answers
 from xspack_tool.scaffold.files import IGNORED, new_files
 from xspack_tool.scaffold.found import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from xspack_tool.evidence.release import KnownRelease
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.hosts.release import ROOT_BYTES, Host
 from xspack_tool.model.profile import Profile
-from xspack_tool.profiles import load_profile, profile_names
+from xspack_tool.releases import load_profile, profile_names
+from xspack_tool.releases.known import KnownRelease
 
 
 def add_release_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,8 @@ from xspack_tool.evidence.changes import pack_changes
 from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.evidence.page import Page, render_page
-from xspack_tool.evidence.release import judge_hosts
 from xspack_tool.evidence.timeline import read_timeline, timeline_place
+from xspack_tool.evidence.verdicts import judge_hosts
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.rules.context import DriverData

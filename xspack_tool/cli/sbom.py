@@ -12,7 +12,7 @@ from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.spdx import spdx
 from xspack_tool.evidence.text import own_version
 from xspack_tool.hosts.reading import hash_rpms, open_pack
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 
 _FORMATS = {"cyclonedx": cyclonedx, "spdx": spdx}
 

@@ -1,4 +1,4 @@
-"""``xspack try``: real transactions with a pack, in a scratch root."""
+"""``xspack try``: real transactions with a pack, in a chroot."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xspack_tool.cli.command import Command
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments
-from xspack_tool.cli.scratch import become_root
-from xspack_tool.cli.trial import Trial
 from xspack_tool.errors import StepError
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 from xspack_tool.run import missing_program
+from xspack_tool.sandbox.root import become_root
+from xspack_tool.sandbox.stages import StageRunner
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,32 +36,36 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         if lacking := missing_program(program):
             raise StepError(f"trying a pack takes real transactions; {lacking}")
     become_root([sys.executable, "-m", "xspack_tool.cli", *args.argv])
-    with tempfile.TemporaryDirectory(prefix="xspack-try-") as scratch:
-        trial = Trial(Path(scratch), load_profile(args.target), args.base, args.key)
+    with tempfile.TemporaryDirectory(prefix="xspack-try-") as work:
+        runner = StageRunner(Path(work), load_profile(args.target), args.base, args.key)
         count = 2 + 2 * bool(args.upgrade_from) + bool(args.remove)
         with progress("transactions", count) as tell:
-            for _ in trial.stages(args.iso, args.upgrade_from, args.remove):
+            for _ in runner.stages(args.iso, args.upgrade_from, args.remove):
                 tell(1)
     if args.json:
         out.json(
-            {"stages": [asdict(stage) for stage in trial.done], "assumed": trial.assumed, "good": trial.good}
+            {
+                "stages": [asdict(stage) for stage in runner.done],
+                "assumed": runner.assumed,
+                "good": runner.good,
+            }
         )
     else:
-        _show(trial, out)
-    return 0 if trial.good else 1
+        _show(runner, out)
+    return 0 if runner.good else 1
 
 
 COMMAND = Command(
     "try",
-    "precheck, apply, upgrade and remove it for real, in a scratch root",
+    "precheck, apply, upgrade and remove it for real, in a chroot",
     _arguments,
     _run,
     examples=("xspack try acme-1.1.iso --upgrade-from acme-1.0.iso --remove",),
 )
 
 
-def _show(trial: Trial, out: Output) -> None:
-    for stage in trial.done:
+def _show(runner: StageRunner, out: Output) -> None:
+    for stage in runner.done:
         out.line(f"{stage.name}: {stage.code or 'good'}", "bold red" if stage.code else "bold green")
         for line in stage.why:
             out.line(f"  {line}", "red" if stage.code else "")
@@ -78,7 +82,7 @@ def _show(trial: Trial, out: Output) -> None:
                 out.line(f"  {sign} {path}", style)
         for path, fate in stage.config:
             out.line(f"  config {path}: {fate}", "yellow")
-    if trial.assumed:
-        out.line(f"assumed that the release provides: {', '.join(trial.assumed)}", "cyan")
-    if trial.key is None:
+    if runner.assumed:
+        out.line(f"assumed that the release provides: {', '.join(runner.assumed)}", "cyan")
+    if runner.key is None:
         out.line("signatures were not checked: name the public key with --key", "cyan")

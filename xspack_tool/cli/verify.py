@@ -20,7 +20,7 @@ from xspack_tool.cli.waivers import read_waivers
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.evidence.formats import FORMATS
-from xspack_tool.evidence.release import judge_hosts
+from xspack_tool.evidence.verdicts import judge_hosts
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
 from xspack_tool.hosts.release import ROOT_BYTES

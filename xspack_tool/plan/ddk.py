@@ -27,7 +27,7 @@ from xspack_tool.plan.profile import out_path, profile_of, release_name, release
 from xspack_tool.plan.read_cache import read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
-from xspack_tool.profiles.local import kernel_trees
+from xspack_tool.releases.local import kernel_trees
 
 _read = functools.cache(read_tree)
 #: What depmod and the kernel's own build leave of the devices that a release drives.

@@ -385,7 +385,7 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
     would pass what they are for."""
 
     def check() -> list[Problem]:
-        from xspack_tool.rules.trees import open_tree
+        from xspack_tool.releases.trees import open_tree
 
         def read() -> bool:
             with open_tree(place) as tree:
@@ -411,7 +411,7 @@ def _state(place: Path | None) -> Any:
     Raises OSError where it cannot be read."""
     if place is None:
         return None
-    from xspack_tool.rules.trees import repository_files
+    from xspack_tool.releases.trees import repository_files
 
     return [_file_state(file) for file in repository_files(place)]
 

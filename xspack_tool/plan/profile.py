@@ -10,7 +10,7 @@ from typing import Any
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile
 from xspack_tool.plan.session import session, user_place
-from xspack_tool.profiles import load_profile
+from xspack_tool.releases import load_profile
 
 _loaded: dict[str, Profile] = {}
 

@@ -72,12 +72,13 @@ def _page(env: Any, iso: Node, key: Node | None) -> Page:
     from xspack_tool.evidence.inventory import inventory_of
     from xspack_tool.evidence.modules import modules_of_pack
     from xspack_tool.evidence.page import Page
-    from xspack_tool.evidence.release import KnownRelease, judge_hosts
+    from xspack_tool.evidence.verdicts import judge_hosts
     from xspack_tool.files import file_digest
     from xspack_tool.hosts.reading import hash_rpms, open_pack
     from xspack_tool.hosts.release import Host
     from xspack_tool.plan.findings import REPOSITORIES, inbox_of_env, outside
     from xspack_tool.plan.verdict import read_report
+    from xspack_tool.releases.known import KnownRelease
 
     path, profile, names = Path(iso.get_abspath()), profile_of(env), read_names()
     pack = hash_rpms(open_pack(path, Path(key.get_abspath()) if key else None))

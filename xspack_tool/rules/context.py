@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from xspack_tool.binary.elf import Elf
-    from xspack_tool.rules.universe import Universe
+    from xspack_tool.releases.packages import PackageSet
 
 #: Where the variants of a driver lie side by side: what an administrator selects is linked into updates/.
 VARIANT = re.compile(
@@ -171,16 +171,16 @@ class PackContext:
     precheck_script: str | None = None
 
     @cached_property
-    def universe(self) -> Universe | None:
+    def package_set(self) -> PackageSet | None:
         """The release's packages and the pack's in one libsolv pool; None without a base repository."""
-        from xspack_tool.rules.universe import Universe
+        from xspack_tool.releases.packages import PackageSet
 
-        return Universe(self.base, self.rpms, self.profile.arch) if self.base else None
+        return PackageSet(self.base, self.rpms, self.profile.arch) if self.base else None
 
     @cached_property
     def earlier(self) -> tuple[RpmInfo, ...]:
         """All RPMs of the baseline."""
-        from xspack_tool.rules.trees import read_rpms
+        from xspack_tool.releases.trees import read_rpms
 
         return tuple(info for _, info in read_rpms(self.baseline)) if self.baseline else ()
 

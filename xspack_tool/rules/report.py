@@ -79,13 +79,13 @@ def _is_provided(context: PackContext, finding: Finding) -> bool:
     """Whether the release has the library that a finding misses. What nothing provides is D1's, if the RPM requires
     it; and without a repository only what the pack itself claims to provide is known."""
     name = finding.unless_provided
-    universe = context.universe
+    package_set = context.package_set
     if any(one.name == name for info in context.rpms for one in info.provides):
-        return universe is not None and bool(universe.providers(Relation(name, 0, ""))[1])
+        return package_set is not None and bool(package_set.providers(Relation(name, 0, ""))[1])
     required = any(
         one.name == name for info in context.rpms if info.file_name == finding.rpm for one in info.requires
     )
-    return required or universe is None or universe.is_provided(Relation(name, 0, ""))
+    return required or package_set is None or package_set.is_provided(Relation(name, 0, ""))
 
 
 def _once(findings: Iterable[Finding]) -> Iterable[Finding]:

@@ -1,5 +1,5 @@
 """What a newer version of a package no longer has is undone, and what is new in it works: real RPMs, installed,
-upgraded and removed by the real rpm in a scratch root."""
+upgraded and removed by the real rpm in a chroot."""
 
 from __future__ import annotations
 

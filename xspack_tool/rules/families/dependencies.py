@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xspack_tool.releases.packages import PackageSet, relation, split_source
 from xspack_tool.rpm.conflicts import file_difference
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, pack_rule
-from xspack_tool.rules.universe import Universe, relation, split_source
 
 NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its repository or installation ISO"
 
@@ -23,21 +23,21 @@ NEEDS_BASE = "needs the packages of the release: set XSPACK_BASE_REPO to its rep
     good="Requires: libacme.so.1, which acme-libs in the same pack provides",
 )
 def closure(context: PackContext) -> Hits:
-    universe = context.universe
-    if universe is None:
+    package_set = context.package_set
+    if package_set is None:
         yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
         for wanted in sorted(set(info.requires), key=str):
-            if wanted.name.startswith("rpmlib(") or universe.is_provided(wanted):
+            if wanted.name.startswith("rpmlib(") or package_set.is_provided(wanted):
                 continue
             if not (wanted.name == "kernel-uname-r" and _is_one_of_several(info, context)):
                 yield Hit(
                     "Requires", f"{wanted}: neither the pack nor the release provides it", rpm=info.file_name
                 )
-        yield from _conflicts(info, universe)
+        yield from _conflicts(info, package_set)
     for dependency in context.pack.requires:
-        if not universe.is_provided(relation(dependency)):
+        if not package_set.is_provided(relation(dependency)):
             yield Hit("requires", f"{dependency}: the release does not provide it")
 
 
@@ -48,9 +48,9 @@ def _is_one_of_several(info: RpmInfo, context: PackContext) -> bool:
     return any(own & {str(one) for one in other.provides} for other in context.drivers if other is not info)
 
 
-def _conflicts(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
+def _conflicts(info: RpmInfo, package_set: PackageSet) -> Iterator[Hit]:
     for wanted in info.conflicts:
-        pack, release = universe.providers(wanted)
+        pack, release = package_set.providers(wanted)
         for other in pack:
             if other is not info:
                 found = f"{wanted}: {other.file_name} in the same pack provides it"
@@ -88,20 +88,20 @@ def one_owner(context: PackContext) -> Hits:
                     f"also in {first.file_name}, with {difference}",
                     rpm=info.file_name,
                 )
-    if context.universe is None:
+    if context.package_set is None:
         yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
-        yield from _taken(info, context.universe)
+        yield from _taken(info, context.package_set)
 
 
-def _taken(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
+def _taken(info: RpmInfo, package_set: PackageSet) -> Iterator[Hit]:
     """Paths of the release's packages, unless the RPM takes the place of the package itself."""
     replaced = {info.name, *(relation.name for relation in info.obsoletes)}
     for file in info.files:
         if file.is_dir:
             continue
-        for owner in universe.owners(file.path):
+        for owner in package_set.owners(file.path):
             if owner.name in replaced:
                 continue
             if owner.file is None:
@@ -121,14 +121,14 @@ def _taken(info: RpmInfo, universe: Universe) -> Iterator[Hit]:
     good="net-snmp-utils-5.7.2-1.xs7 where the release has net-snmp-5.7.2-1.xs7",
 )
 def same_build(context: PackContext) -> Hits:
-    universe = context.universe
-    if universe is None:
+    package_set = context.package_set
+    if package_set is None:
         yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
         source = split_source(info.source_rpm)
-        known = universe.sources.get(source[0], set()) if source else set()
-        if source and known and source[1] not in known and info.name not in universe.names:
+        known = package_set.sources.get(source[0], set()) if source else set()
+        if source and known and source[1] not in known and info.name not in package_set.names:
             has = ", ".join(f"{source[0]}-{evr}" for evr in sorted(known))
             yield Hit(
                 "Source RPM", f"built of {source[0]}-{source[1]}; the release has {has}", rpm=info.file_name

@@ -58,8 +58,8 @@ def _hit(member: Member, found: str, library: str, suffix: str) -> Hit:
     good="no Provides for what lies in /opt/acme/lib",
 )
 def private_library(context: PackContext) -> Hits:
-    universe = context.universe
-    if universe is None:
+    package_set = context.package_set
+    if package_set is None:
         yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
@@ -67,7 +67,7 @@ def private_library(context: PackContext) -> Hits:
         for one in sorted(set(info.provides), key=str):
             if not _LIBRARY.fullmatch(one.name):
                 continue
-            _, release = universe.providers(one)
+            _, release = package_set.providers(one)
             others = [name for name in release if name.rsplit("-", 2)[0] not in replaced]
             if others:
                 found = f"{one}: {', '.join(others)} of the release provides it, and others may get this one"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 
 from xspack_tool.model.dependency import Dependency
+from xspack_tool.releases.packages import relation
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import Hits, pack_rule
 from xspack_tool.rules.shell.scriptlets import shell_scriptlets
-from xspack_tool.rules.universe import relation
 
 #: Those of the package ``setup`` of Enterprise Linux 7 to 10, and of packages that every dom0 has.
 _USERS_WORDS = (
@@ -63,8 +63,8 @@ def known_owners(context: PackContext) -> Hits:
 def _released(context: PackContext, kind: str, name: str) -> bool:
     """Whether a package of the release or of the pack says so, as rpm 4.19 generates it of sysusers.d."""
     wanted = relation(Dependency(f"{kind}({name})"))
-    if context.universe is not None:
-        return context.universe.is_provided(wanted)
+    if context.package_set is not None:
+        return context.package_set.is_provided(wanted)
     return any(one.name == wanted.name for info in context.rpms for one in info.provides)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xspack_tool.model.dependency import OPERATORS, Dependency
+from xspack_tool.releases.packages import compare_evr, relation, satisfies
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rules.context import PackContext, kernels_of
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, pack_rule
-from xspack_tool.rules.universe import compare_evr, relation, satisfies
 
 _RELEASE_VERSIONS = ("product-version", "platform-version")
 NEEDS_BASELINE = "needs the last release of the pack: set XSPACK_BASELINE to its folder, repository or ISO"

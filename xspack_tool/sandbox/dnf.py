@@ -1,4 +1,4 @@
-"""Real transactions of dnf in a scratch root, as xapi asks for them."""
+"""Real transactions of dnf in a chroot, as xapi asks for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xspack_tool.cli.scratch import ScratchRoot, sandbox
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.profile import Profile
 from xspack_tool.run import Done, run
+from xspack_tool.sandbox.root import SandboxRoot, unshare_words
 
 #: What dnf says while it does something: the order of a transaction.
 _STEP = re.compile(
@@ -35,12 +35,12 @@ class Outcome:
     words: str
 
 
-class Manager:
-    """dnf on one scratch root, with nothing of this machine's configuration."""
+class Dnf:
+    """dnf on one chroot, with nothing of this machine's configuration."""
 
-    def __init__(self, root: ScratchRoot, profile: Profile, work: Path) -> None:
+    def __init__(self, root: SandboxRoot, profile: Profile, work: Path) -> None:
         self.root, self._profile, self._work = root, profile, work
-        self._sandbox = sandbox()
+        self._unshare = unshare_words()
 
     def install(self, source: Path, key: Path | None, label: str, wanted: Sequence[str]) -> Outcome:
         """Install from the repository in ``source`` as xapi does; signatures are checked where there is a key."""
@@ -68,12 +68,12 @@ class Manager:
 
     def rpm(self, *words: str) -> Done:
         """What rpm says of the root's packages; it changes nothing by being asked with -q or --test."""
-        argv = [*self._sandbox, "rpm", "--root", str(self.root.path), *words]
+        argv = [*self._unshare, "rpm", "--root", str(self.root.path), *words]
         return run(argv, check=False, timeout=600, what=f"rpm {words[0]}")
 
     def _dnf(self, conf: Path, *words: str) -> Outcome:
         argv = [
-            *self._sandbox,
+            *self._unshare,
             *("dnf", "-y", "--noplugins", "-c", str(conf), "--installroot", str(self.root.path)),
             *(
                 "--releasever",
@@ -83,7 +83,7 @@ class Manager:
                 *words,
             ),
         ]
-        return outcome(
+        return read_outcome(
             run(
                 argv,
                 check=False,
@@ -94,7 +94,7 @@ class Manager:
         )
 
 
-def outcome(done: Done) -> Outcome:
+def read_outcome(done: Done) -> Outcome:
     """What dnf's output tells."""
     text = f"{done.out}\n{done.err}"
     steps = [(found[1], found[2]) for line in text.splitlines() if (found := _STEP.match(line))]

@@ -13,8 +13,8 @@ from typing import IO, Any
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput
 from xspack_tool.model.dependency import Dependency
+from xspack_tool.releases.trees import Tree, open_tree, read_rpms
 from xspack_tool.rpm.info import EQUAL, GREATER, LESS, PayloadFile, Relation, RpmInfo
-from xspack_tool.rules.trees import Tree, open_tree, read_rpms
 
 #: More than the index of any release takes unpacked.
 _MAX_INDEX = 1024**3
@@ -57,7 +57,7 @@ class Owner:
     file: PayloadFile | None
 
 
-class Universe:
+class PackageSet:
     """Answers about the release's packages (``base``; None: none are known) and the RPMs of the pack together."""
 
     def __init__(self, base: Path | None, rpms: Iterable[RpmInfo], arch: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from xspack_tool.errors import DeclarationError
 from xspack_tool.model.profile import KEYS, Profile
-from xspack_tool.profiles import load_profile, local, profile_names
+from xspack_tool.releases import load_profile, local, profile_names
 
 CENTOS_7 = ("citrix-hypervisor-8.2", "xcp-ng-8.2", "xcp-ng-8.3", "xenserver-8")
 NOT_IN_RPM_4_11 = {
@@ -200,7 +200,7 @@ def test_unreadable_file(tmp_path: Path, content: bytes | None, why: str) -> Non
 
 def test_canonical_is_the_same_in_every_process() -> None:
     script = (
-        "import hashlib; from xspack_tool.profiles import load_profile as l;"
+        "import hashlib; from xspack_tool.releases import load_profile as l;"
         "print(hashlib.sha256(l('xenserver-8').canonical.encode()).hexdigest())"
     )
     root = str(Path(local.__file__).parents[2])

@@ -1,29 +1,29 @@
-"""The release in a scratch root: its own packages, or one RPM that stands for them."""
+"""The release in a chroot: its own packages, or one RPM that stands for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from xspack_tool.cli.transaction import Manager
 from xspack_tool.errors import BadInput, StepError
-from xspack_tool.evidence.release import KnownRelease, profile_provides
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Package
 from xspack_tool.model.profile import Profile
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.releases.known import KnownRelease, profile_provides
+from xspack_tool.releases.packages import PackageSet
 from xspack_tool.repo.fragment import make_fragment
 from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
 from xspack_tool.rpm.info import LESS, Relation, RpmInfo
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
-from xspack_tool.rules.universe import Universe
+from xspack_tool.sandbox.dnf import Dnf
 
 _NAME = "xspack-release"
 _NO_GROUPS = '<?xml version="1.0" encoding="UTF-8"?>\n<comps/>\n'
 
 
-def install_stand_in(manager: Manager, profile: Profile, infos: Sequence[RpmInfo], work: Path) -> list[str]:
+def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], work: Path) -> list[str]:
     """Install one RPM that provides what the profile's release does, and what else the packs want of a host.
 
     Returns what was assumed: requirements of which the profile says nothing. Raises StepError.
@@ -44,9 +44,9 @@ def install_stand_in(manager: Manager, profile: Profile, infos: Sequence[RpmInfo
     )
     rpm = work / package.file_name
     write_rpm(package, {}, rpm, payload="w2.gzdio", time=0)
-    done = manager.install_local(rpm)
+    done = dnf.install_local(rpm)
     if not done.good:
-        raise StepError(f"the stand-in for {profile.title} cannot be installed\n    {done.words.strip()}")
+        raise StepError(f"the placeholder for {profile.title} cannot be installed\n    {done.words.strip()}")
     return sorted(map(str, assumed))
 
 
@@ -85,19 +85,19 @@ def base_repository(base: Path, work: Path) -> Path:
     return made
 
 
-def fill_from_base(manager: Manager, base: Path, infos: Sequence[RpmInfo], profile: Profile) -> None:
+def fill_from_base(dnf: Dnf, base: Path, infos: Sequence[RpmInfo], profile: Profile) -> None:
     """Install the packages of the release that the packs need. What nobody provides stays missing, as on a host.
 
     Raises StepError where they cannot be installed.
     """
-    universe = Universe(base, infos, profile.arch)
+    package_set = PackageSet(base, infos, profile.arch)
     chosen: set[str] = set()
     for info in infos:
         for wanted in (one for one in info.requires if not one.name.startswith("rpmlib(")):
-            pack, release = universe.providers(wanted)
+            pack, release = package_set.providers(wanted)
             if release and not pack:
                 chosen.add(release[0])
     if chosen:
-        done = manager.fill(base, sorted(chosen))
+        done = dnf.fill(base, sorted(chosen))
         if not done.good:
             raise StepError(f"the packages of {base} cannot be installed\n    {done.words.strip()}")

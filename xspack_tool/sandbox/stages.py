@@ -1,4 +1,4 @@
-"""What happens to a scratch root when a pack is applied, upgraded and removed."""
+"""What happens to a chroot when a pack is applied, upgraded and removed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xspack_tool.cli.removal import remove_pack
-from xspack_tool.cli.scratch import ScratchRoot
-from xspack_tool.cli.standin import base_repository, fill_from_base, install_stand_in
-from xspack_tool.cli.transaction import Manager, Outcome, precheck_code
 from xspack_tool.errors import BadInput
-from xspack_tool.evidence.release import profile_provides
 from xspack_tool.hosts.parsed import ParsedPack, applied_path
 from xspack_tool.hosts.reading import open_pack, payloads
 from xspack_tool.hosts.xapi import KNOWN_CODES
 from xspack_tool.model.profile import Profile
 from xspack_tool.pack.document import Document, parse_document
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.releases.known import profile_provides
+from xspack_tool.sandbox.dnf import Dnf, Outcome, precheck_code
+from xspack_tool.sandbox.release import base_repository, fill_from_base, install_placeholder
+from xspack_tool.sandbox.removal import remove_pack
+from xspack_tool.sandbox.root import SandboxRoot
 
 _ERROR = re.compile(r"""<error[^>]*errorcode=["']([A-Za-z0-9_]+)["']""")
 _EDITED = "# changed by an administrator\n"
@@ -26,7 +26,7 @@ _EDITED = "# changed by an administrator\n"
 
 @dataclass(frozen=True)
 class Stage:
-    """One thing that was done to the scratch root, and what it changed. ``code`` is the error that the user of a
+    """One thing that was done to the chroot, and what it changed. ``code`` is the error that the user of a
     host would see, empty where all went well; ``order`` what dnf did, ``calls`` what scriptlets called;
     ``config`` maps the old pack's configuration files to what became of them."""
 
@@ -41,7 +41,7 @@ class Stage:
     config: tuple[tuple[str, str], ...] = ()
 
 
-class Trial:
+class StageRunner:
     """The transactions with one pack. ``done`` are the stages so far."""
 
     def __init__(self, work: Path, profile: Profile, base: Path | None, key: Path | None) -> None:
@@ -60,62 +60,60 @@ class Trial:
         """Do everything that was asked for, until something fails."""
         new = _Unpacked(iso, self.work / "new")
         old = _Unpacked(older, self.work / "old") if older else None
-        manager, before = self._host([new])
-        yield from self._take(manager, new)
+        dnf, before = self._host([new])
+        yield from self._take(dnf, new)
         if old is not None and self.good:
-            manager, before = self._host([old, new])
-            yield from self._take(manager, old)
+            dnf, before = self._host([old, new])
+            yield from self._take(dnf, old)
             if self.good:
-                edited = _edit(manager.root, old.pack)
-                yield from self._take(manager, new, edited)
+                edited = _edit(dnf.root, old.pack)
+                yield from self._take(dnf, new, edited)
         if remove and self.good:
-            yield self._record(self._removed(manager, new, before))
+            yield self._record(self._removed(dnf, new, before))
 
-    def _host(self, packs: list[_Unpacked]) -> tuple[Manager, dict[str, str]]:
-        """A new scratch root with the release in it, and what is there before any pack."""
+    def _host(self, packs: list[_Unpacked]) -> tuple[Dnf, dict[str, str]]:
+        """A new chroot with the release in it, and what is there before any pack."""
         self._roots += 1
-        root = ScratchRoot(self.work / f"root{self._roots}")
-        manager = Manager(root, self.profile, self.work)
+        root = SandboxRoot(self.work / f"root{self._roots}")
+        dnf = Dnf(root, self.profile, self.work)
         infos = [info for one in packs for info in one.pack.infos]
         if self._base is not None:
-            fill_from_base(manager, self._base, infos, self.profile)
+            fill_from_base(dnf, self._base, infos, self.profile)
             root.furnish()
         else:
             root.furnish()
-            self.assumed = install_stand_in(manager, self.profile, infos, self.work)
-        return manager, root.snapshot()
+            self.assumed = install_placeholder(dnf, self.profile, infos, self.work)
+        return dnf, root.snapshot()
 
-    def _take(
-        self, manager: Manager, one: _Unpacked, edited: Mapping[str, str] | None = None
-    ) -> Iterator[Stage]:
-        stage = self._record(self._precheck(manager, one))
+    def _take(self, dnf: Dnf, one: _Unpacked, edited: Mapping[str, str] | None = None) -> Iterator[Stage]:
+        stage = self._record(self._precheck(dnf, one))
         yield stage
         if not stage.code:
-            yield self._record(self._apply(manager, one, edited or {}))
+            yield self._record(self._apply(dnf, one, edited or {}))
 
     def _record(self, stage: Stage) -> Stage:
         self.done.append(stage)
         return stage
 
-    def _precheck(self, manager: Manager, one: _Unpacked) -> Stage:
+    def _precheck(self, dnf: Dnf, one: _Unpacked) -> Stage:
         name, document = f"precheck {one.title}", one.document
         if not document.control:
             return Stage(name, why=("the pack has no control package: xapi checks nothing",))
-        before = manager.root.snapshot()
-        found = manager.install(one.folder, self.key, document.label, [document.control])
+        before = dnf.root.snapshot()
+        found = dnf.install(one.folder, self.key, document.label, [document.control])
         if not found.good:
             known = [relation.name for relation in profile_provides(self.profile) if relation.evr]
             return Stage(name, precheck_code(found, one.pack, known), found.complaints, found.steps)
-        code, why = self._script(manager.root, one)
-        return _stage(name, manager.root, before, found, code=code, why=why)
+        code, why = self._script(dnf.root, one)
+        return _stage(name, dnf.root, before, found, code=code, why=why)
 
-    def _script(self, root: ScratchRoot, one: _Unpacked) -> tuple[str, tuple[str, ...]]:
+    def _script(self, root: SandboxRoot, one: _Unpacked) -> tuple[str, tuple[str, ...]]:
         """Run the pack's own precheck as xapi does: (error code, what it said)."""
         script = one.pack.script("precheck")
         if script is None:
             return "", ()
         if lacking := root.lacks_interpreter(one.pack.texts.get(script.path, "")):
-            return "", (f"precheck was not run: the scratch root has no {lacking}",)
+            return "", (f"precheck was not run: the chroot has no {lacking}",)
         done = root.run(script.path)
         if done.status == 0:
             return "", ("precheck ran and agreed",)
@@ -123,26 +121,24 @@ class Trial:
         code = said[1] if said and said[1] in KNOWN_CODES else "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR"
         return code, (f"precheck ended with status {done.status}", *(done.out + done.err).splitlines()[:10])
 
-    def _apply(self, manager: Manager, one: _Unpacked, edited: Mapping[str, str]) -> Stage:
-        before = manager.root.snapshot()
-        found = manager.install(one.folder, self.key, one.document.label, ["@update"])
+    def _apply(self, dnf: Dnf, one: _Unpacked, edited: Mapping[str, str]) -> Stage:
+        before = dnf.root.snapshot()
+        found = dnf.install(one.folder, self.key, one.document.label, ["@update"])
         code, why = "" if found.good else "UPDATE_APPLY_FAILED", list(found.complaints)
         if found.good:
-            code, more = _applied(manager.root, one.document)
+            code, more = _applied(dnf.root, one.document)
             why += more
-        config = tuple(sorted(_kept(manager.root, edited)))
-        return _stage(
-            f"apply {one.title}", manager.root, before, found, code=code, why=tuple(why), config=config
-        )
+        config = tuple(sorted(_kept(dnf.root, edited)))
+        return _stage(f"apply {one.title}", dnf.root, before, found, code=code, why=tuple(why), config=config)
 
-    def _removed(self, manager: Manager, one: _Unpacked, first: dict[str, str]) -> Stage:
+    def _removed(self, dnf: Dnf, one: _Unpacked, first: dict[str, str]) -> Stage:
         """Whatever is there then and was not before the pack is left behind."""
-        before = manager.root.snapshot()
-        found = remove_pack(manager, one.pack)
-        left = [f"left behind: {path}" for path in sorted(manager.root.snapshot().keys() - first.keys())]
+        before = dnf.root.snapshot()
+        found = remove_pack(dnf, one.pack)
+        left = [f"left behind: {path}" for path in sorted(dnf.root.snapshot().keys() - first.keys())]
         code = "" if found.good else "removal failed"
         name = f"remove {one.title}"
-        return _stage(name, manager.root, before, found, code=code, why=(*found.complaints, *left))
+        return _stage(name, dnf.root, before, found, code=code, why=(*found.complaints, *left))
 
 
 class _Unpacked:
@@ -165,7 +161,7 @@ class _Unpacked:
 
 def _stage(
     name: str,
-    root: ScratchRoot,
+    root: SandboxRoot,
     before: Mapping[str, str],
     found: Outcome,
     *,
@@ -188,7 +184,7 @@ def _stage(
     )
 
 
-def _applied(root: ScratchRoot, document: Document) -> tuple[str, list[str]]:
+def _applied(root: SandboxRoot, document: Document) -> tuple[str, list[str]]:
     """What xapi finds when it reads the applied records anew."""
     record = root.path / applied_path(document).lstrip("/")
     if not record.is_file():
@@ -202,7 +198,7 @@ def _applied(root: ScratchRoot, document: Document) -> tuple[str, list[str]]:
     return "", []
 
 
-def _edit(root: ScratchRoot, pack: ParsedPack) -> dict[str, str]:
+def _edit(root: SandboxRoot, pack: ParsedPack) -> dict[str, str]:
     """Change the configuration files of an installed pack, as an administrator would: path -> content."""
     edited = {}
     for info in pack.infos:
@@ -215,7 +211,7 @@ def _edit(root: ScratchRoot, pack: ParsedPack) -> dict[str, str]:
     return edited
 
 
-def _kept(root: ScratchRoot, edited: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _kept(root: SandboxRoot, edited: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """What became of each edited file."""
     for path, text in edited.items():
         place = root.path / path.lstrip("/")

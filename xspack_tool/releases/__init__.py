@@ -10,7 +10,7 @@ from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile, make_profile, profile_problems
-from xspack_tool.profiles.local import local_values
+from xspack_tool.releases.local import local_values
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,4 +1,4 @@
-"""A root folder that stands for a host: busybox for its shell, stand-ins for programs that would touch a machine."""
+"""A root folder that stands for a host: busybox for its shell, stubs for programs that would touch a machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from xspack_tool.errors import StepError
 from xspack_tool.files import file_digest
 from xspack_tool.run import Done, run
 
-#: Where the stand-ins write how they were called.
+#: Where the stubs write how they were called.
 CALLS = "var/log/xspack-calls"
-#: Programs that scriptlets call to change the machine; each stand-in logs its name and arguments.
-STAND_INS = (
+#: Programs that scriptlets call to change the machine; each stub logs its name and arguments.
+STUB_PROGRAMS = (
     *(
         "depmod",
         "dracut",
@@ -69,14 +69,14 @@ _RULES = """\
 -A RH-Firewall-1-INPUT -j REJECT --reject-with icmp-host-prohibited
 COMMIT
 """
-#: The one host of the pool, as its inventory and the stand-in for xe name it.
+#: The one host of the pool, as its inventory and the stub for xe name it.
 _HOST = "00000000-0000-4000-8000-000000000001"
 _XE = f"""\
 case "$1 $*" in
     host-list*--minimal*) echo {_HOST} ;;
 esac
 """
-#: A stand-in that is called so again and again with the same words feeds a loop that would never end.
+#: A stub that is called so again and again with the same words feeds a loop that would never end.
 _MOST_CALLS = 200
 _LOG = f"""\
 #!/bin/busybox sh
@@ -143,7 +143,7 @@ case $op in
     -S | -L) grep -- "^-[A] $chain" "$file" || grep -q "^:$chain " "$file" ;;
 esac
 """
-#: What belongs to the package manager and to the stand-ins, not to the pack.
+#: What belongs to the package manager and to the stubs, not to the pack.
 _NOT_THE_PACKS = (
     "var/lib/rpm",
     "var/lib/dnf",
@@ -157,7 +157,7 @@ _NOT_THE_PACKS = (
 )
 
 
-class ScratchRoot:
+class SandboxRoot:
     """A root folder at ``path``, empty until :meth:`furnish` was called."""
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +167,7 @@ class ScratchRoot:
             (path / name).symlink_to(f"usr/{name}")
 
     def furnish(self) -> None:
-        """Put in busybox, its programs where the release brings none, and the stand-ins over all else.
+        """Put in busybox, its programs where the release brings none, and the stubs over all else.
 
         Raises StepError where there is no busybox that runs in a chroot.
         """
@@ -185,7 +185,7 @@ class ScratchRoot:
             if not os.path.lexists(link) and not os.path.lexists(self.path / "usr/sbin" / name):
                 link.symlink_to("sh" if name == "bash" else "busybox")
         self._tree()
-        for name in STAND_INS:
+        for name in STUB_PROGRAMS:
             self._program(name, _LOG + (_XE if name == "xe" else _IPTABLES if "tables" in name else ""))
 
     def _tree(self) -> None:
@@ -242,7 +242,7 @@ class ScratchRoot:
         place.chmod(0o755)
 
     def calls(self) -> list[str]:
-        """How the stand-ins were called since the last time, in order."""
+        """How the stubs were called since the last time, in order."""
         log = self.path / CALLS
         lines = log.read_text("utf-8", "replace").splitlines()
         log.write_text("")
@@ -255,7 +255,7 @@ class ScratchRoot:
 
     def run(self, *argv: str) -> Done:
         """Run a program of the root in it."""
-        words = [*sandbox(), "chroot", str(self.path), *argv]
+        words = [*unshare_words(), "chroot", str(self.path), *argv]
         return run(words, check=False, timeout=600, what=f"running {argv[-1]}")
 
     def snapshot(self) -> dict[str, str]:
@@ -277,7 +277,7 @@ class ScratchRoot:
                 yield f"/{path}", f"{mode} {file_digest(entry.path)}"
 
 
-def sandbox() -> list[str]:
+def unshare_words() -> list[str]:
     """The words before a command that runs foreign scripts: without the network, and with an end to all that they
     start when it ends, or is ended; where the kernel allows that."""
     if not shutil.which("unshare"):

@@ -1,0 +1,1 @@
+"""Real transactions with a pack, in a chroot that is removed afterwards."""
