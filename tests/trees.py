@@ -93,7 +93,7 @@ class Tree:
         output = self.path.parent / f".{self.path.name}.said"
         request = {
             "cwd": str(self.path / cwd),
-            "env": {**os.environ, "XSPACK_VERBOSE": "1", "XSPACK_REPORT": "0", **(env or {})},
+            "env": {**os.environ, "XSPACK_VERBOSE": "1", **(env or {})},
             "args": ["-Q", f"--site-dir={ROOT / 'site_scons'}", *args],
             "output": str(output),
         }
@@ -110,7 +110,7 @@ class Tree:
         done = subprocess.run(
             argv,
             cwd=self.path / cwd,
-            env={**os.environ, "XSPACK_VERBOSE": "1", "XSPACK_REPORT": "0", **(env or {})},
+            env={**os.environ, "XSPACK_VERBOSE": "1", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -77,8 +77,15 @@ def test_a_baseline_shows_what_changed(tree: Tree) -> None:
 
 
 def test_none_where_it_is_not_wanted(tree: Tree) -> None:
+    """Nor does that of another ISO stay."""
     build(tree, report="0").good()
-    assert not (tree.path / "build/acme-report.html").exists()
+    page = tree.path / "build/acme-report.html"
+    assert not page.exists()
+    build(tree).good()
+    assert page.exists()
+    tree.write({"a": "another\n"})
+    build(tree, report="0").good()
+    assert not page.exists()
 
 
 def test_clean_takes_it(tree: Tree) -> None:

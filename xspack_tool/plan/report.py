@@ -1,7 +1,9 @@
-"""The report page of each pack that was made, when the build has ended.
+"""How each pack came to be is noted when the build has ended, for `xspack report`; with XSPACK_REPORT its page is
+written, too, which costs as much as `xspack report` does.
 
-The page tells how long steps took, so it is no target: nothing depends on it, it is never compared, and a build that
-makes nothing leaves it alone. What it tells besides is told by `xspack report` of the same ISO in the same words.
+Both tell how long steps took, so neither is a target: nothing depends on them, they are never compared, and a build
+that makes nothing leaves them alone. What the page tells besides is told by `xspack report` of the same ISO in the
+same words.
 """
 
 from __future__ import annotations
@@ -32,32 +34,46 @@ if TYPE_CHECKING:
 
 
 def report_of(env: Any, pack: Pack, iso: Node, beside: Sequence[Node], key: Node | None) -> None:
-    """Have the page of a pack written beside its ISO; with ``-c`` it goes."""
+    """Have the timeline of a pack noted, and its page written beside its ISO; with ``-c`` the page goes."""
     page = Path(os.path.dirname(iso.get_abspath()), f"{pack.label}-report.html")
     journal_of(env).keep(page)
     if SCons.Script.GetOption("clean"):
         env.Clean(iso, str(page))
+    session().at_end.append(lambda: _note_timeline(env, pack, iso, beside, page))
     if is_on(env, "XSPACK_REPORT"):
-        session().at_end.append(lambda: _write(env, pack, iso, beside, key, page))
+        session().at_end.append(lambda: _write(env, pack, iso, key, page))
 
 
-def _write(env: Any, pack: Pack, iso: Node, beside: Sequence[Node], key: Node | None, page: Path) -> None:
+def _note_timeline(env: Any, pack: Pack, iso: Node, beside: Sequence[Node], page: Path) -> None:
+    if iso.get_state() != executed:
+        return
+    with suppress(OSError):
+        page.unlink(missing_ok=True)  # that of another ISO
+    from xspack_tool.evidence.timeline import write_timeline
+
+    with suppress(OSError):  # the report does without
+        digest, _, _ = Path(f"{iso.get_abspath()}.sha256").read_text(encoding="utf-8").partition(" ")
+        write_timeline(_timeline_place(env, pack), _timeline(digest, [iso, *beside]))
+
+
+def _timeline_place(env: Any, pack: Pack) -> Path:
+    from xspack_tool.evidence.timeline import timeline_place
+
+    return timeline_place(Path(env.Dir(out_path(env)).get_abspath()), pack.label)
+
+
+def _write(env: Any, pack: Pack, iso: Node, key: Node | None, page: Path) -> None:
     state = iso.get_state()
     if state != executed and (state != up_to_date or page.exists()):
         return
     if any(map(SCons.Script.GetOption, ("no_exec", "question", "clean"))):
         return
     from xspack_tool.evidence.page import render_page
-    from xspack_tool.evidence.timeline import read_timeline, timeline_place, write_timeline
+    from xspack_tool.evidence.timeline import read_timeline
 
-    place = timeline_place(Path(env.Dir(out_path(env)).get_abspath()), pack.label)
     try:
         told = _page(env, iso, key)
-        if state == executed:
-            made = _timeline(told.sha256, [iso, *beside])
-            with suppress(OSError):  # the page has it
-                write_timeline(place, made)
-        timeline = made if state == executed else read_timeline(place, told.sha256)
+        timeline = read_timeline(_timeline_place(env, pack), told.sha256)
         write_whole(page, render_page(replace(told, timeline=timeline)))
     except (XspackError, OSError) as error:
         remove(str(page))  # that of another ISO

@@ -26,7 +26,7 @@ VARIABLES = {
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_MODULE_KEYS": "certificates whose signatures of modules the hosts take: files, in PEM or DER",
     "XSPACK_STRICT": "W findings stop the build, too",
-    "XSPACK_REPORT": "whether a page that shows it is written for each pack that was made (1)",
+    "XSPACK_REPORT": "a page is written for each pack that was made, as `xspack report` does (0)",
     "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
     "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az (docs/fleet.md)",
     "XSPACK_CACHE_OBJECTS": "whether objects of the tree's own builders go there, too",
@@ -39,7 +39,7 @@ DEFAULTS = {
     "XSPACK_TARGET": "xenserver-8",
     "XSPACK_OUT": "#build",
     "XSPACK_GNUPGHOME": "",
-    "XSPACK_REPORT": "1",
+    "XSPACK_REPORT": "0",
 }
 #: Of the process environment alone: a secret is no construction variable.
 _SECRETS = ("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE", "XSPACK_CACHE_TOKEN")
