@@ -61,7 +61,7 @@ def test_what_openssl_and_we_sign(tmp_path: Path, kind: str, hash_name: str) -> 
     texts = [signed_by(content, mine, hash_name), signed_by(content, mine, hash_name, "-noattr", "-keyid")]
     if hash_name != "sha1":
         (tmp_path / "acme.ko").write_bytes(content)
-        sign_module(tmp_path / "acme.ko", "acme.ko", ModuleKey(mine.key, mine.certificate, hash_name))
+        sign_module(tmp_path / "acme.ko", "acme.ko", ModuleKey(str(mine.key), mine.certificate, hash_name))
         texts.append((tmp_path / "acme.ko").read_bytes())
     for text in texts:
         assert openssl_agrees(text, mine.certificate)

@@ -207,7 +207,7 @@ def test_signed(tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing) 
         lacks("scripts/sign-file of the kernel tree is needed: apt-get install linux-kbuild-6.1")
     words = "openssl req -new -x509 -newkey rsa:2048 -nodes -days 99 -subj /CN=Acme -keyout k.pem -out c.pem"
     subprocess.run(words.split(), cwd=tmp_path, check=True, capture_output=True)
-    key = ModuleKey(tmp_path / "k.pem", tmp_path / "c.pem")
+    key = ModuleKey(str(tmp_path / "k.pem"), tmp_path / "c.pem")
     tars = []
     for work in ("one", "two"):
         tars.append(tmp_path / f"{work}.tar")

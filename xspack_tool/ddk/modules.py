@@ -14,17 +14,20 @@ from xspack_tool.files import whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import run
 
+#: How the URI of a key in a token begins.
+TOKEN = "pkcs11:"
+
 
 @dataclass(frozen=True)
 class ModuleKey:
-    """A key that signs modules: files of the private key (PEM) and of its certificate (PEM or DER). ``digest`` is what
-    the kernel's CONFIG_MODULE_SIG_HASH says.
+    """A key that signs modules: the file of the private key (PEM) or its URI in a token (``pkcs11:..``, RFC 7512), and
+    the file of its certificate (PEM or DER). ``digest`` is what the kernel's CONFIG_MODULE_SIG_HASH says.
 
-    The key's passphrase, if it has one, is found in KBUILD_SIGN_PIN of the environment, as by the kernel's
-    own scripts/sign-file.
+    The key's passphrase, or the token's PIN, if there is one, is found in KBUILD_SIGN_PIN of the environment, as by the
+    kernel's own scripts/sign-file.
     """
 
-    key: Path
+    key: str
     certificate: Path
     digest: str = ""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from xspack_tool.ddk.modules import TOKEN
 from xspack_tool.ddk.prepare import SCRIPTS, words_of
 from xspack_tool.errors import Problem
 from xspack_tool.kinds.base import listed
@@ -51,17 +51,28 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
 
 
 def signing_pair(declaration: PackageDeclaration, value: Any) -> SigningPair | None:
-    """The two files that sign modules; None where none are named."""
-    nodes: list[Any] = nodes_of(declaration.env, listed(value))
-    if not nodes:
+    """What signs modules: the file of a key, or its URI in a token, and a file; None where none are named."""
+    items = listed(value)
+    uri = items[0] if items and isinstance(items[0], str) and items[0].startswith(TOKEN) else ""
+    nodes: list[Any] = nodes_of(declaration.env, items[1:] if uri else items)
+    if not items:
         return None
-    if len(nodes) != 2:
+    if len(nodes) != (1 if uri else 2):
         rule = "modules are signed with a private key and its certificate"
-        declaration.problem("sign_key", [str(node) for node in nodes], rule, "name both files, the key first")
+        shown = [uri] * bool(uri) + [str(node) for node in nodes]
+        declaration.problem("sign_key", shown, rule, "name both files, the key first")
         return None
     for node in nodes:
         declaration.need("sign_key", node)
-    return SigningPair(Path(nodes[0].get_abspath()), nodes[1])
+    if "pin-value=" in uri:
+        rule, remedy = (
+            "a URI with a secret in it",
+            "leave pin-value out, and set KBUILD_SIGN_PIN in the environment",
+        )
+        declaration.problem("sign_key", f"{uri.partition('pin-value=')[0]}..", rule, remedy)
+    if uri:
+        session().need("openssl", "keys in tokens")
+    return SigningPair(uri or nodes[0].get_abspath(), nodes[-1])
 
 
 def prepare_commands(

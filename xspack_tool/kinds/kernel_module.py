@@ -92,7 +92,11 @@ class KernelModule(PackageKind):
         "debuginfo": Field(
             "True for an RPM of debug data beside it; no pack holds it", False, validators.FLAG
         ),
-        "sign_key": Field("[private key, certificate] that sign the modules", None, validators.FILES),
+        "sign_key": Field(
+            "[private key, certificate] that sign the modules: files, the key also 'pkcs11:token=..;object=..'",
+            None,
+            validators.FILES,
+        ),
         "compiler_prefix": Field("ccache or distcc", "", validators.TEXT),
         "variant": Field(
             "name of this variant, for releases that let administrators select one: 'generic'",

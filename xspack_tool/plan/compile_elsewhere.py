@@ -49,7 +49,7 @@ class CompileElsewhere(Step):
     work: Path = field(metadata=UNKEYED)
     #: The user's own files by their names in the driver's folder, for editors.
     sources: dict[str, Path] = field(metadata=UNKEYED)
-    private_key: Path | None = field(metadata=UNKEYED)
+    private_key: str | None = field(metadata=UNKEYED)
 
     def used(self) -> tuple[str, ...]:
         return tools_for(self.private_key)

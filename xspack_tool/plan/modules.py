@@ -13,7 +13,7 @@ from SCons.Node import Node
 
 from xspack_tool.ddk.compile_commands import write_compile_commands
 from xspack_tool.ddk.kbuild import COMMANDS, build_modules, warning_lines
-from xspack_tool.ddk.modules import ModuleKey, Outputs, modules_in
+from xspack_tool.ddk.modules import TOKEN, ModuleKey, Outputs, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
@@ -31,7 +31,8 @@ class SigningPair:
     """What signs modules. The certificate tells keys apart; the private key is read while building, and
     neither it nor anything made of it goes into a signature or a cache."""
 
-    key: Path
+    #: The path of its file, or its URI in a token.
+    key: str
     certificate: Node
 
 
@@ -83,7 +84,7 @@ class CompileModules(Step):
     work: Path = field(metadata=UNKEYED)
     jobs: int = field(metadata=UNKEYED)
     #: Never in a key, nor anything made of it: the certificate tells keys apart.
-    private_key: Path | None = field(metadata=UNKEYED)
+    private_key: str | None = field(metadata=UNKEYED)
 
     def used(self) -> tuple[str, ...]:
         return tools_for(self.private_key)
@@ -105,12 +106,14 @@ class CompileModules(Step):
         tell_warnings(outputs.modules.stem, result.log)
 
 
-def tools_for(private_key: Path | None) -> tuple[str, ...]:
+def tools_for(private_key: str | None) -> tuple[str, ...]:
     """What finishes modules: strips them and, with a key, signs them."""
-    return ("strip", "cryptography") if private_key else ("strip",)
+    if not private_key:
+        return ("strip",)
+    return ("strip", "cryptography", *(["openssl"] if private_key.startswith(TOKEN) else []))
 
 
-def signing_key(private_key: Path | None, inputs: Named, digest: str = "") -> ModuleKey | None:
+def signing_key(private_key: str | None, inputs: Named, digest: str = "") -> ModuleKey | None:
     """The key of a step with the input ``certificate``."""
     certificate: Path | None = next(iter(inputs.certificate), None)
     return ModuleKey(private_key, certificate, digest) if private_key and certificate else None

@@ -14,7 +14,14 @@ from xspack_tool.plan.session import session
 from xspack_tool.run import run
 
 #: Programs that come from one source package answer alike: one question serves all.
-_ASKED = {"rpmbuild": "rpm", "rpmsign": "rpm", "rpm": "rpm", "gpg": "gpg", "strip": "strip"}
+_ASKED = {
+    "rpmbuild": "rpm",
+    "rpmsign": "rpm",
+    "rpm": "rpm",
+    "gpg": "gpg",
+    "strip": "strip",
+    "openssl": "openssl",
+}
 
 
 def version_of(env: Any, tool: str) -> str:
