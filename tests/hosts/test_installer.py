@@ -18,10 +18,10 @@ from xspack_tool.releases.known import KnownRelease
 DRIVER = {"/lib/modules/4.19.0+1/updates/acme.ko": "no module, but called so\n"}
 
 
-def installer(iso: Path, *, drivers: bool = False) -> Verdict:
+def installer(iso: Path, *, drivers: bool = False, release: str = "xenserver-8") -> Verdict:
     pack = hash_rpms(open_pack(iso))
     judge = judge_driver_disk if drivers else judge_installer
-    return judge(pack, Host(KnownRelease(load_profile("xenserver-8"), pack.infos, None)))
+    return judge(pack, Host(KnownRelease(load_profile(release), pack.infos, None)))
 
 
 def said(verdict: Verdict) -> list[str]:
@@ -116,3 +116,21 @@ def test_driver_disks(make_pack: PackMaker) -> None:
     assert said(installer(hidden, drivers=True)) == [
         "NoRepository: the group 'drivers' is not uservisible, so it is not listed"
     ]
+
+
+def test_an_installer_that_takes_driver_disks_alone(make_pack: PackMaker) -> None:
+    """XCP-ng's, since 8.3: it says so of a pack that is none, which is no fault of that."""
+    plain, disk = (
+        make_pack(packages=[package("acme", DRIVER)], pack=replace(PACK, driver_disk=driver_disk))
+        for driver_disk in (False, True)
+    )
+    alone = (
+        "the installer of XCP-ng 8.3 takes driver disks alone, and without a group 'drivers' this is none; it can be "
+        "installed on a running host"
+    )
+    verdict = installer(plain, release="xcp-ng-8.3")
+    assert (verdict.accepted, verdict.rejections, verdict.remarks) == (False, (), (alone,))
+    verdict = installer(disk, release="xcp-ng-8.3")
+    assert (verdict.accepted, verdict.remarks) == (True, ())
+    for release in ("xcp-ng-8.2", "xenserver-9"):
+        assert installer(plain, release=release).accepted

@@ -84,3 +84,20 @@ def test_verify_tells_of_the_driver_disk(tree: Tree, capsys: pytest.CaptureFixtu
         in said
     )
     assert "B2 acme" not in said
+
+
+def test_verify_of_a_pack_for_an_installer_that_takes_driver_disks_alone(
+    tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and stops nobody."""
+    tree.declare(PACK.format(packages='env.PrebuiltRpm("plain.rpm")', more="")).scons().good()
+    key = tree.path / "build/keys/RPM-GPG-KEY-T"
+    words = ["verify", str(tree.path / "build/acme-1.iso"), "--key", str(key), "--target"]
+    assert main([*words, "xcp-ng-8.3"]) == 0
+    told = (
+        "installer: does not take it\n  the installer of XCP-ng 8.3 takes driver disks alone, and without a group"
+        " 'drivers' this is none; it can be installed on a running host\nyum: takes it"
+    )
+    assert told in capsys.readouterr().out
+    assert main([*words, "xcp-ng-8.2"]) == 0
+    assert "installer: takes it\nyum" in capsys.readouterr().out

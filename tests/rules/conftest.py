@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pack_maker import keys, make_pack
 
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack
+from xspack_tool.model.profile import Profile
 from xspack_tool.releases import load_profile
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import DriverData, PackContext
@@ -20,6 +22,16 @@ from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
 
 __all__ = ["keys", "make_pack"]
+
+#: A profile of the tests: a release whose installer sets XS_PREVIOUS_INSTALLATION, as none of today does.
+SETS_PREVIOUS = "sets-previous"
+
+
+def profile_of(name: str) -> Profile:
+    if name == SETS_PREVIOUS:
+        return replace(load_profile("xenserver-8"), sets_previous_installation=True)
+    return load_profile(name)
+
 
 UUID = "9a1f0f0e-4b4e-4f8a-9a53-0d6e0d1f5b11"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from forge import module
+from rules.conftest import SETS_PREVIOUS, profile_of
 from support import ROOT
 
-from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import Rule, all_rules
@@ -23,7 +23,7 @@ MODULE = "/lib/modules/4.19.0+1/updates/acme.ko"
 
 
 def findings(rpm: Path, profile: str = "xenserver-8") -> list[Finding]:
-    return [one for one in check_rpm(rpm, load_profile(profile)) if not one.skipped]
+    return [one for one in check_rpm(rpm, profile_of(profile)) if not one.skipped]
 
 
 def ids(rpm: Path, profile: str = "xenserver-8") -> set[str]:
@@ -42,11 +42,10 @@ SCRIPTED = [rule for rule in all_rules() if rule.bad.startswith("%p") and rule.g
 
 @pytest.mark.parametrize("rule", SCRIPTED, ids=lambda rule: rule.id)
 def test_the_examples_of_the_page(forged: Forge, rule: Rule) -> None:
-    profile = "xenserver-9" if rule.id == "S7" else "xenserver-8"
-    # U2 is right where an installer sets the variable, which no release of today does.
-    told = {"U1"} if rule.id == "U2" else set()
+    # U2 is for where an installer sets the variable, which no release of today does.
+    profile = {"S7": "xenserver-9", "U2": SETS_PREVIOUS}.get(rule.id, "xenserver-8")
     assert rule.id in ids(forged(scripts=scripts_of(rule.bad)), profile)
-    assert ids(forged(scripts=scripts_of(rule.good)), profile) == told
+    assert ids(forged(scripts=scripts_of(rule.good)), profile) == set()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from forge import Forged, forge, module
+from rules.conftest import SETS_PREVIOUS, profile_of
 from support import need_module
 
-from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.registry import all_rules
 
@@ -61,7 +61,7 @@ CASES = [
      "leave it out, migrate= as well: keep state where an upgrade of the pack finds it: /etc, with config=; "
      "only installers before release 7.1 set it"),
      {"%post": "echo '$XS_PREVIOUS_INSTALLATION'"}),
-    ("U2", "xenserver-8", {"%post": "touch $XS_PREVIOUS_INSTALLATION || :"},
+    ("U2", SETS_PREVIOUS, {"%post": "touch $XS_PREVIOUS_INSTALLATION || :"},
      ("W U2 acme-1.0-1.x86_64.rpm: %post:1: 'touch $XS_PREVIOUS_INSTALLATION' without testing that "
      'XS_PREVIOUS_INSTALLATION is set; put it inside: if [ -n "$XS_PREVIOUS_INSTALLATION" ]; then .. fi, and copy out '
      "of it only: it is read-only"), {"%post": COPY}),
@@ -79,7 +79,7 @@ def _tools() -> None:
 
 def findings(rule_id: str, profile: str, rpm: Path) -> list[str]:
     (rule,) = [rule for rule in all_rules() if rule.id == rule_id]
-    return [str(finding) for finding in check_rpm(rpm, load_profile(profile), rules=[rule])]
+    return [str(finding) for finding in check_rpm(rpm, profile_of(profile), rules=[rule])]
 
 
 @pytest.mark.parametrize(

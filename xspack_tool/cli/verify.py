@@ -111,7 +111,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.text(FORMATS[args.format](args.iso.name, verdicts, report))
     else:
         _show(verdicts, report, out)
-    good = all(verdict.accepted for verdict in verdicts) and not report.stops(args.strict)
+    good = not any(verdict.rejections for verdict in verdicts) and not report.stops(args.strict)
     return 0 if good else 1
 
 
@@ -156,7 +156,7 @@ def rule_findings(pack: ParsedPack, profile: Profile, driver_data: DriverData) -
 def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:
     """The result as JSON's types."""
     return {
-        "accepted": all(verdict.accepted for verdict in verdicts),
+        "accepted": not any(verdict.rejections for verdict in verdicts),
         "hosts": {
             verdict.host: {
                 "accepted": verdict.accepted,
@@ -174,13 +174,15 @@ def _show(verdicts: Sequence[Verdict], report: Report, out: Output) -> None:
     for verdict in verdicts:
         taken = "takes it, as far as it can be judged" if verdict.unjudged else "takes it"
         words, style = (taken, "green") if verdict.accepted else ("does not take it", "bold red")
+        if verdict.declines and not verdict.rejections:
+            style = "yellow"
         out.line(f"{verdict.host}: {words}", style)
         for rejection in verdict.rejections[:_SHOWN]:
             out.line(f"  {rejection}")
         if len(verdict.rejections) > _SHOWN:
             out.line(f"  and {len(verdict.rejections) - _SHOWN} more, see --json")
         for remark in verdict.remarks:
-            out.line(f"  but: {remark}", "yellow")
+            out.line(f"  {'' if verdict.declines else 'but: '}{remark}", "yellow")
     unjudged = [text for verdict in verdicts for text in verdict.unjudged]
     skipped: dict[str, list[str]] = {}
     for finding in report.findings:

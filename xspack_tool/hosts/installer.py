@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xspack_tool.binary.module import MODULE
 from xspack_tool.hosts.index import REPOMD
 from xspack_tool.hosts.package_manager import Fault, group_faults, transaction, unjudged_requirements
 from xspack_tool.hosts.parsed import DOCUMENT, ParsedPack
@@ -25,11 +26,13 @@ def judge_installer(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer takes the pack as a supplemental pack. It checks no signature."""
     found = transaction(pack, host.release)
     rejections = [*_recognised(pack), *_parsed(pack), *_installed(pack, found.faults)]
+    is_disk = pack.index is None or pack.index.group("drivers") is not None
     return Verdict(
         "installer",
         tuple(dict.fromkeys(rejections)),
-        remarks=tuple(_remarks(pack)),
+        remarks=tuple(_remarks(pack, host)),
         unjudged=unjudged_requirements(found),
+        declines=host.release.driver_disks_alone and not is_disk,
     )
 
 
@@ -90,8 +93,13 @@ def _installed(pack: ParsedPack, faults: tuple[Fault, ...]) -> Iterator[Rejectio
             yield Rejection(_INSTALL, fault.why)
 
 
-def _remarks(pack: ParsedPack) -> Iterator[str]:
-    if not any(".ko" in file.path for info in pack.infos for file in info.files):
+def _remarks(pack: ParsedPack, host: Host) -> Iterator[str]:
+    if pack.index is None or pack.index.group("drivers") is not None:
         return
-    if pack.index is not None and pack.index.group("drivers") is None:
+    if host.release.driver_disks_alone:
+        yield (
+            f"the installer of {host.release.title} takes driver disks alone, and without a group 'drivers' this is"
+            " none; it can be installed on a running host"
+        )
+    elif any(MODULE.search(file.path) for info in pack.infos for file in info.files):
         yield "it holds kernel modules but no group 'drivers': the installer does not offer it as a driver disk"

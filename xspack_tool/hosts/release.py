@@ -36,6 +36,10 @@ class Release(Protocol):
         """``yum`` or ``dnf``."""
 
     @property
+    def driver_disks_alone(self) -> bool:
+        """Whether its installer takes driver disks and no other packs."""
+
+    @property
     def rpmlib(self) -> Sequence[str]:
         """The features of its rpm (``rpmlib(PayloadIsXz)``); empty where they are not known."""
 

@@ -21,15 +21,17 @@ class Verdict:
     """What one host says.
 
     ``remarks`` are what it takes but does not treat as its author may expect; ``unjudged`` is what could not
-    be judged here, and what would be needed.
+    be judged here, and what would be needed. A host that ``declines`` takes no pack of this kind, as a remark says:
+    others may, and nothing is wrong with the pack.
     """
 
     host: str
     rejections: tuple[Rejection, ...] = ()
     remarks: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
+    declines: bool = False
 
     @property
     def accepted(self) -> bool:
         """Whether nothing was found for which the host would refuse it."""
-        return not self.rejections
+        return not self.rejections and not self.declines

@@ -47,6 +47,8 @@ class Profile:
     #: The certificates whose signatures its kernels take, in PEM, and the hashes (``sha256``) of such signatures.
     module_keys: tuple[str, ...] = ()
     module_hashes: tuple[str, ...] = ()
+    #: Whether its installer takes driver disks and no other packs.
+    driver_disks_alone: bool = False
 
     @property
     def has_sysusers(self) -> bool:
@@ -132,6 +134,7 @@ KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "module_signatures": (_one_of("enforced", ""), '"enforced" or ""'),
     "module_keys": (_certificates, "a list of certificates in PEM"),
     "module_hashes": (_texts, "a list of texts"),
+    "driver_disks_alone": (lambda value: isinstance(value, bool), "true or false"),
 }
 
 

@@ -21,6 +21,7 @@ class KnownRelease:
 
     def __init__(self, profile: Profile, rpms: Iterable[RpmInfo], base: Path | None) -> None:
         self.title, self.manager, self.rpmlib = profile.title, profile.manager, profile.rpmlib
+        self.driver_disks_alone = profile.driver_disks_alone
         self._complete = base is not None
         placeholder = RpmInfo(_PLACEHOLDER, 0, "0", "0", "noarch", provides=tuple(profile_provides(profile)))
         self._known = {one.name: one.evr for one in placeholder.provides}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeAlias
 
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.finding import Hit
@@ -37,12 +39,14 @@ _RIGHT = (
     good=_RIGHT,
 )
 def adds_unrestored(context: RpmContext) -> Iterator[Hit]:
-    """Without it the rules are added to an empty table while the host is installed."""
-    for scriptlet, command, added in _additions(context):
-        script, family = scriptlet.script, added.family
-        if not any(restores(script, other, family) for other in script.before(command)):
-            found = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
-            yield Hit(scriptlet.where, found, line=command.line)
+    """Without it the rules are added to an empty table while the host is installed. One finding a scriptlet: where
+    they are not saved either, this one tells it."""
+    for scriptlet, command, family in _first(_unrestored(context)):
+        file = saved_file(family)
+        found = f"{command.shown!r} with no {family}-restore < {file} before it"
+        if not _is_saved(scriptlet, command, family):
+            found += f" and no {family}-save > {file} after it"
+        yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -54,12 +58,15 @@ def adds_unrestored(context: RpmContext) -> Iterator[Hit]:
     good=_RIGHT,
 )
 def adds_unsaved(context: RpmContext) -> Iterator[Hit]:
-    """What is not saved is gone with the next boot, and with the installer."""
-    for scriptlet, command, added in _additions(context):
-        script, family = scriptlet.script, added.family
-        if not any(saves(script, other, family) for other in script.after(command)):
-            found = f"{command.shown!r} with no {family}-save > {saved_file(family)} after it"
-            yield Hit(scriptlet.where, found, line=command.line)
+    """What is not saved is gone with the next boot, and with the installer. One finding a scriptlet."""
+    unsaved = (
+        (scriptlet, command, family)
+        for scriptlet, command, family in _added(context)
+        if _is_restored(scriptlet, command, family) and not _is_saved(scriptlet, command, family)
+    )
+    for scriptlet, command, family in _first(unsaved):
+        found = f"{command.shown!r} with no {family}-save > {saved_file(family)} after it"
+        yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -71,18 +78,23 @@ def adds_unsaved(context: RpmContext) -> Iterator[Hit]:
     good=_RIGHT,
 )
 def saves_unrestored(context: RpmContext) -> Iterator[Hit]:
-    """Nothing is lost by a removal, or on a booted host, where the rules are loaded."""
-    for scriptlet in shell_scriptlets(context.info):
-        script = scriptlet.script
-        if scriptlet.phase in ("preun", "postun"):
-            continue
-        for command in script.commands:
-            for family in ("iptables", "ip6tables"):
-                if RUNNING in command.guards or not saves(script, command, family):
-                    continue
-                if not any(restores(script, other, family) for other in script.before(command)):
-                    found = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
-                    yield Hit(scriptlet.where, found, line=command.line)
+    """Nothing is lost by a removal, or on a booted host, where the rules are loaded. What adds rules there is S3's."""
+    told = {(scriptlet.where, family) for scriptlet, _, family in _unrestored(context)}
+    lost = (
+        (scriptlet, command, family)
+        for scriptlet in shell_scriptlets(context.info)
+        if scriptlet.phase not in ("preun", "postun")
+        for command in scriptlet.script.commands
+        for family in ("iptables", "ip6tables")
+        if RUNNING not in command.guards
+        and saves(scriptlet.script, command, family)
+        and not _is_restored(scriptlet, command, family)
+        and not _is_out_of_place(context, command)
+        and (scriptlet.where, family) not in told
+    )
+    for scriptlet, command, family in _first(lost):
+        found = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
+        yield Hit(scriptlet.where, found, line=command.line)
 
 
 @rpm_rule(
@@ -116,16 +128,58 @@ def appends_unreachable(context: RpmContext) -> Iterator[Hit]:
     good="%post\nfirewall-offline-cmd --zone=public --add-service=acme || :",
 )
 def iptables_beside_firewalld(context: RpmContext) -> Iterator[Hit]:
-    """A script that asks which of the two there is may serve both."""
-    if context.profile.firewall != "firewalld":
-        return
-    asked = {HAS + name for name in ("iptables", "ip6tables")}
-    asked |= {LACKS + name for name in ("firewalld", "firewall-cmd", "firewall-offline-cmd")}
+    """A script that asks which of the two there is may serve both. One finding a scriptlet."""
     for scriptlet in shell_scriptlets(context.info):
-        for command in scriptlet.script.commands:
-            if touches(command) and program(command) and asked.isdisjoint(command.guards):
-                found = f"{command.shown!r} on {context.profile.title}, whose firewall is firewalld"
-                yield Hit(scriptlet.where, found, line=command.line)
+        wrong = (one for one in scriptlet.script.commands if _is_out_of_place(context, one))
+        for command in islice(wrong, 1):
+            found = f"{command.shown!r} on {context.profile.title}, whose firewall is firewalld"
+            yield Hit(scriptlet.where, found, line=command.line)
+
+
+_ASKS_FOR_IPTABLES = {HAS + name for name in ("iptables", "ip6tables")} | {
+    LACKS + name for name in ("firewalld", "firewall-cmd", "firewall-offline-cmd")
+}
+
+
+def _is_out_of_place(context: RpmContext, command: Command) -> bool:
+    """Whether it is a use of iptables that S7 tells; then there is no more to say of it."""
+    if context.profile.firewall != "firewalld" or not _ASKS_FOR_IPTABLES.isdisjoint(command.guards):
+        return False
+    return bool(touches(command) and program(command))
+
+
+_Use: TypeAlias = "tuple[ShellScriptlet, Command, str]"
+
+
+def _added(context: RpmContext) -> Iterator[_Use]:
+    """Every command that adds a rule where iptables has a place, with the family of the rule."""
+    for scriptlet, command, added in _additions(context):
+        if not _is_out_of_place(context, command):
+            yield scriptlet, command, added.family
+
+
+def _unrestored(context: RpmContext) -> Iterator[_Use]:
+    return (use for use in _added(context) if not _is_restored(*use))
+
+
+def _is_restored(scriptlet: ShellScriptlet, command: Command, family: str) -> bool:
+    script = scriptlet.script
+    return any(restores(script, other, family) for other in script.before(command))
+
+
+def _is_saved(scriptlet: ShellScriptlet, command: Command, family: str) -> bool:
+    script = scriptlet.script
+    return any(saves(script, other, family) for other in script.after(command))
+
+
+def _first(uses: Iterable[_Use]) -> Iterator[_Use]:
+    """The first of each family in each scriptlet: what mends it mends the others."""
+    seen: set[tuple[str, str]] = set()
+    for use in uses:
+        place = (use[0].where, use[2])
+        if place not in seen:
+            seen.add(place)
+            yield use
 
 
 def _additions(context: RpmContext) -> Iterator[tuple[ShellScriptlet, Command, Change]]:

@@ -68,7 +68,7 @@ def assumes_booted(context: RpmContext) -> Iterator[Hit]:
     """xapi, its tools and the service manager answer on a booted host only."""
     for scriptlet in shell_scriptlets(context.info):
         for command in scriptlet.script.commands:
-            if RUNNING not in command.guards and (needs := _needed(command)):
+            if RUNNING not in command.guards and not _started(command) and (needs := _needed(command)):
                 yield Hit(scriptlet.where, f"{command.shown!r} needs {needs}", line=command.line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xspack_tool.rules.context import RpmContext
+from xspack_tool.rules.families.shell_processes import changes_what_runs
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.model import ARGUMENT, PREVIOUS, PREVIOUS_VARIABLE, Command
@@ -63,7 +64,9 @@ def reads_what_is_never_set(context: RpmContext) -> Iterator[Hit]:
     good=_TESTED,
 )
 def misuses_previous(context: RpmContext) -> Iterator[Hit]:
-    """Where it is not set, the path below it is one of the new root."""
+    """Where it is not set, the path below it is one of the new root. Where nothing ever sets it, U1 tells that."""
+    if not context.profile.sets_previous_installation:
+        return
     for scriptlet in shell_scriptlets(context.info):
         for command in scriptlet.script.commands:
             if PREVIOUS not in command.guards and _reads(command):
@@ -83,12 +86,13 @@ def misuses_previous(context: RpmContext) -> Iterator[Hit]:
     good='%preun\nif [ "$1" = 0 ]; then\n    systemctl disable acme.service || :\nfi',
 )
 def ignores_argument(context: RpmContext) -> Iterator[Hit]:
-    """Refreshing a cache or a table, such as depmod does, is right on an upgrade as well."""
+    """Refreshing a cache or a table, such as depmod does, is right on an upgrade as well. What starts a process or
+    changes the running kernel has a finding already (S1, S2, S10)."""
     for scriptlet in shell_scriptlets(context.info):
         if scriptlet.phase not in ("preun", "postun"):
             continue
         for command in scriptlet.script.commands:
-            if ARGUMENT not in command.guards and _acts(command):
+            if ARGUMENT not in command.guards and _acts(command) and not changes_what_runs(command):
                 yield Hit(scriptlet.where, f"{command.shown!r} runs whatever $1 is", line=command.line)
 
 
