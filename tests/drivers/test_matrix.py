@@ -170,6 +170,23 @@ def test_symbols_are_those_of_the_same_kit(tmp_path: Path) -> None:
 
 
 TWO_NAMES = "say which release each is for: env.Ddk(.., release=..)"
+#: Lists of devices that are none -> their text, and what is said of them.
+INBOXES: dict[str, tuple[str | None, str]] = {
+    "modules.alias": (None, "there is no such list of devices"),
+    "empty.alias": ("", "names no PCI, USB or HID device"),
+    "comments.alias": ("# Aliases extracted\nalias fs-ext4 ext4\n", "names no PCI, USB or HID device"),
+    "notes.alias": (
+        "no aliases\n",
+        "none of modules.alias, modules.builtin.modinfo, modules.builtin.alias, modules.pcimap",
+    ),
+    "driver": (
+        None,
+        (
+            "a folder with neither modules nor one of "
+            "modules.alias, modules.builtin.modinfo, modules.builtin.alias, modules.pcimap"
+        ),
+    ),
+}
 BAD = {
     'D("m1", ddk=["a", "c"])': [f"KernelModule 'm1': ddk='6.1.0-a': two kits for 6.1.0-a; {TWO_NAMES}"],
     'D("m2", ddk=["a", "none"], version="1-2")': [
@@ -218,9 +235,12 @@ BAD = {
             'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")'
         )
     ],
-    'D("m10", ddk=env.Ddk("a", inbox="modules.alias"))': [
-        "KernelModule 'm10': inbox='{top}/modules.alias': there is no such list of devices; name a modules.alias"
-    ],
+    **{
+        f'D("m10", ddk=env.Ddk("a", inbox="{name}"))': [
+            f"KernelModule 'm10': inbox='{{top}}/{name}': {said}; name a modules.alias, or a folder with modules"
+        ]
+        for name, (_, said) in INBOXES.items()
+    },
 }
 START = (
     HEAD
@@ -234,6 +254,7 @@ def P(name, **more):
 
 def test_mistakes_in_a_matrix_are_told_once(tmp_path: Path, world: dict[str, str]) -> None:
     tree = Tree(tmp_path / "tree").write({**KITS, **DRIVER})
+    tree.write({name: text for name, (text, _) in INBOXES.items() if text is not None})
     one = world["one.toml"].split("kernels = ")[1].split("\n")[0]
     tree.write({f"c/{file}": text for file, text in kernel("6.1.0-a").items()})
     tree.write({"one.toml": world["one.toml"].replace(one, '["6.1.0-a", "6.1.0-b"]')})

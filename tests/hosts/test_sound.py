@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-10] ^= 1
     path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def pack_again(path: Path) -> None:
+    """The same content in other bytes."""
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=1))
 
 
 def record(folder: Path, name: str) -> Path:
@@ -50,9 +60,13 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: flip(record(folder, "filelists")),
         "has another checksum than repomd.xml says",
     ),
-    "a byte of the list of packages": (
-        lambda folder: flip(record(folder, "primary")),
+    "a list of packages that cannot be read": (
+        lambda folder: cut(record(folder, "primary")),
         "the index on the ISO: ",
+    ),
+    "a list of packages in other bytes": (
+        lambda folder: pack_again(record(folder, "primary")),
+        "has another checksum than repomd.xml says",
     ),
     "a byte of the document": (
         lambda folder: flip(folder / "update.xml"),

@@ -102,6 +102,40 @@ def test_a_repository_that_is_not_there_turns_no_rule_off(tree: Tree, name: str,
     assert said.startswith(f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: ")
 
 
+@pytest.mark.parametrize("kind", ["primary", "filelists"])
+@pytest.mark.parametrize("harm", ["gone", "cut"])
+def test_an_index_that_lost_a_part_turns_no_rule_off(
+    tree: Tree, kind: str, harm: str, tmp_path: Path
+) -> None:
+    """Though repomd.xml and the pack are as they were."""
+    name = "XSPACK_BASE_REPO"
+    shutil.copytree(program_repository(tree), there := tmp_path / "repository")
+    tree.scons("pack", f"{name}={there}").good()
+    (part,) = (there / "repodata").glob(f"*{kind}.xml*")
+    part.unlink() if harm == "gone" else part.write_bytes(part.read_bytes()[:100])
+    for _ in range(2):
+        (said,) = tree.scons("pack", f"{name}={there}").refused()
+        assert said.startswith(f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: ")
+
+
+def test_an_rpm_that_is_damaged_turns_no_rule_off(tree: Tree, tmp_path: Path) -> None:
+    shutil.copytree(program_repository(tree), there := tmp_path / "repository")
+    tree.scons("pack", f"XSPACK_BASELINE={there}").good()
+    next(there.glob("*.rpm")).write_bytes(b"no RPM")
+    for _ in range(2):
+        (said,) = tree.scons("pack", f"XSPACK_BASELINE={there}").refused()
+        assert said.startswith(f"SConstruct:3: Pack 'fine': XSPACK_BASELINE={str(there)!r}: cannot be read: ")
+
+
+def program_repository(tree: Tree) -> Path:
+    """A repository with an RPM in it."""
+    folder = tree.path.parent / "made"
+    tree.scons("build/rpms").good()
+    shutil.copytree(tree.path / "build/rpms", folder)
+    program("createrepo_c", "--quiet", folder)
+    return folder
+
+
 RULE = """\
 def check(context):
     yield Hit("summary", "no")

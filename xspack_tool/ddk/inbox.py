@@ -26,6 +26,11 @@ class Inbox:
                     (alias, module.replace("-", "_"))
                 )
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it claims nothing."""
+        return not self._claims
+
     def drivers(self, alias: str) -> tuple[str, ...]:
         """The modules that claim a device which the pattern ``alias`` claims, sorted.
 
@@ -54,16 +59,31 @@ def read_inbox(path: Path) -> Inbox:
     """The inbox of a release: out of its modules.alias, modules.builtin.modinfo or modules.pcimap (told apart
     by their content), of a folder with those, or of one with modules. Raises BadInput.
     """
+    return Inbox(_claims(path))
+
+
+def _claims(path: Path) -> Iterator[tuple[str, str]]:
+    files = inbox_files(path)
+    if not path.is_dir() or files[0].name in _LISTS:
+        for file in files:
+            yield from _read_list(file)
+        return
+    for info in map(read_module, files):
+        for alias in info.aliases:
+            yield alias, info.name
+
+
+def inbox_files(path: Path) -> list[Path]:
+    """The files that an inbox is read from. Raises BadInput."""
     if not path.is_dir():
-        return Inbox(_read_list(path))
+        return [path]
     lists = [path / name for name in _LISTS if (path / name).is_file()]
-    if lists:
-        return Inbox(claim for name in lists for claim in _read_list(name))
-    modules = sorted(name for name in path.rglob("*.ko*") if MODULE.search(name.name) and name.is_file())
+    modules = lists or sorted(
+        name for name in path.rglob("*.ko*") if MODULE.search(name.name) and name.is_file()
+    )
     if not modules:
         raise BadInput(path, f"a folder with neither modules nor one of {', '.join(_LISTS)}")
-    infos = map(read_module, modules)
-    return Inbox((alias, info.name) for info in infos for alias in info.aliases)
+    return modules
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, str]]:

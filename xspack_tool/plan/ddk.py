@@ -18,13 +18,14 @@ from SCons.Util import flatten
 
 from xspack_tool.ddk.compiler import default_command, find_compiler
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
+from xspack_tool.ddk.inbox import inbox_files, read_inbox
 from xspack_tool.ddk.remote import Reached, RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import KernelTree, read_tree
-from xspack_tool.errors import Problem, StepError
+from xspack_tool.errors import BadInput, Problem, StepError
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
-from xspack_tool.plan.read_cache import read_cached
+from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
@@ -145,14 +146,38 @@ def kit_of(env: Any) -> Kit | Problem | None:
 def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
     if not isinstance(named, Ddk):
         named = ddk_paths(env, Ddk(named))
-    if named.inbox and not Path(named.inbox).exists():
-        return Problem("inbox", named.inbox, "there is no such list of devices", "name a modules.alias")
+    if named.inbox and (wrong := _inbox_problem(env, Path(named.inbox))):
+        return wrong
     if named.host or named.root or named.image:
         return _remote(env, named)
     tree = _read(field, named.tree)
     if isinstance(tree, Problem):
         return tree
     return Kit(tree.kernel, tree.arch, named.release, named.inbox, tree)
+
+
+def _inbox_problem(env: Any, path: Path) -> Problem | None:
+    """What is wrong with a list of devices that was named, looked at in every build: without it no driver would be
+    found to be one that the release has."""
+
+    def read() -> bool:
+        if read_inbox(path).is_empty:
+            raise BadInput(path, "names no PCI, USB or HID device")
+        return True
+
+    try:
+        files = inbox_files(path)
+        state = [[*file_state(file), os.access(file, os.R_OK)] for file in files]
+        read_cached(env, f"inbox {path}", state, read)
+    except FileNotFoundError:
+        rule = "there is no such list of devices"
+    except BadInput as error:
+        rule = error.why
+    except OSError as error:
+        rule = f"cannot be read: {error.strerror}"
+    else:
+        return None
+    return Problem("inbox", str(path), rule, "name a modules.alias, or a folder with modules")
 
 
 def _remote(env: Any, named: Ddk) -> Kit | Problem:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -385,15 +387,18 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
     would pass what they are for."""
 
     def check() -> list[Problem]:
-        from xspack_tool.releases.trees import open_tree
+        from xspack_tool.releases.trees import read_rpms
+        from xspack_tool.releases.universe import Universe
 
         def read() -> bool:
-            with open_tree(place) as tree:
-                tree.paths()
+            if name == "XSPACK_BASE_REPO":
+                Universe(place, (), "")
+            else:
+                collections.deque(read_rpms(place), maxlen=0)
             return True
 
         try:
-            read_cached(env, f"repository {place}", _state(place), read)
+            read_cached(env, f"{name} {place}", _state(place), read)
         except BadInput as error:
             why = error.why
         except OSError as error:
@@ -420,4 +425,4 @@ def _file_state(file: Path) -> list[Any]:
     if file.name == "repomd.xml":
         return [file_digest(file)]
     found = file.stat()
-    return [file.name, found.st_size, found.st_mtime_ns]
+    return [file.name, found.st_size, found.st_mtime_ns, os.access(file, os.R_OK)]

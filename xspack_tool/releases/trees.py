@@ -103,14 +103,14 @@ def repository_root(path: Path) -> Path:
 def repository_files(path: Path) -> list[Path]:
     """The files that say all about a repository, for whoever has to notice when it changes.
 
-    An ISO itself; of a yum repository its repomd.xml, which has the checksums of everything else; of a plain
-    folder every RPM and ISO in it.
+    An ISO itself; of a folder every RPM and ISO in it, and its index: what repomd.xml names may be gone though that is
+    as it was.
     """
     path = repository_root(path)
     if not path.is_dir():
         return [path]
-    if (path / "repodata" / "repomd.xml").is_file():
-        return [path / "repodata" / "repomd.xml"]
     return [
-        path / name for name in FolderTree(path).paths() if PurePosixPath(name).suffix in (".rpm", ".iso")
+        path / name
+        for name in FolderTree(path).paths()
+        if PurePosixPath(name).suffix in (".rpm", ".iso") or name.startswith("repodata/")
     ]
