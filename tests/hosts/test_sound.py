@@ -24,7 +24,7 @@ def flip(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-10])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def pack_again(path: Path) -> None:

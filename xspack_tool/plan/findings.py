@@ -388,11 +388,11 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
 
     def check() -> list[Problem]:
         from xspack_tool.releases.trees import read_rpms
-        from xspack_tool.releases.universe import Universe
+        from xspack_tool.releases.packages import PackageSet
 
         def read() -> bool:
             if name == "XSPACK_BASE_REPO":
-                Universe(place, (), "")
+                PackageSet(place, (), "")
             else:
                 collections.deque(read_rpms(place), maxlen=0)
             return True
