@@ -86,7 +86,7 @@ def test_devices_that_the_release_drives(tree: Tree, kits: list[str]) -> None:
     ran = declare(tree, kits[1]).scons("pack", target).good()
     (said,) = shown(ran, "D2")
     assert "virtio_acme of the release drives pci:v00001AF4d000010F1sv*sd*bc*sc*i*" in said
-    tree.write({"two.alias": "alias pci:v00001AF4d000010F2sv*sd*bc*sc*i* virtio_acme\n"})
+    tree.write({"two.alias": "alias usb:v1234p5678d*dc*dsc*dp*ic*isc*ip*in* other\n"})
     ran = tree.scons("pack", target).good()
     assert not shown(ran, "D2") and ran.built <= {"build/packs/acme/records.jsonl", "build/acme-1.iso"}
 

@@ -387,8 +387,8 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
     would pass what they are for."""
 
     def check() -> list[Problem]:
-        from xspack_tool.releases.trees import read_rpms
         from xspack_tool.releases.packages import PackageSet
+        from xspack_tool.releases.trees import read_rpms
 
         def read() -> bool:
             if name == "XSPACK_BASE_REPO":
