@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
-from xspack_tool.kinds.base import Field, PackageKind
+from xspack_tool.kinds.base import Field, Kind, PackageKind
+from xspack_tool.kinds.examples import example
 from xspack_tool.plan.settings import VARIABLES
 
 _HEAD = """\
@@ -84,14 +85,14 @@ the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is a
 def reference_page() -> str:
     """The page: the variables, the keywords that every package has, each kind's own, the helpers."""
     parts = [_HEAD, _ALIASES, _OUTPUTS, _VARIABLES, _table("variable", list(VARIABLES.items()))]
-    parts += ["\n## Every package\n\n", _fields(dict(PackageKind.FIELDS))]
+    parts += ["\n## Every package\n\n", _fields(PackageKind, dict(PackageKind.FIELDS))]
     for kind in all_kinds():
         own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}
         shared = issubclass(kind, PackageKind)
         fields = own if shared else dict(kind.FIELDS)
         also = " It takes the keywords of every package, and:" if shared else ""
         parts.append(
-            f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}{also}\n\n{_fields(fields)}"
+            f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}{also}\n\n{_fields(kind, fields)}"
         )
     parts.append("\n## Helpers\n")
     for name, function in HELPERS.items():
@@ -100,8 +101,12 @@ def reference_page() -> str:
     return "".join(parts) + "\n"
 
 
-def _fields(fields: dict[str, Field]) -> str:
-    return _table("keyword", [(name, _meaning(field)) for name, field in fields.items()])
+def _fields(kind: type[Kind], fields: dict[str, Field]) -> str:
+    lines = ["| keyword | meaning | example |", "|---|---|---|"]
+    for name, field in fields.items():
+        shown = f"`{name}={example(kind, name)}`" if example(kind, name) else ""
+        lines.append(f"| `{name}` | {_meaning(field).replace('<', '&lt;')} | {shown} |")
+    return "\n".join(lines) + "\n"
 
 
 def _meaning(field: Field) -> str:
