@@ -25,6 +25,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "__builtins__.pyi",
         "typings/SCons/__init__.pyi",
         "typings/SCons/Script/__init__.pyi",
+        "typings/xspack-profile.schema.json",
     ]
     return folder
 

@@ -11,10 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from xspack_tool.errors import DeclarationError
-from xspack_tool.model.profile import KEYS, Profile
+from xspack_tool.model.profile import KEYS, Profile, profile_problems, profile_schema, schema_text
 from xspack_tool.releases import load_profile, local, profile_names
 
 CENTOS_7 = ("citrix-hypervisor-8.2", "xcp-ng-8.2", "xcp-ng-8.3", "xenserver-8")
@@ -181,7 +187,7 @@ def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
         for line in (f"[{name}]", *(f'"{k}" = {json.dumps(v)}' for k, v in rest[name].items()))
     ]
     file.write_text("\n".join([*plain, *deep]))
-    assert mistakes(file) == [f"{file}: the key {key!r} is missing; give {key}: {KEYS[key][1]}"]
+    assert mistakes(file) == [f"{file}: the key {key!r} is missing; give {key}: {KEYS[key][1].words}"]
 
 
 @pytest.mark.parametrize(
@@ -222,3 +228,53 @@ def test_a_profile_can_be_a_key_and_cross_to_another_process() -> None:
     profile = load_profile("xenserver-8")
     assert {profile: 1}[pickle.loads(pickle.dumps(profile))] == 1
     assert set(KEYS) | {"name"} == {entry.name for entry in dataclasses.fields(Profile)}
+
+
+SCHEMA = Path(local.__file__).parent / "profile.schema.json"
+#: Values that keys may hold, and some that none does.
+VALUES = (
+    *("", "a", "2.17", "2", "2.", "2.x", "yum", "enforced", "iptables", True, 1, 1.5, None),
+    *(
+        [],
+        ["a"],
+        ["/a"],
+        [1],
+        {},
+        {"a": "b"},
+        {"/a": "3.6"},
+        {"/a": "3"},
+        {"/a": ""},
+        {"a": "3.6"},
+        {"/a": 3},
+    ),
+)
+
+
+def test_the_schema_that_is_shipped_is_that_of_the_loader() -> None:
+    text = schema_text()
+    if os.environ.get("GOLDEN") == "update":
+        SCHEMA.write_text(text)
+    assert SCHEMA.read_text() == text
+    jsonschema.Draft7Validator.check_schema(profile_schema())
+
+
+@pytest.mark.parametrize("name", sorted(set(profile_names()) - {"local"}))
+def test_profiles_are_valid_by_the_schema(name: str) -> None:
+    data = tomllib.loads((SCHEMA.parent / f"{name}.toml").read_text())
+    jsonschema.validate(data, profile_schema(), jsonschema.Draft7Validator)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_schema_and_loader_refuse_the_same(key: str) -> None:
+    good = tomllib.loads((SCHEMA.parent / "xcp-ng-8.3.toml").read_text())
+    validator = jsonschema.Draft7Validator(profile_schema())
+    for data in (
+        *({**good, key: value} for value in VALUES),
+        {**good, f"{key}s": good[key]},
+        _without(good, key),
+    ):
+        assert validator.is_valid(data) == (not profile_problems("f", data)), data.get(key)
+
+
+def _without(data: dict[str, object], key: str) -> dict[str, object]:
+    return {name: value for name, value in data.items() if name != key}

@@ -10,6 +10,7 @@ from typing import Any
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, Kind, PackageKind
 from xspack_tool.kinds.examples import example
+from xspack_tool.model.profile import KEYS
 from xspack_tool.plan.settings import VARIABLES
 
 _HEAD = """\
@@ -82,9 +83,22 @@ the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is a
 """
 
 
+_PROFILES = """
+## A release of one's own
+
+`XSPACK_TARGET` may be the path of a TOML file with all of these keys; an empty value means that it is not known, and
+nothing is judged by it. `xspack stubs` writes its JSON schema, by which editors complete and check it.
+
+"""
+
+
 def reference_page() -> str:
     """The page: the variables, the keywords that every package has, each kind's own, the helpers."""
     parts = [_HEAD, _ALIASES, _OUTPUTS, _VARIABLES, _table("variable", list(VARIABLES.items()))]
+    parts += [
+        _PROFILES,
+        _table("key", [(key, f"{meaning}: {one.words}") for key, (meaning, one) in KEYS.items()]),
+    ]
     parts += ["\n## Every package\n\n", _fields(PackageKind, dict(PackageKind.FIELDS))]
     for kind in all_kinds():
         own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}

@@ -9,6 +9,7 @@ from SCons.Script.SConscript import BuildDefaultGlobals
 
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, Kind
+from xspack_tool.model.profile import schema_text
 from xspack_tool.plan.settings import VARIABLES
 from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
@@ -52,6 +53,7 @@ def stub_files(more: Iterable[type[Kind]] = ()) -> dict[str, str]:
         "__builtins__.pyi": _BUILTINS,
         "typings/SCons/__init__.pyi": _SCONS,
         "typings/SCons/Script/__init__.pyi": _script([*all_kinds(), *more]),
+        "typings/xspack-profile.schema.json": schema_text(),
     }
 
 

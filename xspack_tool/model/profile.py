@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,34 +109,109 @@ def _pythons(value: object) -> bool:
     )
 
 
-def _one_of(*words: str) -> Callable[[object], bool]:
-    return lambda value: value in words
+@dataclass(frozen=True)
+class Holds:
+    """What a key holds: a check, the check in words, and as JSON Schema, for editors."""
+
+    check: Callable[[object], bool]
+    words: str
+    schema: Mapping[str, Any]
 
 
-#: What each key of a profile's file must hold: a check, and the check in words.
-KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "title": (_text, "a text"),
-    "manager": (_one_of("yum", "dnf"), '"yum" or "dnf"'),
-    "firewall": (_one_of("iptables", "firewalld"), '"iptables" or "firewalld"'),
-    "arch": (_text, "a text"),
-    "kernels": (_texts, "a list of texts"),
-    "module_dirs": (_texts, "a list of texts"),
-    "glibc": (_version, 'a version such as "2.17", or ""'),
-    "glibcxx": (_version, 'a version such as "3.4.19", or ""'),
-    "pythons": (_pythons, 'a table of paths with versions such as "3.6"'),
-    "interpreters": (_paths, "a list of absolute paths"),
-    "rpm": (_text, "a text"),
-    "payload": (_text, "a text"),
-    "rpmlib": (_texts, "a list of texts"),
-    "provides": (_table, "a table of texts"),
-    "releasever": (_text, "a text"),
-    "sets_previous_installation": (lambda value: isinstance(value, bool), "true or false"),
-    "multi_version_drivers": (lambda value: isinstance(value, bool), "true or false"),
-    "module_signatures": (_one_of("enforced", ""), '"enforced" or ""'),
-    "module_keys": (_certificates, "a list of certificates in PEM"),
-    "module_hashes": (_texts, "a list of texts"),
-    "driver_disks_alone": (lambda value: isinstance(value, bool), "true or false"),
+_STRING = {"type": "string"}
+_TEXT = Holds(_text, "a text", _STRING)
+_TEXTS = Holds(_texts, "a list of texts", {"type": "array", "items": _STRING})
+_FLAG = Holds(lambda value: isinstance(value, bool), "true or false", {"type": "boolean"})
+_VERSIONED = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)*)?$"}
+
+
+def _word(words: str, *allowed: str) -> Holds:
+    return Holds(lambda value: value in allowed, words, {"enum": list(allowed)})
+
+
+#: Each key of a profile's file: what it says, and what it holds.
+KEYS: dict[str, tuple[str, Holds]] = {
+    "title": ("the release as people call it", _TEXT),
+    "manager": ("its package manager", _word('"yum" or "dnf"', "yum", "dnf")),
+    "firewall": ("what keeps its firewall", _word('"iptables" or "firewalld"', "iptables", "firewalld")),
+    "arch": ("its machine, as `uname -m` says it", _TEXT),
+    "kernels": ("its kernels, as `uname -r` says them", _TEXTS),
+    "module_dirs": (
+        "folders below /lib/modules/<kernel> for vendors, the first being the one to use",
+        _TEXTS,
+    ),
+    "glibc": (
+        "the newest symbol version of its glibc",
+        Holds(_version, 'a version such as "2.17", or ""', _VERSIONED),
+    ),
+    "glibcxx": (
+        "the newest symbol version of its libstdc++",
+        Holds(_version, 'a version such as "3.4.19", or ""', _VERSIONED),
+    ),
+    "pythons": (
+        "paths of Python with their versions",
+        Holds(
+            _pythons,
+            'a table of paths with versions such as "3.6"',
+            {
+                "type": "object",
+                "propertyNames": {"pattern": "^/"},
+                "additionalProperties": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"},
+            },
+        ),
+    ),
+    "interpreters": (
+        "paths that a #! line or a scriptlet may name",
+        Holds(
+            _paths,
+            "a list of absolute paths",
+            {"type": "array", "items": {"type": "string", "pattern": "^/"}},
+        ),
+    ),
+    "rpm": ("the version of its rpm", _TEXT),
+    "payload": ("how its rpm compresses: %_binary_payload", _TEXT),
+    "rpmlib": ("features of its rpm, such as rpmlib(PayloadIsXz); empty where they are not known", _TEXTS),
+    "provides": (
+        "capabilities of the release with their versions, empty where one is not known",
+        Holds(_table, "a table of texts", {"type": "object", "additionalProperties": _STRING}),
+    ),
+    "releasever": ("what dnf calls so", _TEXT),
+    "sets_previous_installation": ("whether its installer sets XS_PREVIOUS_INSTALLATION", _FLAG),
+    "multi_version_drivers": ("whether an administrator selects among variants of a driver", _FLAG),
+    "module_signatures": (
+        "whether its kernels load signed modules alone",
+        _word('"enforced" or ""', "enforced", ""),
+    ),
+    "module_keys": (
+        "certificates whose signatures its kernels take",
+        Holds(
+            _certificates,
+            "a list of certificates in PEM",
+            {"type": "array", "items": {"type": "string", "pattern": r"^\s*-----BEGIN CERTIFICATE-----"}},
+        ),
+    ),
+    "module_hashes": ("hashes, such as sha256, of signatures that its kernels take", _TEXTS),
+    "driver_disks_alone": ("whether its installer takes driver disks, and no other packs", _FLAG),
 }
+
+
+def profile_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 7, which editors of TOML know) of a profile's file."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "xspack: profile of a dom0 release",
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(KEYS),
+        "properties": {
+            key: {"description": meaning, **holds.schema} for key, (meaning, holds) in KEYS.items()
+        },
+    }
+
+
+def schema_text() -> str:
+    """It as the text of a file."""
+    return json.dumps(profile_schema(), indent=2) + "\n"
 
 
 def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
@@ -145,11 +221,13 @@ def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
         for key in data
         if key not in KEYS
     ]
-    for key, (holds, words) in KEYS.items():
+    for key, (_, holds) in KEYS.items():
         if key not in data:
-            found.append(Problem("", None, f"{file}: the key {key!r} is missing", f"give {key}: {words}"))
-        elif not holds(data[key]):
-            found.append(Problem(key, data[key], f"{file}: not what this key holds", f"give {words}"))
+            found.append(
+                Problem("", None, f"{file}: the key {key!r} is missing", f"give {key}: {holds.words}")
+            )
+        elif not holds.check(data[key]):
+            found.append(Problem(key, data[key], f"{file}: not what this key holds", f"give {holds.words}"))
     return found
 
 
