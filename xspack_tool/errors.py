@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TextIO
 
@@ -24,6 +24,12 @@ def visible(text: str, keep: str = "") -> str:
         return found[0] if found[0] in keep else f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
     return UNSEEN.sub(escape, text)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equal length as lines of text, their cells below each other."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def colour_wanted(stream: TextIO, choice: str = "auto") -> bool:
@@ -110,8 +116,8 @@ class BadInput(XspackError):
 
 
 class HostileInput(BadInput):
-    """A file that was made to do harm: bombs, entities, paths that lead elsewhere. Whoever judges damaged files
-    does not go on with such a one."""
+    """A file that was made to do harm: bombs, entities, paths that lead elsewhere. Always re-raised by code that
+    reports damaged files and goes on."""
 
 
 def damaged(file: object) -> BadInput:

@@ -88,18 +88,18 @@ EXTERNAL = '<!DOCTYPE update [<!ENTITY x SYSTEM "file:///etc/passwd">]><update>&
 
 TRICKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb": (lambda folder: primary(folder, bomb(4 << 30)), "-primary.xml.gz: unpacks to more than 32 MiB"),
-    "nested": (nested, "-primary.xml.gz: has more elements for a package than any index"),
+    "nested": (nested, "-primary.xml.gz: has an entry of more than"),
     "entities": (
         lambda folder: (folder / "update.xml").write_text(ENTITIES),
-        ": update.xml: declares a document type or entities; an update document needs neither",
+        ": update.xml: declares a document type or entities, which are not allowed here",
     ),
     "external": (
         lambda folder: (folder / "update.xml").write_text(EXTERNAL),
-        ": update.xml: declares a document type or entities; an update document needs neither",
+        ": update.xml: declares a document type or entities, which are not allowed here",
     ),
     "entities in the index": (
         lambda folder: (folder / "repodata/repomd.xml").write_text(ENTITIES),
-        ": repodata/repomd.xml: declares entities, which no index needs",
+        ": repodata/repomd.xml: declares a document type or entities, which are not allowed here",
     ),
     "payload": (
         lambda folder: patched(folder, size=0xFFFFFFFF),

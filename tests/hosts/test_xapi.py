@@ -191,7 +191,7 @@ def resigned(make_pack: PackMaker, name: str, key: Key | None) -> Path:
     """A pack whose RPM ``name`` is unsigned or signed by another key, and whose index says so."""
     from xspack_tool.repo.comps import comps_xml
     from xspack_tool.repo.fragment import make_fragment
-    from xspack_tool.repo.repodata import REPOMD, iso_names, write_repodata
+    from xspack_tool.repo.repodata import REPOMD_NAME, iso_names, write_repodata
 
     def change(folder: Path) -> None:
         path = next(folder.glob(f"Packages/{name}-*.rpm"))
@@ -202,7 +202,7 @@ def resigned(make_pack: PackMaker, name: str, key: Key | None) -> Path:
         for old in folder.glob("repodata/*"):
             old.unlink()
         write_repodata(fragments, comps_xml(PACK), folder / "repodata", TIME)
-        for built, place in iso_names(folder / "repodata" / REPOMD).items():
+        for built, place in iso_names(folder / "repodata" / REPOMD_NAME).items():
             (folder / "repodata" / built).rename(folder / place)
         make_pack.key.signer.sign_file(
             folder / "repodata/repomd.xml", folder / "repodata/repomd.xml.asc", TIME

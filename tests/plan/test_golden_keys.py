@@ -27,7 +27,7 @@ from support import ROOT
 
 import xspack_tool.kinds
 import xspack_tool.plan
-from xspack_tool.plan.findings import PACK_READERS, READERS
+from xspack_tool.plan.findings import JUDGING, PACK_READERS, READERS
 from xspack_tool.plan.step import FORMAT, Planned, Step
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -147,11 +147,21 @@ def libraries(*rooms: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.split(".")[0])
     known = packages_distributions()
-    foreign = names - set(sys.stdlib_module_names) - {"xspack_tool", "SCons"}
+    # tomli reads profiles, which are in the keys by their values.
+    foreign = names - set(sys.stdlib_module_names) - {"xspack_tool", "SCons", "tomli"}
     return {re.sub(r"[-.]+", "_", known[name][0]) for name in foreign}
 
 
 def test_every_library_that_reads_for_the_rules_is_in_the_keys_of_findings() -> None:
     """Another version of it may find another thing."""
     assert libraries("rpm", "binary") <= set(READERS)
-    assert libraries("rules", "rpm", "binary", "signing", "repo", "pack") <= set(PACK_READERS)
+    assert libraries(*JUDGING, "rpm", "binary", "signing", "repo", "pack") <= set(PACK_READERS)
+
+
+def test_all_code_that_the_rules_call_is_in_a_key() -> None:
+    """That of the rules themselves in each finding's; that of other rooms by the version which is raised for it."""
+    for file in (file for room in JUDGING for file in (PACKAGE / room).rglob("*.py")):
+        called = set(
+            re.findall(r"^ *from xspack_tool\.(\w+)[. ]", file.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+        assert called <= {*JUDGING, *ROOMS, "errors", "files", "run"}, file

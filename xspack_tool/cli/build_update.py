@@ -6,7 +6,6 @@ Its meaning is that of build-update in the update-package of XenServer: one pack
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from xspack_tool.errors import BadInput, Problem, StepError, colour_wanted
 from xspack_tool.hosts.index import read_groups
 from xspack_tool.model import syntax
 from xspack_tool.model.dependency import OPERATORS, Dependency, parse_dependency
-from xspack_tool.model.pack import Pack, Rollup
+from xspack_tool.model.pack import Pack, Rollup, make_volume_id
 from xspack_tool.model.profile import Profile
 from xspack_tool.releases import load_profile
 from xspack_tool.rpm.info import RpmInfo
@@ -124,7 +123,7 @@ def _pack(args: argparse.Namespace) -> Pack:
         rollups=rollups,
         has_precheck=args.precheck is not None,
         has_remove=args.remove is not None,
-        volume_id=re.sub(r"[^A-Za-z0-9_]", "_", args.label)[:32],
+        volume_id=make_volume_id(args.label),
     )
 
 

@@ -14,7 +14,7 @@ from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.fragment import make_fragment
-from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
@@ -100,11 +100,11 @@ def assemble(assembly: Assembly, out: Path, work: Path, progress: Progress = lam
     repodata = work / "repodata"
     fragments = [make_fragment(path, place) for place, path in rpms.items()]
     write_repodata(fragments, assembly.comps, repodata, assembly.time)
-    places = iso_names(repodata / REPOMD)
+    places = iso_names(repodata / REPOMD_NAME)
     files |= {places[name]: repodata / name for name in RECORDS.values()}
     document = work / "update.xml"
     document.write_text(assembly.document, encoding="utf-8")
-    for place, path in (("update.xml", document), (f"repodata/{REPOMD}", repodata / REPOMD)):
+    for place, path in (("update.xml", document), (f"repodata/{REPOMD_NAME}", repodata / REPOMD_NAME)):
         files[place] = path
         if assembly.signer:
             files[f"{place}.asc"] = path.with_name(f"{path.name}.asc")

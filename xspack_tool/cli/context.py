@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.dependency import Dependency
-from xspack_tool.model.pack import Pack
+from xspack_tool.model.pack import Pack, make_volume_id
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rules.context import IndexRecord, PackContext
@@ -24,7 +23,7 @@ def pack_model(pack: ParsedPack) -> Pack:
     if document is None:
         return replace(_NO_PACK, label=pack.path.stem)
     info = pack.control.info if pack.control else None
-    wanted = [one for one in info.requires if not one.name.startswith(("rpmlib(", "/"))] if info else []
+    wanted = [one for one in info.requires if not (one.is_rpmlib or one.name.startswith("/"))] if info else []
     return Pack(
         label=document.label,
         version=document.version,
@@ -38,7 +37,7 @@ def pack_model(pack: ParsedPack) -> Pack:
         driver_disk=pack.index is not None and pack.index.group("drivers") is not None,
         has_precheck=pack.script("precheck") is not None,
         has_remove=pack.script("remove") is not None,
-        volume_id=re.sub(r"[^A-Za-z0-9_]", "_", document.label)[:32],  # hosts do not read that of the ISO
+        volume_id=make_volume_id(document.label),  # hosts do not read that of the ISO
         vendor=info.vendor if info else "",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.output import Output
-from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
+from xspack_tool.ddk.devices import HEAD, DeviceRow, device_cells, device_table, read_names
 from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.evidence.text import size_words
 from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
@@ -63,7 +63,7 @@ def describe(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]
 def base_requirements(pack: ParsedPack) -> list[str]:
     """What the control RPM requires of the host, without rpm's own and interpreters."""
     info = pack.control.info if pack.control else None
-    wanted = [one for one in info.requires if not one.name.startswith(("rpmlib(", "/"))] if info else []
+    wanted = [one for one in info.requires if not (one.is_rpmlib or one.name.startswith("/"))] if info else []
     return [str(one) for one in dict.fromkeys(wanted)]
 
 
@@ -111,19 +111,7 @@ def _show(pack: ParsedPack, devices: tuple[DeviceRow, ...], out: Output) -> None
     out.table(("RPM", "SIZE", "INSTALLED", "SIGNED BY", "SUMMARY"), rows)
     if devices:
         out.line()
-        out.table(*device_cells(devices))
-
-
-def device_cells(devices: tuple[DeviceRow, ...]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The head and the rows of the table of devices."""
-    head: tuple[str, ...] = ("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")
-    rows: list[tuple[str, ...]] = []
-    for row in devices:
-        subsystem = f"{row.id.subvendor}:{row.id.subdevice}"
-        ids = (row.id.bus, f"{row.id.vendor}:{row.id.device}", "" if subsystem == "*:*" else subsystem)
-        name = " ".join(filter(None, (row.vendor_name, row.device_name)))
-        rows.append((*ids, row.id.device_class, row.module, ", ".join(row.inbox), name))
-    return head, rows
+        out.table(HEAD, [device_cells(row) for row in devices])
 
 
 def _signed(rpm: PackRpm) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
-from xspack_tool.errors import colour_wanted, visible
+from xspack_tool.errors import colour_wanted, columns, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,10 +36,8 @@ class Output:
         if self.rich:
             self._rich_table(head, clean)
             return
-        lines = [list(head), *clean]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-        for line in lines:
-            self._stream.write("  ".join(map(str.ljust, line, widths)).rstrip() + "\n")
+        for line in columns([head, *clean]):
+            self._stream.write(f"{line}\n")
 
     def json(self, data: Any) -> None:
         """A value as JSON, keys sorted."""

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import tempfile
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from xml.etree import ElementTree
 
+from xspack_tool.binary.xml import parse_xml
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.compose import Assembly, assemble
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_file
 from xspack_tool.errors import BadInput
-from xspack_tool.hosts.index import parse_xml
 from xspack_tool.hosts.package_manager import index_faults
 from xspack_tool.hosts.parsed import DOCUMENT, PackRpm, ParsedPack, applied_path
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.pack import make_volume_id
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
-from xspack_tool.pack.document import Document
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rpm.info import RPMLIB, PayloadFile, Relation, RpmInfo
@@ -121,7 +120,8 @@ def _assembly(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> As
     with IsoReader(pack.path) as iso:
         iso.extract(folder)
         document = _renamed(iso.read(DOCUMENT), key_name)
-        volume = iso.volume_id if iso.volume_id != _NO_VOLUME else _volume_id(pack.document)
+        made = make_volume_id(pack.document.label, pack.document.version)
+        volume = made if iso.volume_id == _NO_VOLUME else iso.volume_id
     rpms = {rpm.path: folder / rpm.path for rpm in pack.rpms}
     for path in rpms.values():
         if any(verdict == "BAD" for _, verdict in verify_rpm(None, path).checks):
@@ -136,10 +136,6 @@ def _assembly(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> As
     }
     time = max((info.build_time for info in pack.infos), default=0)
     return Assembly(document, rpms, pack.index.comps, volume, time, signer, others)
-
-
-def _volume_id(document: Document) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", f"{document.label}_{document.version}")[:32]
 
 
 def _renamed(document: bytes | str, key_name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.ddk.alias import DeviceId, parse_alias
 from xspack_tool.ddk.inbox import Inbox
+from xspack_tool.errors import columns
 
 #: Where distributions put the lists of names, by bus.
 _NAME_FILES = {
@@ -106,22 +107,25 @@ def read_names(files: Mapping[str, Iterable[Path]] = _NAME_FILES) -> DeviceNames
     return DeviceNames(vendors, devices)
 
 
+#: The head of a table of devices.
+HEAD = ("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")
+
+
+def device_cells(row: DeviceRow) -> tuple[str, ...]:
+    """A row of a table under :data:`HEAD`."""
+    device = row.id
+    subsystem = f"{device.subvendor}:{device.subdevice}"
+    return (
+        device.bus,
+        f"{device.vendor}:{device.device}",
+        "" if subsystem == "*:*" else subsystem,
+        device.device_class,
+        row.module,
+        ",".join(row.inbox),
+        " ".join(filter(None, [row.vendor_name, row.device_name])),
+    )
+
+
 def table_lines(rows: Iterable[DeviceRow]) -> list[str]:
     """The rows as lines of text, below a head line."""
-    lines = [("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")]
-    for row in rows:
-        device = row.id
-        subsystem = f"{device.subvendor}:{device.subdevice}"
-        lines.append(
-            (
-                device.bus,
-                f"{device.vendor}:{device.device}",
-                "" if subsystem == "*:*" else subsystem,
-                device.device_class,
-                row.module,
-                ",".join(row.inbox),
-                " ".join(filter(None, [row.vendor_name, row.device_name])),
-            )
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return columns([HEAD, *map(device_cells, rows)])

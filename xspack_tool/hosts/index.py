@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any, BinaryIO
-from xml.etree.ElementTree import Element, ParseError
+from typing import BinaryIO
+from xml.etree.ElementTree import Element
 
 from xspack_tool.binary.compressed import Uncompressed, compression
+from xspack_tool.binary.xml import child_of, iterate_xml, parse_xml, tag_of
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.files import digest_of
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.repo.repomd import MAX_REPOMD, REPOMD, RepomdRecord, parse_repomd
 
-REPOMD = "repodata/repomd.xml"
 #: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.
-_MAX_REPOMD, _MAX_COMPS, _MAX_PRIMARY, _MAX_FILELISTS = 1 << 20, 2 << 20, 32 << 20, 256 << 20
+_MAX_COMPS, _MAX_PRIMARY, _MAX_FILELISTS = 2 << 20, 32 << 20, 256 << 20
 #: More packages than any pack, or any release, has.
 _MAX_PACKAGES = 20_000
 #: No package of an index has as many elements, or elements as deep.
@@ -82,8 +83,7 @@ def read_index(iso: IsoReader, whole: bool = True) -> Index:
     name = f"{iso.path}: {REPOMD}"
     if REPOMD not in iso:
         raise BadInput(name, "missing")
-    root = parse_xml(iso.read(REPOMD, _MAX_REPOMD), name)
-    records = tuple(_record(iso, node) for node in root if _tag(node) == "data")
+    records = tuple(_record(iso, said) for said in parse_repomd(iso.read(REPOMD, MAX_REPOMD), name))
     primary = next((record for record in records if record.type == "primary"), None)
     if primary is None:
         raise BadInput(name, "names no primary index")
@@ -94,24 +94,10 @@ def read_index(iso: IsoReader, whole: bool = True) -> Index:
     return Index(records, packages, read_groups(comps, f"{iso.path}: group file") if comps else (), comps)
 
 
-def parse_xml(content: bytes | str, name: str) -> Element:
-    """The root of a small foreign document; entities and external references are refused. Raises BadInput."""
-    from defusedxml import DefusedXmlException
-    from defusedxml import ElementTree as SafeTree
-
-    try:
-        root: Element = SafeTree.fromstring(content)
-    except DefusedXmlException:
-        raise HostileInput(name, "declares entities, which no index needs") from None
-    except (ParseError, ValueError, LookupError) as error:
-        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None
-    return root
-
-
 def read_groups(comps: str, name: str) -> tuple[Group, ...]:
     """The groups of a comps file, as yum and dnf see them. Raises BadInput."""
-    root = parse_xml(comps.encode(), name)
-    return tuple(_group(node) for node in root if _tag(node) == "group")
+    root = parse_xml(comps.encode(), name, doctype=True)
+    return tuple(_group(node) for node in root if tag_of(node) == "group")
 
 
 def _group(node: Element) -> Group:
@@ -125,31 +111,17 @@ def _group(node: Element) -> Group:
     return Group((node.findtext("id") or "").strip(), visible, tuple(listed))
 
 
-def _tag(node: Element) -> str:
-    return node.tag.rpartition("}")[2]
-
-
-def _child(node: Element, tag: str) -> Element:
-    for child in node:
-        if _tag(child) == tag:
-            return child
-    return Element(tag)
-
-
-def _record(iso: IsoReader, node: Element) -> Record:
-    checksum, href = _child(node, "checksum"), _child(node, "location").get("href", "")
-    record = Record(
-        node.get("type", ""), href, checksum.get("type", ""), (checksum.text or "").strip().lower()
-    )
-    if href not in iso:
-        return Record(**{**vars(record), "fault": "is not on the ISO"})
-    with iso.open(href) as file:
+def _record(iso: IsoReader, said: RepomdRecord) -> Record:
+    record = Record(said.type, said.href, said.checksum_type, said.checksum)
+    if said.href not in iso:
+        return replace(record, fault="is not on the ISO")
+    with iso.open(said.href) as file:
         begin = file.read(8)
         file.seek(0)
-        said = _digest(file, record.checksum_type)
-    fault = "" if said in (None, record.checksum) else "has another checksum than repomd.xml says"
+        digest = _digest(file, said.checksum_type)
+    fault = "" if digest in (None, said.checksum) else "has another checksum than repomd.xml says"
     kind = compression(begin)
-    return Record(**{**vars(record), "compression": "" if kind == "none" else kind, "fault": fault})
+    return replace(record, compression="" if kind == "none" else kind, fault=fault)
 
 
 def _digest(file: BinaryIO, kind: str) -> str | None:
@@ -192,15 +164,17 @@ def _comps(iso: IsoReader, records: tuple[Record, ...]) -> str:
 def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
     name = f"{iso.path}: {href}"
     with iso.open(href) as file:
-        for count, node in enumerate(_elements(_Bounded(file, name, _MAX_PRIMARY), name)):
+        for count, node in enumerate(
+            iterate_xml(_Bounded(file, name, _MAX_PRIMARY), name, _MAX_ELEMENTS, _MAX_DEPTH)
+        ):
             if count >= _MAX_PACKAGES:
                 raise HostileInput(name, f"lists more than {_MAX_PACKAGES} packages")
-            if _tag(node) == "package":
-                checksum, size = _child(node, "checksum"), _child(node, "size").get("package", "")
+            if tag_of(node) == "package":
+                checksum, size = child_of(node, "checksum"), child_of(node, "size").get("package", "")
                 yield IndexedPackage(
-                    name=_child(node, "name").text or "",
-                    arch=_child(node, "arch").text or "",
-                    href=_child(node, "location").get("href", ""),
+                    name=child_of(node, "name").text or "",
+                    arch=child_of(node, "arch").text or "",
+                    href=child_of(node, "location").get("href", ""),
                     size=int(size) if size.isascii() and size.isdigit() and len(size) < 19 else -1,
                     checksum_type=checksum.get("type", ""),
                     checksum=(checksum.text or "").strip().lower(),
@@ -215,35 +189,10 @@ def _read_whole(iso: IsoReader, record: Record) -> Record:
     name = f"{iso.path}: {record.href}"
     try:
         with iso.open(record.href) as file:
-            for _ in _elements(_Bounded(file, name, _MAX_FILELISTS), name, _MAX_FILES):
+            for _ in iterate_xml(_Bounded(file, name, _MAX_FILELISTS), name, _MAX_FILES, _MAX_DEPTH):
                 pass
     except HostileInput:
         raise
     except BadInput as error:
         return replace(record, fault=error.why)
     return record
-
-
-def _elements(stream: Any, name: str, most: int = _MAX_ELEMENTS) -> Iterator[Element]:
-    """The children of the root, each forgotten after it was seen."""
-    from defusedxml import DefusedXmlException
-    from defusedxml import ElementTree as SafeTree
-
-    depth = alive = 0
-    root: Element | None = None
-    source: IO[bytes] = stream
-    try:
-        for event, node in SafeTree.iterparse(source, events=("start", "end"), forbid_dtd=True):
-            root = node if root is None else root
-            depth += 1 if event == "start" else -1
-            alive += event == "start"
-            if alive > most or depth > _MAX_DEPTH:
-                raise HostileInput(name, "has more elements for a package than any index")
-            if event == "end" and depth == 1:
-                yield node
-                root.clear()
-                alive = 0
-    except DefusedXmlException:
-        raise HostileInput(name, "declares a document type or entities, which no index needs") from None
-    except (ParseError, ValueError, LookupError) as error:
-        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None

@@ -10,12 +10,9 @@ from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
 from xspack_tool.hosts.release import Host, Release
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.rpm.conflicts import file_difference
-from xspack_tool.rpm.info import PayloadFile, Relation, RpmInfo
+from xspack_tool.rpm.info import PAYLOAD_FEATURES, PayloadFile, Relation, RpmInfo
 
 Kind = Literal["INDEX", "DOWNLOAD", "GPG", "REQUIRES", "CONFLICTS", "FILE_CONFLICT", "RPM", "GROUP"]
-
-#: The rpmlib() feature behind each payload compression; every rpm reads gzip.
-_FEATURES = {"xz": "PayloadIsXz", "lzma": "PayloadIsLzma", "bzip2": "PayloadIsBzip2", "zstd": "PayloadIsZstd"}
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,11 @@ def transaction(pack: ParsedPack, release: Release) -> Transaction:
         if rpm.info is not None and not rpm.info.is_source:
             faults += _conflicts(rpm, rpm.info, pack, release)
             for wanted in dict.fromkeys(rpm.info.requires):
-                met = None if wanted.name.startswith("rpmlib(") else release.provides(wanted)
+                met = None if wanted.is_rpmlib else release.provides(wanted)
                 if met is False:
                     why = f"{rpm.info.nevra} requires {wanted}, which neither host nor pack provides"
                     faults.append(Fault("REQUIRES", why, rpm, wanted))
-                elif met is None and not wanted.name.startswith("rpmlib("):
+                elif met is None and not wanted.is_rpmlib:
                     unknown.append(wanted)
     return Transaction(tuple(faults), tuple(dict.fromkeys(unknown)))
 
@@ -142,9 +139,9 @@ def _unreadable(pack: ParsedPack, release: Release) -> Iterator[Fault]:
         if rpm.info is None:
             yield Fault("RPM", f"{rpm.name}: {rpm.fault}", rpm)
         elif release.rpmlib and not rpm.info.is_source:
-            named = {wanted.name for wanted in rpm.info.requires if wanted.name.startswith("rpmlib(")}
-            if feature := _FEATURES.get(rpm.info.payload_compressor):
-                named.add(f"rpmlib({feature})")
+            named = {wanted.name for wanted in rpm.info.requires if wanted.is_rpmlib}
+            if feature := PAYLOAD_FEATURES.get(rpm.info.payload_compressor):
+                named.add(feature)
             for feature in sorted(named - set(release.rpmlib)):
                 why = f"{rpm.info.nevra} needs {feature}, which the rpm of {release.title} does not have"
                 yield Fault("RPM", why, rpm, Relation(feature, 0, ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
 from xspack_tool.kinds.releases import nowhere, packages_for, release_label, release_requirements
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
-from xspack_tool.model.pack import Rollup
+from xspack_tool.model.pack import Rollup, make_volume_id
 from xspack_tool.plan.keys import SigningKey, key_check, signing_key
 from xspack_tool.plan.pack import PackInputs, plan_pack
 from xspack_tool.plan.package import is_broken, planned_rpm
@@ -128,7 +127,6 @@ class Pack(Kind):
         given = self.given
         version = str(given["version"] or "")
         modules = any((built := planned_rpm(node)) and built.holds_modules for node in packages)
-        volume = re.sub(r"[^A-Za-z0-9_]", "_", f"{self.name}_{version}")
         return PackModel(
             label=self.name,
             version=version,
@@ -142,7 +140,7 @@ class Pack(Kind):
             driver_disk=(modules or None) if given["driver_disk"] is None else bool(given["driver_disk"]),
             has_precheck=scripts["precheck"] is not None,
             has_remove=scripts["remove"] is not None,
-            volume_id=given["volume_id"] or volume,
+            volume_id=given["volume_id"] or make_volume_id(self.name, version, cut=False),
             vendor=given["vendor"] or self.preset("XSPACK_VENDOR"),
         )
 

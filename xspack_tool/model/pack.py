@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from xspack_tool.errors import Problem
@@ -72,3 +73,9 @@ class Pack:
         for rollup in self.rollups:
             found += syntax.check_uuid("rollups", rollup.uuid)
         return found
+
+
+def make_volume_id(*words: str, cut: bool = True) -> str:
+    """A volume id made of a label and a version; ``cut`` to the length that ISO 9660 allows."""
+    made = re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))
+    return made[:32] if cut else made

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from xspack_tool.errors import BadInput, HostileInput
+from xspack_tool.binary.xml import parse_xml
+from xspack_tool.errors import BadInput
 from xspack_tool.model import syntax
 from xspack_tool.model.pack import Pack, Rollup
 
@@ -86,7 +87,7 @@ def parse_document(source: Path | str | bytes, name: str = "update.xml") -> Docu
     """
     if isinstance(source, Path):
         name, source = str(source), _content(source)
-    update = _parse(source, name)
+    update = parse_xml(source, name, _LARGEST)
     if update.tag != "update":
         raise BadInput(name, f"its root is <{update.tag}>, not <update>")
     for attribute in ("uuid", "name-label", "version"):
@@ -118,23 +119,6 @@ def _content(path: Path) -> bytes:
             return file.read(_LARGEST + 1)
     except OSError as error:
         raise BadInput(path, error.strerror or "cannot be read") from None
-
-
-def _parse(content: str | bytes, name: str) -> ElementTree.Element:
-    from defusedxml import DefusedXmlException
-    from defusedxml import ElementTree as SafeTree
-
-    if len(content) > _LARGEST:
-        raise BadInput(name, "larger than 1 MiB: no update document")
-    try:
-        root: ElementTree.Element = SafeTree.fromstring(content, forbid_dtd=True)
-    except DefusedXmlException:
-        raise HostileInput(
-            name, "declares a document type or entities; an update document needs neither"
-        ) from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None
-    return root
 
 
 def _description(update: ElementTree.Element, name: str) -> str:

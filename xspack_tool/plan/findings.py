@@ -53,12 +53,13 @@ if TYPE_CHECKING:
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
     *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "tree_sitter_python"),
-    *("vermin", "license_expression", "msgspec", "cryptography"),
+    *("vermin", "license_expression", "msgspec", "cryptography", "defusedxml"),
 )
-PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "python_gnupg", "defusedxml")
+PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "python_gnupg")
 #: The variables that name what lies outside the tree.
 REPOSITORIES = ("XSPACK_BASE_REPO", "XSPACK_BASELINE")
-_RULES = Path(__file__).parent.parent / "rules"
+#: The rooms whose code decides on findings: it is in the keys of these.
+JUDGING = ("releases", "rules")
 
 
 @dataclass(frozen=True)
@@ -369,8 +370,9 @@ def rules_signature() -> str:
 @functools.cache
 def _own_rules() -> str:
     digest = hashlib.sha256()
-    for path in sorted(_RULES.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for room in JUDGING:
+        for path in sorted((Path(__file__).parent.parent / room).rglob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

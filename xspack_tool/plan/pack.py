@@ -40,7 +40,7 @@ from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo.comps import comps_xml
-from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script
 
 
@@ -61,7 +61,7 @@ class PackInputs:
 _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": None}
 
 
-_REPOMD_PLACE = f"repodata/{REPOMD}"
+_REPOMD_PLACE = f"repodata/{REPOMD_NAME}"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class WriteIndex(Step):
 
         fragments = read_fragments(inputs.fragments)
         comps = self.comps[any(one.holds_modules for one in fragments)]
-        write_repodata(fragments, comps, outputs.files[REPOMD].parent, read_number(inputs.time))
+        write_repodata(fragments, comps, outputs.files[REPOMD_NAME].parent, read_number(inputs.time))
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ class PackPlan:
 
     def _index(self, fragments: list[Node], time: Node) -> dict[str, Node]:
         """repomd.xml and the files it names, by their names."""
-        outputs = {"files": {name: self.out("repodata", name) for name in (REPOMD, *RECORDS.values())}}
+        outputs = {"files": {name: self.out("repodata", name) for name in (REPOMD_NAME, *RECORDS.values())}}
         step = WriteIndex((comps_xml(self.pack.holding(False)), comps_xml(self.pack.holding(True))))
         made = add_step(self.env, step, inputs={"fragments": fragments, "time": time}, outputs=outputs)
         files: dict[str, Node] = made.files
@@ -363,7 +363,7 @@ class PackPlan:
     ) -> NodeList:
         """The ISO: everything under the names that hosts look for."""
         index = dict(index)
-        repomd = index.pop(REPOMD)
+        repomd = index.pop(REPOMD_NAME)
         files = {
             "update.xml": document,
             **{f"update.xml{end}": node for end, node in self._signature(document, time).items()},

@@ -14,12 +14,11 @@ from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.releases.trees import Tree, open_tree, read_rpms
+from xspack_tool.repo.repomd import MAX_REPOMD, REPOMD, parse_repomd
 from xspack_tool.rpm.info import EQUAL, GREATER, LESS, PayloadFile, Relation, RpmInfo
 
 #: More than the index of any release takes unpacked.
 _MAX_INDEX = 1024**3
-#: repomd.xml lists a dozen files.
-_MAX_REPOMD = 1 << 20
 _FLAGS = {"<": LESS, ">": GREATER, "=": EQUAL, "<=": LESS | EQUAL, ">=": GREATER | EQUAL}
 
 
@@ -67,7 +66,7 @@ class PackageSet:
         self._infos: dict[int, RpmInfo] = {}
         if base is not None:
             with open_tree(base) as tree:
-                is_indexed = "repodata/repomd.xml" in tree.paths()
+                is_indexed = REPOMD in tree.paths()
                 if is_indexed:
                     self._read_index(tree)
             if not is_indexed:
@@ -141,7 +140,7 @@ class PackageSet:
         records = _records(tree)
         for kind, flags in (("primary", 0), ("filelists", solv.Repo.REPO_EXTEND_SOLVABLES)):
             if kind not in records:
-                raise BadInput(f"{tree.name}: repodata/repomd.xml", f"it names no {kind}")
+                raise BadInput(f"{tree.name}: {REPOMD}", f"it names no {kind}")
             with _unpacked(tree, records[kind]) as file:
                 opened = solv.xfopen_fd(f"{kind}.xml", os.dup(file.fileno()))
                 if opened is None or not self._base.add_rpmmd(opened, None, flags):
@@ -196,28 +195,10 @@ def _read(tree: Tree, location: str) -> RpmInfo:
 
 
 def _records(tree: Tree) -> dict[str, str]:
-    """The paths of repomd.xml by type; none that leads out of the repository."""
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, fromstring
-
-    name = f"{tree.name}: repodata/repomd.xml"
-    try:
-        with tree.open("repodata/repomd.xml") as file:
-            text = file.read(_MAX_REPOMD + 1)
-        if len(text) > _MAX_REPOMD:
-            raise BadInput(name, f"no index: larger than {_MAX_REPOMD >> 20} MiB")
-        root = fromstring(text)
-    except (ParseError, DefusedXmlException, ValueError) as why:
-        raise BadInput(name, f"no index: {why}") from None
-    space = "{http://linux.duke.edu/metadata/repo}"
-    found = {}
-    for data in root.iter(f"{space}data"):
-        location = data.find(f"{space}location")
-        href = location.get("href", "") if location is not None else ""
-        if href.startswith("/") or ".." in href.split("/"):
-            raise BadInput(name, f"{href[:80]!r} leads out of the repository")
-        found[data.get("type", "")] = href
-    return found
+    """The paths of repomd.xml by type."""
+    with tree.open(REPOMD) as file:
+        content = file.read(MAX_REPOMD + 1)
+    return {record.type: record.href for record in parse_repomd(content, f"{tree.name}: {REPOMD}")}
 
 
 def _unpacked(tree: Tree, path: str) -> IO[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import BadInput
+from xspack_tool.repo.repomd import parse_repomd
 
 if TYPE_CHECKING:
     import createrepo_c
@@ -27,7 +28,7 @@ RECORDS = {
     "group": "comps.xml",
     "group_gz": "comps.xml.gz",
 }
-REPOMD = "repomd.xml"
+REPOMD_NAME = "repomd.xml"
 
 
 def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, revision: int) -> None:
@@ -41,7 +42,7 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
 
     out_dir.mkdir(parents=True, exist_ok=True)
     ordered = sorted(fragments, key=lambda fragment: (fragment.location, fragment.sha256))
-    with _scratch(out_dir / f".{REPOMD}.work") as scratch:
+    with _scratch(out_dir / f".{REPOMD_NAME}.work") as scratch:
         _write_chunks(ordered, scratch)
         content = comps.encode()
         (scratch / RECORDS["group"]).write_bytes(content)
@@ -50,8 +51,8 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
         repomd.set_revision(str(revision))
         for kind, name in RECORDS.items():
             repomd.set_record(_record(kind, scratch / name, revision))
-        (scratch / REPOMD).write_text(repomd.xml_dump(), encoding="utf-8")
-        for name in (*RECORDS.values(), REPOMD):
+        (scratch / REPOMD_NAME).write_text(repomd.xml_dump(), encoding="utf-8")
+        for name in (*RECORDS.values(), REPOMD_NAME):
             os.replace(scratch / name, out_dir / name)
 
 
@@ -106,17 +107,8 @@ def iso_names(repomd: Path) -> dict[str, str]:
 
     Raises BadInput if ``repomd`` was not written by :func:`write_repodata`.
     """
-    from defusedxml import ElementTree
-    from defusedxml.common import DefusedXmlException
-
-    try:
-        root = ElementTree.fromstring(repomd.read_bytes(), forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException) as error:
-        raise BadInput(repomd, f"no index of a repository: {error}") from None
-    names = {}
-    for location in root.iter("{http://linux.duke.edu/metadata/repo}location"):
-        href = location.get("href", "")
-        names[posixpath.basename(href).partition("-")[2]] = href
+    hrefs = [record.href for record in parse_repomd(repomd.read_bytes(), str(repomd))]
+    names = {posixpath.basename(href).partition("-")[2]: href for href in hrefs}
     if set(names) != set(RECORDS.values()):
         raise BadInput(repomd, "not an index that was written for a pack")
     return names

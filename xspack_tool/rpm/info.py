@@ -14,6 +14,15 @@ LESS, GREATER, EQUAL, PREREQ = 2, 4, 8, 64
 SCRIPT_POST, SCRIPT_POSTUN, RPMLIB = 1 << 10, 1 << 12, 1 << 24
 
 
+#: What rpm must have to unpack a payload; every rpm reads gzip.
+PAYLOAD_FEATURES = {
+    "xz": "rpmlib(PayloadIsXz)",
+    "lzma": "rpmlib(PayloadIsLzma)",
+    "bzip2": "rpmlib(PayloadIsBzip2)",
+    "zstd": "rpmlib(PayloadIsZstd)",
+}
+
+
 @dataclass(frozen=True)
 class PayloadFile:
     """One path of an RPM as its header tells it."""
@@ -60,6 +69,11 @@ class Relation:
     name: str
     flags: int
     evr: str
+
+    @property
+    def is_rpmlib(self) -> bool:
+        """Whether it is met by rpm itself, not by a package."""
+        return self.name.startswith("rpmlib(")
 
     @property
     def operator(self) -> str:

@@ -13,7 +13,7 @@ from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.releases.known import KnownRelease, profile_provides
 from xspack_tool.releases.packages import PackageSet
 from xspack_tool.repo.fragment import make_fragment
-from xspack_tool.repo.repodata import RECORDS, REPOMD, iso_names, write_repodata
+from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
 from xspack_tool.rpm.info import LESS, Relation, RpmInfo
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
@@ -30,7 +30,7 @@ def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], wo
     """
     release = KnownRelease(profile, infos, None)
     known = profile_provides(profile)
-    wanted = [one for info in infos for one in info.requires if not one.name.startswith("rpmlib(")]
+    wanted = [one for info in infos for one in info.requires if not one.is_rpmlib]
     assumed = [one for one in dict.fromkeys(wanted) if release.provides(one) is None]
     package = Package(
         name=_NAME,
@@ -66,7 +66,7 @@ def base_repository(base: Path, work: Path) -> Path:
         with IsoReader(base) as iso:
             iso.extract(work)
         folder = work
-    if (folder / "repodata" / REPOMD).is_file():
+    if (folder / "repodata" / REPOMD_NAME).is_file():
         return folder
     rpms = sorted(folder.rglob("*.rpm"))
     if not rpms:
@@ -79,7 +79,7 @@ def base_repository(base: Path, work: Path) -> Path:
             (made / path.name).symlink_to(path.absolute())
             fragments.append(make_fragment(path, path.name))
     write_repodata(fragments, _NO_GROUPS, made / "repodata", 0)
-    places = iso_names(made / "repodata" / REPOMD)
+    places = iso_names(made / "repodata" / REPOMD_NAME)
     for name in RECORDS.values():
         (made / "repodata" / name).rename(made / places[name])
     return made
@@ -93,7 +93,7 @@ def fill_from_base(dnf: Dnf, base: Path, infos: Sequence[RpmInfo], profile: Prof
     package_set = PackageSet(base, infos, profile.arch)
     chosen: set[str] = set()
     for info in infos:
-        for wanted in (one for one in info.requires if not one.name.startswith("rpmlib(")):
+        for wanted in (one for one in info.requires if not one.is_rpmlib):
             pack, release = package_set.providers(wanted)
             if release and not pack:
                 chosen.add(release[0])

@@ -29,7 +29,7 @@ def closure(context: PackContext) -> Hits:
         return
     for info in context.rpms:
         for wanted in sorted(set(info.requires), key=str):
-            if wanted.name.startswith("rpmlib(") or package_set.is_provided(wanted):
+            if wanted.is_rpmlib or package_set.is_provided(wanted):
                 continue
             if not (wanted.name == "kernel-uname-r" and _is_one_of_several(info, context)):
                 yield Hit(

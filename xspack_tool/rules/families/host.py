@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from xspack_tool.rpm.info import PAYLOAD_FEATURES
 from xspack_tool.rules.context import PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import Hits, also_on_pack, rpm_rule
 
-#: The rpmlib() capability behind each payload compression; gzip needs none.
-_COMPRESSIONS = {
-    "xz": "rpmlib(PayloadIsXz)",
-    "lzma": "rpmlib(PayloadIsLzma)",
-    "bzip2": "rpmlib(PayloadIsBzip2)",
-    "zstd": "rpmlib(PayloadIsZstd)",
-}
 #: The records of repomd.xml that the installer and yum open.
 _OPENED = ("primary", "filelists", "other")
 
@@ -30,9 +24,9 @@ def readable(context: RpmContext) -> Hits:
     if not known:
         return
     for relation in context.info.requires:
-        if relation.name.startswith("rpmlib(") and relation.name not in known:
+        if relation.is_rpmlib and relation.name not in known:
             yield Hit("Requires", f"{relation.name}: the rpm of {context.profile.title} does not know it")
-    needed = _COMPRESSIONS.get(context.info.payload_compressor)
+    needed = PAYLOAD_FEATURES.get(context.info.payload_compressor)
     stated = any(relation.name == needed for relation in context.info.requires)
     if needed and needed not in known and not stated:
         kind = context.info.payload_compressor
