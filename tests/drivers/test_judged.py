@@ -91,6 +91,16 @@ def test_devices_that_the_release_drives(tree: Tree, kits: list[str]) -> None:
     assert not shown(ran, "D2") and ran.built <= {"build/packs/acme/records.jsonl", "build/acme-1.iso"}
 
 
+def test_another_package_of_the_pack_keeps_the_releases_driver_out(tree: Tree, kits: list[str]) -> None:
+    conf = 'env.Userspace("conf", version="1", arch="noarch", modprobe=["blacklist {}"])'
+    declared = PACK.format(version="2.1", kits=kits[1], uuid=UUIDS[0], more="")
+    for name, told in (("virtio_other", 1), ("virtio-acme", 0)):
+        packages = f"packages=[driver, {conf.format(name)}]"
+        tree.declare(declared.replace("packages=driver", packages), HEAD)
+        ran = tree.scons("pack", "XSPACK_TARGET=two.toml").good()
+        assert len(shown(ran, "D2")) == told, ran.said
+
+
 def test_one_pack_for_hosts_of_several_kernels(
     tree: Tree, kits: list[str], trees: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

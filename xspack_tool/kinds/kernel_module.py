@@ -42,7 +42,6 @@ from xspack_tool.plan.package import Contents, PlannedRpm, broken_package, plan_
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_source_rpm
 from xspack_tool.plan.sources import Folders, TreeItem
-from xspack_tool.rpm.modprobe import kept_out
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: The object with a variant's note among the sources.
@@ -201,7 +200,7 @@ class KernelModule(PackageKind):
             declaration.script(phase, text, field="source")
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
-        lines = place_modprobe(declaration, self.given["modprobe"])
+        place_modprobe(declaration, self.given["modprobe"])
         symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
         self._items, problems = driver_items(self.env, "source", folder)
         self._items += scripts
@@ -250,7 +249,6 @@ class KernelModule(PackageKind):
             running_kernel_lines(self.env, self._items),
             compilers if compilers and differ(*compilers) else (),
             self._dkms.not_run,
-            kept_out(lines),
         )
 
     def _variant(self, declaration: PackageDeclaration) -> Variant | None:

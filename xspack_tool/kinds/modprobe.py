@@ -16,14 +16,12 @@ MODPROBE = Field(
 )
 
 
-def place_modprobe(declaration: PackageDeclaration, value: Any) -> tuple[str, ...]:
-    """Put the lines into their file, which stays as the administrator changes it; the lines, none where some are
-    wrong."""
+def place_modprobe(declaration: PackageDeclaration, value: Any) -> None:
+    """Put the lines into their file, which stays as the administrator changes it."""
     lines = listed(value)
     problems = modprobe_problems(lines)
     declaration.problems += problems
     if problems or not lines:
-        return ()
+        return
     path = f"/etc/modprobe.d/{declaration.name}.conf"
     declaration.text(path, modprobe_text(lines), field="modprobe", role="config")
-    return tuple(lines)

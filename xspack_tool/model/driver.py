@@ -9,10 +9,8 @@ from dataclasses import dataclass
 class DriverNotes:
     """``running_kernel`` are the lines of Makefiles that ask for the running kernel: file, line, text.
     ``compilers`` are that of the kernel and that of the kit in their own words, where they differ by more than a minor
-    version; ``not_run`` the directives of a dkms.conf, named first, whose programs are not run; ``kept_out`` the
-    modules that its modprobe lines keep from being loaded."""
+    version; ``not_run`` the directives of a dkms.conf, named first, whose programs are not run."""
 
     running_kernel: tuple[tuple[str, int, str], ...] = ()
     compilers: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
-    kept_out: tuple[str, ...] = ()

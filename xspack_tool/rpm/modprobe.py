@@ -72,7 +72,9 @@ def kept_out(lines: Sequence[str]) -> tuple[str, ...]:
     """The modules that these lines keep from being loaded for a device, sorted, with _ for -."""
     found = set()
     for line in lines:
-        command, *words = line.split()
+        command, *words = line.split() or [""]
+        if not words:
+            continue
         if command == "blacklist" or (command == "install" and words[1:2] and words[1] in _NEVER):
             found.add(words[0].replace("-", "_"))
     return tuple(sorted(found))

@@ -134,4 +134,6 @@ def _run(rule: Rule, rpm: str, check: Callable[..., Hits], *given: object) -> It
             line=hit.line,
             unless_shipped=hit.unless_shipped,
             unless_provided=hit.unless_provided,
+            unless_kept_out=hit.unless_kept_out,
+            keeps_out=hit.keeps_out,
         )

@@ -21,7 +21,9 @@ class Hit:
     (``Requires``, ``license``); ``found`` says in words what was found there. ``severity`` and ``remedy`` are
     given only where they differ from the rule's own. ``rpm`` is given by rules of the pack that blame one
     RPM, its file name. ``unless_shipped`` names a path, or a file wherever it lies: the finding falls if any RPM of
-    the pack ships it; ``unless_provided`` names a capability: it falls if the release provides it.
+    the pack ships it; ``unless_provided`` names a capability: it falls if the release provides it; ``unless_kept_out``
+    names modules: it falls if the pack keeps all of them from being loaded. That an RPM does so is no breach, but told
+    in the same way: ``keeps_out`` names such a module.
     """
 
     where: str
@@ -32,6 +34,8 @@ class Hit:
     rpm: str = ""
     unless_shipped: str = ""
     unless_provided: str = ""
+    unless_kept_out: tuple[str, ...] = ()
+    keeps_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Finding:
     skipped: bool = False
     unless_shipped: str = ""
     unless_provided: str = ""
+    unless_kept_out: tuple[str, ...] = ()
+    keeps_out: str = ""
 
     @property
     def order(self) -> tuple[object, ...]:

@@ -61,11 +61,14 @@ def judge(
     """The report on a pack: the findings of its RPMs (by file name), the rules of the pack, the waivers."""
     shipped = {file.path for info in context.rpms for file in info.files if not file.is_dir}
     shipped |= {PurePosixPath(path).name for path in shipped}
+    kept_out = {finding.keeps_out for one in rpm_findings.values() for finding in one}
     found = [
         finding
         for one in rpm_findings.values()
         for finding in one
-        if not (finding.unless_shipped and finding.unless_shipped in shipped)
+        if not finding.keeps_out
+        and not (finding.unless_kept_out and kept_out.issuperset(finding.unless_kept_out))
+        and not (finding.unless_shipped and finding.unless_shipped in shipped)
         and not (finding.unless_provided and _is_provided(context, finding))
     ]
     found += check_pack(context, rules)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.rpm.info import PayloadFile
+from xspack_tool.rpm.modprobe import kept_out
 from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule
 
+#: Where modprobe is told of modules (modprobe.d(5)); no such file is larger.
+_MODPROBE = re.compile(r"^(?:/etc|(?:/usr)?/lib)/modprobe\.d/[^/]+\.conf$")
+_LARGEST = 1 << 16
+
 
 def _wanted(context: RpmContext, file: PayloadFile) -> bool:
-    return context.driver_data.inbox is not None and bool(MODULE.search(file.path))
+    judged = context.driver_data.inbox is not None and MODULE.search(file.path)
+    return bool(judged or _MODPROBE.match(file.path))
 
 
 @member_rule(
@@ -25,19 +32,25 @@ def _wanted(context: RpmContext, file: PayloadFile) -> bool:
     good="e1000.ko, a newer one than the release's; acme.ko for a device that nothing else drives",
 )
 def driven_already(context: RpmContext, member: Member) -> Hits:
+    if _MODPROBE.match(member.file.path):
+        lines = (member.content(_LARGEST) or b"").decode(errors="replace").splitlines()
+        for name in kept_out(lines):
+            yield Hit(member.file.path, f"keeps {name} out", keeps_out=name)
+        return
     inbox = context.driver_data.inbox
     if member.elf is None or inbox is None:
         return
     own = PurePosixPath(member.file.path).name.split(".")[0].replace("-", "_")
-    kept_out = context.driver_data.driver.kept_out if context.driver_data.driver else ()
     claimed: dict[tuple[str, ...], list[str]] = {}
     for alias in member.elf.modinfo.get("alias", ()):
-        drivers = tuple(name for name in inbox.drivers(alias) if name not in kept_out)
+        drivers = inbox.drivers(alias)
         if drivers and own not in drivers:
             claimed.setdefault(drivers, []).append(alias)
     for drivers, aliases in sorted(claimed.items()):
         more = f" and {len(aliases) - 1} more" if len(aliases) > 1 else ""
-        yield Hit(member.file.path, f"{', '.join(drivers)} of the release drives {sorted(aliases)[0]}{more}")
+        found = f"{', '.join(drivers)} of the release drives {sorted(aliases)[0]}{more}"
+        names = tuple(sorted({name.replace("-", "_") for name in drivers}))
+        yield Hit(member.file.path, found, unless_kept_out=names)
 
 
 @also_on_rpm("D2")
