@@ -18,13 +18,14 @@ import pytest
 from support import need
 
 from xspack_tool import cli
-from xspack_tool.cli.compose import Assembly, Ingredients, assemble, generate
+from xspack_tool.cli.compose import IsoParts, PackParts, generate, write_iso
 from xspack_tool.model.canonical import canonical
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.pack.document import render_document
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.pack.layout import Totals
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
@@ -138,12 +139,14 @@ class PackMaker:
                 scripts[name].write_text(text)
         payload = [one if isinstance(one, Path) else self.rpm(one) for one in packages or (package(),)]
         infos = [read_rpm(path) for path in payload]
-        parts = Ingredients(payload, "w2.gzdio", **scripts)
+        parts = PackParts(payload, "w2.gzdio", **scripts)
         size = sum(info.installed_size for info in infos)
         which = canonical([pack, precheck, remove, size, [(info.name, info.evr) for info in infos]])
-        made = self._once(which, lambda: generate(pack, parts, infos, size, TIME, work / "generated"))
+        made = self._once(
+            which, lambda: generate(pack, parts, infos, size, Totals(size, TIME), work / "generated")
+        )
         made = generated(made)
-        assembly = Assembly(
+        iso_parts = IsoParts(
             document=document(render_document(pack, size)),
             rpms=rpms({f"Packages/{path.name}": path for path in (*payload, *made)}),
             comps=comps(comps_xml(pack)),
@@ -152,7 +155,7 @@ class PackMaker:
             signer=self.key.signer if signer is True else signer or None,
         )
         out = work / f"{pack.label}-{pack.version}.iso"
-        assemble(assembly, out, work)
+        write_iso(iso_parts, out, work)
         return out
 
     def changed(self, iso: Path, change: Callable[[Path], None]) -> Path:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xspack_tool.cli.command import Command, UsageError
-from xspack_tool.cli.compose import Ingredients, compose
+from xspack_tool.cli.compose import PackParts, compose
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_uid
@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
             sys.stderr.write(as_text([report], colour=colour_wanted(sys.stderr, args.color)))
         if args.strict and report.stops():
             raise StepError(f"{report.count('E')} E findings stop the pack; {args.output} was not written")
-        parts = Ingredients(args.rpms, profile.payload, args.precheck, args.remove, comps, signer)
+        parts = PackParts(args.rpms, profile.payload, args.precheck, args.remove, comps, signer)
         with progress("signing", len(args.rpms) + 1 + bool(pack.control_name)) as tell:
             compose(pack, parts, args.output, work, tell)
     return 0

@@ -11,8 +11,9 @@ from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import HEAD, DeviceRow, device_cells, device_table, read_names
 from xspack_tool.evidence.modules import modules_of_pack
 from xspack_tool.evidence.text import size_words
-from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
+from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.reading import open_pack
+from xspack_tool.pack.layout import SIGNED
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

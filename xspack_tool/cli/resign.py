@@ -12,13 +12,13 @@ from xml.etree import ElementTree
 
 from xspack_tool.binary.xml import parse_xml
 from xspack_tool.cli.command import Command, UsageError
-from xspack_tool.cli.compose import Assembly, assemble
+from xspack_tool.cli.compose import IsoParts, write_iso
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.signers import add_keyring_argument, signer_of_file
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.package_manager import index_faults
-from xspack_tool.hosts.parsed import DOCUMENT, PackRpm, ParsedPack, applied_path
+from xspack_tool.hosts.parsed import PackRpm, ParsedPack, applied_path
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
@@ -26,6 +26,7 @@ from xspack_tool.model.pack import make_volume_id
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.pack.iso import master_iso
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.pack.layout import DOCUMENT
 from xspack_tool.rpm.info import RPMLIB, PayloadFile, Relation, RpmInfo
 from xspack_tool.rpm.payload import payload
 from xspack_tool.rpm.write import write_rpm
@@ -62,7 +63,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         iso = _mastered(args.source, work / "in.iso") if args.source.is_dir() else args.source
         pack = _sound(open_pack(iso), is_folder=args.source.is_dir())
         with progress("signing", len(pack.rpms)) as tell:
-            assemble(_assembly(pack, signer, args.key.name, work), args.output, work, tell)
+            write_iso(_iso_parts(pack, signer, args.key.name, work), args.output, work, tell)
     out.line(f"{args.output}: {len(pack.rpms)} RPMs, update.xml and index signed with {args.key.name}")
     return 0
 
@@ -113,7 +114,7 @@ def _sound(pack: ParsedPack, *, is_folder: bool) -> ParsedPack:
     return pack
 
 
-def _assembly(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> Assembly:
+def _iso_parts(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> IsoParts:
     """Everything of the pack with the new key's name where it is named; RPMs are unpacked to ``work``."""
     assert pack.document is not None and pack.index is not None  # _sound() saw to it
     folder = work / "iso"
@@ -135,7 +136,7 @@ def _assembly(pack: ParsedPack, signer: Signer, key_name: str, work: Path) -> As
         if entry.kind == "file" and entry.path not in kept and not entry.path.startswith("repodata/")
     }
     time = max((info.build_time for info in pack.infos), default=0)
-    return Assembly(document, rpms, pack.index.comps, volume, time, signer, others)
+    return IsoParts(document, rpms, pack.index.comps, volume, time, signer, others)
 
 
 def _renamed(document: bytes | str, key_name: str) -> str:

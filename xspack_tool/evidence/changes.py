@@ -10,7 +10,8 @@ from typing import Any
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import counted
-from xspack_tool.hosts.parsed import SIGNED, ParsedPack
+from xspack_tool.hosts.parsed import ParsedPack
+from xspack_tool.pack.layout import SIGNED
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 #: What a header says in one text.

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.hosts.package_manager import Fault, group_faults, transaction, unjudged_requirements
-from xspack_tool.hosts.parsed import DOCUMENT, ParsedPack
+from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Rejection, Verdict
+from xspack_tool.pack.layout import DOCUMENT
 from xspack_tool.repo.repomd import REPOMD
 
 _FORMAT, _INSTALL, _NONE, _CHECK = (

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
+from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.release import Host, Release
 from xspack_tool.hosts.verdict import Rejection, Verdict
+from xspack_tool.pack.layout import SIGNED
 from xspack_tool.rpm.conflicts import file_difference
 from xspack_tool.rpm.info import PAYLOAD_FEATURES, PayloadFile, Relation, RpmInfo
 

@@ -14,9 +14,6 @@ from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.signing.keys import PublicKey
 from xspack_tool.signing.verify import SignatureStatus
 
-DOCUMENT = "update.xml"
-SIGNED = (DOCUMENT, "repodata/repomd.xml")
-
 
 @dataclass(frozen=True)
 class PackRpm:

@@ -10,11 +10,12 @@ from typing import BinaryIO
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import Index, read_index
-from xspack_tool.hosts.parsed import DOCUMENT, PackRpm, ParsedPack
+from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.signatures import read_signers, with_signatures
 from xspack_tool.pack.document import Document, parse_document
 from xspack_tool.pack.generated import SCRIPTS
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.pack.layout import DOCUMENT
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import read_info

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from xspack_tool.hosts.parsed import SIGNED, PackRpm, ParsedPack
+from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.pack.iso_read import IsoReader
+from xspack_tool.pack.layout import SIGNED
 from xspack_tool.rpm.header import read_headers
 from xspack_tool.rpm.openpgp import armoured_key_ids
 from xspack_tool.signing.verify import SignatureStatus, host_keyring, verify_rpm

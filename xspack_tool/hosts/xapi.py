@@ -18,12 +18,13 @@ from xspack_tool.hosts.package_manager import (
     unjudged_key,
     unjudged_requirements,
 )
-from xspack_tool.hosts.parsed import DOCUMENT, SIGNED, ParsedPack, applied_path
+from xspack_tool.hosts.parsed import ParsedPack, applied_path
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.model.syntax import GUIDANCE
 from xspack_tool.pack.document import Document, parse_document
 from xspack_tool.pack.generated import SCRIPTS
+from xspack_tool.pack.layout import DOCUMENT, SIGNED
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 
 #: The error codes that a precheck may print; of every other the user sees UNKNOWN_ERROR.

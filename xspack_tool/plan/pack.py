@@ -17,6 +17,7 @@ from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
+from xspack_tool.pack.layout import iso_files, rpm_path, totals_of, with_index
 from xspack_tool.plan.beside import own, plan_beside
 from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
 from xspack_tool.plan.help import tell
@@ -41,6 +42,7 @@ from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
+from xspack_tool.repo.repomd import REPOMD
 from xspack_tool.rpm.scriptlets.remove import removal_script
 
 
@@ -59,9 +61,6 @@ class PackInputs:
 #: What of a pack only its ISO and its index tell. What a step does not use is taken away from the pack that it
 #: gets: a change of it builds nothing there.
 _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": None}
-
-
-_REPOMD_PLACE = f"repodata/{REPOMD_NAME}"
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,9 @@ class TotalPayload(Step):
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import read_fragments
 
-        fragments = read_fragments([inputs.fragments])
-        write_whole(outputs.size, f"{sum(one.installed_size for one in fragments)}\n")
-        write_whole(outputs.time, f"{max(one.build_time for one in fragments)}\n")
+        totals = totals_of(read_fragments([inputs.fragments]))
+        write_whole(outputs.size, f"{totals.size}\n")
+        write_whole(outputs.time, f"{totals.time}\n")
 
 
 @dataclass(frozen=True)
@@ -199,8 +198,7 @@ class MasterIso(Step):
         from xspack_tool.pack.iso import master_iso
 
         report = refuse_if_stopped(inputs.findings, self.strict)
-        places = iso_names(inputs.files[_REPOMD_PLACE])
-        files = {**inputs.files, **{places[name]: path for name, path in inputs.records.items()}}
+        files = with_index(inputs.files, inputs.records, iso_names(inputs.files[REPOMD]))
         key: Path | None = next(iter(inputs.key), None)
 
         def check(image: Path) -> None:
@@ -258,7 +256,7 @@ class PackPlan:
         records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
         own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in more]
         findings = self._findings(records, own_records)
-        rpms = {identity_of(rpm).file_name: signed for rpm, signed in [*payload, *more]}
+        rpms = {rpm_path(identity_of(rpm).file_name): signed for rpm, signed in [*payload, *more]}
         nodes = self._iso(iso, document, index, rpms, time, findings)
         # Order alone: SCons goes down to each RPM from here, and has one judged and indexed while the next are
         # written.
@@ -271,7 +269,8 @@ class PackPlan:
         """SBOMs and provenance, and the signature of the latter."""
         inputs = {**contents, "digest": self.digest}
         made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
-        made += self._signature(made[-1], time, SignStatement).values()
+        if (signature := self._signature(made[-1], time, SignStatement)) is not None:
+            made.append(signature)
         made = [self.digest, *made]
         own(self.env, self.pack, iso, made)
         key = self.inputs.key
@@ -341,16 +340,15 @@ class PackPlan:
         files: dict[str, Node] = made.files
         return files
 
-    def _signature(self, node: Node, time: Node, kind: type[SignFile] = SignFile) -> dict[str, Node]:
-        """The detached signature of a file, by its ending; none for an unsigned pack."""
+    def _signature(self, node: Node, time: Node, kind: type[SignFile] = SignFile) -> Node | None:
+        """The detached signature of a file; none for an unsigned pack."""
         key = self.inputs.key
         if key is None:
-            return {}
+            return None
         inputs = {"file": node, "key": key.node, "time": time}
-        made = add_step(
-            self.env, kind(key), inputs=inputs, outputs={"signature": f"{node}.asc"}, cached=False
-        )
-        return {".asc": made.signature}
+        outputs = {"signature": f"{node}.asc"}
+        made: Node = add_step(self.env, kind(key), inputs=inputs, outputs=outputs, cached=False).signature
+        return made
 
     def _iso(
         self,
@@ -364,13 +362,7 @@ class PackPlan:
         """The ISO: everything under the names that hosts look for."""
         index = dict(index)
         repomd = index.pop(REPOMD_NAME)
-        files = {
-            "update.xml": document,
-            **{f"update.xml{end}": node for end, node in self._signature(document, time).items()},
-            _REPOMD_PLACE: repomd,
-            **{f"{_REPOMD_PLACE}{end}": node for end, node in self._signature(repomd, time).items()},
-            **{f"Packages/{name}": rpm for name, rpm in rpms.items()},
-        }
+        files = iso_files(document, repomd, rpms, lambda node: self._signature(node, time))
         step = MasterIso(self.pack.volume_id, is_strict(self.env))
         key = self.inputs.key
         inputs = {

@@ -17,6 +17,7 @@ from xspack_tool.errors import Place, Problem
 from xspack_tool.files import write_whole
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import Identity, Package
+from xspack_tool.pack.layout import rpm_path
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.outputs import remove_older
@@ -253,7 +254,7 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
     if "" not in fragments:
         folder = key_folder(signed)
         place = out_path(env, "index", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        step = IndexRpm(f"Packages/{identity_of(rpm).file_name}")
+        step = IndexRpm(rpm_path(identity_of(rpm).file_name))
         fragments[""] = add_step(env, step, inputs={"rpm": signed}, outputs={"fragment": place}).fragment
         remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm.attributes.xspack)}")
     return fragments[""]
