@@ -16,7 +16,8 @@ from xspack_tool.releases import load_profile
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
-from xspack_tool.rules.report import Report, as_json, as_sarif, as_text
+from xspack_tool.rules.report import Report, as_json, as_text
+from xspack_tool.rules.sarif import as_sarif
 
 __all__ = ["keys", "make_pack"]
 

@@ -121,6 +121,31 @@ def test_waivers_are_shown_with_their_reasons(tree: Tree) -> None:
     assert sarif["version"] == "2.1.0"
     suppressed = [result for result in sarif["runs"][0]["results"] if "suppressions" in result]
     assert [result["ruleId"] for result in suppressed] == ["S1"]
+    assert lines_in(tree) == {"S1": ("SConstruct", 5), "P4": ("SConstruct", 4)}
+
+
+def lines_in(tree: Tree) -> dict[str, tuple[str, int]]:
+    """Rule -> where the SARIF file shows its finding."""
+    (run,) = json.loads((tree.path / "build/a-findings.sarif").read_text())["runs"]
+    found = {one["ruleId"]: one["locations"][0]["physicalLocation"] for one in run["results"]}
+    return {rule: (at["artifactLocation"]["uri"], at["region"]["startLine"]) for rule, at in found.items()}
+
+
+def test_a_line_that_moves_builds_nothing_and_is_told(tree: Tree) -> None:
+    waived = {"more": f'{STARTS}, waive={{"S1": "a helper that ends at once"}}'}
+    declare(tree, waived).scons("pack").good()
+    assert lines_in(tree) == {"S1": ("SConstruct", 5)}
+    assert declare(tree, waived, head="\n\n").scons("pack").good().built == set()
+    assert lines_in(tree) == {"S1": ("SConstruct", 7)}
+    sarif = tree.path / "build/a-findings.sarif"
+    whole, state = sarif.read_text(), sarif.stat()
+    tree.scons("pack").good()
+    assert sarif.stat() == state
+    sarif.write_text("cut")
+    tree.scons("pack").good()
+    assert sarif.read_text() == whole
+    tree.scons("-c", "pack").good()
+    assert not sarif.exists()
 
 
 def test_unknown_ids_and_empty_reasons_are_mistakes(tree: Tree) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from xspack_tool.errors import Place
 from xspack_tool.model.pack import Pack
 from xspack_tool.releases import load_profile
 from xspack_tool.rpm.read import read_rpm
@@ -16,7 +17,8 @@ from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
-from xspack_tool.rules.report import Report, Waivers, as_json, as_sarif, as_text, judge
+from xspack_tool.rules.report import Report, Waivers, as_json, as_text, judge
+from xspack_tool.rules.sarif import as_sarif
 
 Forge = Callable[..., Path]
 XS8 = load_profile("xenserver-8")
@@ -168,24 +170,31 @@ def test_the_json_for_ci() -> None:
 
 
 def test_the_sarif_for_ci() -> None:
-    report = of(finding("K8", "E", where="/x", line=3), finding("P4"), pack={"P4": "reason"})
-    data = json.loads(as_sarif(report, all_rules()))
+    skipped = finding("B3", "I", skipped=True)
+    report = of(finding("K8", "E", where="/x", line=3), finding("P4"), skipped, pack={"P4": "reason"})
+    places = {("acme", RPM): Place("sub/SConscript", 7), ("acme", ""): Place("SConstruct", 9)}
+    data = json.loads(as_sarif(report, all_rules(), places))
     assert (data["version"], data["$schema"]) == ("2.1.0", "https://json.schemastore.org/sarif-2.1.0.json")
     (run,) = data["runs"]
-    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["K8", "P4"]
-    assert run["tool"]["driver"]["rules"][0]["defaultConfiguration"] == {"level": "error"}
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["B3", "K8", "P4"]
+    assert run["tool"]["driver"]["rules"][1]["defaultConfiguration"] == {"level": "error"}
     error, warning = run["results"]
     assert error == {
         "ruleId": "K8",
         "level": "error",
-        "message": {"text": "what K8 found; do it"},
+        "message": {"text": f"{RPM}: /x:3: what K8 found; do it"},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": RPM}, "region": {"startLine": 3}},
-                "logicalLocations": [{"fullyQualifiedName": "/x"}],
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "sub/SConscript", "uriBaseId": "%SRCROOT%"},
+                    "region": {"startLine": 7},
+                },
+                "logicalLocations": [{"fullyQualifiedName": "/x:3"}],
             }
         ],
     }
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert (note["associatedRule"], note["level"]) == ({"id": "B3"}, "note")
     assert warning["level"] == "warning"
     assert warning["suppressions"] == [{"kind": "external", "justification": "reason"}]
 

@@ -12,7 +12,8 @@ from xspack_tool.evidence.text import json_text
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
-from xspack_tool.rules.report import Report, as_sarif
+from xspack_tool.rules.report import Report
+from xspack_tool.rules.sarif import as_sarif
 
 _GITHUB = {"E": "error", "W": "warning", "I": "notice"}
 #: Severities of GitLab's code quality report.

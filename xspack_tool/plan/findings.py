@@ -30,6 +30,7 @@ from xspack_tool.plan.package import (
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
+from xspack_tool.plan.sarif import sarif_of
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
@@ -230,7 +231,7 @@ def _decoder() -> msgspec.json.Decoder[Record]:
 
 @dataclass(frozen=True)
 class JudgePack(Step):
-    """``<label>-findings.json`` and its SARIF twin; they are written whatever was found."""
+    """``<label>-findings.json``; it is written whatever was found."""
 
     label: ClassVar[str] = "Judge"
     uses: ClassVar[tuple[str, ...]] = PACK_READERS
@@ -255,8 +256,7 @@ class JudgePack(Step):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rules.context import PackContext, modules_of
-        from xspack_tool.rules.registry import all_rules
-        from xspack_tool.rules.report import Waivers, as_json, as_sarif, judge
+        from xspack_tool.rules.report import Waivers, as_json, judge
         from xspack_tool.signing.keys import read_public_key
 
         payload = read_records([inputs.joined])
@@ -285,7 +285,6 @@ class JudgePack(Step):
         found = {info.file_name: findings for info, findings in payload}
         waivers = Waivers(dict(self.waive), {rpm: dict(own) for rpm, own in self.waive_rpms.items()})
         report = judge(context, found, waivers)
-        write_whole(outputs.sarif, as_sarif(report, all_rules()))
         write_whole(outputs.findings, as_json(report))
         note_report(outputs.findings, report)
 
@@ -313,7 +312,7 @@ def pack_findings(
         if place is not None:
             session().checks.append(_repository_check(env, name, place))
     planned = [(rpm, found) for rpm in judged.payload if (found := planned_rpm(rpm))]
-    session().declared.update({(pack.label, one.identity.file_name): str(one.place) for _, one in planned})
+    session().declared.update({(pack.label, one.identity.file_name): one.place for _, one in planned})
     step = JudgePack(
         pack=pack,
         profile=profile_of(env),
@@ -337,15 +336,13 @@ def pack_findings(
         "precheck": [precheck] if precheck else [],
     }
     stem = f"{pack.label}-{'submission-' if submission else ''}findings"
-    outputs = {
-        name: out_path(env, f"{stem}.{end}") for name, end in (("findings", "json"), ("sarif", "sarif"))
-    }
-    made = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)
-    findings: Node = made.findings
+    outputs = {"findings": out_path(env, f"{stem}.json")}
+    findings: Node = add_step(env, step, inputs=inputs, outputs=outputs, cached=False).findings
+    sarif_of(env, findings, pack.label)
     if not submission:
-        belong([findings, made.sarif], session().current)
+        belong([findings], session().current)
         take_part(findings, is_strict(env))
-        session().aliases.append(("check", pack.label, [findings, made.sarif]))
+        session().aliases.append(("check", pack.label, [findings]))
     return findings
 
 

@@ -283,7 +283,7 @@ class PackPlan:
         inputs = self.inputs
         judged = Judged(inputs.packages, join_lines(self.env, self.out("records.jsonl"), records), own)
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
-        session().declared[self.pack.label, ""] = str(self.place)
+        session().declared[self.pack.label, ""] = self.place
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)
         return pack_findings(
             self.env, self.pack, judged, inputs.key, remove, inputs.waive, precheck=inputs.precheck

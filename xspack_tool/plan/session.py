@@ -100,7 +100,7 @@ class Session:
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     #: Label and RPM (empty: the pack itself) -> where it was declared, for those who read findings.
-    declared: dict[tuple[str, str], str] = field(default_factory=dict)
+    declared: dict[tuple[str, str], Place] = field(default_factory=dict)
     #: First target of each step that ran -> when it began and ended, in seconds of a clock that only this run knows,
     #: and why. It tells people (plan/report.py); no output depends on it.
     ran: dict[Node, tuple[float, float, str]] = field(default_factory=dict)

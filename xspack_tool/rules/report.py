@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from xspack_tool.errors import UNSEEN, counted, visible
+from xspack_tool.errors import UNSEEN, Place, counted, visible
 from xspack_tool.rpm.info import Relation
 from xspack_tool.rules.context import PackContext
 from xspack_tool.rules.engine import check_pack
@@ -17,7 +17,8 @@ from xspack_tool.rules.finding import Finding, to_plain
 from xspack_tool.rules.registry import Rule
 
 _COLOURS = {"E": "31", "W": "33", "I": "36"}
-_WORDS = {"E": "error", "W": "warning", "I": "note"}
+#: How SARIF calls the severities, and people.
+WORDS = {"E": "error", "W": "warning", "I": "note"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Report:
     @property
     def counts(self) -> str:
         """How many there are of each severity, and how many are waived."""
-        counts = [counted(self.count(severity), _WORDS[severity]) for severity in _WORDS]
+        counts = [counted(self.count(severity), WORDS[severity]) for severity in WORDS]
         return ", ".join([*counts, f"{sum(1 for finding in self.findings if finding.waived)} waived"])
 
     def stops(self, strict: bool = False) -> bool:
@@ -128,7 +129,7 @@ def _unused(rpm: str, rule: str) -> Finding:
 def as_text(
     reports: Sequence[Report],
     colour: bool = False,
-    places: Mapping[tuple[str, str], str] | None = None,
+    places: Mapping[tuple[str, str], Place] | None = None,
     width: int = 0,
 ) -> str:
     """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
@@ -137,7 +138,7 @@ def as_text(
     every = sorted((one for report in reports for one in report.findings), key=lambda one: one.order)
     where = places or {}
     lines = [
-        _line(one, colour, where.get((one.pack, one.rpm)) or where.get((one.pack, ""), ""), width)
+        _line(one, colour, str(where.get((one.pack, one.rpm)) or where.get((one.pack, "")) or ""), width)
         for one in every
         if not one.skipped
     ]
@@ -172,7 +173,7 @@ def _skipped_lines(skipped: Iterable[Finding]) -> list[str]:
     return [visible(f"I {' '.join(ids)}: {found}") for found, ids in rules.items()]
 
 
-def _json_text(data: Any) -> str:
+def json_text(data: Any) -> str:
     """JSON in which nothing foreign can harm a terminal: what cannot be seen is written as ``\\u001b``."""
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
     lines = UNSEEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
@@ -185,51 +186,7 @@ def as_json(report: Report) -> str:
         "format": 1,
         "pack": report.label,
         "version": report.version,
-        "counts": {word: report.count(severity) for severity, word in _WORDS.items()},
+        "counts": {word: report.count(severity) for severity, word in WORDS.items()},
         "findings": [to_plain(finding) for finding in report.findings],
     }
-    return _json_text(data)
-
-
-def as_sarif(report: Report, rules: Sequence[Rule]) -> str:
-    """The report as SARIF 2.1.0, which CI systems show beside the code."""
-    used = {finding.rule for finding in report.findings}
-    driver = {
-        "name": "xspack",
-        "rules": [
-            {
-                "id": rule.id,
-                "shortDescription": {"text": rule.meaning},
-                "help": {"text": rule.remedy},
-                "defaultConfiguration": {"level": _WORDS[rule.severity]},
-            }
-            for rule in rules
-            if rule.id in used
-        ],
-    }
-    run = {"tool": {"driver": driver}, "results": [_result(finding) for finding in report.findings]}
-    data = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [run],
-    }
-    return _json_text(data)
-
-
-def _result(finding: Finding) -> dict[str, Any]:
-    artifact = finding.rpm or finding.pack
-    physical: dict[str, Any] = {"artifactLocation": {"uri": PurePosixPath(artifact).name}}
-    if finding.line:
-        physical["region"] = {"startLine": finding.line}
-    location: dict[str, Any] = {"physicalLocation": physical}
-    if finding.where:
-        location["logicalLocations"] = [{"fullyQualifiedName": finding.where}]
-    result: dict[str, Any] = {
-        "ruleId": finding.rule,
-        "level": _WORDS[finding.severity],
-        "message": {"text": f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found},
-        "locations": [location],
-    }
-    if finding.waived:
-        result["suppressions"] = [{"kind": "external", "justification": finding.waived}]
-    return result
+    return json_text(data)
