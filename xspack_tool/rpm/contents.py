@@ -117,7 +117,7 @@ def _file(entry: FileEntry, contents: Mapping[str, Path]) -> File:
     made = File(entry.path.encode(), mode, _ROLES[entry.role], entry.owner.encode(), entry.group.encode())
     if entry.kind == "dir":
         made.mode |= stat.S_IFDIR
-        made.flags &= GHOST
+        made.flags &= ~(CONFIG | DOC | LICENSE)  # what rpm takes from a folder, and no more
     elif entry.kind == "link":
         made.mode = stat.S_IFLNK | 0o777
         made.link = entry.link.encode()

@@ -10,7 +10,7 @@ from xspack_tool.rpm.relations import UnusualError, read_relations
 
 #: Raised when the writer's bytes, or the rules of what it writes, change: all RPMs are made anew. It is part of each
 #: RPM's signature.
-WRITER = "xspack 1"
+WRITER = "xspack 2"
 #: Nothing comes from documentation (rpm's __global_requires_exclude_from), and so from what begins alike.
 DOCUMENTATION = "/usr/share/doc"
 _PKGCONFIG = re.compile(rb"((/usr/lib64|/usr/share)/pkgconfig/.*.pc|/usr/bin/pkg-config)", re.S)
