@@ -24,41 +24,12 @@ from xspack_tool.rpm.usual import left_to_rpmbuild
 from xspack_tool.rpm.write import script_texts, write_by_rpmbuild
 
 #: Texts without what rpmbuild loses: lines that begin with # or a word of its own.
-_WORDS = st.sampled_from(
-    [
-        "acme",
-        "nic",
-        "raid",
-        "ümlaut",
-        "%{x}",
-        "100%",
-        "*",
-        "-",
-        "{",
-        "}",
-        "\\\\",
-        "'",
-        '"',
-        "\t",
-        "|",
-        "<",
-        ">",
-    ]
-    + ["&", ";", "%%", "x%post", "(", ")", "[", "]", "~", "^", "EOF", "é"]
+_WORDS_TEXT = "acme nic raid ümlaut %{x} 100% * - { } \\\\ ' \" | < > & ; %% x%post ( ) [ ] ~ ^ EOF é"
+_PLACES_TEXT = (
+    "/opt/acme /usr/bin /etc/acme.d /usr/lib64 /usr/lib/python3.6/site-packages/x /a /a/b /a.b /usr/share/doc/case"
+    " /usr/share/man/man8 /lib/modules/1/x"
 )
-_PLACES = st.sampled_from(
-    [
-        "/opt/acme",
-        "/usr/bin",
-        "/etc/acme.d",
-        "/usr/lib64",
-        "/usr/lib/python3.6/site-packages/x",
-        "/a",
-        "/a/b",
-        "/a.b",
-    ]
-    + ["/usr/share/doc/case", "/usr/share/man/man8", "/lib/modules/1/x"]
-)
+_WORDS, _PLACES = (st.sampled_from(words) for words in ([*_WORDS_TEXT.split(), "\t"], _PLACES_TEXT.split()))
 _NAMES = st.sampled_from(["f", "g.py", "lib.so", "x.c", "z.conf", "sub/f", "ü", "a b", "LICENSE"])
 _CONTENTS = st.one_of(
     st.just(""),
