@@ -101,7 +101,7 @@ def nginx(folder: Path, more: str = "", config: str = "", tls: bool = False) -> 
     lines = [line for line in lines if not line.strip().startswith("ssl_")]
     listen = f"listen 127.0.0.1:{port}"
     if tls:
-        listen += f" ssl; ssl_certificate {_certificate(folder)}; ssl_certificate_key {folder}/key.pem"
+        listen += f" ssl; ssl_certificate {certificate(folder)}; ssl_certificate_key {folder}/key.pem"
     text = "\n".join(lines).replace("listen 443 ssl", listen)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, config=text))
     process = subprocess.Popen(
@@ -115,7 +115,7 @@ def nginx(folder: Path, more: str = "", config: str = "", tls: bool = False) -> 
         process.wait(20)
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """A server's certificate, in front of that of its authority, ``cert.pem``."""
     need("openssl")
     new = [

@@ -71,6 +71,19 @@ def end_programs() -> None:
         process.kill()
 
 
+_stopping: list[bool] = []
+
+
+def ask_to_stop() -> None:
+    """Have what waits for others' machines end soon; a signal's handler may call it."""
+    _stopping.append(True)
+
+
+def is_stopping() -> bool:
+    """Whether the user ends the build."""
+    return bool(_stopping)
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,

@@ -17,14 +17,10 @@ from xspack_tool.run import Done, missing_program, run
 
 #: Where the one folder is that can be written, in each kit: paths in what is compiled are the same in all.
 ROOM = "/var/tmp"
-#: What programs find in their environment there, and nothing else.
-_ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": ROOM,
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "XSPACK_JOB": f"{ROOM}/xspack-ddk",
-}
+#: What programs find in their environment in a kit, and nothing else.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": ROOM, "LANG": "C.UTF-8", "TZ": "UTC"}
+#: And in one that is ours alone.
+_OUR_ENVIRONMENT = {**ENVIRONMENT, "XSPACK_JOB": f"{ROOM}/xspack-ddk"}
 #: $1 root, $2 an empty folder where it is seen, $3 the folder that can be written, then the words to run. For root, in
 #: namespaces of unshare's.
 _ENTER = """\
@@ -77,7 +73,7 @@ class RootDdk:
         """What must be installed here."""
         return None if _can_chroot() else missing_program("bwrap")
 
-    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str) -> Done:
+    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str, facts: str = "") -> Done:
         """Run a POSIX shell script there. Its status is the caller's to judge."""
         with slots(self.key, self.jobs), _room() as room:
             words = [*self.command(room), "/bin/sh", "-c", script, "xspack", *arguments]
@@ -95,10 +91,14 @@ class RootDdk:
             words = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", str(self.root), "/"]
             words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", str(room), ROOM]
             words += ["--chdir", ROOM, "--clearenv"]
-            return [*words, *(word for pair in _ENVIRONMENT.items() for word in ("--setenv", *pair)), "--"]
+            return [
+                *words,
+                *(word for pair in _OUR_ENVIRONMENT.items() for word in ("--setenv", *pair)),
+                "--",
+            ]
         spaces = ["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
         words = ["unshare", *spaces, "--propagation", "private", "sh", "-c", _ENTER, "xspack"]
-        values = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
+        values = [f"{name}={value}" for name, value in _OUR_ENVIRONMENT.items()]
         seen = room.with_name(f"{room.name}-root")
         seen.mkdir()
         return [*words, str(self.root), str(seen), str(room), "/usr/bin/env", "-i", *values]
@@ -140,7 +140,7 @@ class ImageDdk:
         """What must be installed here."""
         return missing_program("podman")
 
-    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str) -> Done:
+    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str, facts: str = "") -> Done:
         """Run a POSIX shell script there. Its status is the caller's to judge."""
         with slots(self.key, self.jobs), _room() as room:
             note = room.with_name(f"{room.name}.cid")
@@ -180,7 +180,7 @@ class ImageDdk:
         ]
         words += [
             f"--volume={room}:{ROOM}:rw",
-            *(f"--env={name}={value}" for name, value in _ENVIRONMENT.items()),
+            *(f"--env={name}={value}" for name, value in _OUR_ENVIRONMENT.items()),
         ]
         return [*words, self.image]
 

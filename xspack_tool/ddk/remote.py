@@ -15,6 +15,7 @@ from pathlib import Path
 
 from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
+from xspack_tool.ddk.grid import GridDdk
 from xspack_tool.ddk.kbuild import error_lines
 from xspack_tool.ddk.remote_scripts import (
     BUILD,
@@ -33,8 +34,8 @@ from xspack_tool.files import whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import Done
 
-#: A kit in which scripts are run: on another machine, in a folder, or in an image.
-Reached = RemoteDdk | RootDdk | ImageDdk
+#: A kit in which scripts are run: on another machine, in a folder, in an image, or on a worker of a grid.
+Reached = RemoteDdk | RootDdk | ImageDdk | GridDdk
 
 _PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux"}
 
@@ -97,7 +98,8 @@ def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) ->
     That of a kit that is no longer what ``facts`` say is not taken, and ``memo`` is forgotten.
     """
     what = "fetching its Module.symvers"
-    done = ddk.run(SYMVERS, [ddk.tree, facts.text(), str(LARGEST_SYMVERS)], stdin=b"", what=what)
+    arguments = [ddk.tree, facts.text(), str(LARGEST_SYMVERS)]
+    done = ddk.run(SYMVERS, arguments, stdin=b"", what=what, facts=facts.text())
     _raise_for(ddk, done, what, memo)
     size, _, text = done.out.partition("\n")
     content = text.encode()
@@ -207,7 +209,7 @@ def _build(
     """The files that came back, among them those that are ``wanted``, and the warnings."""
     content = source_rpm.read_bytes()
     arguments = [ddk.tree, facts.text(), str(len(content)), str(time), how, compiler_prefix, *options]
-    done = ddk.run(BUILD, arguments, stdin=content, what=what)
+    done = ddk.run(BUILD, arguments, stdin=content, what=what, facts=facts.text())
     _raise_for(ddk, done, what, memo)
     made = _unpack(done.out, what)
     if lacking := [name for name in wanted if name not in made]:

@@ -76,8 +76,9 @@ class RemoteDdk:
         """As messages call it."""
         return self.host
 
-    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str) -> Done:
-        """Run a POSIX shell script there; see :func:`remote_run`."""
+    def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str, facts: str = "") -> Done:
+        """Run a POSIX shell script there; see :func:`remote_run`. With ``facts``, a kit that is so always says the
+        same, which an earlier result may stand for."""
         return remote_run(self, script, arguments, stdin=stdin, what=what)
 
     @property

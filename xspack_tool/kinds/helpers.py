@@ -56,9 +56,10 @@ _VALIDATORS: dict[str, dict[str, validators.Validator]] = {
     },
     "Ddk": {
         "tree": validators.PATH,
-        **dict.fromkeys(("host", "release"), validators.TEXT),
-        **dict.fromkeys(("identity", "known_hosts", "inbox"), validators.PATH),
-        **dict.fromkeys(("port", "jobs"), validators.NUMBER),
+        **dict.fromkeys(("host", "image", "grid", "release"), validators.TEXT),
+        **dict.fromkeys(("identity", "known_hosts", "root", "inbox"), validators.PATH),
+        **dict.fromkeys(("port", "jobs", "deadline"), validators.NUMBER),
+        "platform": validators.TEXT_TABLE,
     },
     "XsPatch": {"source": validators.FILE, "flaw": validators.TEXT, "effect": validators.TEXT},
     "XsRule": dict.fromkeys(("id", "severity", "meaning", "remedy", "on", "bad", "good"), validators.TEXT),
@@ -140,11 +141,13 @@ def _made(kind: type, value: Any) -> Any:
 
 
 def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
-    """A kit: a kernel build tree here, or a machine (``host``), a folder (``root``) or an image that has one."""
+    """A kit: a kernel build tree here, or a machine (``host``), a folder (``root``), an image or a ``grid`` of them."""
     found = _value(Ddk, "Ddk", tree, options)
     problems = ddk_problems(env, found)
     session().problems.extend(
-        problem.at(user_place(), f"Ddk {str(tree or found.host or found.root or found.image)!r}")
+        problem.at(
+            user_place(), f"Ddk {str(tree or found.host or found.root or found.image or found.grid)!r}"
+        )
         for problem in problems
     )
     return found if problems else ddk_paths(env, found)

@@ -18,6 +18,7 @@ from SCons.Util import flatten
 
 from xspack_tool.ddk.compiler import default_command, find_compiler
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
+from xspack_tool.ddk.grid import GridDdk
 from xspack_tool.ddk.inbox import inbox_files, read_inbox
 from xspack_tool.ddk.remote import Reached, RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
@@ -36,7 +37,7 @@ _INBOX_LISTS = ("modules.alias", "modules.pcimap")
 #: A kit on another machine is asked again what it is after so many seconds.
 ASK_AGAIN = 24 * 3600
 #: The keywords that say where a kit is, if its tree is not a folder here.
-ELSEWHERE = ("host", "root", "image")
+ELSEWHERE = ("host", "root", "image", "grid")
 
 
 class Unasked(Problem):
@@ -45,8 +46,8 @@ class Unasked(Problem):
 
 @dataclass(frozen=True)
 class Ddk:
-    """A kit as the user names it: a kernel build tree here, or a machine (``host``), a folder (``root``) or an image
-    that has one.
+    """A kit as the user names it: a kernel build tree here, or a machine (``host``), a folder (``root``), an image or
+    the workers of a ``grid`` that have one.
 
     ``release`` is the profile that its modules are for, ``inbox`` a modules.alias or modules.pcimap of that
     release. Paths are absolute; ``tree`` of the others is a path there, or empty for the one it has.
@@ -59,7 +60,10 @@ class Ddk:
     known_hosts: str = ""
     root: str = ""
     image: str = ""
-    jobs: int = 1
+    grid: str = ""
+    platform: Mapping[str, str] = field(default_factory=dict, hash=False)
+    deadline: int | None = None
+    jobs: int | None = None
     release: str = ""
     inbox: str = ""
 
@@ -102,16 +106,23 @@ def ddk_problems(env: Any, ddk: Ddk) -> list[Problem]:
     found = []
     elsewhere = {name: value for name in ELSEWHERE if (value := getattr(ddk, name))}
     if not ddk.tree and not elsewhere:
-        rule = "a kit is a kernel build tree here, or a machine, a root folder or an image that has one"
+        rule = (
+            "a kit is a kernel build tree here, or a machine, a root folder, an image or a grid that has one"
+        )
         found.append(
             Problem("tree", ddk.tree, rule, 'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")')
         )
     if len(elsewhere) > 1:
         rule = f"a kit is one of {', '.join(f'{name}=' for name in ELSEWHERE)}"
         found.append(Problem(list(elsewhere)[1], list(elsewhere.values())[1], rule, "leave the others out"))
-    for name in ("host", "image", "release", "inbox"):
+    for name in ("host", "image", "grid", "release", "inbox"):
         if not isinstance(getattr(ddk, name), str):
             found.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
+    for name in ("platform", "deadline"):
+        if getattr(ddk, name) and not ddk.grid:
+            found.append(
+                Problem(name, getattr(ddk, name), f"{name}= is of a grid", "leave it out, or name grid=")
+            )
     if not found and ddk.release:
         found += release_problems(env, "release", ddk.release)
     return found
@@ -148,7 +159,7 @@ def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
         named = ddk_paths(env, Ddk(named))
     if named.inbox and (wrong := _inbox_problem(env, Path(named.inbox))):
         return wrong
-    if named.host or named.root or named.image:
+    if any(getattr(named, name) for name in ELSEWHERE):
         return _remote(env, named)
     tree = _read(field, named.tree)
     if isinstance(tree, Problem):
@@ -195,12 +206,19 @@ def _remote(env: Any, named: Ddk) -> Kit | Problem:
 
 
 def _reached(named: Ddk) -> Reached:
+    jobs = 1 if named.jobs is None else named.jobs
     if named.root:
-        return RootDdk(Path(named.root), named.tree, named.jobs)
+        return RootDdk(Path(named.root), named.tree, jobs)
     if named.image:
-        return ImageDdk(named.image, named.tree, named.jobs)
+        return ImageDdk(named.image, named.tree, jobs)
+    if named.grid:
+        platform = tuple(sorted((str(name), str(value)) for name, value in named.platform.items()))
+        # Without a number, SCons's own is the limit: a grid has queues.
+        jobs = 1000 if named.jobs is None else named.jobs
+        deadline = {} if named.deadline is None else {"deadline": named.deadline}
+        return GridDdk(named.grid, platform, named.tree, jobs, **deadline)
     files = {name: Path(getattr(named, name)) for name in ("identity", "known_hosts") if getattr(named, name)}
-    return RemoteDdk(named.host, named.port, tree=named.tree, jobs=named.jobs, **files)
+    return RemoteDdk(named.host, named.port, tree=named.tree, jobs=jobs, **files)
 
 
 @functools.cache

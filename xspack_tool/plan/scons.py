@@ -121,6 +121,21 @@ def _parallel() -> type | None:
     return found if code and "results_queue_lock" in code.co_names else None
 
 
+def interrupt_by(told: Callable[[], None]) -> None:
+    """Have ``told`` called when the user ends a build; in a signal's handler. Where SCons has no such place, steps that
+    wait are waited for."""
+    state = getattr(SCons.Taskmaster.Job, "InterruptState", None)
+    if state is None or not hasattr(state, "set"):
+        return
+    inner = state.set
+
+    def both(one: Any) -> None:
+        inner(one)
+        told()
+
+    state.set = both
+
+
 #: SCons's own scheduler of builds with several jobs, where it is the one that is known; else None.
 PARALLEL = _parallel()
 

@@ -20,8 +20,8 @@ from SCons.Node import Node
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.schedule import schedule_promptly
-from xspack_tool.plan.scons import check_scons, end_with, wrap_build
-from xspack_tool.run import missing_program
+from xspack_tool.plan.scons import check_scons, end_with, interrupt_by, wrap_build
+from xspack_tool.run import ask_to_stop, missing_program
 
 if TYPE_CHECKING:
     from xspack_tool.cache.store import Store
@@ -240,6 +240,7 @@ def install_gate() -> None:
         SCons.Defaults.DefaultEnvironment(tools=[])
         gc.freeze()
         schedule_promptly()
+        interrupt_by(ask_to_stop)
         from xspack_tool.plan.progress import progress_line
 
         try:
