@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,12 @@ from support import ROOT, lacks, need, need_module, need_root
 #: What the server's page says, and what it is here.
 _SECONDS = (
     "bot-session-keepalive-timeout: 60",
-    "bot-session-keepalive-timeout: 6\n    session-expiry-timer-interval: 0.5\n    poll-interval: 0.1\n"
-    "    assigners:\n      - !priority-age-assigner\n        interval: 0.1",
+    """bot-session-keepalive-timeout: 6
+    session-expiry-timer-interval: 0.5
+    poll-interval: 0.1
+    assigners:
+      - !priority-age-assigner
+        interval: 0.1""",
 )
 WORKER = ROOT / "tests/grid_worker.py"
 
@@ -87,10 +92,24 @@ def _postgres(folder: Path) -> Iterator[str]:
     who = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     words = [programs / "initdb", "-D", data / "db", "-U", "bgd", "-A", "trust", "--no-sync"]
     subprocess.run([*who, *words], check=True, capture_output=True, cwd="/")
-    words = [programs / "postgres", "-D", data / "db", "-k", data, "-c", "listen_addresses=", "-c", "fsync=off"]
+    words = [
+        programs / "postgres",
+        "-D",
+        data / "db",
+        "-k",
+        data,
+        "-c",
+        "listen_addresses=",
+        "-c",
+        "fsync=off",
+    ]
     with _running([*who, *words], folder / "postgres.log", cwd="/") as process:
         asked = [programs / "psql", "-h", data, "-U", "bgd", "-d", "postgres", "-c", "create database bgd"]
-        _wait(lambda: not subprocess.run(asked, capture_output=True).returncode, process, folder / "postgres.log")
+        _wait(
+            lambda: not subprocess.run(asked, capture_output=True).returncode,
+            process,
+            folder / "postgres.log",
+        )
         yield f"postgresql+psycopg2://bgd@/bgd?host={data}"
         process.send_signal(signal.SIGINT)
 
@@ -111,16 +130,20 @@ class Grid:
         """What the environment of a build says of it."""
         return {"XSPACK_GRID_TOKEN": self.tokens[who], "SSL_CERT_FILE": str(self.certificate)}
 
-    def start_worker(self, kit: str, *enter: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """A worker with the property kit, whose jobs are entered by some words."""
+    def start_worker(self, kit: str, *enter: str) -> subprocess.Popen[bytes]:
+        """A worker with the property kit, whose jobs are entered by some words; its jobs end with it."""
         number = len(self.workers)
         (place := self.folder / f"worker{number}").mkdir()
         words = [sys.executable, WORKER, self.address, place, f"bot{number}", f"kit={kit}"]
         words += ["--", *enter] if enter else []
-        more = {"GRID_TOKEN": self.tokens["kit"], "GRID_CERTIFICATE": str(self.certificate), **(env or {})}
+        more = {"GRID_TOKEN": self.tokens["kit"], "GRID_CERTIFICATE": str(self.certificate)}
         with open(self.folder / f"worker{number}.log", "wb") as out:
             process = subprocess.Popen(
-                list(map(str, words)), stdout=out, stderr=out, env={**os.environ, **more}, start_new_session=True
+                list(map(str, words)),
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **more},
+                start_new_session=True,
             )
         self.workers.append(process)
         return process
@@ -139,15 +162,25 @@ def blocks_of_page(language: str, after: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def grid(folder: Path) -> Iterator[Grid]:
+def grid() -> Iterator[Grid]:
     """BuildGrid by the files of docs/fleet.md, with our paths and ports, and no worker yet."""
     need_root()
     need("setpriv", "openssl")
     need_module("grpc", "buildgrid.server", "jwt")
+    # The user of PostgreSQL goes there, and pytest's folders are for one user alone.
+    folder = Path(tempfile.mkdtemp(prefix="xspack-grid-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    try:
+        with _grid(folder) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _grid(folder: Path) -> Iterator[Grid]:
     import jwt
 
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o755)
     cas_port, port = free_port(), free_port()
     server_certificate = certificate(folder)
     secret = "s" * 64

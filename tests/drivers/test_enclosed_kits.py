@@ -271,6 +271,7 @@ def small_root(root: Path) -> Path:
         Path(f"/usr/bin/{machine}-as"),
         Path("/usr/bin/mawk"),
         Path("/usr/include/stdc-predef.h"),
+        Path("/usr/share/misc/magic.mgc"),  # what rpm calls the files
     }
     files |= {path for path in Path("/usr/lib/rpm").rglob("*") if path.is_file()}
     files |= {path for path in Path("/usr/lib").glob(f"{machine}/rpm-plugins/*") if path.is_file()}

@@ -78,7 +78,8 @@ DIST = "rpm --eval '%{?dist}'"
 #: what the spec puts into %{xspack_made}, go back in base64 of a tar. ccache and distcc have their settings and their
 #: cache where the kit has them. A kit that is ours alone has a fixed place, XSPACK_JOB.
 #: Elsewhere the folder's name holds the shell's process id: of what a crash or a power cut left, the next build clears
-#: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost.
+#: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost; or the shell itself, which a
+#: worker of a grid kills when nobody waits for the job any more.
 BUILD = f"""\
 set -u
 umask 077
@@ -137,8 +138,9 @@ HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefi
 build=$!
 (
     trap - EXIT HUP INT TERM PIPE
-    while kill -0 "$parent" 2>/dev/null; do sleep 1; done
+    while kill -0 "$parent" && kill -0 $$; do sleep 1; done
     kill -s KILL -- "-$build"
+    kill -0 $$ || rm -rf "$top"
 ) > /dev/null 2>&1 < /dev/null 3>&- &
 watcher=$!
 if ! wait "$build"; then

@@ -103,9 +103,8 @@ class _Execution:
 
     def _action(self) -> Any:
         """The action's digest; it and what it needs are in ``blobs`` then."""
-        from google.protobuf.duration_pb2 import Duration
-
         from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
+        from google.protobuf.duration_pb2 import Duration
 
         job = self.job
         pairs = [reapi.Platform.Property(name=n, value=v) for n, v in sorted(job.platform.items())]
