@@ -123,7 +123,8 @@ class Grid:
     folder: Path
     certificate: Path
     tokens: dict[str, str]
-    server: subprocess.Popen[bytes] | None = None
+    #: The property of the workers of a test.
+    kit: str = ""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def env(self, who: str = "developer") -> dict[str, str]:
@@ -209,7 +210,7 @@ def _grid(folder: Path) -> Iterator[Grid]:
         _wait(lambda: _answers(port), process, folder / "grid.log")
         tokens = {who: jwt.encode({"sub": who, "exp": 1 << 32}, secret) for who in ("ci", "developer", "kit")}
         address = f"127.0.0.1:{port}"
-        made = Grid(f"grpcs://{address}", address, folder, folder / "cert.pem", tokens, process)
+        made = Grid(f"grpcs://{address}", address, folder, folder / "cert.pem", tokens)
         try:
             yield made
         finally:

@@ -36,6 +36,8 @@ def here(running: Grid, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grid]:
     """The grid without a worker, and a developer's token in the environment."""
     for name, value in running.env().items():
         monkeypatch.setenv(name, value)
+    # BuildGrid takes a while to see that the workers of the last test are gone.
+    running.kit = f"kit{len(running.workers)}"
     yield running
     running.end_workers()
 
@@ -63,7 +65,7 @@ def kit(tmp_path: Path) -> Iterator[Tree]:
 
 def words(grid: Grid, kit: Tree | str, more: str = "") -> str:
     tree = kit if isinstance(kit, str) else kit.path
-    return f'env.Ddk(grid="{grid.url}", platform={{"kit": "one"}}, tree="{tree}"{more})'
+    return f'env.Ddk(grid="{grid.url}", platform={{"kit": "{grid.kit}"}}, tree="{tree}"{more})'
 
 
 def declared(folder: Path, kit: str) -> Tree:
@@ -133,7 +135,7 @@ def test_all_kits_make_the_same_bytes(
 
 def test_what_somebody_had_made_is_not_made_again(here: Grid, kit: Tree, tmp_path: Path) -> None:
     """The grid's own results: no worker compiles the same for the same kit a second time."""
-    here.start_worker("one")
+    here.start_worker(here.kit)
     marked = kit.path / "compiled"
     makefile = (kit.path / "Makefile").read_text()
     kit.write({"Makefile": f"modules: count\n{makefile}count:\n\techo x >> {marked}\n"})
@@ -154,7 +156,7 @@ def test_what_somebody_had_made_is_not_made_again(here: Grid, kit: Tree, tmp_pat
 
 
 def test_a_kit_that_changed_is_told(here: Grid, kit: Tree, tmp_path: Path) -> None:
-    here.start_worker("one")
+    here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit))
     tree.scons(RPM).good()
     kit.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
@@ -164,21 +166,21 @@ def test_a_kit_that_changed_is_told(here: Grid, kit: Tree, tmp_path: Path) -> No
 
 
 def test_a_failed_build_tells_the_compiler_s_words(here: Grid, kit: Tree, tmp_path: Path) -> None:
-    here.start_worker("one")
+    here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit)).write({"driver/acme.c": "int acme\n"})
     said = failed(tree.scons(RPM))
-    assert f"building acme-2.1-1.src.rpm on {here.url} kit=one: " in said
+    assert f"building acme-2.1-1.src.rpm on {here.url} kit={here.kit}: " in said
     assert "its rpmbuild failed" in said and "acme.c:1:1: error: " in said
 
 
 def test_a_killed_worker_s_job_is_done_by_another(here: Grid, kit: Tree, tmp_path: Path) -> None:
     mark = mark_of(kit)
-    worker = here.start_worker("one")
+    worker = here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit))
     with start_scons(tree) as scons:
         wait_for(lambda: mark.exists() or scons.poll() is not None)
         os.killpg(worker.pid, signal.SIGKILL)
-        here.start_worker("one")
+        here.start_worker(here.kit)
     assert scons.returncode == 0, (tree.path / "said").read_text()
     plain = declared(tmp_path / "plain", words(here, kit))
     plain.scons(RPM).good()
@@ -187,21 +189,21 @@ def test_a_killed_worker_s_job_is_done_by_another(here: Grid, kit: Tree, tmp_pat
 
 def test_all_workers_killed_is_one_error_within_the_deadline(here: Grid, kit: Tree, tmp_path: Path) -> None:
     mark = mark_of(kit)
-    worker = here.start_worker("one")
+    worker = here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit, ", deadline=15"))
     with start_scons(tree) as scons:
         wait_for(lambda: mark.exists() or scons.poll() is not None)
         os.killpg(worker.pid, signal.SIGKILL)
     said = (tree.path / "said").read_text()
     assert scons.returncode == 2 and said.count("deadline=15 s") == 1 and "Traceback" not in said, said
-    assert f"building acme-2.1-1.src.rpm on {here.url} kit=one: " in said
+    assert f"building acme-2.1-1.src.rpm on {here.url} kit={here.kit}: " in said
 
 
 @pytest.mark.parametrize("jobs", ["-j1", "-j2"])
 def test_an_interrupted_build_ends_the_job(here: Grid, kit: Tree, tmp_path: Path, jobs: str) -> None:
     """Ctrl-C reaches the grid: what compiled there ends, and the next build goes on."""
     mark = mark_of(kit)
-    here.start_worker("one")
+    here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit))
     nap = f"sleep 600.{os.getpid()}"
     with start_scons(tree, jobs) as scons:
@@ -234,7 +236,7 @@ def test_a_property_that_the_grid_does_not_know(here: Grid, tmp_path: Path) -> N
 def test_a_full_disk_there_is_one_error(here: Grid, kit: Tree, tmp_path: Path) -> None:
     need("bwrap")
     full = ["bwrap", "--dev-bind", "/", "/", "--size", str(1 << 16), "--tmpfs", "/var/tmp"]
-    here.start_worker("one", *full, "--bind", "{}", "{}")
+    here.start_worker(here.kit, *full, "--bind", "{}", "{}")
     tree = declared(tmp_path / "tree", words(here, kit, ", deadline=60"))
     tree.write({"driver/big.h": "/* " + hashlib.sha256(b"").hexdigest() * 5000 + " */\n"})
     said = failed(tree.scons(RPM))
@@ -243,7 +245,7 @@ def test_a_full_disk_there_is_one_error(here: Grid, kit: Tree, tmp_path: Path) -
 
 def test_who_is_let_in(here: Grid, kit: Tree, tmp_path: Path) -> None:
     """Tokens come from the environment or a file, and those who may only work get nothing done."""
-    here.start_worker("one")
+    here.start_worker(here.kit)
     token = tmp_path / "token"
     token.write_text(here.tokens["developer"] + "\n")
     tree = declared(tmp_path / "tree", words(here, kit))
