@@ -142,9 +142,7 @@ class PackMaker:
         parts = PackParts(payload, "w2.gzdio", **scripts)
         size = sum(info.installed_size for info in infos)
         which = canonical([pack, precheck, remove, size, [(info.name, info.evr) for info in infos]])
-        made = self._once(
-            which, lambda: generate(pack, parts, infos, size, Totals(size, TIME), work / "generated")
-        )
+        made = self._once(which, lambda: generate(pack, parts, infos, Totals(size, TIME), work / "generated"))
         made = generated(made)
         iso_parts = IsoParts(
             document=document(render_document(pack, size)),
