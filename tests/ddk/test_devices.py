@@ -169,6 +169,7 @@ def test_table(tmp_path: Path) -> None:
         "vendor_name": "Logitech, Inc.",
         "device_name": "Unifying Receiver",
         "aliases": sorted([USB, other]),
+        "variant": "",
     }
 
 

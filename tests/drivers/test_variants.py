@@ -17,8 +17,8 @@ import pytest
 from drivers.conftest import release
 from drivers.test_kit_over_ssh import payload
 from module_keys import make_pair
-from pack_maker import program
-from support import ROOT, need
+from pack_maker import program, xspack
+from support import ROOT, need, need_root
 from trees import Tree
 
 from xspack_tool.binary.elf import read_elf
@@ -272,3 +272,144 @@ def test_the_note_is_an_object_that_binutils_read(tmp_path: Path) -> None:
     program("ld", "-r", "-o", tmp_path / "linked.o", tmp_path / "note.o")
     with open(tmp_path / "linked.o", "rb") as file:
         assert read_elf(file, "linked.o").variant == "generic"
+
+
+def test_what_info_and_devices_show(made: Made) -> None:
+    iso = made.tree.path / "build/disk-1.iso"
+    said = xspack("info", iso, "--json").json
+    assert [(one["driver"], one["variant"], one["version"], one["priority"]) for one in said["variants"]] == [
+        ("acme_nic", "generic", "2.1", 10),
+        ("acme_nic", "dell", "2.2", 0),
+    ]
+    assert [(one["variant"], [who["hash"] for who in one["signers"]]) for one in said["modules"]] == [
+        ("dell", ["sha256"]),
+        ("generic", ["sha256"]),
+    ]
+    lines = [" ".join(line.split()) for line in xspack("info", iso).out.splitlines()]
+    at = lines.index("DRIVER VARIANT VERSION PRIORITY STATUS CATEGORY KERNEL")
+    assert lines[at + 1 : at + 3] == [
+        f"acme_nic generic 2.1 10 production network {made.kernel}",
+        f"acme_nic dell 2.2 0 beta storage {made.kernel}",
+    ]
+    at = lines.index("MODULE SIGNED BY HASH KEY")
+    place = f"/lib/modules/{made.kernel}/dmv/acme_nic/2.2/acme_nic.ko"
+    assert lines[at + 1].startswith(f"{place} Acme sha256 ")
+    rows = xspack("devices", iso, "--json").json
+    assert [(row["device"], row["variant"]) for row in rows] == [
+        ("10f1", "generic"),
+        ("10f2", "dell"),
+        ("10f2", "generic"),
+        ("10f9", "dell"),
+    ]
+    head, *rest = xspack("devices", iso).out.splitlines()
+    assert head.split() == ["BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "VARIANT", "INBOX", "NAME"]
+    assert ["acme_nic", "generic"] in [line.split()[2:4] for line in rest]
+
+
+def test_what_diff_shows(made: Made, tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree")
+    for path in (
+        "nine.toml",
+        "cert.pem",
+        "key.pem",
+        "SConstruct",
+        *(f"{name}/Kbuild" for name in ("one", "two")),
+    ):
+        tree.write({path: (made.tree.path / path).read_bytes()})
+    for name in ("one", "two"):
+        tree.write({f"{name}/acme_nic.c": (made.tree.path / name / "acme_nic.c").read_text()})
+    text = (tree.path / "SConstruct").read_text()
+    for old, new in (
+        ('"2.2"', '"2.3"'),
+        ('"2.1"', '"2.4"'),
+        ("priority=10", "priority=7"),
+        ('disk", version="1"', 'disk", version="2"'),
+    ):
+        text = text.replace(old, new)
+    tree.write({"SConstruct": text.replace("2e22", "2e24")}).scons("pack").good()
+    old, new = made.tree.path / "build/disk-1.iso", tree.path / "build/disk-2.iso"
+    changes = xspack("diff", old, new, "--json").json["variants"]
+    assert [(one["kind"], one["what"], one["old"], one["new"]) for one in changes] == [
+        ("~", f"acme_nic dell for {made.kernel}: version", "2.2", "2.3"),
+        ("~", f"acme_nic generic for {made.kernel}: version", "2.1", "2.4"),
+        ("~", f"acme_nic generic for {made.kernel}: priority", "10", "7"),
+    ]
+    said = xspack("diff", old, new).out
+    assert f"~ acme_nic dell for {made.kernel}: version: 2.2 -> 2.3" in said
+    _upgraded(made, old, new)
+
+
+def _upgraded(made: Made, old: Path, new: Path) -> None:
+    """An upgrade that takes the version away that is selected leaves links that lead nowhere, and says so."""
+    need_root()
+    need("dnf", "busybox")
+    done = xspack("try", new, "--upgrade-from", old, "--target", made.tree.path / "nine.toml", "--json")
+    assert done.status == 0, done.out + done.err
+    applied = [stage["why"] for stage in done.json["stages"] if stage["name"] == "apply disk 2"]
+    link = f"/lib/modules/{made.kernel}/updates/acme_nic.ko"
+    assert applied == [[], [f"{link} leads nowhere now: a variant is to be selected anew"]]
+
+
+def test_try_selects_as_driver_tool_does(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_root()
+    need("dnf", "busybox")
+    iso, key = made.tree.path / "build/disk-1.iso", made.tree.path / "build/keys/KEY"
+    target = ["--target", made.tree.path / "nine.toml"]
+    done = xspack("try", iso, "--key", key, *target, "--json")
+    assert done.status == 0, done.out + done.err
+    stages = {stage["name"]: stage for stage in done.json["stages"]}
+    link = f"/lib/modules/{made.kernel}/updates/acme_nic.ko"
+    dell, generic = (f"select acme_nic {name} for {made.kernel}" for name in ("dell 2.2", "generic 2.1"))
+    assert list(stages)[-2:] == [dell, generic]  # what the installer proposes comes last
+    folder = f"/usr/lib/modules/{made.kernel}/updates"  # to which /lib leads
+    assert stages[dell]["added"] == [folder, f"{folder}/acme_nic.ko"]
+    assert stages[generic]["changed"] == [f"{folder}/acme_nic.ko"]
+    calls = ["weak-modules --no-initramfs --add-modules", "depmod -a"]
+    assert stages[dell]["calls"] == stages[generic]["calls"] == calls
+    for stage, version in ((dell, "2.2"), (generic, "2.1")):
+        module = f"/lib/modules/{made.kernel}/dmv/acme_nic/{version}/acme_nic.ko"
+        assert stages[stage]["order"] == [f"{link} -> {module}"]
+        assert selected_by_the_hosts_own(made, tmp_path / version, monkeypatch, version) == {link: module}
+    said = xspack("try", iso, *target).out
+    assert f"{dell}: good" in said
+    assert f"  {link} -> {module}" in said
+    assert "  called: depmod -a" in said
+
+
+def selected_by_the_hosts_own(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> dict[str, str]:
+    """The links that dmv.py's selection makes of the packed files, or (without it) those that its source says."""
+    root = tmp_path / "there"
+    for rpm, _ in RPMS.values():
+        for path, content in made.files(rpm).items():
+            place = root / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    modules = root / "lib/modules" / made.kernel
+    called: list[list[str]] = []
+    if DMV:
+        monkeypatch.syspath_prepend(Path(DMV).parents[1])
+        theirs: Any = importlib.import_module("xcp.dmv")
+        monkeypatch.setattr(
+            theirs,
+            "get_all_kabi_dirs",
+            lambda: [(made.kernel, str(modules / "updates"), str(modules / "dmv"))],
+        )
+
+        def note(argv: list[str], **_: Any) -> SimpleNamespace:
+            called.append(argv)
+            return SimpleNamespace(stdout=made.kernel)
+
+        monkeypatch.setattr(theirs.subprocess, "run", note)
+        assert theirs.DriverMultiVersionManager().create_dmv_symlink("acme_nic", version)
+        programs = [" ".join([Path(argv[0]).name, *argv[1:]]) for argv in called]
+        assert programs[:2] == ["weak-modules --no-initramfs --add-modules", "depmod -a"]
+    else:
+        (modules / "updates").mkdir()
+        for module in (modules / "dmv/acme_nic" / version).rglob("*.ko"):
+            (modules / "updates" / module.name).symlink_to(module)
+    return {
+        f"/{path.relative_to(root)}": str(path.readlink()).removeprefix(str(root))
+        for path in (modules / "updates").iterdir()
+    }

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.binary.elf import MAGIC, read_elf
+from xspack_tool.binary.signature import Signature
 from xspack_tool.errors import BadInput
 
 #: A module's file, plain or compressed, as depmod takes it.
@@ -32,6 +33,9 @@ class ModuleInfo:
     file: str
     fields: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, int]
+    #: The variant that its note for XenServer names, and what is appended to it as its signature.
+    variant: str = ""
+    signature: Signature | None = None
 
     @property
     def name(self) -> str:
@@ -101,7 +105,7 @@ def parse_module(name: str, file: BinaryIO) -> ModuleInfo:
         raise BadInput(name, "an ELF file, but no kernel module")
     if not elf.modinfo:
         raise BadInput(name, "an ELF file, but no kernel module: it has no .modinfo")
-    return ModuleInfo(name, elf.modinfo, elf.versions)
+    return ModuleInfo(name, elf.modinfo, elf.versions, elf.variant, elf.signature)
 
 
 @contextmanager

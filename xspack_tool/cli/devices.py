@@ -8,7 +8,7 @@ from pathlib import Path
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.modules import modules_of_file
 from xspack_tool.cli.output import Output
-from xspack_tool.ddk.devices import HEAD, device_cells, device_table, read_names
+from xspack_tool.ddk.devices import device_cells, device_table, read_names
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import counted
 
@@ -31,7 +31,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.json([row.as_json() for row in rows])
         return 0
     if rows:
-        out.table(HEAD, [device_cells(row) for row in rows])
+        out.table(*device_cells(rows))
         out.line()
     supported = sum(1 for row in rows if row.inbox)
     already = f", {supported} of them supported by the release already" if inbox else ""

@@ -89,6 +89,7 @@ def describe(changes: PackChanges) -> dict[str, object]:
         "rpms_removed": list(changes.removed),
         "rpms_changed": {name: [vars(one) for one in found] for name, found in changes.changed.items()},
         "devices": [vars(change) for change in changes.devices],
+        "variants": [vars(change) for change in changes.variants],
     }
 
 
@@ -100,6 +101,7 @@ def _show(changes: PackChanges, out: Output) -> None:
         out.line(f"+ {nevra}", _STYLES["+"])
     for name, found in changes.changed.items():
         _section(name, found, out)
+    _section("variants", changes.variants, out)
     _section("devices", changes.devices, out)
 
 

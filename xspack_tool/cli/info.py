@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xspack_tool.binary.module import ModuleInfo
+from xspack_tool.binary.signature import Signature
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.output import Output
-from xspack_tool.ddk.devices import HEAD, DeviceRow, device_cells, device_table, read_names
-from xspack_tool.evidence.modules import modules_of_pack
+from xspack_tool.ddk.devices import DeviceRow, device_cells, device_table, read_names
+from xspack_tool.evidence.modules import PackedVariant, modules_of_pack, variants_of_pack
 from xspack_tool.evidence.text import size_words
 from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.reading import open_pack
@@ -23,11 +26,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, out: Output) -> int:
     pack = open_pack(args.iso, args.key)
-    devices = device_table(modules_of_pack(pack), names=read_names())
+    modules = tuple(modules_of_pack(pack))
+    devices = device_table(modules, names=read_names())
+    variants = variants_of_pack(pack)
     if args.json:
-        out.json(describe(pack, devices))
+        more = {
+            "variants": [one.as_json() for one in variants],
+            "modules": list(map(_describe_module, modules)),
+        }
+        out.json(describe(pack, devices) | more)
     else:
         _show(pack, devices, out)
+        _show_variants(variants, out)
+        _show_signatures(modules, out)
     return 0 if pack.document is not None and pack.index is not None and all(map(_readable, pack.rpms)) else 1
 
 
@@ -59,6 +70,41 @@ def describe(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]
         "rpms": [_describe_rpm(rpm) for rpm in pack.rpms],
         "devices": [row.as_json() for row in devices],
     }
+
+
+def _describe_module(module: ModuleInfo) -> dict[str, Any]:
+    signature = module.signature or Signature()
+    signers = [{"name": one.name, "hash": one.hash, "key_id": one.key_id} for one in signature.signers]
+    return {
+        "file": module.file,
+        "version": module.version,
+        "variant": module.variant,
+        "signers": signers,
+        "signature_fault": signature.fault,
+    }
+
+
+def _show_variants(variants: Sequence[PackedVariant], out: Output) -> None:
+    if not variants:
+        return
+    head = ("DRIVER", "VARIANT", "VERSION", "PRIORITY", "STATUS", "CATEGORY", "KERNEL")
+    keys = ("variant", "version", "priority", "status", "category")
+    rows = [(one.driver, *(str(one.facts.get(key, "")) for key in keys), one.kernel) for one in variants]
+    out.line()
+    out.table(head, rows)
+
+
+def _show_signatures(modules: Sequence[ModuleInfo], out: Output) -> None:
+    """Who signed each module, as modinfo says it; nothing where none is signed."""
+    if not any(module.signature for module in modules):
+        return
+    rows = []
+    for module in modules:
+        signature = module.signature or Signature(fault="nobody")
+        signers = [(one.name, one.hash, one.key_id) for one in signature.signers]
+        rows += [(module.file, *signer) for signer in signers or [(signature.fault, "", "")]]
+    out.line()
+    out.table(("MODULE", "SIGNED BY", "HASH", "KEY"), rows)
 
 
 def base_requirements(pack: ParsedPack) -> list[str]:
@@ -112,7 +158,7 @@ def _show(pack: ParsedPack, devices: tuple[DeviceRow, ...], out: Output) -> None
     out.table(("RPM", "SIZE", "INSTALLED", "SIGNED BY", "SUMMARY"), rows)
     if devices:
         out.line()
-        out.table(HEAD, [device_cells(row) for row in devices])
+        out.table(*device_cells(devices))
 
 
 def _signed(rpm: PackRpm) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class DeviceRow:
     device_name: str = ""
     inbox: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    #: Of which variant of a driver the module is.
+    variant: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The row as JSON's types."""
@@ -58,13 +60,13 @@ def device_table(
     """A row for each device of each module, sorted by bus and ids. Aliases that differ in nothing that a row
     shows (USB device releases) share one."""
     names = names or DeviceNames()
-    found: dict[tuple[DeviceId, str], set[str]] = {}
+    found: dict[tuple[DeviceId, str, str], set[str]] = {}
     for module in modules:
         for alias in module.aliases:
             if device := parse_alias(alias):
-                found.setdefault((device, module.name), set()).add(alias)
+                found.setdefault((device, module.name, module.variant), set()).add(alias)
     rows = []
-    for (device, module_name), aliases in found.items():
+    for (device, module_name, variant), aliases in found.items():
         bus = "pci" if device.bus == "pci" else "usb"
         rows.append(
             DeviceRow(
@@ -76,6 +78,7 @@ def device_table(
                 if inbox
                 else (),
                 tuple(sorted(aliases)),
+                variant,
             )
         )
     return tuple(sorted(rows))
@@ -108,11 +111,14 @@ def read_names(files: Mapping[str, Iterable[Path]] = _NAME_FILES) -> DeviceNames
 
 
 #: The head of a table of devices.
-HEAD = ("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME")
+def device_cells(rows: Sequence[DeviceRow]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head of a table, and its rows; variants have a column where there are any."""
+    several = any(row.variant for row in rows)
+    head = ("BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", *(["VARIANT"] if several else []), "INBOX", "NAME")
+    return head, [_cells(row, (row.variant,) if several else ()) for row in rows]
 
 
-def device_cells(row: DeviceRow) -> tuple[str, ...]:
-    """A row of a table under :data:`HEAD`."""
+def _cells(row: DeviceRow, variant: tuple[str, ...]) -> tuple[str, ...]:
     device = row.id
     subsystem = f"{device.subvendor}:{device.subdevice}"
     return (
@@ -121,11 +127,13 @@ def device_cells(row: DeviceRow) -> tuple[str, ...]:
         "" if subsystem == "*:*" else subsystem,
         device.device_class,
         row.module,
+        *variant,
         ",".join(row.inbox),
         " ".join(filter(None, [row.vendor_name, row.device_name])),
     )
 
 
-def table_lines(rows: Iterable[DeviceRow]) -> list[str]:
+def table_lines(rows: Sequence[DeviceRow]) -> list[str]:
     """The rows as lines of text, below a head line."""
-    return columns([HEAD, *map(device_cells, rows)])
+    head, cells = device_cells(rows)
+    return columns([head, *cells])

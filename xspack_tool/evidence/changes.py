@@ -10,6 +10,7 @@ from typing import Any
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import counted
+from xspack_tool.evidence.modules import FACTS, PackedVariant, variants_of_pack
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.pack.layout import SIGNED
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
@@ -47,11 +48,14 @@ class PackChanges:
     removed: tuple[str, ...]
     changed: Mapping[str, tuple[Change, ...]]
     devices: tuple[Change, ...]
+    variants: tuple[Change, ...] = ()
 
     @property
     def any(self) -> bool:
         """Whether the packs differ at all."""
-        return bool(self.document or self.added or self.removed or self.changed or self.devices)
+        return bool(
+            self.document or self.added or self.removed or self.changed or self.devices or self.variants
+        )
 
     @property
     def summary(self) -> str:
@@ -96,6 +100,7 @@ def pack_changes(
         removed=tuple(before[which].nevra for which in sorted(before.keys() - after.keys())),
         changed={which: found for which, found in sorted(both.items()) if found},
         devices=tuple(_set_changes("device", map(_device, old_devices), map(_device, new_devices))),
+        variants=tuple(_variant_changes(variants_of_pack(old), variants_of_pack(new))),
     )
 
 
@@ -105,7 +110,24 @@ def _title(pack: ParsedPack) -> str:
 
 def _device(row: DeviceRow) -> str:
     name = " ".join(filter(None, (row.vendor_name, row.device_name)))
-    return f"{row.id.bus} {row.id.vendor}:{row.id.device} {row.module}" + (f" ({name})" if name else "")
+    module = f"{row.module} of {row.variant}" if row.variant else row.module
+    return f"{row.id.bus} {row.id.vendor}:{row.id.device} {module}" + (f" ({name})" if name else "")
+
+
+def _variant_changes(old: Iterable[PackedVariant], new: Iterable[PackedVariant]) -> Iterable[Change]:
+    """What became of each variant, which is the same where driver and name are, whatever its version."""
+    before, after = ({_which(one): one for one in side} for side in (old, new))
+    for which in sorted(before.keys() | after.keys()):
+        one, other = before.get(which), after.get(which)
+        if one is None or other is None:
+            yield Change("+" if one is None else "-", which, new=(one or other).folder)  # type: ignore[union-attr]
+            continue
+        facts = ({f"{which}: {key}": str(side.facts.get(key, "")) for key in FACTS} for side in (one, other))
+        yield from _field_changes(*facts)
+
+
+def _which(one: PackedVariant) -> str:
+    return f"{one.driver} {one.facts.get('variant', one.folder)} for {one.kernel}"
 
 
 def _document_changes(old: ParsedPack, new: ParsedPack) -> Iterable[Change]:

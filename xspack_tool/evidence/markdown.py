@@ -32,6 +32,7 @@ def as_markdown(changes: PackChanges, old: Texts, new: Texts) -> str:
     lines += _names("Added", changes.added)
     for name, found in changes.changed.items():
         lines += _section(name, found)
+    lines += _section("Variants", changes.variants)
     lines += _section("Devices", changes.devices)
     for name in sorted(old.by_name.keys() & new.by_name.keys()):
         lines += _difference(name, old.by_name[name], new.by_name[name])

@@ -2,15 +2,73 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import payloads
+from xspack_tool.model.driver import VARIANT
+from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import read_info
 from xspack_tool.rules.context import modules_of
+
+#: What info.json says of a variant, in the order in which it is shown.
+FACTS = ("variant", "version", "priority", "status", "category", "description")
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class PackedVariant:
+    """A variant of a driver in a pack: its folder, and what its info.json says; empty where that says nothing."""
+
+    kernel: str
+    driver: str
+    folder: str
+    facts: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """It as JSON's types."""
+        return {"kernel": self.kernel, "driver": self.driver, "folder": self.folder, **self.facts}
+
+
+def variants_of_pack(pack: ParsedPack) -> list[PackedVariant]:
+    """The variants of drivers in a pack, by kernel, driver and folder. Raises BadInput for an RPM that is damaged."""
+    found = []
+    for rpm, file in payloads(pack, lambda info: bool(_info_files(info))):
+        info, offset = read_info(file, rpm.path)
+        wanted = _info_files(info)
+        for names, content in payload_of(file, info, offset, rpm.path):
+            for path in [entry.path for entry in names if entry.path in wanted]:
+                place = VARIANT.match(path)
+                assert place is not None  # it was wanted for that
+                facts = _facts(content.read(_LARGEST))
+                found.append(PackedVariant(place["kernel"], place["driver"], place["version"], facts))
+    return sorted(found, key=lambda one: (one.kernel, one.driver, one.folder))
+
+
+def _info_files(info: RpmInfo) -> set[str]:
+    return {
+        file.path
+        for file in info.files
+        if file.is_file and (place := VARIANT.match(file.path)) and place["rest"] == "info.json"
+    }
+
+
+def _facts(content: bytes) -> dict[str, Any]:
+    """Those of an info.json; rule M1 says what is wrong with another one."""
+    try:
+        data = json.loads(content.decode("ascii"))
+    except (ValueError, RecursionError):
+        return {}
+    return (
+        {key: data[key] for key in FACTS if isinstance(data.get(key), str | int)}
+        if isinstance(data, dict)
+        else {}
+    )
 
 
 def modules_of_pack(pack: ParsedPack) -> Iterator[ModuleInfo]:

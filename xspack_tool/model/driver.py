@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+#: Where the variants of a driver lie side by side: what an administrator selects is linked into updates/.
+VARIANT = re.compile(
+    r"^(?:/usr)?/lib/modules/(?P<kernel>[^/]+)/dmv/(?P<driver>[^/]+)/(?P<version>[^/]+)/(?P<rest>.+)$"
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.binary.signature import certificates_in, read_certificates
-from xspack_tool.model.driver import DriverNotes
+from xspack_tool.model.driver import VARIANT, DriverNotes
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.profile import Profile
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from xspack_tool.binary.elf import Elf
     from xspack_tool.releases.packages import PackageSet
 
-#: Where the variants of a driver lie side by side: what an administrator selects is linked into updates/.
-VARIANT = re.compile(
-    r"^(?:/usr)?/lib/modules/(?P<kernel>[^/]+)/dmv/(?P<driver>[^/]+)/(?P<version>[^/]+)/(?P<rest>.+)$"
-)
 _KERNEL_FOLDER = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/")
 
 

@@ -15,10 +15,11 @@ from xspack_tool.model.profile import Profile
 from xspack_tool.pack.document import Document, parse_document
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.releases.known import profile_provides
-from xspack_tool.sandbox.dnf import Dnf, Outcome, precheck_code
+from xspack_tool.sandbox.dnf import Dnf, precheck_code
 from xspack_tool.sandbox.release import base_repository, fill_from_base, install_placeholder
 from xspack_tool.sandbox.removal import remove_pack
 from xspack_tool.sandbox.root import SandboxRoot
+from xspack_tool.sandbox.selection import Selectable, dangling, select, selectable
 
 _ERROR = re.compile(r"""<error[^>]*errorcode=["']([A-Za-z0-9_]+)["']""")
 _EDITED = "# changed by an administrator\n"
@@ -27,7 +28,7 @@ _EDITED = "# changed by an administrator\n"
 @dataclass(frozen=True)
 class Stage:
     """One thing that was done to the chroot, and what it changed. ``code`` is the error that the user of a
-    host would see, empty where all went well; ``order`` what dnf did, ``calls`` what scriptlets called;
+    host would see, empty where all went well; ``order`` what dnf or driver-tool did, ``calls`` what scriptlets called;
     ``config`` maps the old pack's configuration files to what became of them."""
 
     name: str
@@ -88,8 +89,13 @@ class StageRunner:
     def _take(self, dnf: Dnf, one: _Unpacked, edited: Mapping[str, str] | None = None) -> Iterator[Stage]:
         stage = self._record(self._precheck(dnf, one))
         yield stage
-        if not stage.code:
-            yield self._record(self._apply(dnf, one, edited or {}))
+        if stage.code:
+            return
+        stage = self._record(self._apply(dnf, one, edited or {}))
+        yield stage
+        if not stage.code and self.profile.multi_version_drivers:
+            for variant in selectable(dnf.root, one.pack.infos):
+                yield self._record(_selected(dnf.root, variant))
 
     def _record(self, stage: Stage) -> Stage:
         self.done.append(stage)
@@ -105,7 +111,7 @@ class StageRunner:
             known = [relation.name for relation in profile_provides(self.profile) if relation.evr]
             return Stage(name, precheck_code(found, one.pack, known), found.complaints, found.steps)
         code, why = self._script(dnf.root, one)
-        return _stage(name, dnf.root, before, found, code=code, why=why)
+        return _stage(name, dnf.root, before, found.steps, code=code, why=why)
 
     def _script(self, root: SandboxRoot, one: _Unpacked) -> tuple[str, tuple[str, ...]]:
         """Run the pack's own precheck as xapi does: (error code, what it said)."""
@@ -128,8 +134,13 @@ class StageRunner:
         if found.good:
             code, more = _applied(dnf.root, one.document)
             why += more
+            why += [
+                f"{link} leads nowhere now: a variant is to be selected anew" for link in dangling(dnf.root)
+            ]
         config = tuple(sorted(_kept(dnf.root, edited)))
-        return _stage(f"apply {one.title}", dnf.root, before, found, code=code, why=tuple(why), config=config)
+        return _stage(
+            f"apply {one.title}", dnf.root, before, found.steps, code=code, why=tuple(why), config=config
+        )
 
     def _removed(self, dnf: Dnf, one: _Unpacked, first: dict[str, str]) -> Stage:
         """Whatever is there then and was not before the pack is left behind."""
@@ -138,7 +149,17 @@ class StageRunner:
         left = [f"left behind: {path}" for path in sorted(dnf.root.snapshot().keys() - first.keys())]
         code = "" if found.good else "removal failed"
         name = f"remove {one.title}"
-        return _stage(name, dnf.root, before, found, code=code, why=(*found.complaints, *left))
+        return _stage(name, dnf.root, before, found.steps, code=code, why=(*found.complaints, *left))
+
+
+def _selected(root: SandboxRoot, variant: Selectable) -> Stage:
+    """What an administrator does who selects a variant of a driver."""
+    before = root.snapshot()
+    links, fault = select(root, variant)
+    name = f"select {variant.title} for {variant.kernel}"
+    return _stage(
+        name, root, before, links, code="DRIVER_TOOL_FAILED" if fault else "", why=tuple(fault.splitlines())
+    )
 
 
 class _Unpacked:
@@ -163,7 +184,7 @@ def _stage(
     name: str,
     root: SandboxRoot,
     before: Mapping[str, str],
-    found: Outcome,
+    order: tuple[str, ...],
     *,
     code: str,
     why: tuple[str, ...],
@@ -175,7 +196,7 @@ def _stage(
         name,
         code,
         why,
-        found.steps,
+        order,
         tuple(root.calls()),
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(path for path in both if before[path] != after[path])),

@@ -10,8 +10,9 @@ from typing import Any
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.binary.signature import verify
+from xspack_tool.model.driver import VARIANT
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
-from xspack_tool.rules.context import VARIANT, Member, PackContext, RpmContext
+from xspack_tool.rules.context import Member, PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import Hits, member_rule, pack_rule
 
