@@ -27,6 +27,7 @@ PACKAGES = {
     "make": ("make", "make"),
     "gcc": ("gcc", "gcc"),
     "strip": ("binutils", "binutils"),
+    "objcopy": ("binutils", "binutils"),
     "file": ("file", "file"),
     "bwrap": ("bubblewrap", "bubblewrap"),
     "ssh": ("openssh-client", "openssh-clients"),

@@ -105,6 +105,8 @@ BASES: dict[str, dict[str, str]] = {
 ARCHES = {"Userspace": "noarch", "Firmware": "noarch", "KernelModule": "x86_64"}
 
 _REPORT = "env.XsStatusReport('NAME', pii='no', files=['/var/log/{}'])"
+#: What has debug data.
+_PROGRAM = {"arch": "'x86_64'", "files": "{'/opt/NAME/f': 'program'}"}
 
 CASES: dict[str, dict[str, Case]] = {
     "Userspace": common("{'/opt/NAME/g': 'f'}", "noarch")
@@ -122,6 +124,13 @@ CASES: dict[str, dict[str, Case]] = {
         ),
         "migrate": one("migrate", "['/etc/b']", "/etc/b", "['/etc/a']"),
         "status_report": one("status_report", _REPORT.format("b"), "/var/log/b", _REPORT.format("a")),
+        "debuginfo": Case(
+            {"debuginfo": "True", **_PROGRAM},
+            _PROGRAM,
+            CHAIN,
+            was="NAME-1-1.x86_64.rpm",
+            says='outputs.rpms: "0+1" -> "0+2"',
+        ),
     },
     "Firmware": {name: case for name, case in common("{'NAME/g': 'f'}", "noarch").items() if name != "config"}
     | {

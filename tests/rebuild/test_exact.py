@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forge import Forged, forge
+from forge import Forged, forge, program
 from rebuild.keywords import ARCHES, BASES, CASES, Case
 from rebuild.lab import Declaration, Lab, explained, kernel, steps
 from support import need
@@ -180,7 +180,12 @@ def test_every_keyword(layout: str, kinds: tuple[str, ...], tmp_path: Path, lab_
     all_subjects = [subject for kind in kinds for subject in subjects(kind)]
     lab = Lab(
         tmp_path / "tree",
-        {**SOURCES, "src/KEY": lab_key.public, **ready_made(all_subjects, forge_dir)},
+        {
+            **SOURCES,
+            "src/program": program("-g"),
+            "src/KEY": lab_key.public,
+            **ready_made(all_subjects, forge_dir),
+        },
         variant,
     )
     env = {"XSPACK_GNUPGHOME": str(lab_key.home)}

@@ -11,6 +11,8 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, PackageKind, listed
 from xspack_tool.kinds.modprobe import MODPROBE, place_modprobe
 from xspack_tool.kinds.package_declaration import PackageDeclaration
+from xspack_tool.model.package import Package
+from xspack_tool.plan.package import Contents, PlannedRpm, plan_package
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
 from xspack_tool.rpm.scriptlets.iptables import RULES_FOLDER
@@ -34,6 +36,11 @@ class Userspace(PackageKind):
             "files for /etc/logrotate.d; an ending .logrotate is left away", None, validators.FILES
         ),
         "modprobe": MODPROBE,
+        "debuginfo": Field(
+            "True for stripped programs and an RPM of their debug data beside it; no pack holds it",
+            False,
+            validators.FLAG,
+        ),
     }
 
     def fill(self, declaration: PackageDeclaration) -> None:
@@ -46,6 +53,9 @@ class Userspace(PackageKind):
         self._below(declaration, "udev_rules", "/etc/udev/rules.d", role="config")
         self._below(declaration, "logrotate", "/etc/logrotate.d", role="config")
         place_modprobe(declaration, self.given["modprobe"])
+        if self.given["debuginfo"] and self.given["arch"] == "noarch":
+            rule = "a package without an architecture has no programs to take debug data from"
+            declaration.problem("debuginfo", True, rule, "leave out arch= or debuginfo=")
         if declaration.problems:
             return
         # State comes over first, so that what is enabled then finds it.
@@ -58,6 +68,11 @@ class Userspace(PackageKind):
             declaration.text(path, text, field="firewall")
             if posixpath.dirname(path) == RULES_FOLDER:
                 declaration.folder(RULES_FOLDER, field="firewall")
+
+    def plan(self, package: Package, contents: Contents) -> Any:
+        planned = PlannedRpm(package.identity, self.target, self.place, waive=self.waived())
+        target, debug = self.given["target"], bool(self.given["debuginfo"])
+        return plan_package(self.env, package, contents, planned, target, self.report, debug=debug)
 
     def _scripts(self, declaration: PackageDeclaration, field: str, scripts: Mapping[str, str]) -> None:
         for phase, text in scripts.items():

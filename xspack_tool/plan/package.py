@@ -26,6 +26,7 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
+from xspack_tool.run import work_folder
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
@@ -125,13 +126,51 @@ class WriteRpm(WritingStep):
         write_rpm(package, contents, out, payload=self.payload, time=self.time, rpmbuild=self.by_rpmbuild)
 
 
+@dataclass(frozen=True)
+class WriteRpmAndDebug(WriteRpm):
+    """The same with stripped programs, and the RPM of their debug data."""
+
+    debug: Package = field(kw_only=True)
+
+    def used(self) -> tuple[str, ...]:
+        return (*super().used(), "strip", "pyelftools")
+
+    def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.rpm.debug import split_debug
+        from xspack_tool.rpm.write import write_rpm
+
+        package, contents = self.folders.grown(self.package, {**inputs.files, **inputs.others})
+        (out, out_debug) = outputs.rpms
+        options: dict[str, Any] = {"payload": self.payload, "time": self.time, "rpmbuild": self.by_rpmbuild}
+        with work_folder(out.with_name(f"{out.name}.apart")) as work:
+            apart = split_debug(package, contents, self.debug, work.path)
+            write_rpm(apart.debug, apart.debug_contents, out_debug, **options)
+            write_rpm(package, apart.contents, out, **options)
+
+
 def plan_package(
-    env: Any, package: Package, contents: Contents, planned: PlannedRpm, target: Any, report: Report
+    env: Any,
+    package: Package,
+    contents: Contents,
+    planned: PlannedRpm,
+    target: Any,
+    report: Report,
+    *,
+    debug: bool = False,
 ) -> NodeList:
-    """The RPM of a declaration."""
+    """The RPM of a declaration, and with ``debug`` that of the debug data of its programs."""
     payload = profile_of(env).payload
-    step = WriteRpm(payload, writer_of(env, package, payload), package, package.time(source_date_epoch()))
-    return rpm_nodes(env, [planned], by_mode(package, contents), step, target, report)
+    common = (payload, writer_of(env, package, payload), package, package.time(source_date_epoch()))
+    step, rpms = WriteRpm(*common), [planned]
+    if debug:
+        from xspack_tool.rpm.debug import PROGRAMS, debug_package
+
+        for program in PROGRAMS:
+            session().need(program, "debug data")
+        apart = debug_package(package)
+        step = WriteRpmAndDebug(*common, debug=apart)
+        rpms.append(replace(planned, identity=apart.identity, is_debuginfo=True, capability=""))
+    return rpm_nodes(env, rpms, by_mode(package, contents), step, target, report)
 
 
 def complete_package(node: Node, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
@@ -166,8 +205,10 @@ def rpm_nodes(
     env: Any, planned: list[PlannedRpm], inputs: Mapping[str, Any], step: Step, target: Any, report: Report
 ) -> NodeList:
     """The nodes of RPMs that one step makes, its output ``rpms``: claimed, and known to `-c` with their older
-    versions."""
-    places = [target] if target else [out_path(env, "rpms", *path_of(one)) for one in planned]
+    versions. ``target`` is the place of the first, where the user names it."""
+    places = [out_path(env, "rpms", *path_of(one)) for one in planned]
+    if target:
+        places = [target, *places[1:]]
     files = [output_node(env, place) for place in places]
     taken = [
         problem
