@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
     *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "tree_sitter_python"),
-    *("vermin", "license_expression", "msgspec", "cryptography", "defusedxml"),
+    *("vermin", "license_expression", "msgspec", "cryptography", "defusedxml", "shellcheck"),
 )
 PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "python_gnupg")
 #: The variables that name what lies outside the tree.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import sys
 from contextlib import suppress
@@ -21,6 +22,7 @@ _ASKED = {
     "gpg": "gpg",
     "strip": "strip",
     "openssl": "openssl",
+    "shellcheck": "shellcheck",
 }
 
 
@@ -43,7 +45,9 @@ def _program_version(env: Any, program: str) -> str:
 
 
 def _ask(path: str) -> str:
-    return run([path, "--version"], check=False, timeout=30).out.partition("\n")[0].strip()
+    """The first line that holds a number: shellcheck's first one is its name alone."""
+    lines = run([path, "--version"], check=False, timeout=30).out.splitlines()
+    return next((line.strip() for line in lines if re.search(r"\d", line)), "")
 
 
 @functools.cache
