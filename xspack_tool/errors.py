@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -82,6 +83,25 @@ class Problem:
         return visible(f"{where}{target}{field}{self.rule}; {self.remedy}", "\n\t")
 
 
+#: What to do where the system says no.
+_REMEDIES = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there, or have the quota raised",
+    errno.EROFS: "its file system is read-only: make it writable, or use another folder",
+    errno.EACCES: "allow it (chmod, chown), or use another folder",
+    errno.EPERM: "allow it (chmod, chown), or use another folder",
+    errno.EMFILE: "raise the limit: ulimit -n",
+    errno.EFBIG: "raise the limit: ulimit -f",
+}
+
+
+def system_words(error: OSError) -> str:
+    """What the system said, and what to do, where that can be told."""
+    words = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{words}; {remedy}" if remedy else words
+
+
 class XspackError(Exception):
     """Any failure that is reported to the user in words; its text is complete without a traceback, and does no
     harm to a terminal, whatever file it speaks of."""
@@ -102,6 +122,10 @@ class DeclarationError(XspackError):
 
 class StepError(XspackError):
     """A step of the build failed: a program, or a check on what it made."""
+
+
+class Interrupted(StepError):
+    """A program was ended by a signal: what it would have answered is not known, and how it ended is no answer."""
 
 
 class BadInput(XspackError):

@@ -7,15 +7,17 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import Interrupted, StepError
 
 #: How to get each program, said before a build that needs it starts: (Debian package, EL package).
 PACKAGES = {
@@ -36,6 +38,9 @@ PACKAGES = {
 }
 #: How long, in seconds, a program that a killed build left behind is waited for.
 PATIENCE = 60.0
+#: The time limits of programs, in seconds: one that answers a question; one that reads, signs or installs, or waits for
+#: somebody to type a passphrase; one that compiles or packs whatever it is given, and is stuck after that.
+ASKING, WORKING, BUILDING = 60.0, 900.0, 6 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,9 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
-    timeout: float | None = None,
+    timeout: float,
     check: bool = True,
+    killed: bool = False,
     pass_fds: Sequence[int] = (),
     what: str = "",
     merge: bool = False,
@@ -102,7 +108,8 @@ def run(
     ``env`` is added to :func:`environment`. ``what`` says what was being done, for the message. With ``merge``
     ``out`` holds what it said on both of its outputs, in its order.
     Raises StepError with the program's own words and the command, ready to copy, if the program is
-    missing, ends with another status than 0 (unless ``check`` is False) or outlasts ``timeout`` seconds.
+    missing, ends with another status than 0 (unless ``check`` is False) or outlasts ``timeout`` seconds;
+    Interrupted if a signal ended it (unless that, too, is an answer: ``killed``).
     """
     words = [os.fspath(word) for word in argv]
     command = shlex.join(words)
@@ -134,10 +141,39 @@ def run(
         finally:
             _running.discard(process)
     done = Done(process.returncode, out.decode(errors="replace"), (err or b"").decode(errors="replace"))
+    if done.status < 0 and not killed:
+        raise Interrupted(f"{head}{words[0]} was ended by {_signal(-done.status)}\n  command: {command}")
     if check and done.status:
         said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")
         raise StepError(f"{head}{words[0]} ended with status {done.status}\n    {said}\n  command: {command}")
     return done
+
+
+@contextmanager
+def within(process: subprocess.Popen[bytes], name: str, seconds: float) -> Iterator[None]:
+    """For a program that a library started and waits for: it is ended when the time is over, and when the waiting
+    ends in any other way. Raises Interrupted if a signal ended it."""
+    late = threading.Timer(seconds, process.kill)
+    late.daemon = True
+    late.start()
+    _running.add(process)
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        late.cancel()
+        _running.discard(process)
+    if process.returncode is not None and process.returncode < 0:
+        raise Interrupted(f"{name} was ended by {_signal(-process.returncode)}")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from xspack_tool.ddk.staging import Interrupted, driver_sources, staged_copy
-from xspack_tool.errors import StepError
+from xspack_tool.ddk.staging import driver_sources, staged_copy
+from xspack_tool.errors import Interrupted, StepError
 
 Listing = Callable[[Path], dict[str, Path]]
 

@@ -11,7 +11,8 @@ from support import lacks, need
 from trees import Tree
 
 from xspack_tool.releases.local import kernel_trees
-from xspack_tool.run import run
+from xspack_tool.run import ASKING, Done
+from xspack_tool.run import run as run_program
 from xspack_tool.signing.home import end_agent, mark_throwaway
 from xspack_tool.signing.keys import read_public_key
 
@@ -135,6 +136,11 @@ PACK = """\
 p = env.Userspace("x", version="1", files={"/opt/a": "a"}, changelog="2026-11-20 A <a@a.example> 1-1\\n- x")
 env.Pack("p", version="1", uuid="5f0c1c36-31f4-4f3d-8f0c-6b5f2f9b1c66", description="d", packages=p, key="KEY")
 """
+
+
+def run(argv: list[str], stdin: bytes | None = None) -> Done:
+    """A program that must do well."""
+    return run_program(argv, stdin=stdin, timeout=ASKING)
 
 
 def make_key(home: Path, expiry: str, passphrase: str) -> str:

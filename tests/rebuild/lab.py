@@ -7,11 +7,17 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trees import Ran, Tree
+
+from xspack_tool.signing.home import end_agent
+from xspack_tool.signing.keys import make_test_key
 
 _STEP = re.compile(
     r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Join|Totals|Document|Repodata|Judge|ISO|Submission)"
@@ -24,6 +30,21 @@ _EXPLAINED = re.compile(r"^scons: rebuilding `(?P<target>[^']+)' (?P<why>.*\n(?:
 READER = """\
 import json, os, sys
 sys.path.insert(0, Dir("#dists").abspath)
+if "LAB_BEGUN" in os.environ:
+    open(os.environ["LAB_BEGUN"], "w").close()
+if "LAB_KILL" in os.environ:
+    import itertools, SCons.dblite
+    number, which, when = os.environ["LAB_KILL"].split()
+    count, replace = itertools.count(1), os.replace
+    def end_then(*given):
+        last = next(count) == int(number)
+        if last and when == "before":
+            os.kill(os.getpid(), int(which))
+        replace(*given)
+        if last and when == "after":
+            os.kill(os.getpid(), int(which))
+    os.replace = end_then
+    SCons.dblite._Dblite._os_replace = staticmethod(end_then)
 lab = json.load(open(File("#lab.json").abspath))
 Decider(lab["decider"])
 env = Environment(tools=["xspack"], ENV={"PATH": "/usr/bin:/bin"}, **lab["env"])
@@ -78,12 +99,33 @@ class Lab(Tree):
         self.write({"lab.json": json.dumps(lab)})
 
     def outputs(self) -> dict[str, str]:
-        """Every file below build/ but the keyring and our own notes -> its SHA-256."""
+        """Every file below build/ but the keyring and our own notes -> its SHA-256. With LAB_KILL="N SIGNAL before"
+        in its environment a build is sent a signal before the Nth file gets its name, or "after" that."""
         found = {}
         for name in sorted(self.files("build")):
             if not name.startswith((".xspack/", "keys/gnupg/", "modules/.work/")):
                 found[name] = hashlib.sha256((self.path / "build" / name).read_bytes()).hexdigest()
         return found
+
+
+@dataclass(frozen=True)
+class LabKey:
+    """A keyring with two keys, and the content of their public key files."""
+
+    home: Path
+    public: str
+    other: str
+
+
+@contextmanager
+def lab_keys() -> Iterator[LabKey]:
+    """Two RSA keys in a folder with a path short enough for gpg's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="xs-key-", dir="/tmp"))
+    make_test_key(folder / "gnupg", folder / "KEY", "Lab", 1_500_000_000)
+    make_test_key(folder / "gnupg", folder / "KEY2", "Other", 1_500_000_000)
+    yield LabKey(folder / "gnupg", (folder / "KEY").read_text(), (folder / "KEY2").read_text())
+    end_agent(folder / "gnupg")
+    shutil.rmtree(folder)
 
 
 def steps(ran: Ran) -> set[str]:

@@ -1,5 +1,6 @@
-"""Builds that are killed at random moments, also several in a row: the next one gives what a clean build gives, in
-every file. The suite takes a few; ``pytest -m long tests/rebuild/test_random_kills.py`` takes five hundred others."""
+"""Builds that are killed, at random moments and beside each file that gets its name, also several in a row: the next
+one gives what a clean build gives, in every file. The suite takes sixty; ``pytest -m long
+tests/rebuild/test_random_kills.py`` takes five hundred others."""
 
 from __future__ import annotations
 
@@ -15,20 +16,26 @@ from rebuild.test_interrupted import World, said, start, whole_time, world
 __all__ = ["whole_time", "world"]
 
 SIGNALS = (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+#: So many files get their names in a build from one state to the other.
+NAMED = 50
 
 
 def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
     rng = random.Random(seed)
     lab = world.tree(f"random{seed}")
     told = []
-    for word in ("new", *(rng.choice(("old", "new")) for _ in range(rng.choice((0, 0, 1, 2))))):
+    for word in ("new", *(rng.choice(("old", "new")) for _ in range(rng.choice((0, 0, 0, 1, 2))))):
         world.declare(lab, word)
-        jobs, which, group = rng.choice((1, 2, 2)), rng.choice(SIGNALS), rng.random() < 0.5
-        scons = start(lab, f"-j{jobs}")
-        time.sleep(rng.uniform(0.2, 1.0) * whole_time)
-        (os.killpg if group else os.kill)(scons.pid, which)
+        jobs, which = rng.choice((1, 2, 2)), rng.choice(SIGNALS)
+        if rng.random() < 0.5:
+            when = f"{rng.randint(1, NAMED)} {which:d} {rng.choice(('before', 'after'))}"
+            scons = start(lab, f"-j{jobs}", kill=when)
+        else:
+            scons, when = start(lab, f"-j{jobs}"), rng.choice(("group", "alone"))
+            time.sleep(rng.uniform(0.0, 1.0) * whole_time)
+            (os.killpg if when == "group" else os.kill)(scons.pid, which)
         scons.wait(60)
-        told.append(f"{word} -j{jobs} {which.name} group={group}:\n{said(lab)}")
+        told.append(f"{word} -j{jobs} {which.name} {when}:\n{said(lab)}")
         assert "Traceback" not in told[-1], told[-1]
     try:
         world.ends_clean(lab, rng.choice(("old", "new")), rng.choice((1, 2)))
@@ -37,7 +44,7 @@ def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
     shutil.rmtree(lab.path)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(60))
 def test_killed_at_random(world: World, whole_time: float, seed: int) -> None:
     kill_and_recover(world, whole_time, seed)
 

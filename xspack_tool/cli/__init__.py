@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xspack_tool.errors import DeclarationError, XspackError
+from xspack_tool.errors import DeclarationError, XspackError, system_words
 
 if TYPE_CHECKING:
     from xspack_tool.cli.command import Command
@@ -94,7 +94,7 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         return 1
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
-        return _say(parser.prog, f"{about}{error.strerror or error}", 1)
+        return _say(parser.prog, f"{about}{system_words(error)}", 1)
     except KeyboardInterrupt:
         return _say(parser.prog, "interrupted", 130)
     except _Terminated:

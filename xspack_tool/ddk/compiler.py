@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
-from xspack_tool.run import run
+from xspack_tool.run import ASKING, run
 
 
 def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: str = "") -> Compiler:
@@ -24,9 +24,12 @@ def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: s
                 f"{tree.compiler or 'a compiler it does not name'}: install that one"
             )
     words = command.split()
-    first = (run([*words, "--version"], what=f"asking {command} for its version").out.splitlines() or [""])[0]
+    said = run([*words, "--version"], timeout=ASKING, what=f"asking {command} for its version").out
+    first = (said.splitlines() or [""])[0]
     probe = [*words, "-ffile-prefix-map=a=b", "-x", "c", "-fsyntax-only", os.devnull]
-    maps = "-ffile-prefix-map" if run(probe, check=False).status == 0 else "-fdebug-prefix-map"
+    maps = (
+        "-ffile-prefix-map" if run(probe, timeout=ASKING, check=False).status == 0 else "-fdebug-prefix-map"
+    )
     return Compiler(command, first, prefix, maps)
 
 

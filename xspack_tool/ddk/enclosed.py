@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xspack_tool.ddk.ssh import slots, tree_problems
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.run import Done, missing_program, run
+from xspack_tool.run import ASKING, BUILDING, Done, missing_program, run
 
 #: Where the one folder is that can be written, in each kit: paths in what is compiled are the same in all.
 ROOM = "/var/tmp"
@@ -77,7 +77,7 @@ class RootDdk:
         """Run a POSIX shell script there. Its status is the caller's to judge."""
         with slots(self.key, self.jobs), _room() as room:
             words = [*self.command(room), "/bin/sh", "-c", script, "xspack", *arguments]
-            done = run(words, stdin=stdin, check=False, what=what)
+            done = run(words, stdin=stdin, timeout=BUILDING, check=False, what=what)
         if done.status and re.match(r"(bwrap|unshare|mount|chroot): ", done.err):
             raise StepError(
                 f"{what}: {self.root}: it cannot be entered: {done.err.splitlines()[0]}\n    bubblewrap needs user"
@@ -146,13 +146,14 @@ class ImageDdk:
             note = room.with_name(f"{room.name}.cid")
             words = [*self.command(room, note), "-c", script, "xspack", *arguments]
             try:
-                done = run(words, env=_of_podman(), stdin=stdin, check=False, what=what)
+                done = run(words, env=_of_podman(), stdin=stdin, timeout=BUILDING, check=False, what=what)
             except BaseException:
                 # The container outlives the command that began it.
                 with suppress(OSError, StepError):
                     run(
                         ["podman", "rm", "--force", "--time=0", note.read_text().strip()],
                         env=_of_podman(),
+                        timeout=ASKING,
                         check=False,
                     )
                 raise

@@ -25,12 +25,12 @@ from xspack_tool.ddk.request import (
     module_name,
     own_arguments,
 )
-from xspack_tool.ddk.staging import Interrupted, Staged, driver_sources, staged_copy
+from xspack_tool.ddk.staging import Staged, driver_sources, staged_copy
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.uname import path_with_uname
 from xspack_tool.errors import StepError
 from xspack_tool.model.canonical import canonical
-from xspack_tool.run import Done, missing_program, run
+from xspack_tool.run import BUILDING, Done, missing_program, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
 _SCHEMA = 2
@@ -214,16 +214,23 @@ def _make(
     env = {**ENVIRONMENT, "PATH": path, "PWD": str(cwd)}
     if compiler.prefix:
         env |= {name: value for name, value in os.environ.items() if name.startswith(("CCACHE_", "DISTCC_"))}
-    done = run(argv, cwd=cwd, env=env, check=False, pass_fds=[staged.lock], what="compiling modules")
+    done = run(
+        argv,
+        cwd=cwd,
+        env=env,
+        timeout=BUILDING,
+        check=False,
+        pass_fds=[staged.lock],
+        what="compiling modules",
+    )
     root = re.compile(re.escape(str(staged.root)) + r"/([^\s:'\"]+)")
     out, err = (
         root.sub(lambda found: str(sources.get(found[1], found[1])), text) for text in (done.out, done.err)
     )
     if done.status:
-        failure = Interrupted if done.status < 0 else StepError
         said = "\n    ".join(error_lines(err) or error_lines(out) or (err or out).splitlines()[-20:])
         head = f"compiling modules: make ended with status {done.status}"
-        raise failure(f"{head}\n    {said}\n  command: {shlex.join(argv)}")
+        raise StepError(f"{head}\n    {said}\n  command: {shlex.join(argv)}")
     return Done(done.status, out, err)
 
 

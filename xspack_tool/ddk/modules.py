@@ -12,7 +12,7 @@ from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.ddk.request import module_name
 from xspack_tool.files import whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
-from xspack_tool.run import run
+from xspack_tool.run import WORKING, run
 
 #: How the URI of a key in a token begins.
 TOKEN = "pkcs11:"
@@ -83,10 +83,12 @@ def finish_modules(
         shutil.copyfile(source, module)
         if debug:
             apart = module.with_name(f"{module.name}.debug")
-            run(["objcopy", "--only-keep-debug", module, apart], what=f"debug data of {name}")
+            run(
+                ["objcopy", "--only-keep-debug", module, apart], timeout=WORKING, what=f"debug data of {name}"
+            )
             result.debuginfo[f"{name}.debug"] = apart
         if module_name(name) not in map(module_name, unstripped):
-            run(["strip", "--strip-debug", module], what=f"stripping {name}")
+            run(["strip", "--strip-debug", module], timeout=WORKING, what=f"stripping {name}")
         if sign_key:
             # Imported here: what it needs costs much, and few drivers are signed.
             from xspack_tool.ddk.sign import sign_module

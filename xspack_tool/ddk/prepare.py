@@ -19,7 +19,7 @@ from xspack_tool.ddk.request import (
     usual_variables,
 )
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.run import missing_program, run
+from xspack_tool.run import BUILDING, missing_program, run
 
 #: The folder in the copy of scripts that lie elsewhere.
 SCRIPTS = ".xspack"
@@ -69,7 +69,7 @@ def prepare_sources(
         script = root / words[0]
         # A file that nobody marked as a program is one for the shell.
         call = ["sh", *words] if script.is_file() and not script.stat().st_mode & 0o100 else words
-        done = run([*sandbox, *call], cwd=root, env=env, check=False, pass_fds=[lock])
+        done = run([*sandbox, *call], cwd=root, env=env, timeout=BUILDING, check=False, pass_fds=[lock])
         if done.status:
             lines = (done.err.strip() or done.out.strip()).splitlines()[-20:]
             last = "\n    ".join(line.replace(f"{root}/", "") for line in lines)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.run import Done, run
+from xspack_tool.run import BUILDING, Done, run
 
 #: ssh's own status for everything that is its fault or the connection's (ssh(1), EXIT STATUS).
 SSH_FAILED = 255
@@ -135,7 +135,9 @@ def remote_run(ddk: RemoteDdk, script: str, arguments: list[str], *, stdin: byte
     command = "exec sh -c " + " ".join(map(shlex.quote, [script, "xspack", *arguments]))
     agent = {"SSH_AUTH_SOCK": os.environ["SSH_AUTH_SOCK"]} if "SSH_AUTH_SOCK" in os.environ else {}
     with slots(ddk.key, ddk.jobs):
-        done = run([*ssh_command(ddk), command], env=agent, stdin=stdin, check=False, what=what)
+        done = run(
+            [*ssh_command(ddk), command], env=agent, stdin=stdin, timeout=BUILDING, check=False, what=what
+        )
     if done.status == SSH_FAILED:
         lines = [line.strip() for line in done.err.splitlines() if line.strip(" @\r\n")]
         reason = next(

@@ -12,16 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import Interrupted, StepError
 
 #: What a build in the user's own folder leaves there: kbuild would take it for its own.
 _LEFTOVER_ENDINGS = (".ko", ".mod", ".mod.c", ".mod.o", ".cmd", ".o.d", ".order")
 _LEFTOVER_NAMES = {"Module.symvers", "Module.markers", "modules.order", "modules.livepatch", ".cache.mk"}
 _FOREIGN_FOLDERS = {".tmp_versions", ".git", ".svn", ".hg", "CVS"}
-
-
-class Interrupted(StepError):
-    """A program was killed while it worked in the staged copy: nothing in there can be trusted."""
 
 
 def driver_sources(names: Iterable[str]) -> list[str]:
@@ -90,7 +86,7 @@ def staged_copy(
         state.write_text(json.dumps({"key": key, "names": names}))
         try:
             yield Staged(root, lock)
-        except Interrupted:
+        except Interrupted:  # nothing in there can be trusted
             raise
         except StepError:
             mark.unlink()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import StepError, system_words
 from xspack_tool.files import whole
 from xspack_tool.pack.iso_clock import fixed_clock
 
@@ -55,7 +55,7 @@ def master_iso(
                     iso.write_fp(file, blocksize=_BLOCK)
             check(beside)
     except (PyCdlibException, OSError) as error:
-        why = error.strerror or error if isinstance(error, OSError) else error
+        why = system_words(error) if isinstance(error, OSError) else error
         raise StepError(f"writing {out.name}: {why}") from None
     finally:
         iso.close()

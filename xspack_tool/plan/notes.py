@@ -14,6 +14,8 @@ from typing import Any
 
 import SCons.Node.FS
 
+from xspack_tool.files import write_whole
+
 
 def read_notes(file: Path) -> dict[str, Any] | None:
     """The notes in a file; empty where there is none, None (and told) where it is damaged."""
@@ -34,7 +36,4 @@ def read_notes(file: Path) -> dict[str, Any] | None:
 def write_notes(file: Path, notes: dict[str, Any]) -> None:
     """Write notes, whole or not at all."""
     text = json.dumps(notes, sort_keys=True, indent=0).encode()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(f".{os.getpid()}.new")
-    beside.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-    beside.replace(file)
+    write_whole(file, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)

@@ -117,9 +117,13 @@ class Journal:
 
     def clear_away(self) -> None:
         """If the last run was killed, remove what its writers had begun; if the journal is lost, begin it anew."""
-        if self._lost and not _only_looking():
+        if _only_looking():
+            return
+        if self._lost:
             self.begin()
-        if self.mark.exists() and not _only_looking():
+        for unfinished in self.mark.parent.glob(".*.new"):
+            remove(str(unfinished))
+        if self.mark.exists():
             for node in self.nodes:
                 self.left += [place for place in temporaries(node.get_abspath()) if not _removed_idle(place)]
 
@@ -153,7 +157,8 @@ class Journal:
         self.states.save()
         self.left = [place for place in self.left if not _removed_idle(place)]
         if session().recorded and not self.left:
-            self.mark.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.mark.unlink(missing_ok=True)
 
     def _older(self, slot: str, names: list[str]) -> list[str]:
         """The files of a slot that nothing declares any more, once one that is declared is there."""

@@ -7,16 +7,22 @@ one line that names it and the version of SCons.
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import SCons
 import SCons.Node
+import SCons.SConsign
 import SCons.Script.Main
 import SCons.Taskmaster
 import SCons.Taskmaster.Job
 from SCons.Errors import UserError
 from SCons.Node import Node
+
+from xspack_tool.errors import system_words
 
 #: What begins a build, with the parameters that it has.
 _BUILD = ("fs", "options", "targets", "target_top")
@@ -63,6 +69,47 @@ def has_own_targets() -> bool:
 def end_with(status: int) -> None:
     """Have SCons end with an exit status, whatever else it does."""
     SCons.Script.Main.exit_status = status
+
+
+#: Why SCons's database was not written, in a list of at most one.
+_unwritten: list[str] = []
+
+
+def record_in_words() -> None:
+    """Have SCons say in one line that its database cannot be opened or written; it shows a traceback. What it does not
+    note then is looked at anew in the next build."""
+    database = SCons.SConsign
+    inner, open_database = getattr(database, "write", None), getattr(database, "Get_DataBase", None)
+    if inner is None or open_database is None:
+        return
+
+    def write() -> None:
+        try:
+            inner()
+        except OSError as error:
+            place = next((one._file_name for one in database.DB_sync_list if hasattr(one, "_file_name")), "")
+            _unwritten.append(place)
+            sys.stderr.write(f"scons: *** {place}: what was built cannot be noted: {system_words(error)}\n")
+            end_with(2)
+            # It would be tried again when Python ends.
+            for one in database.DB_sync_list:
+                one._needs_sync = False
+                with suppress(AttributeError, OSError):
+                    os.unlink(one._tmp_name)
+
+    def opened(folder: Any) -> Any:
+        try:
+            return open_database(folder)
+        except OSError as error:
+            # Of its kind: where SCons only looks, it takes that for a database that is not there.
+            raise OSError(error.errno, system_words(error), error.filename) from None
+
+    database.write, database.Get_DataBase = write, opened
+
+
+def is_recorded() -> bool:
+    """Whether SCons has written down what this run built."""
+    return not _unwritten
 
 
 def forget(node: Node) -> None:

@@ -20,7 +20,14 @@ from SCons.Node import Node
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.schedule import schedule_promptly
-from xspack_tool.plan.scons import check_scons, end_with, interrupt_by, wrap_build
+from xspack_tool.plan.scons import (
+    check_scons,
+    end_with,
+    interrupt_by,
+    is_recorded,
+    record_in_words,
+    wrap_build,
+)
 from xspack_tool.run import ask_to_stop, missing_program
 
 if TYPE_CHECKING:
@@ -213,6 +220,7 @@ def install_gate() -> None:
     if not _session.first_time("gate"):
         return
     check_scons()
+    record_in_words()
     # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
     # with nothing to do.
     gc.set_threshold(500_000)
@@ -246,7 +254,7 @@ def install_gate() -> None:
         try:
             with progress_line(_session.asked):
                 nodes = build()
-            _session.recorded = True
+            _session.recorded = is_recorded()
             return nodes
         finally:
             if asked:

@@ -17,7 +17,7 @@ from SCons.Builder import Builder
 from SCons.Errors import BuildError
 from SCons.Node import Node
 
-from xspack_tool.errors import XspackError
+from xspack_tool.errors import XspackError, system_words
 from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.explain import why_built
@@ -28,6 +28,7 @@ from xspack_tool.plan.progress import on_terminal
 from xspack_tool.plan.session import session
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
+from xspack_tool.run import is_stopping
 
 #: Raised when the bytes of outputs of all steps change for equal inputs: everything is rebuilt once.
 FORMAT = "xspack 3"
@@ -198,10 +199,14 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
             path.parent.mkdir(parents=True, exist_ok=True)
         planned.step.run(_named(planned.inputs, sources), _named(planned.outputs, targets))
         why = next((f"{label} made no {path.name}" for path in targets if not path.is_file()), "")
+        # From a terminal every program gets the signal, too: what one answered then, however it ended, is no answer.
+        if is_stopping():
+            why = f"{label} was interrupted"
+            remove(*map(str, targets))
     except XspackError as error:
         why = str(error)
     except OSError as error:
-        why = f"{label}: {error.filename or targets[0].name}: {error.strerror or error}"
+        why = f"{label}: {error.filename or target[0]}: {system_words(error)}"
     except (KeyboardInterrupt, SystemExit):
         # Raised inside a thread of SCons, either would hang -j2.
         why = f"{label} was interrupted"

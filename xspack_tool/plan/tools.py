@@ -12,7 +12,7 @@ from typing import Any
 
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
-from xspack_tool.run import run
+from xspack_tool.run import ASKING, run
 
 #: Programs that come from one source package answer alike: one question serves all.
 _ASKED = {
@@ -46,7 +46,7 @@ def _program_version(env: Any, program: str) -> str:
 
 def _ask(path: str) -> str:
     """The first line that holds a number: shellcheck's first one is its name alone."""
-    lines = run([path, "--version"], check=False, timeout=30).out.splitlines()
+    lines = run([path, "--version"], check=False, timeout=ASKING).out.splitlines()
     return next((line.strip() for line in lines if re.search(r"\d", line)), "")
 
 

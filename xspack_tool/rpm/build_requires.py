@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterable
 
-from xspack_tool.run import run
+from xspack_tool.run import ASKING, run
 
 _NAME = re.compile(r"[A-Za-z0-9_.+/:()-]+")
 
@@ -35,7 +35,7 @@ def _is_here(name: str) -> bool:
     )
     for argv in questions:
         if shutil.which(argv[0]):
-            done = run(argv, check=False, timeout=60)
+            done = run(argv, check=False, timeout=ASKING)
             if done.status == 0 and (argv[0] == "rpm" or done.out == "installed"):
                 return True
     return False

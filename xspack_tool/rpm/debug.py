@@ -12,7 +12,7 @@ from posixpath import basename, dirname, relpath
 from xspack_tool.errors import StepError
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
-from xspack_tool.run import run
+from xspack_tool.run import WORKING, run
 
 #: Where gdb looks for it, by the file's path and by its build id.
 FOLDER = "/usr/lib/debug"
@@ -112,9 +112,13 @@ def _split(source: Path, folder: Path, name: str) -> tuple[Path, Path]:
     folder.mkdir()
     program, apart = folder / "stripped", folder / name
     shutil.copyfile(source, program)
-    run(["objcopy", "--only-keep-debug", program, apart], what=f"debug data of {name}")
-    run(["strip", "--strip-unneeded", program], what=f"stripping {name}")
-    run(["objcopy", f"--add-gnu-debuglink={apart}", program], what=f"naming the debug data of {name}")
+    run(["objcopy", "--only-keep-debug", program, apart], timeout=WORKING, what=f"debug data of {name}")
+    run(["strip", "--strip-unneeded", program], timeout=WORKING, what=f"stripping {name}")
+    run(
+        ["objcopy", f"--add-gnu-debuglink={apart}", program],
+        timeout=WORKING,
+        what=f"naming the debug data of {name}",
+    )
     os.chmod(program, source.stat().st_mode & 0o7777)
     return program, apart
 

@@ -6,9 +6,7 @@ import functools
 import posixpath
 import re
 
-from xspack_tool.run import missing_program, run
-
-_TIME_LIMIT = 10.0
+from xspack_tool.run import ASKING, missing_program, run
 
 
 @functools.lru_cache(maxsize=512)
@@ -22,7 +20,7 @@ def syntax_error(text: str, interpreter: str) -> tuple[int, str] | None:
     words = interpreter.split()
     posix = ["--posix"] if posixpath.basename(words[0] if words else "sh") == "sh" else []
     data = text.encode("utf-8", "replace")
-    done = run(["bash", *posix, "-n"], stdin=data, timeout=_TIME_LIMIT, check=False)
+    done = run(["bash", *posix, "-n"], stdin=data, timeout=ASKING, check=False)
     if not done.status:
         return None
     first = done.err.strip().partition("\n")[0]

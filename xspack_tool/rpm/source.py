@@ -13,7 +13,7 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.rpm.spec import Making, render_macros, render_spec
 from xspack_tool.rpm.stage import stage
 from xspack_tool.rpm.write import move_rpms, rpmbuild_command, script_texts
-from xspack_tool.run import plain_work_folder, run
+from xspack_tool.run import BUILDING, plain_work_folder, run
 
 #: The files of a package that are not compiled, in the source RPM.
 PAYLOAD = "payload.tar"
@@ -81,6 +81,7 @@ def write_source_rpm(
             cwd=work,
             env={"SOURCE_DATE_EPOCH": str(time)},
             pass_fds=[folder.lock],
+            timeout=BUILDING,
             what=f"writing {out.name}",
         )
         move_rpms(work / "SRPMS", [out])

@@ -21,7 +21,16 @@ from xspack_tool.rpm.build_requires import lacking_requirements
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.stage import normal_mode
 from xspack_tool.rpm.write import check_whole, move_rpms, move_whole, own_macros, rpmbuild_command
-from xspack_tool.run import Done, is_plain, plain_folder, plain_work_folder, run, work_folder
+from xspack_tool.run import (
+    BUILDING,
+    WORKING,
+    Done,
+    is_plain,
+    plain_folder,
+    plain_work_folder,
+    run,
+    work_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,7 @@ def build_spec(
             cwd=work.path,
             env=env,
             pass_fds=[work.lock, beside.lock],
+            timeout=BUILDING,
             what=f"building {spec.name}",
             check=False,
             merge=True,
@@ -234,7 +244,7 @@ def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
             *_definitions(macros.defines),
             str(work / "SOURCES" / plain_name(spec.name)),
         ]
-        done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=120, check=False)
+        done = run(argv, env={"HOME": folder}, what=f"reading {spec.name}", timeout=WORKING, check=False)
         if done.status:
             said = (
                 (done.err.strip() or done.out.strip()).replace(f"{work}/SOURCES/", "").replace(f"{work}/", "")
@@ -275,6 +285,7 @@ def write_spec_source(
             cwd=work.path,
             env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
             pass_fds=[work.lock],
+            timeout=BUILDING,
             what=f"writing {out.name}",
         )
         move_rpms(work.path / "SRPMS", [out])

@@ -18,7 +18,7 @@ from xspack_tool.rpm.relations import UnusualError
 from xspack_tool.rpm.spec import render_macros, render_spec, script_text
 from xspack_tool.rpm.stage import stage
 from xspack_tool.rpm.usual import left_to_rpmbuild
-from xspack_tool.run import missing_program, plain_path, run, work_folder
+from xspack_tool.run import BUILDING, missing_program, plain_path, run, work_folder
 
 #: rpm's own folder, at the same place on Debian and EL.
 RPM_HOME = Path("/usr/lib/rpm")
@@ -114,6 +114,7 @@ def write_by_rpmbuild(
                 [*command, "-bb", "--nodeps", "--noclean", f"--buildroot={top / root.name}", top / spec.name],
                 env={"SOURCE_DATE_EPOCH": str(time)},
                 pass_fds=[work.lock],
+                timeout=BUILDING,
                 what=f"writing {out.name}",
             )
         made = work.path / package.file_name

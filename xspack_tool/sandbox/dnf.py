@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.profile import Profile
-from xspack_tool.run import Done, run
+from xspack_tool.run import WORKING, Done, run
 from xspack_tool.sandbox.root import SandboxRoot, unshare_words
 
 #: What dnf says while it does something: the order of a transaction.
@@ -19,10 +19,6 @@ _STEP = re.compile(
 _TROUBLE = re.compile(r"^(?:warning|error|Error)[: ]|scriptlet failed|^ +- |^  Problem", re.MULTILINE)
 _TEST = re.compile(r"[Tt]ransaction (?:test|check) error")
 _MISSING = re.compile(r"nothing provides (.+?) needed by")
-
-
-#: The longest transaction, in seconds: a pack's own scriptlets take moments, its packages minutes.
-_LONGEST = 900
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Dnf:
     def rpm(self, *words: str) -> Done:
         """What rpm says of the root's packages; it changes nothing by being asked with -q or --test."""
         argv = [*self._unshare, "rpm", "--root", str(self.root.path), *words]
-        return run(argv, check=False, timeout=600, what=f"rpm {words[0]}")
+        return run(argv, check=False, timeout=WORKING, what=f"rpm {words[0]}")
 
     def _dnf(self, conf: Path, *words: str) -> Outcome:
         argv = [
@@ -87,7 +83,7 @@ class Dnf:
             run(
                 argv,
                 check=False,
-                timeout=_LONGEST,
+                timeout=WORKING,
                 env={"COLUMNS": "300", "TMPDIR": str(self._work)},
                 what=f"dnf {words[0]}",
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xspack_tool.errors import StepError
 from xspack_tool.files import file_digest
-from xspack_tool.run import Done, run
+from xspack_tool.run import ASKING, WORKING, Done, run
 
 #: Where the stubs write how they were called.
 CALLS = "var/log/xspack-calls"
@@ -176,7 +176,7 @@ class SandboxRoot:
             raise StepError("busybox is needed: apt-get install busybox-static (EL: dnf install busybox)")
         shutil.copyfile(busybox, self.path / "usr/bin/busybox")
         (self.path / "usr/bin/busybox").chmod(0o755)
-        listed = run(["chroot", self.path, "/bin/busybox", "--list"], check=False, timeout=60)
+        listed = run(["chroot", self.path, "/bin/busybox", "--list"], check=False, timeout=ASKING)
         if listed.status:
             why = listed.err.strip() or "it does not run in a chroot"
             raise StepError(f"a static busybox is needed ({why}): apt-get install busybox-static")
@@ -256,7 +256,7 @@ class SandboxRoot:
     def run(self, *argv: str) -> Done:
         """Run a program of the root in it."""
         words = [*unshare_words(), "chroot", str(self.path), *argv]
-        return run(words, check=False, timeout=600, what=f"running {argv[-1]}")
+        return run(words, check=False, killed=True, timeout=WORKING, what=f"running {argv[-1]}")
 
     def snapshot(self) -> dict[str, str]:
         """Every path of the pack and of the host with what it is: mode and content."""
@@ -284,7 +284,9 @@ def unshare_words() -> list[str]:
         return []
     apart = ["unshare", "--net", "--ipc", "--uts"]
     ways = ([*apart, "--pid", "--fork", "--kill-child", "--mount-proc"], apart)
-    return next((words for words in ways if run([*words, "true"], check=False, timeout=60).status == 0), [])
+    return next(
+        (words for words in ways if run([*words, "true"], check=False, timeout=ASKING).status == 0), []
+    )
 
 
 def become_root(argv: list[str]) -> None:
@@ -292,7 +294,7 @@ def become_root(argv: list[str]) -> None:
     if os.geteuid() == 0:
         return
     words = ["unshare", "--user", "--map-root-user", "--mount"]
-    if not shutil.which("unshare") or run([*words, "true"], check=False, timeout=60).status:
+    if not shutil.which("unshare") or run([*words, "true"], check=False, timeout=ASKING).status:
         raise StepError(
             "trying a pack needs root or user namespaces: run it as root, or allow them with "
             "sysctl kernel.unprivileged_userns_clone=1"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from xspack_tool.errors import StepError
-from xspack_tool.run import run
+from xspack_tool.run import ASKING, run
 from xspack_tool.signing.home import agent_socket, usual_sockets
 
 #: Validities of keys that are invalid, disabled, revoked, expired; algorithms that are RSA and may sign.
@@ -41,7 +41,9 @@ def find_key(home: str, fingerprint: str) -> Place:
     """Where an RSA key of a keyring is, if it can sign; asked of gpg once a build. Starts the agent if none runs."""
     words = ["--batch", "--no-options", "--with-colons", "--with-keygrip", "--list-secret-keys", fingerprint]
     try:
-        listing = run(["gpg", "--homedir", home, *words], what="looking for the secret key").out
+        listing = run(
+            ["gpg", "--homedir", home, *words], timeout=ASKING, what="looking for the secret key"
+        ).out
         place = _running(home)
     except StepError as error:
         raise AgentError(str(error)) from None
@@ -62,7 +64,7 @@ def _running(home: str) -> str:
     for folder in usual_sockets(home):
         with suppress(AgentError), Agent(f"{folder}/S.gpg-agent", None):
             return f"{folder}/S.gpg-agent"
-    run(["gpgconf", "--homedir", home, "--launch", "gpg-agent"], what="starting gpg-agent")
+    run(["gpgconf", "--homedir", home, "--launch", "gpg-agent"], timeout=ASKING, what="starting gpg-agent")
     return agent_socket(home)
 
 

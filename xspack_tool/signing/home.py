@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.run import is_plain, run
+from xspack_tool.run import ASKING, is_plain, run
 
 #: A file that marks a home as a throwaway one: its agent ends with the process that used it.
 MARK = "xspack-throwaway"
@@ -82,7 +82,11 @@ def usual_sockets(home: str) -> Iterator[str]:
 
 def agent_socket(home: str) -> str:
     """Where gpg would put the socket: below /run/user where that exists, else in the home."""
-    done = run(["gpgconf", "--homedir", home, "--list-dirs", "agent-socket"], what="finding gpg's socket")
+    done = run(
+        ["gpgconf", "--homedir", home, "--list-dirs", "agent-socket"],
+        timeout=ASKING,
+        what="finding gpg's socket",
+    )
     return done.out.strip().replace("%3a", ":").replace("%25", "%")
 
 

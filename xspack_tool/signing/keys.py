@@ -7,11 +7,11 @@ import functools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xspack_tool.errors import BadInput, StepError
+from xspack_tool.errors import BadInput, Interrupted, StepError
 from xspack_tool.files import write_whole
-from xspack_tool.run import environment, missing_program, run
+from xspack_tool.run import ASKING, WORKING, environment, missing_program, run, within
 from xspack_tool.signing.home import gnupg_home, mark_throwaway, scratch_home
 
 if TYPE_CHECKING:
@@ -67,7 +67,17 @@ def _gnupg(program: str) -> gnupg.GPG:
     """python-gnupg on no home: each new one would start gpg to ask for its version."""
     import gnupg
 
-    gpg = gnupg.GPG(options=["--no-options"], env=environment())
+    class BoundedGpg(gnupg.GPG):  # type: ignore[misc]
+        """gpg is started by python-gnupg itself: with our time limit, and no answer of one that a signal ended."""
+
+        def _collect_output(self, process: Any, *rest: Any, **more: Any) -> Any:
+            with within(process, "gpg", WORKING):
+                return super()._collect_output(process, *rest, **more)
+
+    try:
+        gpg = BoundedGpg(options=["--no-options"], env=environment())
+    except ValueError as error:  # its question for gpg's version was not answered
+        raise Interrupted(" ".join(str(error).split())) from None
     gpg.encoding = "utf-8"
     return gpg
 
@@ -138,7 +148,8 @@ def find_secret_key(home: Path | None, which: str) -> str:
 def export_public_key(home: Path | None, fingerprint: str) -> str:
     """The armoured public key, as a public key file holds it. Raises StepError."""
     argv = ["gpg", "--batch", "--no-options", "--no-tty", "--quiet", "--armor", "--export", fingerprint]
-    return run(argv, env={"GNUPGHOME": gnupg_home(home)}, what="exporting the public key").out
+    env = {"GNUPGHOME": gnupg_home(home)}
+    return run(argv, env=env, timeout=ASKING, what="exporting the public key").out
 
 
 def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
@@ -152,7 +163,8 @@ def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
         "--list-secret-keys",
         which,
     ]
-    done = run(argv, env={"GNUPGHOME": gnupg_home(home)}, check=False, what="looking for the secret key")
+    env = {"GNUPGHOME": gnupg_home(home)}
+    done = run(argv, env=env, timeout=ASKING, check=False, what="looking for the secret key")
     found, token = [], "#"
     for line in done.out.splitlines():
         fields = line.split(":")
@@ -186,9 +198,10 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
             "sign",
             "never",
         ]
-        run([*gpg, *words], env=env, stdin=b"\n", what="making a test key")
+        run([*gpg, *words], env=env, stdin=b"\n", timeout=WORKING, what="making a test key")
         found = _secret_keys(home, f"={uid}")
-    text = run([*gpg, "--armor", "--export", found[0][0]], env=env, what="exporting the test key").out
+    export = [*gpg, "--armor", "--export", found[0][0]]
+    text = run(export, env=env, timeout=ASKING, what="exporting the test key").out
     if not public_file.exists() or public_file.read_text(encoding="ascii") != text:
         write_whole(public_file, text)
     return read_public_key(public_file)

@@ -13,7 +13,7 @@ from pathlib import Path
 from xspack_tool.errors import StepError
 from xspack_tool.files import write_whole
 from xspack_tool.rpm.openpgp import armoured_signature
-from xspack_tool.run import missing_program, run, work_folder
+from xspack_tool.run import WORKING, missing_program, run, work_folder
 from xspack_tool.signing.agent import Agent, AgentError, find_key
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
@@ -154,6 +154,7 @@ class Signer:
                     cwd=work.path,
                     env={"GNUPGHOME": gnupg_home(self.home)},
                     pass_fds=[work.lock] if fd is None else [work.lock, fd],
+                    timeout=WORKING,
                     what=f"signing {src.name}",
                 )
             except StepError as error:

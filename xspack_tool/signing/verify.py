@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.errors import BadInput
-from xspack_tool.run import plain_folder, run
+from xspack_tool.run import WORKING, plain_folder, run
 from xspack_tool.signing.home import scratch_home
 from xspack_tool.signing.keys import python_gnupg, read_public_key
 
@@ -121,7 +121,7 @@ def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
             *("--define", f"_keyringpath {scratch}/", "--define", f"_dbpath {scratch}/db"),
             *("--checksig", "--verbose", str(link)),
         ]
-        done = run(argv, check=False, timeout=600, what=f"verifying {rpm.name}")
+        done = run(argv, check=False, timeout=WORKING, what=f"verifying {rpm.name}")
     found = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
     checks = tuple((match["what"], match["verdict"]) for match in found if match)
     if not checks:

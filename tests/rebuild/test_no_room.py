@@ -1,0 +1,188 @@
+"""A disk that is full or read-only, and a machine without the usual folders: one line that says what to do, and nothing
+is written by half."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rebuild.lab import Lab
+from rebuild.test_interrupted import World, world
+from support import ROOT, lacks, need_root
+
+__all__ = ["world"]
+
+Disk = Callable[..., Any]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    """A function that gives a tmpfs of so many MiB for as long as a with-block lasts."""
+    need_root()
+
+    @contextmanager
+    def mounted(size: int) -> Iterator[Path]:
+        place = tmp_path / "disk"
+        place.mkdir(exist_ok=True)
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", str(place)]
+        if subprocess.run(argv, capture_output=True).returncode:
+            lacks("mounting a tmpfs is needed: run the tests where root may mount")
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", place], check=True)
+
+    return mounted
+
+
+def scons(lab: Lab, *args: str, **env: str | None) -> tuple[int, list[str]]:
+    """A real SCons: its status, and what it said of what went wrong; None takes a variable away."""
+    argv = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
+    given = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
+    done = subprocess.run(argv, cwd=lab.path, env=given, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    return done.returncode, [line for line in said.splitlines() if "***" in line or "Could not" in line]
+
+
+def unfinished(lab: Lab) -> list[str]:
+    """What is on its way to another name, below the tree."""
+    return sorted(
+        name
+        for name in lab.files()
+        if name.endswith((".new", ".tmp")) or (".work/" in name and "modules/.work/" not in name)
+    )
+
+
+#: How many KiB are free. SCons's database takes a few, each of the RPMs 200; 2,400 are enough for everything.
+FREE = [
+    0,
+    1,
+    2,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    100,
+    200,
+    300,
+    450,
+    600,
+    800,
+    1000,
+    1200,
+    1300,
+    1400,
+    1500,
+    1700,
+    2000,
+]
+
+
+@pytest.mark.parametrize("free", FREE)
+def test_a_full_disk(world: World, disk: Disk, free: int) -> None:
+    """The whole tree is on it, SCons's database too. The build goes on when there is room."""
+    with disk(8) as place:
+        lab = Lab(place / "tree", world.files)
+        world.declare(lab, "new")
+        filler = place / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(place).free - (free << 10)))
+        status, wrong = scons(lab, "-j2")
+        assert status == 2
+        assert wrong
+        assert all(line.endswith("No space left on device; make room there") for line in wrong), wrong
+        assert unfinished(lab) == []
+        world.look(lab, {})
+        filler.unlink()
+        world.ends_clean(lab, "new")
+
+
+@pytest.mark.parametrize("free", [0, 4, 40])
+def test_only_the_database_has_no_room(world: World, disk: Disk, free: int) -> None:
+    """Where the outputs lie on another disk, all of them are made, and compared in the next build."""
+    with disk(8) as place:
+        lab = Lab(place / "tree", world.files)
+        world.declare(lab, "new")
+        outside = place.parent / "outside"
+        outside.mkdir()
+        (lab.path / "build").symlink_to(outside)
+        filler = place / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(place).free - (free << 10)))
+        status, wrong = scons(lab, "-j2")
+        why = "what was built cannot be noted: No space left on device; make room there"
+        assert (status, wrong) == (2, [f"scons: *** .sconsign.dblite: {why}"])
+        assert unfinished(lab) == []
+        filler.unlink()
+        world.ends_clean(lab, "new")
+
+
+READ_ONLY = "Read-only file system; its file system is read-only: make it writable, or use another folder"
+
+
+def test_a_tree_that_is_read_only(world: World, disk: Disk) -> None:
+    with disk(64) as place:
+        lab = Lab(place / "tree", world.files)
+        world.declare(lab, "new")
+        remount(place, "ro")
+        assert scons(lab) == (2, [f"scons: *** [SConstruct] .sconsign.dblite: {READ_ONLY}"])
+        assert scons(lab, "-n") == (0, [])
+        assert lab.files("build") == set()
+
+
+@pytest.mark.parametrize("word", ["old", "new"])
+def test_a_built_tree_that_is_read_only(world: World, disk: Disk, word: str) -> None:
+    """It is told, and all stays as it was."""
+    with disk(64) as place:
+        shutil.copytree(world.folder / "clean-old", place / "tree", symlinks=True)
+        lab = Lab(place / "tree", {})
+        world.ends_clean(lab, "old")
+        world.declare(lab, word)
+        remount(place, "ro")
+        status, wrong = scons(lab, "-j2")
+        assert all(READ_ONLY in line for line in wrong), wrong
+        assert wrong
+        assert status == 2
+        remount(place, "rw")
+        assert lab.outputs() == world.clean["old"]
+        world.ends_clean(lab, "new")
+
+
+def remount(place: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+
+def test_nothing_may_be_executed_there(world: World, disk: Disk) -> None:
+    with disk(64) as place:
+        lab = Lab(place / "tree", world.files)
+        remount(place, "noexec")
+        world.declare(lab, "new")
+        assert scons(lab, "-j2") == (0, [])
+        assert lab.outputs() == world.clean["new"]
+
+
+@pytest.mark.parametrize("home", [None, "/nonexistent", "/dev/null"])
+def test_no_home(world: World, home: str | None) -> None:
+    lab = world.tree(f"home{home and len(home)}")
+    world.declare(lab, "new")
+    assert scons(lab, "-j2", HOME=home) == (0, [])
+    assert lab.outputs() == world.clean["new"]
+
+
+@pytest.mark.parametrize("folder", ["/nonexistent", "/dev/null"])
+def test_a_temporary_folder_that_is_none(world: World, folder: str) -> None:
+    lab = world.tree(f"temporary{folder.replace('/', '-')}")
+    world.declare(lab, "new")
+    assert scons(lab, "-j2", TMPDIR=folder) == (0, [])
+    assert lab.outputs() == world.clean["new"]

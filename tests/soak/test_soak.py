@@ -1,0 +1,115 @@
+"""The soak itself: what it reads is read, and what goes wrong is seen."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from soak.inputs import Kind, harmless, kinds, try_one
+from soak.mutate import mutated
+from soak.work import Limits, Worker, input_of
+from support import ROOT, need
+
+from xspack_tool.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def found() -> Iterator[dict[str, Kind]]:
+    need("gpg", "rpmbuild", "rpmsign", "gcc")
+    with kinds() as made:
+        yield made
+
+
+def test_each_kind_is_read(found: dict[str, Kind], tmp_path: Path) -> None:
+    """Its originals are taken as they are, and changed ones crash nothing."""
+    for name, kind in found.items():
+        assert any(try_one(kind, original, tmp_path / "input") for original in kind.originals), name
+        for number in range(20):
+            try_one(kind, input_of(kind, name, 1, number), tmp_path / "input")
+
+
+def test_a_number_is_the_same_input_again(found: dict[str, Kind]) -> None:
+    kind = found["update.xml"]
+    assert [input_of(kind, "a", 1, 7), input_of(kind, "a", 1, 7)] == [input_of(kind, "a", 1, 7)] * 2
+    assert len({input_of(kind, "a", seed, number) for seed in (1, 2) for number in range(10)}) > 10
+
+
+def test_every_change_leaves_bytes(found: dict[str, Kind]) -> None:
+    """Also of a file that is nearly empty."""
+    for number in range(2000):
+        mutated(b"ab", random.Random(number), [b"c"])
+
+
+def _crash(content: bytes, place: Path) -> None:
+    ctypes.string_at(0)
+
+
+def _loop(content: bytes, place: Path) -> None:
+    ctypes.CDLL(None).sleep(60)
+
+
+def _wrong(content: bytes, place: Path) -> None:
+    raise ValueError("no words of ours")
+
+
+def _raw(content: bytes, place: Path) -> None:
+    raise BadInput("x", "two\nlines")
+
+
+def _greedy(content: bytes, place: Path) -> None:
+    bytearray(1 << 30)
+
+
+def _page(content: bytes, place: Path) -> None:
+    harmless("a\x1b[2J", "a page")
+
+
+FAULTS: dict[Callable[[bytes, Path], None], str] = {
+    _crash: r"the reader ended with -11",
+    _loop: r"the reader took more than 1 s",
+    _wrong: r"ValueError: 'no words of ours' at .*test_soak\.py:\d+",
+    _raw: r"AssertionError: 'x: two\\nlines' at ",
+    _greedy: r"MemoryError: '' at ",
+    _page: r"AssertionError: .*a page holds .* raw",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_seen(fault: Callable[[bytes, Path], None], tmp_path: Path) -> None:
+    """And the next inputs are read."""
+
+    def read(content: bytes, place: Path) -> None:
+        if content == b"bad":
+            fault(content, place)
+
+    kind = {"bad": Kind([b"bad"], read, 1), "good": Kind([b"good"], read, 1)}
+    for one in kind.values():
+        object.__setattr__(one, "input", lambda rng, one=one: one.originals[0])
+    worker = Worker(kind, 1, tmp_path / "input", Limits(seconds=1))
+    count = worker.read("bad", 5, 0)
+    good = worker.read("good", 0, 0)
+    worker.end()
+    ((number, what),) = count.faults
+    assert (number, count.inputs) == (5, 1)
+    assert re.match(FAULTS[fault], what)
+    assert (good.inputs, good.taken, good.faults) == (1, 1, [])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    need("gpg", "rpmbuild", "rpmsign", "gcc")
+    argv = [sys.executable, "-m", "tests.soak", "--minutes", "0.02", "--seed", "7", "--kind", "update.xml"]
+    done = subprocess.run(
+        [*argv, "--out", tmp_path / "table.md"], cwd=ROOT, env=os.environ, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.match(r"seed 7\nupdate.xml: 0\.\.\d+\n", done.stdout)
+    table = (tmp_path / "table.md").read_text()
+    assert table.startswith("# Soak\n\n`./bootstrap python -m tests.soak --minutes 0.02 --seed 7`")
+    assert re.search(r"\| all \| [\d,]+ \| [\d,]+ \| [\d,]+ \| 0 \| ", table)
