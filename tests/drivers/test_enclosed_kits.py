@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
+from drivers.test_kit_over_ssh import DRIVER, HEAD, SPEC, asked, compiled, payload, words_of
 from rebuild.lab import kernel
 from sshd import Start, serving
 from support import ROOT, lacks, need, need_root
@@ -80,6 +80,26 @@ def test_a_root_makes_the_bytes_that_a_machine_makes(sshd: Start, kit: Tree, tmp
     assert leftovers() == []
     # Nothing to do is nothing to do.
     assert Tree(tmp_path / "bwrap").scons(RPM).good().built == set()
+
+
+def test_a_root_builds_a_spec(kit: Tree, tmp_path: Path) -> None:
+    """As this machine does, with the macros of the kit's kernel."""
+    need("bwrap", "file")
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "acme.spec": SPEC.format(build="gcc -c -o acme.o %{SOURCE0}"),
+            "acme.c": "int acme;\n",
+            "m": "%flavour 7\n%of_two_lines echo one\n",
+        }
+    )
+    spec = 'env.SpecRpm("acme.spec", sources="acme.c", macros="m", ddk={})\n'
+    rpm, made = "build/rpms/acme-1-7.x86_64.rpm", []
+    for ddk in (f'"{kit.path}"', f'env.Ddk(root="/", tree="{kit.path}")'):
+        ran = tree.declare(spec.format(ddk), HEAD).scons(rpm).good()
+        made.append([payload(tree.path / rpm), asked(tree.path / rpm, "--requires", "--scripts", "-i")])
+    assert "Remote     build/rpms/acme-1-7.x86_64.rpm" in ran.said and leftovers() == []
+    assert made[0] == made[1] and "regenerate-initrd-6.1.0-kit" in str(made[0])
+    assert tree.scons(rpm).good().built == set()
 
 
 @pytest.mark.parametrize("program", ["bwrap", "unshare"])

@@ -478,4 +478,7 @@ def test_a_spec_that_the_kit_builds(sshd: Start, tmp_path: Path) -> None:
 
     tree.declare(f'env.SpecRpm("acme.spec", {common}, ddk=["../kit", "../kit"])\n', HEAD)
     (mistake,) = tree.scons().refused()
-    assert "ddk='2 kits': a spec is built for one kit; declare it once for each" in mistake
+    assert (
+        "ddk='6.1.0-kit': two kits for 6.1.0-kit; say which release each is for: env.Ddk(.., release=..)"
+        in mistake
+    )

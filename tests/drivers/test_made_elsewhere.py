@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import CRC, toy
+from drivers.test_kit_over_ssh import CRC, toy, words_of
+from drivers.test_kit_over_ssh import SPEC as KIT_SPEC
+from drivers.test_kit_over_ssh import sshd as sshd
+from sshd import Start
 from support import need
 from trees import Tree
 
@@ -153,3 +156,27 @@ def test_what_fits_no_release(tree: Tree) -> None:
             "or leave the release out"
         )
     ]
+
+
+def test_a_spec_for_several_kits(tree: Tree, sshd: Start) -> None:
+    """One kit is here, one on another machine: the RPMs of each lie in a folder of its own, and go into the pack of its
+    release."""
+    need("file")
+    compile_it = "gcc -c -DKERNEL='\"%{kernel_version}\"' -o acme.o %{SOURCE0}"
+    tree.write({"kit.spec": KIT_SPEC.format(build=compile_it), "m": "%flavour 7\n%of_two_lines echo one\n"})
+    there = words_of(sshd(tree=str(tree.path.parent / "two")))[:-1]
+    rpms = (
+        'env.SpecRpm("kit.spec", sources="driver/acme.c", macros="m", waive={"K7": "x"},'
+        f' ddk=[kits[0], {there}, release="two.toml")])'
+    )
+    tree.declare(f"{TOOL}P(tool, {rpms})\n", HEAD).scons().good()
+    made = {path for path in tree.files("build/rpms") if path.endswith("x86_64.rpm")}
+    # The release's own dist; that of the other machine, which has none.
+    assert made == {"one/acme-1-7.xcpng8.3.x86_64.rpm", "two/acme-1-7.x86_64.rpm"}
+    for name in ("one", "two"):
+        assert kernels(tree, f"acme-{name}") == {"acme": [f"6.1.0-{name}"], "tool": []}
+    assert tree.scons().good().built == set()
+    # What one kit does not change is not built again.
+    tree.write({"two.toml": (tree.path / "two.toml").read_text().replace('["updates"', '["extra"')})
+    built = {path for path in tree.scons().good().built if path.startswith("build/rpms/")}
+    assert built == {"build/rpms/two/acme-1-7.x86_64.rpm"}

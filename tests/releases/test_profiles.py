@@ -176,6 +176,7 @@ def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
         ("module_signatures", ""),
         ("module_keys", []),
         ("module_hashes", []),
+        ("dist", ""),
         ("driver_disks_alone", False),
     ):
         rest.setdefault(name, value)

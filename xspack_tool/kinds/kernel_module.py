@@ -27,7 +27,7 @@ from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.model.profile import Profile
 from xspack_tool.plan.compile_elsewhere import plan_modules_elsewhere
-from xspack_tool.plan.ddk import Kit, Unasked, compiler_of, kits_of
+from xspack_tool.plan.ddk import Kit, Unasked, compiler_of, kit_folders, kits_of
 from xspack_tool.plan.driver_sources import driver_items, running_kernel_lines
 from xspack_tool.plan.modules import (
     ModulePlan,
@@ -161,16 +161,11 @@ class KernelModule(PackageKind):
         kernels = {kit.kernel for kit in kits}
         if len(kits) == 1 or (self.given["kernel_in_name"] and len(kernels) == len(kits)):
             return [(kit, "") for kit in kits]
-        names = [kit.name for kit in kits]
-        if len(set(names)) < len(names):
-            names = [f"{kit.name}-{kit.kernel}" if kit.release else kit.kernel for kit in kits]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            rule = f"two kits for {twice[0]}"
-            self.note(
-                [Problem("ddk", twice[0], rule, "say which release each is for: env.Ddk(.., release=..)")]
-            )
-        return list(zip(kits, names, strict=True))[: 1 if twice else None]
+        folders = kit_folders(kits)
+        if isinstance(folders, Problem):
+            self.note([folders])
+            return [(kits[0], "")]
+        return folders
 
     # The RPM of one kit
 

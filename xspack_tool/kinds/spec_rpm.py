@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.kinds.kits import KITS
 from xspack_tool.model.package import Identity
-from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kits_of
+from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kit_folders, kits_of
 from xspack_tool.plan.modules import tell_warnings
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
@@ -153,7 +154,8 @@ class SpecRpm(Kind):
     this machine lacks are named.
 
     With a kit of ``ddk`` these macros have its values; a kit on another machine builds the RPMs with its own rpmbuild,
-    for which its own macros count less.
+    for which its own macros count less. Several kits make the RPMs of each. %{dist} is the kit's, if it is elsewhere,
+    else the release's.
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
@@ -163,7 +165,7 @@ class SpecRpm(Kind):
             "macro -> body, of one line or several; they count most", None, validators.PLAIN_TABLE
         ),
         "ddk": Field(
-            "kernel build tree or env.Ddk(..) for whose kernel it is; one elsewhere builds it",
+            "kernel build tree or env.Ddk(..) for whose kernel it is, or several; one elsewhere builds it",
             None,
             KITS,
         ),
@@ -176,14 +178,36 @@ class SpecRpm(Kind):
     def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:
         super().__init__(env, str(name), given, place)
         self.spec = nodes_of(env, name)[0]
+        #: The kit of its RPMs, and the folder below rpms/ that tells them from those of other kits.
+        self._kit: Kit | None = None
+        self._folder = ""
 
     def declare(self) -> Any:
+        found = [] if self.problems or not self.given["ddk"] else kits_of(self.env, self.given["ddk"])
+        if any(isinstance(kit, Unasked) for kit in found):
+            return NodeList()
+        wrong = [kit for kit in found if isinstance(kit, Problem)]
+        kits = [kit for kit in found if isinstance(kit, Kit)]
+        folders = kit_folders(kits) if len(kits) > 1 else [(kit, "") for kit in kits]
+        if isinstance(folders, Problem):
+            wrong.append(folders)
+        if wrong or isinstance(folders, Problem):
+            self.problems += wrong
+            return self._declare()
+        nodes = NodeList()
+        for kit, folder in folders:
+            one = copy.copy(self)
+            one.env, one.problems = kit.for_env(self.env), list(self.problems)
+            one._kit, one._folder = kit, folder
+            nodes += one._declare()
+        return nodes if folders else self._declare()
+
+    def _declare(self) -> Any:
+        """The RPMs for one kit, or for none."""
         sources = nodes_of(self.env, listed(self.given["sources"]))
         problems = [*self.problems, *self._problems(sources)]
         made: list[tuple[Identity, tuple[str, ...]]] = []
         session().need("rpmbuild", "RPMs")
-        if isinstance(self._kit, Unasked):
-            return NodeList()
         if self.given["brp"] is not False:
             # Without one of them rpm's step would leave all as it is, and say nothing.
             for program in ("file", "strip"):
@@ -205,36 +229,22 @@ class SpecRpm(Kind):
         return nodes_of(self.env, listed(self.given["macros"]))
 
     @cached_property
-    def _kit(self) -> Kit | Problem | None:
-        """The kit of ddk=; XSPACK_DDK lends its kernel's version alone."""
-        if self.problems or not self.given["ddk"]:
-            return None
-        found = kits_of(self.env, self.given["ddk"])
-        if len(found) > 1:
-            rule = "a spec is built for one kit"
-            return Problem(
-                "ddk", f"{len(found)} kits", rule, "declare it once for each, in an environment of its own"
-            )
-        return next(iter(found), None)
-
-    @cached_property
     def _dist(self) -> str:
-        """What a kit elsewhere puts for %{?dist}: part of the names of its RPMs."""
+        """What a kit elsewhere, else the release puts for %{?dist}: part of the names of RPMs."""
         kit = self._kit
-        if not isinstance(kit, Kit) or kit.remote is None or kit.facts is None:
-            return ""
+        if kit is None or kit.remote is None or kit.facts is None:
+            return profile_of(self.env).dist
         remote, state = kit.remote, [kit.facts.rpm, kit.facts.digest]
         dist: str = read_cached(self.env, f"dist of {remote.key}", state, lambda: read_dist(remote))
         return dist
 
     @cached_property
     def _macros(self) -> SpecMacros:
-        """What the spec finds besides rpm's own macros; asked for once no mistake is known."""
-        kit = self._kit if isinstance(self._kit, Kit) else None
-        profile = profile_of(kit.for_env(self.env) if kit else self.env)
-        release = kernel_macros(
-            kit.kernel if kit else kernel_of(self.env), next(iter(profile.module_dirs), "")
-        )
+        """What the spec finds besides rpm's own macros; asked for once no mistake is known. XSPACK_DDK lends its
+        kernel's version alone."""
+        kernel = self._kit.kernel if self._kit else kernel_of(self.env)
+        profile = profile_of(self.env)
+        release = kernel_macros(kernel, next(iter(profile.module_dirs), ""))
         if self._dist:
             release += f"%dist {self._dist}\n"
         given = self.given["defines"] or {}
@@ -255,8 +265,6 @@ class SpecRpm(Kind):
             if node.has_builder() or not Path(node.get_abspath()).is_file():
                 rule = "no such macro file; it must be there while the SConstruct is read"
                 problems.append(Problem("macros", str(node), rule, "correct the name"))
-        if isinstance(self._kit, Problem) and not isinstance(self._kit, Unasked):
-            problems.append(self._kit)
         for name in self.given["defines"] or {}:
             if not _MACRO_NAME.fullmatch(name):
                 rule = "a macro's name is three or more of letters, digits and _, with no digit first"
@@ -292,7 +300,15 @@ class SpecRpm(Kind):
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
         waive = self.waived()
         planned = [
-            PlannedRpm(identity, self.target, self.place, waive=waive, kernels=kernels)
+            PlannedRpm(
+                identity,
+                self.target,
+                self.place,
+                waive=waive,
+                kernels=kernels,
+                kit=self._kit,
+                folder=self._folder,
+            )
             for identity, kernels in made
         ]
         macros = self._macros
@@ -309,7 +325,7 @@ class SpecRpm(Kind):
         inputs = {"spec": self.spec, "sources": sources, "macros": self._macro_files}
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
-        if isinstance(kit, Kit) and kit.remote and kit.facts:
+        if kit and kit.remote and kit.facts:
             remote = BuildSpecRemotely(kit.signature, SpecStep(*common), kit.remote, kit.facts, kit.memo)
             there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
@@ -327,16 +343,16 @@ class SpecRpm(Kind):
         name = read_cached(
             self.env, f"source of {path} {self._slot}", self._state, lambda: source_spec_name(path, macros)
         )
-        node = self.env.File(out_path(self.env, "srpms", name))
+        node = self.env.File(out_path(self.env, "srpms", *filter(None, [self._folder]), name))
         if taken := session().claim_output(node, self.place, self.target):
             self.report(taken)
             return node
         add_step(self.env, step, inputs=inputs, outputs={"rpm": node})
-        remove_older(self.env, node, f"source of {self.spec}")
+        remove_older(self.env, node, f"source of {self.spec} {self._folder}".rstrip())
         return node
 
     @property
     def _slot(self) -> str:
         """What tells this declaration of the spec from others."""
-        given = f"{self._macros.release}{self._macros.defines}"
+        given = f"{self._folder}{self._macros.release}{self._macros.defines}"
         return f"{plain_name(Path(self.name).stem)}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"

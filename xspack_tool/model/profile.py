@@ -48,6 +48,8 @@ class Profile:
     #: The certificates whose signatures its kernels take, in PEM, and the hashes (``sha256``) of such signatures.
     module_keys: tuple[str, ...] = ()
     module_hashes: tuple[str, ...] = ()
+    #: What its builds put for %{?dist}; empty where that is not known.
+    dist: str = ""
     #: Whether its installer takes driver disks and no other packs.
     driver_disks_alone: bool = False
 
@@ -191,6 +193,7 @@ KEYS: dict[str, tuple[str, Holds]] = {
         ),
     ),
     "module_hashes": ("hashes, such as sha256, of signatures that its kernels take", _TEXTS),
+    "dist": ("what its builds put for %{?dist}; empty where that is not known", _TEXT),
     "driver_disks_alone": ("whether its installer takes driver disks, and no other packs", _FLAG),
 }
 

@@ -148,6 +148,17 @@ def kits_of(env: Any, value: Any = None) -> list[Kit | Problem]:
     return [_kit(env, field, one) for one in flatten([named])]
 
 
+def kit_folders(kits: list[Kit]) -> list[tuple[Kit, str]] | Problem:
+    """Several kits, each with the folder below rpms/ that tells its RPMs from those of the others."""
+    names = [kit.name for kit in kits]
+    if len(set(names)) < len(names):
+        names = [f"{kit.name}-{kit.kernel}" if kit.release else kit.kernel for kit in kits]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        rule = f"two kits for {twice[0]}"
+        return Problem("ddk", twice[0], rule, "say which release each is for: env.Ddk(.., release=..)")
+    return list(zip(kits, names, strict=True))
+
+
 def kit_of(env: Any) -> Kit | Problem | None:
     """The kit of XSPACK_DDK."""
     found = kits_of(env)
