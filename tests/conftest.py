@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import atexit
 import functools
+import inspect
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +16,52 @@ from typing import Any
 
 import hypothesis
 import pytest
-from support import need_root
+from support import ROOT, need_root
 
 # Time limits a single example would break under load; what fails must fail again.
 hypothesis.settings.register_profile("xspack", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("xspack")
+
+
+_STARTS = re.compile(
+    r"^(?:from|import) subprocess\b|\b(?:need|need_root|need_module|run|Popen)\(", re.MULTILINE
+)
+_IMPORTS = re.compile(r"^(?:from|import) (\w+)", re.MULTILINE)
+#: The test that runs and is marked quick.
+_quick: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick what starts no program, by its file, those of its fixtures, and what of ours they import."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not item.get_closest_marker("long"):
+            fixtures = [one.func for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
+            files = [Path(inspect.getsourcefile(fixture) or "") for fixture in fixtures]
+            ours = {item.path, *(file for file in files if file.is_relative_to(ROOT))} - {Path(__file__)}
+            if "scratch_root" not in item.fixturenames and not any(map(_starts_programs, ours)):
+                item.add_marker("quick")
+
+
+@functools.cache
+def _starts_programs(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    imported = (ROOT / "tests" / f"{name}.py" for name in _IMPORTS.findall(text) if name != "support")
+    return bool(_STARTS.search(text)) or any(_starts_programs(one) for one in imported if one.is_file())
+
+
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Note whether it is a quick test that runs."""
+    _quick[:] = [item.nodeid] if item.get_closest_marker("quick") else []
+
+
+def _audit(event: str, args: Any) -> None:
+    if _quick and event in ("subprocess.Popen", "os.posix_spawn", "os.system"):
+        raise RuntimeError(
+            f"{_quick[0]} is marked quick, but starts a program: {args}; see tests/conftest.py"
+        )
+
+
+sys.addaudithook(_audit)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from xspack_tool.kinds.variables import EXPANDED, Expansion
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.help import tell_alias
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.package import (
     Contents,
     Declared,
@@ -23,7 +24,6 @@ from xspack_tool.plan.package import (
     complete_package,
     output_node,
     plan_package,
-    planned_rpm,
 )
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.session import belong, session, user_place
@@ -238,7 +238,7 @@ class PackageKind(Kind):
             return broken_package(self.env, self.name)
         nodes += self.plan(package, contents)
         for node in nodes:
-            node.attributes.xspack_declared = Declared(package, tuple(self.licence_texts()))
+            own_record(node).declared = Declared(package, tuple(self.licence_texts()))
         return nodes
 
     def _close(self, declaration: PackageDeclaration, identity: dict[str, Any], nodes: Any) -> list[Problem]:
@@ -250,11 +250,11 @@ class PackageKind(Kind):
         declaration.close(is_awaited=any(node.depends for node in nodes))
         package, contents = declaration.finish(**identity)
         found = declaration.problems
-        if not found and nodes and planned_rpm(nodes[0]):
+        if not found and nodes and record_of(nodes[0]).rpm:
             found = self.complete(nodes, package, contents, Folders(declaration.trees))
             for node in nodes:
-                declared: Declared = node.attributes.xspack_declared
-                node.attributes.xspack_declared = replace(declared, package=package)
+                if declared := record_of(node).declared:
+                    own_record(node).declared = replace(declared, package=package)
         return [problem.at(self.place, self.target) for problem in found]
 
     def licence_texts(self) -> list[Any]:
@@ -388,7 +388,7 @@ def _by_label(nodes: Any, name: str) -> dict[str, list[Any]]:
     """The packs of one declaration by their labels: of each release one; a faulty one has the name."""
     found: dict[str, list[Any]] = {}
     for node in nodes:
-        packed = getattr(node.attributes, "xspack_packed", None)
+        packed = record_of(node).pack
         found.setdefault(packed.pack.label if packed else name, []).append(node)
     return found
 

@@ -12,7 +12,7 @@ from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
-from xspack_tool.plan.package import is_broken, planned_rpm
+from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
 
@@ -23,8 +23,8 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
     found: dict[Any, None] = {}
     drivers: dict[tuple[Any, str], list[Any]] = {}
     for node in nodes_of(declaration.env, listed(value)):
-        built = planned_rpm(node)
-        if is_broken(node):
+        built = record_of(node).rpm
+        if record_of(node).is_broken:
             session().current.needs.append(node)
             continue
         if built and built.is_debuginfo:
@@ -32,21 +32,21 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
         if built is None:
             declaration.need("extra_symbols", node)
             found[node] = None
-        elif not hasattr(node.attributes, "xspack_symvers"):
+        elif record_of(node).symvers is None:
             rule, remedy = f"{built.target} is no driver", "name a driver, or a Module.symvers"
             declaration.problem("extra_symbols", built.identity.name, rule, remedy)
         else:
             drivers.setdefault((built.place, built.target), []).append(node)
     for nodes in drivers.values():
-        same = [node for node in nodes if _is_for(node.attributes.xspack.kit, kit)]
-        other = nodes[0].attributes.xspack
+        same = [node for node in nodes if _is_for(rpm_of(node).kit, kit)]
+        other = rpm_of(nodes[0])
         if not same:
             rule = f"{other.target} is not built for {kit.name}"
             declaration.problem("extra_symbols", other.identity.name, rule, "give it the same ddk=")
         for node in same[:1]:
-            identity = node.attributes.xspack.identity
+            identity = rpm_of(node).identity
             declaration.relate("requires", Dependency(identity.name, ">=", identity.evr))
-            found[node.attributes.xspack_symvers] = None
+            found[record_of(node).symvers] = None
     return tuple(found)
 
 

@@ -38,7 +38,8 @@ from xspack_tool.plan.modules import (
     plan_modules,
     plan_note,
 )
-from xspack_tool.plan.package import Contents, PlannedRpm, broken_package, plan_package, source_rpm_of
+from xspack_tool.plan.node_record import own_record, record_of
+from xspack_tool.plan.package import Contents, PlannedRpm, broken_package, plan_package
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_source_rpm
 from xspack_tool.plan.sources import Folders, TreeItem
@@ -323,14 +324,14 @@ class KernelModule(PackageKind):
         target = self.given["target"]
         nodes = plan_package(self.env, package, contents, planned, target, self.report)
         for node in nodes:
-            node.attributes.xspack_symvers = self._modules.symvers
-            node.attributes.xspack_source_rpm = source
+            own_record(node).symvers = self._modules.symvers
+            own_record(node).source_rpm = source
         if self._modules.debuginfo is not None:
             nodes += self._debuginfo(package, planned, self._modules)
         return nodes
 
     def complete(self, nodes: Any, package: Package, contents: Contents, folders: Folders) -> list[Problem]:
-        source = source_rpm_of(nodes[0])
+        source = record_of(nodes[0]).source_rpm
         assert source is not None  # plan() made it
         complete_source_rpm(source, package, contents, self._source, folders)
         return super().complete(nodes, package, contents, folders)

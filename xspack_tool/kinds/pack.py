@@ -17,8 +17,8 @@ from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
 from xspack_tool.model.pack import Rollup, make_volume_id
 from xspack_tool.plan.keys import SigningKey, key_check, signing_key
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.pack import PackInputs, plan_pack
-from xspack_tool.plan.package import is_broken, planned_rpm
 from xspack_tool.plan.profile import profile_of, release_problems
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of
@@ -86,7 +86,7 @@ class Pack(Kind):
     def _named(self, isos: Any) -> Any:
         """The ISOs, each knowing the name that its declaration has."""
         for iso in isos:
-            iso.attributes.xspack_name = self.name
+            own_record(iso).pack_name = self.name
         return isos
 
     def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
@@ -108,7 +108,7 @@ class Pack(Kind):
         key = self._key()
         scripts = {"precheck": self._script("precheck"), "remove": self._remove(packages)}
         pack = self._model(packages, key, scripts)
-        broken = [node for node in packages if is_broken(node)]
+        broken = [node for node in packages if record_of(node).is_broken]
         session().current.needs += broken
         self.note(pack.problems())
         if pack.uuid:
@@ -126,7 +126,7 @@ class Pack(Kind):
     def _model(self, packages: list[Any], key: SigningKey | None, scripts: Mapping[str, Any]) -> PackModel:
         given = self.given
         version = str(given["version"] or "")
-        modules = any((built := planned_rpm(node)) and built.holds_modules for node in packages)
+        modules = any((built := record_of(node).rpm) and built.holds_modules for node in packages)
         return PackModel(
             label=self.name,
             version=version,
@@ -158,12 +158,12 @@ class Pack(Kind):
                 self.problems.append(Problem("packages", str(node), rule, remedy))
         if not found:
             self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
-        return [node for node in found if not ((built := planned_rpm(node)) and built.is_debuginfo)]
+        return [node for node in found if not ((built := record_of(node).rpm) and built.is_debuginfo)]
 
     def _same_names(self, packages: list[Any]) -> None:
         names: dict[tuple[str, str], Any] = {}
         for node in packages:
-            built = planned_rpm(node)
+            built = record_of(node).rpm
             if built is None:
                 continue
             identity = built.identity
@@ -202,7 +202,7 @@ class Pack(Kind):
         if self.given["remove"] not in (True, False, None):
             return self._script("remove")
         if self.given["remove"] and any(
-            (built := planned_rpm(node)) and built.holds_modules for node in packages
+            (built := record_of(node).rpm) and built.holds_modules for node in packages
         ):
             rule = "a pack with kernel modules must not be removable (R1)"
             self.problems.append(Problem("remove", True, rule, "leave remove= out, or make two packs"))
@@ -230,6 +230,6 @@ def _is_whole(node: Any, rpms: list[Any]) -> list[Problem]:
 
 def _rpms_behind(node: Any) -> list[Any]:
     """The RPM nodes of ours that a node is, was installed from, or is an alias of."""
-    if planned_rpm(node) or is_broken(node):
+    if record_of(node).rpm or record_of(node).is_broken:
         return [node]
     return [rpm for source in node.sources for rpm in _rpms_behind(source)]

@@ -13,6 +13,7 @@ from xspack_tool.files import copy_whole
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.package import Identity
+from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.read_cache import file_sha256, read_file_cached
@@ -63,7 +64,7 @@ class PrebuiltRpm(Kind):
             self.env, [planned], {"rpm": file}, TakeRpm(identity), self.given["target"], self.report
         )
         for node in nodes:
-            node.attributes.xspack_source_rpm = self._source_rpm()
+            own_record(node).source_rpm = self._source_rpm()
         return nodes
 
     def _read(self) -> tuple[Identity, tuple[str, ...]]:

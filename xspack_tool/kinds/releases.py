@@ -8,7 +8,8 @@ from typing import Any
 from xspack_tool.errors import Problem
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.profile import Profile
-from xspack_tool.plan.package import PlannedRpm, planned_rpm
+from xspack_tool.plan.node_record import record_of, rpm_of
+from xspack_tool.plan.package import PlannedRpm
 from xspack_tool.plan.profile import profile_of
 
 
@@ -25,14 +26,14 @@ def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Pro
     drivers: dict[tuple[str, str], list[Any]] = {}
     chosen = []
     for node in packages:
-        planned = planned_rpm(node)
+        planned = record_of(node).rpm
         if planned is None or planned.kit is None:
             chosen += [node] if planned is None or _may_be_for(planned, profile) else []
         else:
             drivers.setdefault((str(planned.place), planned.target), []).append(node)
     problems = []
     for (_, target), nodes in drivers.items():
-        fitting = [node for node in nodes if _is_for(env, node.attributes.xspack, profile)]
+        fitting = [node for node in nodes if _is_for(env, rpm_of(node), profile)]
         chosen += fitting
         if not fitting:
             rule = f"{target} is not built for {profile.name}"
@@ -49,7 +50,7 @@ def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> dict[
     profiles = [profile_of(env.Override({"XSPACK_TARGET": name})) for name in releases]
     found = {}
     for node in packages:
-        planned = planned_rpm(node)
+        planned = record_of(node).rpm
         if planned and not any(_may_be_for(planned, profile) for profile in profiles):
             rule = f"it is for kernel {', '.join(planned.kernels)}, which none of the releases has"
             remedy = "leave it out, or add its release"

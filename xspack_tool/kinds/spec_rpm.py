@@ -22,6 +22,7 @@ from xspack_tool.kinds.kits import KITS
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kit_folders, kits_of
 from xspack_tool.plan.modules import tell_warnings
+from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
@@ -334,7 +335,7 @@ class SpecRpm(Kind):
             self.env.Clean(nodes[0], str(failed))
             journal_of(self.env).keep(failed)
         for node in nodes:
-            node.attributes.xspack_source_rpm = source
+            own_record(node).source_rpm = source
         return nodes
 
     def _source_rpm(self, step: WriteSpecSource, inputs: dict[str, Any]) -> Any:

@@ -14,8 +14,9 @@ from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, Kind, listed
 from xspack_tool.model.submission import Fix, rule
+from xspack_tool.plan.node_record import pack_of, record_of
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import is_broken, output_node, planned_rpm, source_rpm_of
+from xspack_tool.plan.package import output_node
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
@@ -49,14 +50,12 @@ class Submission(Kind):
     TAKES_SEVERAL: ClassVar[bool] = True
 
     def __init__(self, env: Any, packs: Any, given: dict[str, Any], place: Any) -> None:
-        nodes = [
-            node for node in nodes_of(env, listed(packs)) if not hasattr(node.attributes, "xspack_beside")
-        ]
+        nodes = [node for node in nodes_of(env, listed(packs)) if record_of(node).about is None]
         self.isos = [iso for node in nodes for iso in _isos_behind(node)]
         named = self.isos or nodes
-        first = getattr(named[0].attributes, "xspack_name", named[0]) if named else ""
+        first = (record_of(named[0]).pack_name or named[0]) if named else ""
         super().__init__(env, str(first), given, place)
-        faulty = [node for node in nodes if is_broken(node)]
+        faulty = [node for node in nodes if record_of(node).is_broken]
         session().current.needs += faulty
         strange = [node for node in nodes if node not in faulty and not list(_isos_behind(node))]
         for node in strange:
@@ -74,11 +73,11 @@ class Submission(Kind):
         for node in licences:
             self._late("licences", node)
         for iso in self.isos:
-            self._check(iso.attributes.xspack_packed, bool(statement), bool(licences))
+            self._check(pack_of(iso), bool(statement), bool(licences))
         if self.problems:
             self.report(self.problems)
             return []
-        packed: Packed = self.isos[0].attributes.xspack_packed
+        packed: Packed = pack_of(self.isos[0])
         title = f"{self.name} {packed.pack.version} submission"
         node = output_node(
             self.env, self.given["target"] or out_path(self.env, f"{title.replace(' ', '-')}.tar")
@@ -94,12 +93,12 @@ class Submission(Kind):
         if packed.inputs.key is None:
             self._lacks(packed.pack.label, 9, "sign the pack: key=")
         for rpm in packed.inputs.packages:
-            built, declared = planned_rpm(rpm), getattr(rpm.attributes, "xspack_declared", None)
+            built, declared = record_of(rpm).rpm, record_of(rpm).declared
             if built is None or declared is None:
                 continue  # judged by what is in it, when it is there
             name = built.identity.name
             firmware = any(entry.path.startswith("/lib/firmware/") for entry in declared.package.entries)
-            if built.holds_modules and source_rpm_of(rpm) is None:
+            if built.holds_modules and record_of(rpm).source_rpm is None:
                 self._lacks(name, 1, "declare it with env.KernelModule")
             if (built.holds_modules or firmware) and not declared.licence_texts and not has_licences:
                 number, more = (1, ", or put COPYING into its sources") if built.holds_modules else (2, "")
@@ -146,7 +145,7 @@ class Submission(Kind):
 
 def _isos_behind(node: Any) -> list[Any]:
     """The packs that a node is, was installed from, or is an alias of."""
-    if hasattr(node.attributes, "xspack_packed"):
+    if record_of(node).pack is not None:
         return [node]
-    sources = (source for source in node.sources if not hasattr(source.attributes, "xspack_beside"))
+    sources = (source for source in node.sources if record_of(source).about is None)
     return list(dict.fromkeys(iso for source in sources for iso in _isos_behind(source)))

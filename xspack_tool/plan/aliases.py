@@ -11,7 +11,7 @@ from SCons.Node import Node
 from SCons.Node.Alias import default_ans
 
 from xspack_tool.plan.asked import reached
-from xspack_tool.plan.package import is_broken
+from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.session import session
 
 
@@ -24,9 +24,8 @@ def make_aliases() -> None:
     for name, label, nodes in session().aliases:
         made.setdefault(name, []).extend(nodes)
         made.setdefault(f"{name}:{label}", []).extend(nodes)
-        if any(
-            map(is_broken, nodes)
-        ):  # `check` judges what can be judged, and tells what is wrong with the rest
+        # `check` judges what can be judged, and tells what is wrong with the rest
+        if any(record_of(node).is_broken for node in nodes):
             made.setdefault("check", []).extend(nodes)
             made.setdefault(f"check:{label}", []).extend(nodes)
     for name, nodes in made.items():

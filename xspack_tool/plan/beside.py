@@ -16,6 +16,7 @@ from xspack_tool.files import write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.pack.generated import LICENCE
 from xspack_tool.plan.asked import reached
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import identity_of
 from xspack_tool.plan.profile import profile_of, source_date_epoch
@@ -128,7 +129,7 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
 
 def _licences(env: Any, packages: list[Node]) -> dict[str, str | None]:
     """The declared tags as expressions, remembered: what reads them takes longer to load than all else takes here."""
-    declared = (getattr(rpm.attributes, "xspack_declared", None) for rpm in packages)
+    declared = (record_of(rpm).declared for rpm in packages)
     tags = {one.package.license for one in declared if one} | {LICENCE}
     reader = version_of(env, "license_expression")
     return {
@@ -145,7 +146,7 @@ def _spdx_expression(tag: str) -> str | None:
 def own(env: Any, pack: Pack, iso: Node, nodes: list[Node]) -> None:
     """Note that nodes lie beside an ISO, and go with those of its older versions."""
     for node in nodes:
-        node.attributes.xspack_beside = iso
+        own_record(node).about = iso
         kind = node.name.removeprefix(os.path.splitext(iso.name)[0])
         remove_older(env, node, f"beside {pack.label} {kind}")
 

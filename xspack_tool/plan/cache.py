@@ -16,6 +16,7 @@ from SCons.Action import Action
 from SCons.Node import Node
 
 from xspack_tool.plan.cache_settings import CacheSettings, settings_of, tell_once
+from xspack_tool.plan.node_record import planned_of, record_of
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class SignedCache(SCons.CacheDir.CacheDir):
         """Put an entry's file to its place, whole or not at all; why not, or nothing."""
         if SCons.Script.GetOption("no_exec"):
             return _why_bad(place, keys)
-        if hasattr(node.attributes, "xspack_step"):
-            node.attributes.xspack_step.journal.begin()
+        if record_of(node).step is not None:
+            planned_of(node).journal.begin()
         output = node.get_abspath()
         folder, name = os.path.split(output)
         beside = os.path.join(folder, f".{name}.new")
@@ -183,7 +184,7 @@ def store_of(node: Node, settings: CacheSettings) -> Store | None:
     """The shared cache, if there is one, and what this node is goes there: only what pays."""
     if not settings.url:
         return None
-    planned = getattr(node.attributes, "xspack_step", None)
+    planned = record_of(node).step
     if not (planned.step.label in SHARED if planned else settings.objects):
         return None
     with _lock:

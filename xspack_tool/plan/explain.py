@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xspack_tool.model.canonical import lines
+from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.scons import explain_by, explanation, stored_declaration
 from xspack_tool.plan.session import session
 
@@ -22,7 +23,7 @@ def install_explain() -> None:
 
     def told(node: Any, explain: Callable[[Any], Any]) -> Any:
         text = explain(node)
-        if not text or not hasattr(node.attributes, "xspack_step") or not node.exists():
+        if not text or record_of(node).step is None or not node.exists():
             return text
         old = stored_declaration(node)
         # What SCons found out itself stays, but for the two full texts.

@@ -18,16 +18,9 @@ from xspack_tool.errors import BadInput, Problem, damaged
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import (
-    env_cache,
-    folder_of,
-    identity_of,
-    key_folder,
-    planned_rpm,
-    slot_of,
-    source_rpm_of,
-)
+from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_folder, slot_of
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
@@ -106,7 +99,7 @@ class CheckRpm(Step):
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
     """The record of one RPM; planned once for each target release."""
-    planned = planned_rpm(rpm)
+    planned = record_of(rpm).rpm
     kit = (planned.kit if planned else None) or _kit_of(env)
     profile = profile_of(planned.kit.for_env(env) if planned and planned.kit else env)
     records = env_cache(signed, "record")
@@ -129,7 +122,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             "module_keys": _module_keys(env) if profile.module_signatures else [],
         }
         records[profile.name] = add_step(env, step, inputs=inputs, outputs={"record": place}).record
-        slot = slot_of(rpm.attributes.xspack)
+        slot = slot_of(rpm_of(rpm))
         remove_older(env, records[profile.name], f"findings {'/'.join(folder)} {slot}")
     return records[profile.name]
 
@@ -311,7 +304,7 @@ def pack_findings(
     for name, place in zip(REPOSITORIES, (base, baseline), strict=True):
         if place is not None:
             session().checks.append(_repository_check(env, name, place))
-    planned = [(rpm, found) for rpm in judged.payload if (found := planned_rpm(rpm))]
+    planned = [(rpm, found) for rpm in judged.payload if (found := record_of(rpm).rpm)]
     session().declared.update({(pack.label, one.identity.file_name): one.place for _, one in planned})
     step = JudgePack(
         pack=pack,
@@ -321,7 +314,7 @@ def pack_findings(
         waive=tuple(waive),
         waive_rpms={one.identity.file_name: tuple(sorted(one.waive)) for _, one in planned if one.waive},
         outside=lambda: [_state(base), _state(baseline)],
-        with_source=tuple(sorted({one.identity.name for rpm, one in planned if source_rpm_of(rpm)})),
+        with_source=tuple(sorted({one.identity.name for rpm, one in planned if record_of(rpm).source_rpm})),
         rpms=tuple(identity_of(rpm).file_name for rpm in judged.payload),
         submission=submission,
         remove=remove if isinstance(remove, str) else "",
@@ -351,7 +344,7 @@ def _releases(env: Any, payload: list[Node]) -> tuple[Profile, ...]:
     kits = [
         planned.kit
         for rpm in payload
-        if (planned := planned_rpm(rpm)) and planned.kit and planned.kit.release
+        if (planned := record_of(rpm).rpm) and planned.kit and planned.kit.release
     ]
     found = {profile.name: profile for kit in kits if (profile := profile_of(kit.for_env(env)))}
     return tuple(found[name] for name in sorted(found)) if len(found) > 1 else ()

@@ -14,6 +14,7 @@ from SCons.Util import NodeList
 from xspack_tool.errors import BadInput, Place, Problem, StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.syntax import NAME
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import journal_of
 from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.read_cache import file_state, read_cached
@@ -47,7 +48,7 @@ class SigningKey:
     def home(self) -> Path | None:
         """The keyring where the secret key is. That of a throwaway key is known once it is declared, which may be
         after whatever it signs."""
-        return getattr(self.node.attributes, "xspack_keyring", None) or self.keyring
+        return record_of(self.node).keyring or self.keyring
 
     @property
     def name(self) -> str:
@@ -86,12 +87,12 @@ def test_key(env: Any, name: str, place: Place) -> NodeList:
         session().problems.append(problem.at(place, f"TestKey {name!r}"))
         name = "faulty"
     node = env.File(out_path(env, "keys", name))
-    if hasattr(node.attributes, "xspack_keyring"):
+    if record_of(node).keyring is not None:
         return NodeList([node])
     home = Path(env.Dir(out_path(env, "keys", "gnupg")).get_abspath())
     session().need("gpg", "keys and signatures")
     add_step(env, MakeTestKey(name, home=home), inputs={}, outputs={"key": node}, cached=False)
-    node.attributes.xspack_keyring = home
+    own_record(node).keyring = home
     env.Clean(node, str(home))
     journal_of(env).keep(home)
     return NodeList([node])

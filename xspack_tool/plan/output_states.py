@@ -16,6 +16,7 @@ import SCons.Node
 from SCons.Node import Node
 from SCons.Util import hash_file_signature
 
+from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.scons import note_by, stored_digest
 
@@ -67,7 +68,7 @@ def trust_unchanged(node: Node) -> None:
 
 
 def _note(node: Node) -> None:
-    seen, planned = node.get_ninfo(), node.attributes.xspack_step
+    seen, planned = node.get_ninfo(), planned_of(node)
     known, built = stored_digest(node), node.get_state() == SCons.Node.executed
     if known and not built and not hasattr(seen, "csig"):
         seen.csig = known

@@ -23,6 +23,7 @@ from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.join import join_lines
 from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     PlannedRpm,
@@ -30,7 +31,6 @@ from xspack_tool.plan.package import (
     fragment,
     identity_of,
     output_node,
-    planned_rpm,
     rpm_nodes,
     signed_rpm,
 )
@@ -65,7 +65,7 @@ _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": None}
 
 @dataclass(frozen=True)
 class Packed:
-    """A planned pack, as a submission needs it: on its ISO as ``attributes.xspack_packed``."""
+    """A planned pack, as a submission needs it, in the record of its ISO."""
 
     env: Any
     pack: Pack
@@ -248,7 +248,7 @@ class PackPlan:
         size, time = totals.size, totals.time
         document = self._document(size)
         generated = [self._update(time, size), *self._control(time)]
-        if any(not hasattr(rpm.attributes, "xspack") for rpm in generated):
+        if any(record_of(rpm).rpm is None for rpm in generated):
             return NodeList([])
         more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
         own = [fragment(self.env, rpm, signed) for rpm, signed in more]
@@ -375,7 +375,7 @@ class PackPlan:
         outputs = {"iso": iso, "digest": f"{iso}.sha256"}
         self.digest = add_step(self.env, step, inputs=inputs, outputs=outputs, cached=False).digest
         remove_older(self.env, iso, f"iso {self.pack.label}")
-        iso.attributes.xspack_packed = self.packed
+        own_record(iso).pack = self.packed
         session().isos[iso] = findings
         tell(self.target, iso, ", ".join(identity_of(rpm).name for rpm in self.inputs.packages))
         return NodeList([iso])
@@ -391,7 +391,7 @@ def plan_pack(
 def required(packages: Sequence[Node]) -> list[tuple[str, str]]:
     """What stands for the payload, as (name, EVR): of a driver's RPMs for several kernels, of which a host can
     take one, what all of them provide; else each RPM."""
-    found = [planned for rpm in packages if (planned := planned_rpm(rpm))]
+    found = [planned for rpm in packages if (planned := record_of(rpm).rpm)]
     shared = [planned.capability for planned in found if planned.capability]
     names = [
         (one.capability if shared.count(one.capability) > 1 else one.identity.name, one.identity.evr)

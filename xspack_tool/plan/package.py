@@ -20,11 +20,12 @@ from xspack_tool.model.package import Identity, Package
 from xspack_tool.pack.layout import rpm_path
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.node_record import own_record, planned_of, record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
 from xspack_tool.run import work_folder
 
@@ -38,7 +39,7 @@ Contents = Mapping[str, Node]
 
 @dataclass(frozen=True)
 class PlannedRpm:
-    """What is known of an RPM while reading: on its node as ``attributes.xspack``."""
+    """What is known of an RPM while reading, in the record of its node."""
 
     identity: Identity
     target: str
@@ -61,20 +62,10 @@ class PlannedRpm:
 
 @dataclass(frozen=True)
 class Declared:
-    """The whole declaration of an RPM, and its licence texts: on its node as ``attributes.xspack_declared``."""
+    """The whole declaration of an RPM, and its licence texts, in the record of its node."""
 
     package: Package
     licence_texts: tuple[Node, ...]
-
-
-def planned_rpm(node: Node) -> PlannedRpm | None:
-    """What was declared of a node, None where it is not an RPM of ours."""
-    return getattr(node.attributes, "xspack", None)
-
-
-def source_rpm_of(rpm: Node) -> Node | None:
-    """The source RPM of a driver's RPM."""
-    return getattr(rpm.attributes, "xspack_source_rpm", None)
 
 
 def broken_package(env: Any, name: str, needs: Sequence[Node] = ()) -> NodeList:
@@ -83,15 +74,10 @@ def broken_package(env: Any, name: str, needs: Sequence[Node] = ()) -> NodeList:
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", str(name))
     nodes = _FAULTY(env, out_path(env, "faulty", f"{plain}.{next(session().numbers)}"), list(needs))
     for node in nodes:
-        node.attributes.xspack_broken = True
+        own_record(node).is_broken = True
         env.NoCache(node)
         env.NoClean(node)
     return NodeList(nodes)
-
-
-def is_broken(node: Node) -> bool:
-    """Whether a node stands for a faulty declaration."""
-    return hasattr(node.attributes, "xspack_broken")
 
 
 def _refuse(target: list[Node], source: list[Node], env: Any) -> BuildError:
@@ -221,7 +207,7 @@ def rpm_nodes(
         return broken_package(env, next(iter(planned)).identity.name)
     nodes = add_step(env, step, inputs=inputs, outputs={"rpms": files}).rpms
     for one, node in zip(planned, nodes, strict=True):
-        node.attributes.xspack = one
+        own_record(node).rpm = one
         remove_older(env, node, f"rpm {slot_of(one)}")
         tell(one.target, node)
     return NodeList(nodes)
@@ -261,15 +247,15 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     signed: dict[tuple[str, str], Node] = env_cache(rpm, "signed")
     which = (key.node.get_abspath(), str(key.keyring))
     if which not in signed:
-        place = env.File(out_path(env, "signed", key.name, *path_of(rpm.attributes.xspack)))
-        planned = rpm.attributes.xspack
+        place = env.File(out_path(env, "signed", key.name, *path_of(rpm_of(rpm))))
+        planned = rpm_of(rpm)
         if taken := session().claim_output(place, planned.place, planned.target):
             session().problems.extend(taken)
             return rpm
         inputs = {"rpm": rpm, "key": key.node}
         signed[which] = add_step(env, SignRpm(key), inputs=inputs, outputs={"rpm": place}, cached=False).rpm
-        signed[which].attributes.xspack_key = key.name
-        remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm.attributes.xspack)}")
+        own_record(signed[which]).key = key.name
+        remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm_of(rpm))}")
     return signed[which]
 
 
@@ -297,13 +283,13 @@ def fragment(env: Any, rpm: Node, signed: Node) -> Node:
         place = out_path(env, "index", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
         step = IndexRpm(rpm_path(identity_of(rpm).file_name))
         fragments[""] = add_step(env, step, inputs={"rpm": signed}, outputs={"fragment": place}).fragment
-        remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm.attributes.xspack)}")
+        remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm_of(rpm))}")
     return fragments[""]
 
 
 def identity_of(rpm: Node) -> Identity:
     """The NEVRA of an RPM node of ours."""
-    planned: PlannedRpm = rpm.attributes.xspack
+    planned: PlannedRpm = rpm_of(rpm)
     return planned.identity
 
 
@@ -314,12 +300,12 @@ def path_of(planned: PlannedRpm) -> list[str]:
 
 def folder_of(rpm: Node) -> list[str]:
     """The folder that an RPM has of its own, in each place where something is made of it."""
-    return path_of(rpm.attributes.xspack)[:-1]
+    return path_of(rpm_of(rpm))[:-1]
 
 
 def key_folder(signed: Node) -> list[str]:
     """The folder of what is made of a signed RPM: each key has one; none where it is unsigned."""
-    key = getattr(signed.attributes, "xspack_key", "")
+    key = record_of(signed).key
     return [key] if key else []
 
 
@@ -331,5 +317,4 @@ def slot_of(planned: PlannedRpm) -> str:
 
 def env_cache(node: Node, what: str) -> dict[Any, Node]:
     """What was planned from a node already: a table kept on the node itself."""
-    tables: dict[str, dict[Any, Node]] = node.attributes.__dict__.setdefault("xspack_planned", {})
-    return tables.setdefault(what, {})
+    return own_record(node).derived.setdefault(what, {})

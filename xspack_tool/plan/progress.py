@@ -19,6 +19,7 @@ from SCons.Node.Alias import Alias
 from xspack_tool.errors import visible
 from xspack_tool.evidence.text import size_words
 from xspack_tool.plan.asked import reached
+from xspack_tool.plan.node_record import planned_of, record_of
 from xspack_tool.plan.outputs import temporaries
 
 #: Seconds before anything is shown, and between two looks.
@@ -57,7 +58,7 @@ def steps_of(asked: Sequence[Node]) -> list[Node]:
 
 
 def _first_target(node: Node) -> Node:
-    planned = getattr(node.attributes, "xspack_step", None)
+    planned = record_of(node).step
     first: Node = planned.nodes[0] if planned else node
     return first
 
@@ -100,7 +101,7 @@ class ProgressLine:
             with self._lock:
                 runs = [node for node in self._steps if node.get_state() == executing]
                 # The programs of other builders write to the terminal as they like.
-                if all(hasattr(node.attributes, "xspack_step") for node in runs):
+                if all(record_of(node).step is not None for node in runs):
                     self._show(runs)
                 else:
                     self.clear()
@@ -129,7 +130,7 @@ def _duration(seconds: float) -> str:
 
 
 def _doing(node: Node) -> str:
-    planned = node.attributes.xspack_step
+    planned = planned_of(node)
     words = f"{planned.step.label} {node}"
     written = _written(node.get_abspath())
     if written < _LARGE:

@@ -23,6 +23,7 @@ from xspack_tool.errors import XspackError
 from xspack_tool.files import write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.plan.asked import reached
+from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.outputs import journal_of, remove
 from xspack_tool.plan.profile import is_on, out_path, profile_of
 from xspack_tool.plan.scons import end_with
@@ -145,4 +146,4 @@ def _timeline(sha256: str, nodes: Sequence[Node]) -> Timeline:
 
 
 def _step_of(node: Node) -> Any:
-    return getattr(node.attributes, "xspack_step", None)
+    return record_of(node).step

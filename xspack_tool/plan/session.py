@@ -19,6 +19,7 @@ from SCons.Node import Node
 
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
+from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.schedule import schedule_promptly
 from xspack_tool.plan.scons import (
     check_scons,
@@ -47,8 +48,8 @@ _SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)
 class Declaration:
     """Something that was declared, and all that stands against building it.
 
-    A mistake stops what needs its declaration, and nothing else: the nodes of a declaration have it as
-    ``attributes.xspack_declarations``.
+    A mistake stops what needs its declaration, and nothing else: the nodes of a declaration have it in
+    their records.
     """
 
     target: str = ""
@@ -282,7 +283,7 @@ def _asked_for(wrong: dict[Declaration, list[Problem]]) -> list[Declaration]:
     older = {path for folder in _session.folders for path in made_before(folder)}
     needed: set[Declaration] = set()
     for node in reached(_session.asked):
-        declared = getattr(node.attributes, "xspack_declarations", ())
+        declared = record_of(node).declarations
         if not declared and may_be_older(node, older, _session.folders):
             return list(wrong)  # what a declaration made that is faulty now, or would make, may be meant
         needed.update(declared)
@@ -313,8 +314,8 @@ def _tell_of_others(declarations: list[Declaration]) -> None:
 def belong(nodes: Any, declaration: Declaration) -> Any:
     """The nodes, as made by a declaration."""
     for node in nodes:
-        known = getattr(node.attributes, "xspack_declarations", ())
-        node.attributes.xspack_declarations = (*known, declaration)
+        known = record_of(node).declarations
+        own_record(node).declarations = (*known, declaration)
     return nodes
 
 

@@ -12,19 +12,13 @@ from SCons.Node import Node
 
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
 from xspack_tool.model.package import Package
+from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import (
-    Contents,
-    PlannedRpm,
-    Report,
-    by_mode,
-    path_of,
-    slot_of,
-)
+from xspack_tool.plan.package import Contents, PlannedRpm, Report, by_mode, path_of, slot_of
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, planned_of, replace_step
+from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, replace_step
 from xspack_tool.rpm.source import source_rpm_name, write_source_rpm
 from xspack_tool.rpm.spec import Making
 

@@ -21,6 +21,7 @@ from xspack_tool.errors import XspackError, system_words
 from xspack_tool.model.canonical import canonical
 from xspack_tool.plan.cache_settings import check_settings
 from xspack_tool.plan.explain import why_built
+from xspack_tool.plan.node_record import own_record, planned_of, record_of
 from xspack_tool.plan.output_states import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
 from xspack_tool.plan.profile import is_on
@@ -90,7 +91,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Planned:
-    """A step with its targets and sources, as SCons knows them: ``attributes.xspack_step`` of each target.
+    """A step with its targets and sources, as SCons knows them: in the record of each target.
 
     ``inputs`` and ``outputs`` are the numbers that stand in SCons's lists for what has a name.
     """
@@ -128,12 +129,6 @@ class Planned:
     def signature(self) -> str:
         """The key with all that is the same for every step of its kind."""
         return f"{FORMAT}\0{self.step.label}\0{self.key}"
-
-
-def planned_of(node: Node) -> Planned:
-    """The step that was planned for a node."""
-    planned: Planned = node.attributes.xspack_step
-    return planned
 
 
 class StepAction(FunctionAction):
@@ -190,7 +185,7 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     planned = planned_of(target[0])
     label, targets = planned.step.label, [Path(node.get_abspath()) for node in target]
     sources = [Path(node.get_abspath()) for node in source]
-    if any(one.refused for one in getattr(target[0].attributes, "xspack_declarations", ())):
+    if any(one.refused for one in record_of(target[0]).declarations):
         return BuildError(target, "its declaration is faulty, see above")
     begun, why_now = time.monotonic(), why_built(target[0])
     try:
@@ -244,7 +239,7 @@ def add_step(
     journal.nodes += nodes
     planned = Planned(step, nodes, by_name, made_by_name, with_mode, _versions(env, step), journal)
     for node in nodes:
-        node.attributes.xspack_step = planned
+        own_record(node).step = planned
         if SCons.Script.GetOption("clean"):
             env.Clean(node, temporaries(node.get_abspath()))
         node.set_precious()
@@ -266,7 +261,7 @@ def replace_step(node: Node, step: Step, inputs: Mapping[str, Any]) -> None:
     planned = replace(planned_of(node), step=step, inputs=by_name, with_mode=with_mode, versions=versions)
     for target in executor.get_all_targets():
         target.add_source(list(sources.nodes))
-        target.attributes.xspack_step = planned
+        own_record(target).step = planned
 
 
 def _versions(env: Any, step: Step) -> dict[str, str]:

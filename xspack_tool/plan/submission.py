@@ -18,9 +18,10 @@ from xspack_tool.pack.submission import Part, contents_json, contents_text, is_p
 from xspack_tool.plan.ddk import inbox_of
 from xspack_tool.plan.findings import READERS, content_of, pack_findings
 from xspack_tool.plan.help import tell
+from xspack_tool.plan.node_record import pack_of, record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.pack import Packed
-from xspack_tool.plan.package import folder_of, identity_of, source_rpm_of
+from xspack_tool.plan.package import folder_of, identity_of
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.verdict import refuse_if_stopped
 
@@ -150,9 +151,9 @@ def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
     """The archive ``node``."""
     members: dict[str, Node] = {}
     judged: list[Node] = []
-    packs: dict[str, Packed] = {iso.name: iso.attributes.xspack_packed for iso in plan.isos}
+    packs: dict[str, Packed] = {iso.name: pack_of(iso) for iso in plan.isos}
     for iso in plan.isos:
-        packed: Packed = iso.attributes.xspack_packed
+        packed: Packed = pack_of(iso)
         inputs = packed.inputs
         members[f"packs/{iso.name}"] = iso
         if inputs.key:
@@ -200,11 +201,11 @@ def _packages(packs: dict[str, Packed]) -> tuple[tuple[SubmittedRpm, ...], dict[
     for rpm, labels in holders.items():
         name = "/".join([*folder_of(rpm), identity_of(rpm).file_name])
         inputs["rpms"][name] = rpm
-        source = source_rpm_of(rpm)
+        source = record_of(rpm).source_rpm
         place = "/".join(["sources", *folder_of(rpm), source.name]) if source else ""
         if source:
             inputs["sources"][place] = source
-        declared = getattr(rpm.attributes, "xspack_declared", None)
+        declared = record_of(rpm).declared
         texts = {
             f"{name} {number}": text for number, text in enumerate(declared.licence_texts if declared else ())
         }
@@ -215,7 +216,7 @@ def _packages(packs: dict[str, Packed]) -> tuple[tuple[SubmittedRpm, ...], dict[
 
 def _inbox(packed: Packed) -> Path | None:
     """What the release of a pack drives itself."""
-    kits = [rpm.attributes.xspack.kit for rpm in packed.inputs.packages]
+    kits = [rpm_of(rpm).kit for rpm in packed.inputs.packages]
     return next((found for kit in kits if (found := inbox_of(kit))), None)
 
 

@@ -73,7 +73,7 @@ def of_command(command: Command) -> Known:
 def of_pipeline(members: Sequence[Known], last: Command | None) -> Known:
     """What a pipeline's status says: ``runlevel | grep -q 3``."""
     if last is None or last.name not in ("grep", "egrep", "fgrep") or BOOTED not in members:
-        argument = any(ARGUMENT in yes for yes, _ in members)
+        argument = any(ARGUMENT in if_true for if_true, _ in members)
         return both(members[-1], frozenset({ARGUMENT})) if argument else members[-1]
     swap = any("unknown" in arg for arg in last.args) != ("-v" in last.args)
     return swapped(BOOTED) if swap else (BOOTED[0], NOTHING)
@@ -123,17 +123,17 @@ def tokens_of_test(words: Sequence[Word]) -> list[Word | str]:
 
 def of_test(tokens: Sequence[Word | str], expander: Expander) -> Known:
     """What a test says. Brackets are ignored."""
-    yes: Guards | None = None
-    no: Guards = NOTHING
+    if_true: Guards | None = None
+    if_false: Guards = NOTHING
     for part in _split([token for token in tokens if token not in ("(", ")")], ("-o", "||")):
-        part_yes, part_no = NOTHING, None
+        part_true, part_false = NOTHING, None
         for piece in _split(part, ("-a", "&&")):
-            piece_yes, piece_no = _primary(list(piece), expander)
-            part_yes |= piece_yes
-            part_no = piece_no if part_no is None else part_no & piece_no
-        yes = part_yes if yes is None else yes & part_yes
-        no |= part_no or NOTHING
-    return yes or NOTHING, no
+            piece_true, piece_false = _primary(list(piece), expander)
+            part_true |= piece_true
+            part_false = piece_false if part_false is None else part_false & piece_false
+        if_true = part_true if if_true is None else if_true & part_true
+        if_false |= part_false or NOTHING
+    return if_true or NOTHING, if_false
 
 
 def _split(tokens: Sequence[Word | str], at: tuple[str, ...]) -> list[list[Word | str]]:

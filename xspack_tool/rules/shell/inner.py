@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What is known after a statement: if it succeeded, if it failed, and in any case.
+class Outcome:
+    """What is known where a statement succeeded, where it failed, and afterwards in any case.
 
     ``culprits`` are the commands whose failure is its failure, ``fatal`` those after which ``set -e`` ends
     the script. ``stops`` says that nothing runs after it: ``exit``, or ``return`` for the rest of a function.
     """
 
-    yes: Guards = NOTHING
-    no: Guards = NOTHING
-    after: Guards = NOTHING
+    if_true: Guards = NOTHING
+    if_false: Guards = NOTHING
+    afterwards: Guards = NOTHING
     culprits: tuple[Command, ...] = ()
     fatal: tuple[Command, ...] = ()
     stops: str = ""
@@ -52,7 +52,9 @@ class Walk:
         self._roots: list[Node] = []
         self._guards: Guards = NOTHING
 
-    def sequence(self, nodes: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Result:
+    def sequence(
+        self, nodes: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...] = ()
+    ) -> Outcome:
         """Statements one after the other."""
         raise NotImplementedError
 
@@ -61,7 +63,7 @@ class Walk:
         self._forks += 1
         return self._forks
 
-    def on(self, fork: int, way: int, walk: Callable[[], Result]) -> Result:
+    def on(self, fork: int, way: int, walk: Callable[[], Outcome]) -> Outcome:
         """Walk one way of a condition."""
         outer = self.expander.branch
         self.expander.branch = (*outer, (fork, way))
@@ -79,7 +81,7 @@ class Walk:
 
     def _call(
         self, name: str, arguments: list[Word], guards: Guards, redirects: tuple[Redirect, ...]
-    ) -> Result:
+    ) -> Outcome:
         body, offset = self.functions[name]
         outer = (self.expander.positional, self.expander.offset)
         self.active.append(name)
@@ -109,11 +111,11 @@ class Walk:
 
     def _walk_body(
         self, body: Body, text: str, offset: int, guards: Guards, redirects: tuple[Redirect, ...]
-    ) -> Result:
+    ) -> Outcome:
         root = grammar.parse(text)
         if root is None:
             self.script.complete = False
-            return Result()
+            return Outcome()
         self._roots.append(root)
         outer = (self.expander.positional, self.expander.offset, self.errexit)
         self.expander.offset = offset
@@ -139,10 +141,10 @@ class Walk:
         """The commands of a substitution, walked in a subshell."""
         first = len(self.script.commands)
         expander = self.expander
-        outer = (expander.choice, expander.widest, expander.status)
+        outer = (expander.value_index, expander.value_count, expander.status)
         outside = (self.background, self.pipeline)
         self.background, self.pipeline = False, 0
         self.sequence(node.children, self._guards)
-        expander.choice, expander.widest, expander.status = outer
+        expander.value_index, expander.value_count, expander.status = outer
         self.background, self.pipeline = outside
         return self.script.commands[first:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import conditions
 from xspack_tool.rules.shell.grammar import text_of
-from xspack_tool.rules.shell.inner import Result, Walk
+from xspack_tool.rules.shell.inner import Outcome, Walk
 from xspack_tool.rules.shell.model import NOTHING, Command, Exit, Guards, Redirect, Word
 from xspack_tool.rules.shell.unwrap import unwrap
 
@@ -24,12 +24,12 @@ class SimpleCommands(Walk):
 
     # -- assignments
 
-    def assignment(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def assignment(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         self._guards = guards
         first = len(self.script.commands)
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is None:
-            return Result()
+            return Outcome()
         word = self.expander.word(value) if value is not None else Word("")
         if value is not None and value.type == "array":
             words = [field for child in value.named_children for field in self.expander.fields(child)]
@@ -37,48 +37,48 @@ class SimpleCommands(Walk):
         self.expander.assign(text_of(name).partition("[")[0], word, "+=" in text_of(node)[:80], guards)
         substituted = self.script.commands[first:]
         plain = value is not None and value.type in ("command_substitution", "string") and substituted
-        return Result(culprits=(substituted[-1],)) if plain else Result()
+        return Outcome(culprits=(substituted[-1],)) if plain else Outcome()
 
-    def assignments(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def assignments(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         results = [self.assignment(child, guards, redirects) for child in node.named_children]
-        return results[-1] if results else Result()
+        return results[-1] if results else Outcome()
 
-    def declaration(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def declaration(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         """``export``, ``local``, ``readonly``: never fails because of the value."""
         for child in node.named_children:
             if child.type == "variable_assignment":
                 self.assignment(child, guards, redirects)
-        return Result()
+        return Outcome()
 
     # -- tests and commands
 
-    def test(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def test(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         self._guards = guards
         tokens = conditions.tokens_of(node, self.expander.word)
         return self._tested(tokens, self._line(node), guards)
 
-    def _tested(self, tokens: list[Word | str], line: int, guards: Guards) -> Result:
-        yes, no = conditions.of_test(tokens, self.expander)
+    def _tested(self, tokens: list[Word | str], line: int, guards: Guards) -> Outcome:
+        if_true, if_false = conditions.of_test(tokens, self.expander)
         words = tuple(Word(token, line=line) if isinstance(token, str) else token for token in tokens)
         command = Command((Word("["), *words), line, guards, self.expander.branch)
-        return Result(yes, no, NOTHING, (command,), (command,))
+        return Outcome(if_true, if_false, NOTHING, (command,), (command,))
 
-    def command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         """A simple command, once for each value that the variables in it may have."""
         self._guards = guards
-        result = Result()
-        self.expander.choice, self.expander.widest = 0, 1
-        choice = 0
-        while choice < 1 or choice < self.expander.widest:
-            self.expander.choice = choice
+        result = Outcome()
+        self.expander.value_index, self.expander.value_count = 0, 1
+        value_index = 0
+        while value_index < 1 or value_index < self.expander.value_count:
+            self.expander.value_index = value_index
             result = self._one_command(node, guards, redirects)
-            choice += 1
-            if result.stops or choice >= 4:
+            value_index += 1
+            if result.stops or value_index >= 4:
                 break
-        self.expander.choice, self.expander.widest = 0, 1
+        self.expander.value_index, self.expander.value_count = 0, 1
         return result
 
-    def _one_command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _one_command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         words: list[Word] = []
         own: list[Redirect] = []
         prefix: list[Node] = []
@@ -94,16 +94,16 @@ class SimpleCommands(Walk):
         for child in prefix:
             self.assignment(child, guards, ())
         if not words:
-            return Result()
+            return Outcome()
         line = self._line(node)
-        widest = self.expander.widest
+        value_count = self.expander.value_count
         result = self._run(words, line, guards, (*redirects, *own))
-        self.expander.widest = widest
+        self.expander.value_count = value_count
         return result
 
     def _run(
         self, words: Sequence[Word], line: int, guards: Guards, redirects: tuple[Redirect, ...]
-    ) -> Result:
+    ) -> Outcome:
         name = words[0].text
         if name in self.functions and name not in self.active:
             return self._call(name, list(words[1:]), guards, redirects)
@@ -113,13 +113,13 @@ class SimpleCommands(Walk):
             return self._exit(words, line)
         if name == "set":
             self._set([word.text for word in words[1:]])
-            return Result()
+            return Outcome()
         if name in _NEVER_FAIL:
             self._nothing_but(redirects, line, guards)
-            return Result()
+            return Outcome()
         runs = unwrap(words)
         if not runs.words:
-            return Result()
+            return Outcome()
         command = Command(
             runs.words,
             line,
@@ -135,27 +135,27 @@ class SimpleCommands(Walk):
         self._written(command)
         if body is not None:
             return self._walk_body(*body, guards, redirects)
-        yes, no = conditions.of_command(command)
-        return Result(yes, no, NOTHING, (command,), (command,))
+        if_true, if_false = conditions.of_command(command)
+        return Outcome(if_true, if_false, NOTHING, (command,), (command,))
 
-    def bare_redirect(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def bare_redirect(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         """``> file`` without a command."""
         self._nothing_but(redirects, self._line(node), guards)
-        return Result()
+        return Outcome()
 
     def _nothing_but(self, redirects: tuple[Redirect, ...], line: int, guards: Guards) -> None:
         if redirects:
             branch = self.expander.branch
             self.script.commands.append(Command((Word(":"),), line, guards, branch, redirects=redirects))
 
-    def _exit(self, words: Sequence[Word], line: int) -> Result:
+    def _exit(self, words: Sequence[Word], line: int) -> Outcome:
         word = words[1] if len(words) > 1 else Word("$?", frozenset({"?"}))
         inside = bool(self.active) and words[0].text == "return"
         if not inside:
             before = self.script.commands[-1:]
             said = bool(before) and before[0].name in _SAYS and _same_way(before[0], self.expander.branch)
             self.script.exits.append(Exit(word.text, line, self.expander.branch, said))
-        return Result(stops="return" if inside else "exit")
+        return Outcome(stops="return" if inside else "exit")
 
     def _set(self, args: list[str]) -> None:
         for place, option in enumerate(args):

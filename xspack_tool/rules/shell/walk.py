@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import conditions, grammar
 from xspack_tool.rules.shell.grammar import text_of
-from xspack_tool.rules.shell.inner import Result
+from xspack_tool.rules.shell.inner import Outcome
 from xspack_tool.rules.shell.lists import LISTS, Chain, Item, chain_of, ways_of
 from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Redirect, Script, Word
 from xspack_tool.rules.shell.simple import SimpleCommands
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 20_000
 _DEEPEST = 40
-_Handler = Callable[["Node", Guards, tuple[Redirect, ...]], Result]
+_Handler = Callable[["Node", Guards, tuple[Redirect, ...]], Outcome]
 
 
 @functools.lru_cache(maxsize=512)
@@ -47,9 +47,11 @@ class _Walker(SimpleCommands):
 
     # -- sequences and single statements
 
-    def sequence(self, nodes: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Result:
+    def sequence(
+        self, nodes: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...] = ()
+    ) -> Outcome:
         """Statements one after the other, with the tokens between them."""
-        known, result = guards, Result()
+        known, result = guards, Outcome()
         for place, node in enumerate(nodes):
             if not node.is_named or node.type == "comment":
                 continue
@@ -59,28 +61,28 @@ class _Walker(SimpleCommands):
             result = self.statement(node, known, redirects)
             self.background = outer
             if background:
-                result = Result()
+                result = Outcome()
             if self.errexit and not self.shielded:
                 self.script.fatal += result.fatal
-            self.expander.status = (result.yes, result.no)
+            self.expander.status = (result.if_true, result.if_false)
             if result.stops:
                 break
-            known |= result.after
-        return replace(result, after=known - guards)
+            known |= result.afterwards
+        return replace(result, afterwards=known - guards)
 
-    def statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Result:
+    def statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...] = ()) -> Outcome:
         """One statement of any kind."""
         self._steps += 1
         self._depth += 1
         try:
             if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
                 self.script.complete = False
-                return Result()
+                return Outcome()
             return self._statement(node, guards, redirects)
         finally:
             self._depth -= 1
 
-    def _statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _statement(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         kind = node.type
         if kind in LISTS:
             return self._chain(chain_of(node, self.redirect, redirects), guards)
@@ -106,12 +108,12 @@ class _Walker(SimpleCommands):
             return handlers[kind](node, guards, redirects)
         if kind in ("ERROR", "else_clause", "program"):
             return self.sequence(node.children, guards, redirects)
-        return Result()
+        return Outcome()
 
     # -- lists and pipelines
 
-    def _chain(self, chain: Chain, guards: Guards) -> Result:
-        result = Result()
+    def _chain(self, chain: Chain, guards: Guards) -> Outcome:
+        result = Outcome()
         for place, (operator, items) in enumerate(chain):
             last = place == len(chain) - 1
             self.shielded += not last
@@ -126,25 +128,31 @@ class _Walker(SimpleCommands):
                 break
         return result
 
-    def _and(self, left: Result, items: list[Item], guards: Guards) -> Result:
-        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.yes))
-        after = left.no if right.stops else NOTHING
-        return Result(
-            left.yes | right.yes, left.no & right.no, after, left.culprits + right.culprits, right.fatal
+    def _and(self, left: Outcome, items: list[Item], guards: Guards) -> Outcome:
+        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.if_true))
+        afterwards = left.if_false if right.stops else NOTHING
+        return Outcome(
+            left.if_true | right.if_true,
+            left.if_false & right.if_false,
+            afterwards,
+            left.culprits + right.culprits,
+            right.fatal,
         )
 
-    def _or(self, left: Result, items: list[Item], guards: Guards) -> Result:
-        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.no))
-        after = left.yes if right.stops else NOTHING
+    def _or(self, left: Outcome, items: list[Item], guards: Guards) -> Outcome:
+        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.if_false))
+        afterwards = left.if_true if right.stops else NOTHING
         culprits = () if right.stops else right.culprits
-        yes = left.yes if right.stops else left.yes & right.yes
-        return Result(yes, left.no | right.no, after, culprits, () if right.stops else right.fatal)
+        if_true = left.if_true if right.stops else left.if_true & right.if_true
+        return Outcome(
+            if_true, left.if_false | right.if_false, afterwards, culprits, () if right.stops else right.fatal
+        )
 
-    def _pipe(self, items: list[Item], guards: Guards) -> Result:
+    def _pipe(self, items: list[Item], guards: Guards) -> Outcome:
         if len(items) == 1:
             return self.statement(items[0].node, guards, items[0].redirects)
         outer, number = self.pipeline, self.fork()
-        members: list[Result] = []
+        members: list[Outcome] = []
         flowing, source = "", 0
         for item in items:
             self.pipeline = number
@@ -155,42 +163,44 @@ class _Walker(SimpleCommands):
             source = next((r.target.line for r in item.redirects if r.operator == "<<"), source)
         self.pipeline = outer
         last = self.script.commands[-1] if self.script.commands else None
-        yes, no = conditions.of_pipeline([(member.yes, member.no) for member in members], last)
-        return Result(yes, no, NOTHING, members[-1].culprits, members[-1].culprits)
+        if_true, if_false = conditions.of_pipeline(
+            [(member.if_true, member.if_false) for member in members], last
+        )
+        return Outcome(if_true, if_false, NOTHING, members[-1].culprits, members[-1].culprits)
 
-    def _negated(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _negated(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         self.shielded += 1
         inner = self.sequence(node.children, guards, redirects)
         self.shielded -= 1
         culprits = tuple(replace(command, negated=not command.negated) for command in inner.culprits)
-        return Result(inner.no, inner.yes, NOTHING, culprits, (), inner.stops)
+        return Outcome(inner.if_false, inner.if_true, NOTHING, culprits, (), inner.stops)
 
     # -- compound commands
 
-    def _if(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _if(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         known, ways = guards, _Ways()
         closed, fork = False, self.fork()
         for way, (condition, body) in enumerate(ways_of(node)):
-            test = Result()
+            test = Outcome()
             if condition:
                 self.shielded += 1
                 test = self.sequence(condition, known, redirects)
                 self.shielded -= 1
             else:
                 closed = True
-            inner = self._way(fork, way, body, known | test.yes, redirects)
-            ways.add(inner, (known | test.yes) - guards)
-            known = known | test.no
+            inner = self._way(fork, way, body, known | test.if_true, redirects)
+            ways.add(inner, (known | test.if_true) - guards)
+            known = known | test.if_false
         if not closed:
             ways.survivors.append(known - guards)
         return ways.joined()
 
     def _way(
         self, fork: int, way: int, body: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...]
-    ) -> Result:
+    ) -> Outcome:
         return self.on(fork, way, lambda: self.sequence(body, guards, redirects))
 
-    def _case(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _case(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         value = Word("")
         ways, closed, fork = _Ways(), False, self.fork()
         items = [child for child in node.named_children if child.type == "case_item"]
@@ -208,22 +218,22 @@ class _Walker(SimpleCommands):
             ways.survivors.append(NOTHING)
         return ways.joined()
 
-    def _loop(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...], fork: int = 0) -> Result:
+    def _loop(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...], fork: int = 0) -> Outcome:
         bodies = [child for child in node.children if child.type in ("do_group", "compound_statement")]
-        test = Result()
+        test = Outcome()
         if node.type == "while_statement" and bodies:
             until = node.children[0].type == "until"
             condition = [child for child in node.children[1:] if child.end_byte <= bodies[-1].start_byte]
             self.shielded += 1
             test = self.sequence(condition, guards, redirects)
             self.shielded -= 1
-            test = Result(test.no, test.yes) if until else test
+            test = Outcome(test.if_false, test.if_true) if until else test
         if not bodies:
-            return Result()
-        inner = self._way(fork or self.fork(), 0, [bodies[-1]], guards | test.yes, redirects)
-        return Result(culprits=inner.culprits)
+            return Outcome()
+        inner = self._way(fork or self.fork(), 0, [bodies[-1]], guards | test.if_true, redirects)
+        return Outcome(culprits=inner.culprits)
 
-    def _for(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _for(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         name = next((text_of(child) for child in node.children if child.type == "variable_name"), "")
         words = [
             word
@@ -235,23 +245,23 @@ class _Walker(SimpleCommands):
         self.expander.variables.assign_each(name, words, (*self.expander.branch, (fork, 0)), guards)
         return self._loop(node, guards, redirects, fork)
 
-    def _subshell(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
-        return replace(self.sequence(node.children, guards, redirects), stops="", after=NOTHING)
+    def _subshell(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
+        return replace(self.sequence(node.children, guards, redirects), stops="", afterwards=NOTHING)
 
-    def _compound(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _compound(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         if node.children and node.children[0].type == "((":
             known = frozenset({ARGUMENT}) if self.expander.reads_argument(node) else NOTHING
-            return Result(known, known)
+            return Outcome(known, known)
         return self.sequence(node.children, guards, redirects)
 
-    def _group(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _group(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         return self.sequence(node.children, guards, redirects)
 
-    def _define(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Result:
+    def _define(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             self.functions[text_of(name)] = (body, self.expander.offset)
-        return Result()
+        return Outcome()
 
 
 @dataclass
@@ -262,16 +272,16 @@ class _Ways:
     culprits: list[Command] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
 
-    def add(self, inner: Result, known: Guards) -> None:
+    def add(self, inner: Outcome, known: Guards) -> None:
         self.culprits += inner.culprits
         self.stopped.append(inner.stops)
         if not inner.stops:
-            self.survivors.append(known | inner.after)
+            self.survivors.append(known | inner.afterwards)
 
-    def joined(self) -> Result:
+    def joined(self) -> Outcome:
         """What every way that goes on agrees on, where some do not."""
         culprits = tuple(self.culprits)
         if not self.survivors:
-            return Result(stops="return" if "return" in self.stopped else "exit", culprits=culprits)
-        after = frozenset.intersection(*self.survivors) if any(self.stopped) else NOTHING
-        return Result(after, NOTHING, after, culprits)
+            return Outcome(stops="return" if "return" in self.stopped else "exit", culprits=culprits)
+        afterwards = frozenset.intersection(*self.survivors) if any(self.stopped) else NOTHING
+        return Outcome(afterwards, NOTHING, afterwards, culprits)

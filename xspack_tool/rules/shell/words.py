@@ -58,7 +58,7 @@ class Variables:
 class Expander:
     """Turns nodes into words. ``run`` walks the commands of a substitution and returns those it found.
 
-    Where variables may have several values, ``choice`` says which one is taken and ``widest`` how many
+    Where variables may have several values, ``value_index`` says which one is taken and ``value_count`` how many
     there were.
     """
 
@@ -69,8 +69,8 @@ class Expander:
         self.status: tuple[Guards, Guards] = (NOTHING, NOTHING)
         #: How many lines of the script come before the text that is being walked.
         self.offset = 0
-        self.choice = 0
-        self.widest = 1
+        self.value_index = 0
+        self.value_count = 1
         self.reads: dict[str, int] = {}
         self._run = run
         self._depth = 0
@@ -171,8 +171,8 @@ class Expander:
         values = self.variables.values(name, self.branch)
         if not values:
             return Word(f"${name}", frozenset({name}))
-        self.widest = max(self.widest, min(len(values), 4))
-        word = values[self.choice % len(values)].word
+        self.value_count = max(self.value_count, min(len(values), 4))
+        word = values[self.value_index % len(values)].word
         return replace(word, variable=name) if len(values) > 1 else word
 
     def _substitution(self, node: Node) -> Word:
@@ -208,11 +208,11 @@ class Expander:
     def condition(self, name: str, holds: Callable[[str], bool]) -> tuple[Guards, Guards]:
         """What is known if the value of a variable passes a test and if not, from where it was set."""
         values = self.variables.values(name, self.branch)
-        yes = [value.guards for value in values if holds(value.word.text)]
-        no = [value.guards for value in values if not holds(value.word.text)]
+        if_true = [value.guards for value in values if holds(value.word.text)]
+        if_false = [value.guards for value in values if not holds(value.word.text)]
         return (
-            frozenset.intersection(*yes) if yes else NOTHING,
-            frozenset.intersection(*no) if no else NOTHING,
+            frozenset.intersection(*if_true) if if_true else NOTHING,
+            frozenset.intersection(*if_false) if if_false else NOTHING,
         )
 
 
