@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from drivers.conftest import release
 from drivers.test_kit_over_ssh import payload
+from forge import Forged, forge
 from module_keys import make_pair
 from pack_maker import program, xspack
 from support import ROOT, need, need_root
@@ -126,24 +127,83 @@ def test_readelf_shows_the_note(made: Made, tmp_path: Path) -> None:
         assert re.search(rf"XenServer\s.*NT_VERSION.*description data: {data}\b", note, re.DOTALL), said
 
 
-def test_both_are_installed_side_by_side(made: Made, tmp_path: Path) -> None:
-    rpms = [str(made.tree.path / rpm) for rpm, _ in RPMS.values()]
+TWICE = """\
+kits = [env.Ddk(tree, release=release) for tree, release in KITS]
+def D(name, **more):
+    sign = ["key.pem", "cert.pem"]
+    return env.KernelModule(name, ddk=kits, sign_key=sign, summary="Acme", kernel_in_name=True, **more)
+rpms = [D("acme_nic-generic", version="2.1", source="one", variant="generic", priority=10),
+        D("acme_nic-dell", version="2.2", source="two", variant="dell")]
+env.Pack("disk", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-5a4b6b0c2e25", description="d", packages=rpms,
+         requires=["product-version >= 9"], key=env.TestKey("KEY"))
+"""
+
+
+def installed(tree: Tree, kernels: list[str], root: Path) -> None:
+    """Have dnf install all RPMs of the tree, for releases that have those kernels."""
+    repository = root.parent / "repository"
+    repository.mkdir()
+    words = tuple(f"Provides: kernel-uname-r = {kernel}" for kernel in kernels)
+    host = forge(Forged(name="host", arch="noarch", lines=words), root.parent)
+    for rpm in (host, *tree.path.glob("build/rpms/*.rpm")):
+        (repository / rpm.name).write_bytes(rpm.read_bytes())
+    program("createrepo_c", "-q", repository)
+    names = [rpm.name.removesuffix(".rpm") for rpm in repository.glob("acme*.rpm")]
+    assert len(names) == 2 * len(kernels)
+    options = [
+        f"--installroot={root}",
+        f"--repofrompath=acme,file://{repository}",
+        "--repo=acme",
+        "--releasever=9",
+    ]
+    options += ["--nogpgcheck", "--setopt=reposdir=/dev/null", f"--setopt=cachedir={root.parent}/cache"]
+    program("dnf", "-y", "-q", *options, "install", *names)
+
+
+def depmod(root: Path, symvers: str, kernel: str) -> str:
+    """What depmod says of the modules whose symbols the kernel does not have."""
+    words = ["depmod", "-b", str(root), "-e", "-E", symvers, kernel]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stderr
+
+
+def test_two_variants_for_two_kernels_in_one_root(made: Made, trees: dict[str, str], tmp_path: Path) -> None:
+    """dnf puts them side by side; each, selected as driver-tool does it, loads on both kernels, as far as depmod and
+    modprobe can tell."""
+    need_root()
+    need("dnf", "createrepo_c", "depmod", "modprobe", "readelf")
+    tree = Tree(tmp_path / "tree")
+    kernels = ", ".join(f'"{kernel}"' for kernel in trees)
+    tree.write({"nine.toml": NINE.replace("kernels = []", f"kernels = [{kernels}]")})
+    for name in ("one", "two"):
+        tree.write(
+            {
+                f"{name}/{file}": (made.tree.path / name / file).read_bytes()
+                for file in ("acme_nic.c", "Kbuild")
+            }
+        )
+    tree.write({name: (made.tree.path / name).read_bytes() for name in ("key.pem", "cert.pem")})
+    kits = [(folder, "nine.toml") for folder in trees.values()]
+    ran = tree.declare(f"KITS = {kits}\n{TWICE}", HEAD + KEYS).scons("pack").good()
+    assert "disk-1: 0 errors, 0 warnings" in ran.said
     root = tmp_path / "root"
-    root.mkdir()
-    program("rpm", "--root", root, "--initdb")
-    program("rpm", "--root", root, "-i", "--nodeps", "--nosignature", *rpms)
-    modules = root / "lib/modules" / made.kernel
-    assert {path.parent.name for path in modules.rglob("info.json")} == {"2.1", "2.2"}
-    # As driver-tool -s does it: links to the modules of one version, then depmod.
-    updates = modules / "updates"
-    updates.mkdir()
-    (updates / "acme_nic.ko").symlink_to("../dmv/acme_nic/2.2/acme_nic.ko")
-    (modules / "modules.order").touch()
-    (modules / "modules.builtin").touch()
-    done = subprocess.run(["depmod", "-b", root, "-w", made.kernel], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    said = program("modprobe", "--dry-run", "-v", "-d", root, "-S", made.kernel, "acme_nic").stdout
-    assert said.split()[:2] == ["insmod", f"{root}/lib/modules/{made.kernel}/updates/acme_nic.ko"]
+    installed(tree, list(trees), root)
+    for kernel, folder in trees.items():
+        modules = root / "lib/modules" / kernel
+        assert {path.parent.name for path in modules.glob("dmv/acme_nic/*/info.json")} == {"2.1", "2.2"}
+        for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+            (modules / name).touch()
+        (modules / "updates").mkdir()
+        for version, variant in (("2.1", "generic"), ("2.2", "dell")):
+            module = modules / "dmv/acme_nic" / version / "acme_nic.ko"
+            data = " ".join(f"{byte:02x}" for byte in f"{variant}\0".encode())
+            assert data in program("readelf", "-nW", module).stdout
+            link = modules / "updates/acme_nic.ko"
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"../dmv/acme_nic/{version}/acme_nic.ko")
+            assert depmod(root, f"{folder}/Module.symvers", kernel) == ""
+            assert "acme_nic.ko needs unknown symbol" in depmod(root, "/dev/null", kernel)  # it does look
+            said = program("modprobe", "--dry-run", "-v", "-d", root, "-S", kernel, "acme_nic").stdout
+            assert said.split()[:2] == ["insmod", f"{root}/lib/modules/{kernel}/updates/acme_nic.ko"]
 
 
 LSPCI = '00:15.3 "0200" "1af4" "10f9" -r01 -p00 "15ad" "07a0"\n00:01.0 "0604" "8086" "7191" -r01 -p00 "" ""\n'

@@ -252,7 +252,8 @@ class KernelModule(PackageKind):
         given = self.given
         if not given["variant"] or not declaration.profile.multi_version_drivers:
             return None
-        driver = given["driver"] or self.name.removesuffix(f"-{given['variant']}")
+        name = self._capability.removesuffix("-modules") or self.name
+        driver = given["driver"] or name.removesuffix(f"-{given['variant']}")
         variant = Variant(
             driver=driver,
             version=str(given["version"]),
