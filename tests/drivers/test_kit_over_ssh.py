@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -14,8 +15,10 @@ import rpmfile
 from drivers.conftest import release
 from rebuild.lab import kernel
 from sshd import Sshd, Start, serving
-from support import need, need_root
+from support import ROOT, need, need_root
 from trees import Ran, Tree
+
+from xspack_tool.binary.elf import read_elf
 
 HEAD = """\
 env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="local",
@@ -373,6 +376,31 @@ def test_debug_data_and_signatures_as_of_a_kit_here(
         HEAD,
     )
     assert not compiled(tree.scons("build/rpms").good())
+
+
+def test_a_variant_as_of_a_kit_here(
+    sshd: Start, trees: dict[str, str], world: dict[str, str], tmp_path: Path
+) -> None:
+    """Over ssh and in a root its note is linked in there; info.json, with the devices of what came back, and signatures are made here."""
+    kernel, folder = next(iter(trees.items()))
+    nine = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
+    tree = Tree(tmp_path / "tree").write(world)
+    tree.write({"nine.toml": nine.replace("kernels = []", f'kernels = ["{kernel}"]')})
+    rest = f'variant="generic", priority=3, sign_key={keys_in(tree.path)}'
+    remote = kit(sshd, folder).replace("jobs=2", 'jobs=2, release="nine.toml"')
+    root = f'env.Ddk(root="/", tree="{folder}", release="nine.toml")'
+    kits = {"here": f'env.Ddk("{folder}", release="nine.toml")', "there": remote, "root": root}
+    for name, ddk in kits.items():
+        declared = HEAD.replace('XSPACK_TARGET="local"', 'XSPACK_TARGET="nine.toml"')
+        tree.declare(f'D("acme-generic", ddk={ddk}, {rest})\n', declared)
+        tree.scons(f"XSPACK_OUT={name}", f"{name}/rpms").good()
+    here, *others = (payload(tree.path / f"{name}/rpms/acme-generic-2.1-1.x86_64.rpm") for name in kits)
+    assert others == [here, here]
+    place = f"./lib/modules/{kernel}/dmv/acme/2.1"
+    assert set(here) == {f"{place}/acme.ko", f"{place}/info.json"}
+    said = json.loads(here[f"{place}/info.json"])
+    assert (said["variant"], said["priority"], len(said["pci_ids"]["acme.ko"])) == ("generic", 3, 2)
+    assert read_elf(io.BytesIO(here[f"{place}/acme.ko"]), "acme.ko").variant == "generic"
 
 
 def test_editors_are_told_of_what_a_kit_compiles(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:
