@@ -381,7 +381,7 @@ def test_debug_data_and_signatures_as_of_a_kit_here(
 def test_a_variant_as_of_a_kit_here(
     sshd: Start, trees: dict[str, str], world: dict[str, str], tmp_path: Path
 ) -> None:
-    """Over ssh and in a root: the note is linked in there; info.json, of what came back, and signatures come from here."""
+    """Over ssh and in a root: the note is linked in there, info.json and signatures come from here."""
     kernel, folder = next(iter(trees.items()))
     nine = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
     tree = Tree(tmp_path / "tree").write(world)
