@@ -79,7 +79,7 @@ def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
     package = {
         str(file.relative_to(ROOT))
         for file in (ROOT / "xspack_tool").rglob("*")
-        if file.suffix in (".py", ".toml", ".attr", ".j2", ".typed")
+        if file.suffix in (".py", ".toml", ".attr", ".j2", ".json", ".typed")
     }
     assert package - names == set()
     outside = {name for name in names - package if ".dist-info/" not in name and "/data/" not in name}
@@ -104,6 +104,40 @@ def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str
     assert said == [f"from {library}/{tool}", f"from {library}/xspack_tool/__init__.py"]
     assert (tmp_path / "build/rpms/hello-1.0-1.x86_64.rpm").is_file()
     assert (tmp_path / "build/hello-pack-1.0.iso").is_file()
+
+
+def test_a_kind_that_is_a_package_of_its_own(scons: Path, tmp_path: Path) -> None:
+    """As docs/extending.md has it: built, installed, and used by a tree."""
+    need_module("pip", "hatchling")
+    page = (ROOT / "docs/extending.md").read_text()
+    (project,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    tool, _, elsewhere, sconstruct = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    source, tree = tmp_path / "source", tmp_path / "tree"
+    (source / "acme_kinds").mkdir(parents=True)
+    (source / "pyproject.toml").write_text(project)
+    (source / "acme_kinds/__init__.py").touch()
+    (source / "acme_kinds/python_app.py").write_text(tool)
+    words = [
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--target",
+        tmp_path / "lib",
+        source,
+    ]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    shutil.copytree(ROOT / "examples/custom_kind/app", tree / "app")
+    (tree / "SConstruct").write_text(elsewhere + sconstruct.split("\n\n", 2)[2])
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    env["PYTHONPATH"] = str(tmp_path / "lib")
+    done = subprocess.run([scons, "-Q", "pack"], cwd=tree, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tree / "build/rpms/acme-report-1.3-1.noarch.rpm").is_file()
+    assert (tree / "build/acme-report-pack-1.3.iso").is_file()
 
 
 def test_the_lock_holds_every_requirement_and_names_no_host() -> None:

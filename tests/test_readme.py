@@ -8,6 +8,7 @@ from pathlib import Path
 from support import ROOT, need
 from trees import Tree
 
+from xspack_tool.kinds import validators
 from xspack_tool.kinds.reference import reference_page
 
 
@@ -55,12 +56,36 @@ def test_links_lead_somewhere() -> None:
     assert missing == []
 
 
+EXAMPLE = ROOT / "examples" / "custom_kind"
+
+
 def test_the_page_on_extending_shows_the_example_itself() -> None:
-    example = ROOT / "examples" / "custom_kind"
-    assert blocks("docs/extending.md", "python") == [
-        (example / "python_app.py").read_text(encoding="utf-8"),
-        (example / "SConstruct").read_text(encoding="utf-8"),
-    ]
+    tool, *_, sconstruct = blocks("docs/extending.md", "python")
+    assert tool == (EXAMPLE / "python_app.py").read_text(encoding="utf-8")
+    assert sconstruct == (EXAMPLE / "SConstruct").read_text(encoding="utf-8")
+
+
+def test_the_page_on_extending_names_every_validator() -> None:
+    known = {
+        name: one.words for name, one in vars(validators).items() if isinstance(one, validators.Validator)
+    }
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", page, re.M)) == known
+
+
+def test_a_rule_of_the_page_on_extending_judges(tmp_path: Path) -> None:
+    need("gpg")
+    (sconstruct,) = blocks("README.md", "python")
+    rule = blocks("docs/extending.md", "python")[1]
+    head, rest = sconstruct.split("tools = env.Userspace", 1)
+    tree = Tree(tmp_path).write({"hello.sh": "#!/bin/sh\n", "acme.conf": "#\n"})
+    tree.write({"SConstruct": f"{head.replace('Acme', 'Else')}{rule}tools = env.Userspace{rest}"})
+    ran = tree.scons("pack")
+    assert ran.status == 2
+    assert (
+        "E ACME1 acme-pack: acme-tools-1.0-1.noarch.rpm: vendor: the vendor is 'Else'; set XSPACK_VENDOR"
+        in ran.said
+    )
 
 
 def test_the_page_of_declarations_is_what_the_kinds_say() -> None:

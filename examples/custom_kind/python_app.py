@@ -1,6 +1,6 @@
 """A kind of one's own: ``env.PythonApp`` makes an RPM of a folder of Python code, with a launcher."""
 
-from xspack_tool.kinds import REQUIRED, Field, PackageKind
+from xspack_tool.kinds import REQUIRED, Field, PackageKind, validators
 
 
 class PythonApp(PackageKind):
@@ -8,8 +8,8 @@ class PythonApp(PackageKind):
 
     FIELDS = {
         **PackageKind.FIELDS,
-        "source": Field("folder of Python code", REQUIRED),
-        "module": Field("module that the launcher runs", REQUIRED),
+        "source": Field("folder of Python code", REQUIRED, validators.FILE),
+        "module": Field("module that the launcher runs", REQUIRED, validators.TEXT),
     }
     ARCH = "noarch"
 
