@@ -106,6 +106,37 @@ def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str
     assert (tmp_path / "build/hello-pack-1.0.iso").is_file()
 
 
+@pytest.mark.long
+def test_uv_and_pipx_give_both_programs(wheel: Path, tmp_path: Path) -> None:
+    """As the README has it. They fetch what xspack needs, so a registry must be at hand."""
+    need_module("uv")
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    places = {
+        "UV_TOOL_DIR": f"{tmp_path}/uv",
+        "UV_TOOL_BIN_DIR": f"{tmp_path}/uv-bin",
+        "PIPX_HOME": f"{tmp_path}/pipx",
+    }
+    env |= {**places, "PIPX_BIN_DIR": f"{tmp_path}/pipx-bin"}
+    readme = (ROOT / "README.md").read_text()
+    uv, pipx = (
+        re.findall(rf"^{words} .*$", readme, re.M)[0].split()[:-1] for words in ("uv tool", "pipx install")
+    )
+    run = [sys.executable, "-m", "uv"]
+    subprocess.run([*run, *uv[1:], wheel], env=env, check=True)
+    subprocess.run([*run, "tool", "run", *pipx, wheel], env=env, check=True)
+    for name in ("uv-bin", "pipx-bin"):
+        path = f"{tmp_path / name}:{os.environ['PATH']}"
+        for words in (["xspack", "new", "acme", "--vendor", "Acme"], ["scons", "-C", "acme", "pack"]):
+            folder = tmp_path / f"tree-{name}"
+            folder.mkdir(exist_ok=True)
+            subprocess.run(
+                [tmp_path / name / words[0], *words[1:]], cwd=folder, env={**env, "PATH": path}, check=True
+            )
+        assert (tmp_path / f"tree-{name}/acme/build/acme-1.0.iso").is_file()
+
+
 def test_a_kind_that_is_a_package_of_its_own(scons: Path, tmp_path: Path) -> None:
     """As docs/extending.md has it: built, installed, and used by a tree."""
     need_module("pip", "hatchling")
