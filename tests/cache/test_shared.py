@@ -500,7 +500,7 @@ def test_looking_fetches_nothing(fleet: Fleet, server: Nginx) -> None:
 MISTAKES = {
     "https://user:secret@cache.example/x": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
     "https://cache.example/x?token=secret": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
-    "ftp://cache.example/x": "no URL of a cache; write it as https://.., http://.., s3://.., gs://.., az://..",
+    "ftp://cache.example/x": "no URL of a cache; write it as https://.., http://.., s3://.., gs://.., az://.., grpcs://",
     "/var/cache": "no URL of a cache; write it as",
 }
 

@@ -1,4 +1,5 @@
-"""A cache that several machines share, behind a URL: an object store or an HTTP server, in Bazel's layout.
+"""A cache that several machines share, behind a URL: an object store or an HTTP server, in Bazel's layout, or a server
+of its Remote Execution API.
 
 ``ac/<sha256 of the key>`` is a signed entry (see entry.py), with the content of a small file in it; ``cas/<sha256>``
 the content of a larger one. Nothing that a server does fails a build or holds it up for longer than was agreed: what
@@ -13,14 +14,12 @@ import hashlib
 import json
 import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from xspack_tool.cache.entry import (
     DAMAGED,
@@ -33,25 +32,27 @@ from xspack_tool.cache.entry import (
     verified_entry,
 )
 from xspack_tool.cache.keys import PublicKey
-from xspack_tool.cache.url import open_store
+from xspack_tool.cache.url import is_grid
+from xspack_tool.grid.connect import NO_HOST, UNREACHABLE, UNTRUSTED
+
+if TYPE_CHECKING:
+    from xspack_tool.cache.actions import Actions
+    from xspack_tool.cache.objects import Objects
 
 #: A file up to this size comes with its entry, in one request.
 INLINE = 32 << 10
 #: No entry is larger.
 _LARGEST_ENTRY = 64 << 10
-#: The largest file that is written by plain HTTP, which holds it in memory; object stores take parts.
-LARGEST_PUT = 64 << 20
 #: A request that takes longer than this, and its bytes at that rate, is one of a slow server.
 _FAIR_SECONDS, _FAIR_RATE = 0.5, 1 << 20
 #: So many failed requests one after the other end it.
 _FAILURES = 3
 #: What is written may take longer by its bytes at this rate.
 _WRITE_RATE = 4 << 20
-_PART = 8 << 20
 #: What it says where a token is wanted: the next request fares no better.
-_REFUSES = "it answers 401"
-#: Answers to a write after which there is no use in another.
-_FINAL = ("401", "403", "405", "413", "507")
+_REFUSES = ("it answers 401", "it answers UNAUTHENTICATED")
+#: Then it cannot be read, either: one line is enough.
+_UNREACHABLE = (UNTRUSTED, NO_HOST, UNREACHABLE)
 
 EVICTED, OFF, ABSENT = "has been evicted in part", "is not asked for any more", "is not there"
 #: Why an entry that is there is not taken.
@@ -104,10 +105,7 @@ class Store:
         self._lock = threading.Lock()
         self._queue: queue.Queue[Path | None] = queue.Queue()
         self._writer: threading.Thread | None = None
-        self._store = self._open(self._once)
-
-    def _open(self, once: float) -> Any:
-        return open_store(self.url, self.environ, timedelta(seconds=once))
+        self._back = _open(self.url, self.environ, self._once)
 
     def fetch(self, key: str, trusted: Sequence[PublicKey], place: Path) -> str:
         """Bring an entry to ``place``, its signature's text to ``place.sig``; why not, or nothing."""
@@ -187,33 +185,26 @@ class Store:
             except (FileNotFoundError, Refused):
                 continue  # the folder's entry is gone by now
             except Exception as error:
-                if (why := _words(error)) in _UNREACHABLE:
-                    # Then it cannot be read, either: one line is enough.
+                if (why := self._back.words(error)) in _UNREACHABLE:
                     self._count(0.0, 0, why)
                     continue
                 failures += 1
-                if failures == 2 or _status(error) in _FINAL:
+                if failures == 2 or self._back.is_final(error):
                     self._stop_writing(why)
 
     def _write(self, key: str, place: Path, size: int) -> None:
-        import obstore
-
-        is_http = self.url.startswith("http")
-        if place.is_symlink() or (is_http and size > LARGEST_PUT):
+        if place.is_symlink() or (self._back.largest is not None and size > self._back.largest):
             return
         fields = json.loads(read_signature(place.with_name(f"{place.name}.sig")))
+        content = None
         if size <= INLINE:
             fields["content"] = base64.b64encode(place.read_bytes()).decode()
         else:
-            # The time to answer counts from the first byte that is sent.
-            store = self._open(self._once + size / _WRITE_RATE)
-            parts: dict[str, Any] = (
-                {"use_multipart": False} if is_http else {"chunk_size": _PART, "max_concurrency": 1}
-            )
-            obstore.put(store, f"cas/{fields['sha256']}", place, **parts)
+            content = (fields["sha256"], size)
+            self._back.put_file(*content, place, self._once + size / _WRITE_RATE)
         # The entry comes last: who finds it finds the content.
         text = json.dumps(fields, sort_keys=True).encode() + b"\n"
-        obstore.put(self._store, _ac(key), text, use_multipart=False)
+        self._back.put_entry(_ac(key), text, content)
         self.counts.written += 1
         self.counts.written_bytes += size
 
@@ -225,20 +216,18 @@ class Store:
     def _read(self, path: str, most: int) -> Iterator[bytes]:
         """The blocks of an object, at most so many bytes. Raises FileNotFoundError, Refused for what is larger, and
         _Failed; each of them after what it took was counted."""
-        import obstore
-
         began, got, failed = time.monotonic(), 0, "it was interrupted"
         try:
-            found = obstore.get(self._store, path)
-            if found.meta["size"] > most:
+            size, blocks = self._back.get(path, most)
+            if size > most:
                 raise Refused(DAMAGED)
-            for block in found.stream(min_chunk_size=1):
+            for block in blocks:
                 got += len(block)
                 if got > most:
                     raise Refused(DAMAGED)
                 if time.monotonic() - began > self._once + got / _FAIR_RATE:
                     raise _Failed("it is too slow")
-                yield bytes(block)
+                yield block
             failed = ""
         except (FileNotFoundError, Refused):
             failed = ""
@@ -247,7 +236,7 @@ class Store:
             failed = str(error)
             raise
         except Exception as error:
-            failed = _words(error)
+            failed = self._back.words(error)
             raise _Failed(failed) from None
         finally:
             self._count(time.monotonic() - began, got, failed)
@@ -270,6 +259,17 @@ class Store:
         self.tell(f"the cache {self.url} is not asked any more in this build: {why}")
 
 
+def _open(url: str, environ: Mapping[str, str], once: float) -> Actions | Objects:
+    """What speaks to the server; each with a library of its own."""
+    if is_grid(url):
+        from xspack_tool.cache.actions import Actions
+
+        return Actions(url, environ, once)
+    from xspack_tool.cache.objects import Objects
+
+    return Objects(url, environ, once)
+
+
 def _write_checked(blocks: Iterator[bytes], entry: Entry, out: Path) -> None:
     digest, size = hashlib.sha256(), 0
     with open(out, "wb") as file:
@@ -284,36 +284,3 @@ def _write_checked(blocks: Iterator[bytes], entry: Entry, out: Path) -> None:
 
 def _ac(key: str) -> str:
     return f"ac/{hashlib.sha256(f'xspack ac 1 {key}'.encode()).hexdigest()}"
-
-
-def _status(error: Exception) -> str:
-    found = re.search(r"status code: (\d{3})", str(error))
-    return found[1] if found else ""
-
-
-def _words(error: Exception) -> str:
-    """One short reason, without what a server sent."""
-    text = str(error)
-    if found := re.search(r"status code: (\d{3}[A-Za-z ]{0,40})", text):
-        hint = {"401": ", see XSPACK_CACHE_TOKEN", "403": ", it does not let us in"}
-        return f"it answers {found[1].strip()}{hint.get(found[1][:3], '')}"
-    for pattern, words in _REASONS:
-        if re.search(pattern, text):
-            return words
-    return "it fails"
-
-
-_UNTRUSTED, _NO_HOST, _NO_CONNECTION = (
-    "its certificate is not trusted, see SSL_CERT_FILE",
-    "there is no such host",
-    "it cannot be reached",
-)
-#: What obstore says, as a pattern, and what it means.
-_REASONS = (
-    (r"(?i)certificate|UnknownIssuer", _UNTRUSTED),
-    (r"(?i)dns error|failed to lookup", _NO_HOST),
-    (r"kind: Timeout", "it does not answer in time"),
-    (r"kind: Connect", _NO_CONNECTION),
-    (r"kind: Interrupted|MissingContentLength", "its answer is cut"),
-)
-_UNREACHABLE = (_UNTRUSTED, _NO_HOST, _NO_CONNECTION)

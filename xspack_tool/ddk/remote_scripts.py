@@ -79,7 +79,7 @@ DIST = "rpm --eval '%{?dist}'"
 #: cache where the kit has them. A kit that is ours alone has a fixed place, XSPACK_JOB.
 #: Elsewhere the folder's name holds the shell's process id: of what a crash or a power cut left, the next build clears
 #: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost; or the shell itself, which a
-#: worker of a grid kills when nobody waits for the job any more.
+#: worker of a grid kills with its process group when nobody waits for the job any more.
 BUILD = f"""\
 set -u
 umask 077
@@ -136,12 +136,11 @@ HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefi
     --define "_topdir $top" --define "_tmppath $top/tmp" --define "kernel_tree $tree" \\
     --define "xspack_made $top/made" "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
 build=$!
-(
-    trap - EXIT HUP INT TERM PIPE
-    while kill -0 "$parent" && kill -0 $$; do sleep 1; done
-    kill -s KILL -- "-$build"
-    kill -0 $$ || rm -rf "$top"
-) > /dev/null 2>&1 < /dev/null 3>&- &
+setsid sh -c '
+    while kill -0 "$1" && kill -0 "$2"; do sleep 1; done
+    kill -s KILL -- "-$3"
+    kill -0 "$2" || rm -rf "$4"
+' watcher "$parent" $$ "$build" "$top" > /dev/null 2>&1 < /dev/null 3>&- &
 watcher=$!
 if ! wait "$build"; then
     build=

@@ -134,7 +134,8 @@ def check_settings(env: Any) -> None:
 
 
 def _check_url(settings: CacheSettings) -> None:
-    from xspack_tool.cache.url import StoreMistake, check_url
+    from xspack_tool.cache.url import StoreMistake, check_url, is_grid
+    from xspack_tool.grid.connect import LACKING, has_libraries
 
     shown = urlsplit(settings.url)._replace(netloc=urlsplit(settings.url).netloc.rpartition("@")[2], query="")
     try:
@@ -146,7 +147,11 @@ def _check_url(settings: CacheSettings) -> None:
     if not settings.trust and not settings.sign_key:
         rule = f"a shared cache needs {TRUST}, the public keys whose entries are taken"
         _note(URL, settings.url, rule, "`xspack cache-key FILE` makes a pair, FILE and FILE.pub")
-    if importlib.util.find_spec("obstore") is None:
+    if is_grid(settings.url):
+        if not has_libraries():
+            needed, _, remedy = LACKING.partition(": ")
+            _note(URL, settings.url, needed, remedy)
+    elif importlib.util.find_spec("obstore") is None:
         _note(
             URL, settings.url, "obstore is needed", "pip install 'xspack[cache]', with Python 3.11 or later"
         )

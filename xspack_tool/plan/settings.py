@@ -28,7 +28,7 @@ VARIABLES = {
     "XSPACK_STRICT": "W findings stop the build, too",
     "XSPACK_REPORT": "a page is written for each pack that was made, as `xspack report` does (0)",
     "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
-    "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az (docs/fleet.md)",
+    "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az, grpcs (docs/fleet.md)",
     "XSPACK_CACHE_OBJECTS": "whether objects of the tree's own builders go there, too",
     "XSPACK_CACHE_SECONDS": "what a slow or failing shared cache may cost a build (20)",
     "XSPACK_CACHE_TRUST": "public keys that entries of a cache must be signed by: files, or texts",

@@ -1,0 +1,394 @@
+"""A server of the Remote Execution API as the shared cache: the same entries, trusted by their signatures alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cache.test_shared import RPMS, SHARED, Fleet, made, told
+from cache_servers import faulty, free_port
+from grid_servers import Grid, casd, grid
+from rebuild.lab import steps
+from support import need, need_module
+from trees import Ran
+
+from xspack_tool.cache.entry import Entry, sign_entry
+from xspack_tool.cache.keys import make_pair, read_signing
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    need("make", "gcc", "strip")
+    need_module("grpc", "buildgrid")
+    return Fleet(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[str]:
+    """buildbox-casd."""
+    with casd(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Grid]:
+    with grid() as one:
+        yield one
+
+
+def counted(ran: Ran) -> str:
+    (line,) = (line for line in ran.said.splitlines() if line.startswith("xspack: cache grpc"))
+    return ", ".join(line.split(": ", 2)[2].split(", ")[:3])
+
+
+def test_a_second_clone_builds_nothing(fleet: Fleet, store: str) -> None:
+    first, second = fleet.clone(), fleet.clone()
+    ran = fleet.run(first, {**fleet.writer, "XSPACK_CACHE": store}, "-j2").good()
+    assert counted(ran) == "0 taken, 4 not, 5 written" and told(ran) == []
+    ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": store}, "-j2").good()
+    assert made(ran) == set() and told(ran) == []
+    assert counted(ran) == "5 taken, 0 not, 0 written"
+    assert second.outputs() == first.outputs()
+
+
+def test_who_may_write_to_a_grid(fleet: Fleet, running: Grid) -> None:
+    """By the tokens of docs/fleet.md: CI writes, developers read; a kit may do neither here."""
+    env = {"XSPACK_CACHE": running.url, "SSL_CERT_FILE": str(running.certificate)}
+    ci, developer = ({**env, "XSPACK_CACHE_TOKEN": running.tokens[who]} for who in ("ci", "developer"))
+    first, second, third, fourth = (fleet.clone() for _ in range(4))
+    ran = fleet.run(first, {**fleet.writer, **developer}).good()
+    (line,) = told(ran)
+    assert line.startswith(
+        f"xspack: nothing more is written to the cache {running.url}: it answers UNAUTHENTICATED"
+    )
+    ran = fleet.run(second, {**fleet.writer, **ci}).good()
+    assert counted(ran) == "0 taken, 4 not, 5 written" and told(ran) == []
+    ran = fleet.run(third, {**fleet.reader, **developer}).good()
+    assert made(ran) == set() and told(ran) == [] and third.outputs() == first.outputs()
+    # Without a token nothing is asked twice.
+    ran = fleet.run(fourth, {**fleet.reader, **env}).good()
+    (line,) = told(ran)
+    assert line.endswith(" any more in this build: it answers UNAUTHENTICATED, see XSPACK_CACHE_TOKEN")
+    assert counted(ran) == "0 taken, 1 not, 0 written" and fourth.outputs() == first.outputs()
+
+
+def test_a_server_that_nobody_vouches_for(fleet: Fleet, running: Grid) -> None:
+    env = {**fleet.reader, "XSPACK_CACHE": running.url, "XSPACK_CACHE_TOKEN": running.tokens["ci"]}
+    (line,) = told(fleet.run(fleet.clone(), env).good())
+    assert line.endswith("its certificate is not trusted, see SSL_CERT_FILE")
+
+
+class Server:
+    """A server of test code that keeps what it is given, so that each entry can be looked at and changed."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, Any] = {}
+        self.blobs: dict[str, bytes] = {}
+        #: What it does instead, by the method's name.
+        self.faults: dict[str, Callable[[Any, Any], Any]] = {}
+        self.asked: list[str] = []
+
+    def handlers(self) -> Any:
+        import grpc
+        from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
+        from buildgrid.common.protos.google.bytestream import bytestream_pb2 as stream
+
+        def get(request: Any, context: Any) -> Any:
+            if request.action_digest.hash not in self.results:
+                context.abort(grpc.StatusCode.NOT_FOUND, "no such result")
+            return self.results[request.action_digest.hash]
+
+        def update(request: Any, context: Any) -> Any:
+            self.results[request.action_digest.hash] = request.action_result
+            return request.action_result
+
+        def missing(request: Any, context: Any) -> Any:
+            absent = [one for one in request.blob_digests if one.hash not in self.blobs]
+            return reapi.FindMissingBlobsResponse(missing_blob_digests=absent)
+
+        def write(requests: Iterator[Any], context: Any) -> Any:
+            every = list(requests)
+            content = b"".join(one.data for one in every)
+            self.blobs[hashlib.sha256(content).hexdigest()] = content
+            return stream.WriteResponse(committed_size=len(content))
+
+        def read(request: Any, context: Any) -> Iterator[Any]:
+            content = self.blobs.get(request.resource_name.split("/")[-2])
+            if content is None:
+                context.abort(grpc.StatusCode.NOT_FOUND, "no such blob")
+            for at in range(0, len(content or b""), 50_000):
+                yield stream.ReadResponse(data=(content or b"")[at : at + 50_000])
+
+        def noted(name: str, usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+            def act(request: Any, context: Any) -> Any:
+                self.asked.append(name)
+                return self.faults.get(name, usual)(request, context)
+
+            return act
+
+        def method(kind: str, name: str, usual: Any, request: Any) -> Any:
+            return getattr(grpc, f"{kind}_rpc_method_handler")(
+                noted(name, usual),
+                request_deserializer=request.FromString,
+                response_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
+            )
+
+        prefix = "build.bazel.remote.execution.v2"
+        one = "unary_unary"
+        cache = {
+            "GetActionResult": method(one, "GetActionResult", get, reapi.GetActionResultRequest),
+            "UpdateActionResult": method(one, "UpdateActionResult", update, reapi.UpdateActionResultRequest),
+        }
+        store = {"FindMissingBlobs": method(one, "FindMissingBlobs", missing, reapi.FindMissingBlobsRequest)}
+        blobs = {
+            "Write": method("stream_unary", "Write", write, stream.WriteRequest),
+            "Read": method("unary_stream", "Read", read, stream.ReadRequest),
+        }
+        return [
+            grpc.method_handlers_generic_handler(f"{prefix}.ActionCache", cache),
+            grpc.method_handlers_generic_handler(f"{prefix}.ContentAddressableStorage", store),
+            grpc.method_handlers_generic_handler("google.bytestream.ByteStream", blobs),
+        ]
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[str]:
+    import grpc
+
+    pool = ThreadPoolExecutor(20)
+    running = grpc.server(pool, handlers=server.handlers(), options=[("grpc.max_send_message_length", -1)])
+    port = running.add_insecure_port("127.0.0.1:0")
+    running.start()
+    try:
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        running.stop(0).wait()
+
+
+def _ends(code: str) -> Callable[[Any, Any], Any]:
+    def act(request: Any, context: Any) -> Any:
+        import grpc
+
+        context.abort(getattr(grpc.StatusCode, code), "<html>\x1b[2J what it says is not shown")
+
+    return act
+
+
+def _hangs(request: Any, context: Any) -> Any:
+    ended = threading.Event()
+    context.add_callback(ended.set)
+    ended.wait(30)
+
+
+def _result(**fields: Any) -> Callable[[Any, Any], Any]:
+    def act(request: Any, context: Any) -> Any:
+        from buildgrid.common.protos.build.bazel.remote.execution.v2.remote_execution_pb2 import ActionResult
+
+        return ActionResult(**fields)
+
+    return act
+
+
+STOPPED = "the cache URL is not asked any more in this build: "
+REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
+#: What a server does when it is asked for an entry -> what the build says of it.
+FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "hangs": (_hangs, STOPPED + "it does not answer in time"),
+    "forbids": (
+        _ends("PERMISSION_DENIED"),
+        STOPPED + "it answers PERMISSION_DENIED, it does not let us in",
+    ),
+    "is broken": (_ends("INTERNAL"), STOPPED + "it answers INTERNAL"),
+    "is full": (_ends("RESOURCE_EXHAUSTED"), STOPPED + "it answers RESOURCE_EXHAUSTED, it is full"),
+    "offers no such thing": (
+        _ends("UNIMPLEMENTED"),
+        STOPPED + "it answers UNIMPLEMENTED, it does not offer this",
+    ),
+    "sends nothing": (_result(), REFUSED),
+    "shows a login page": (_result(stdout_raw=b"<html><form>Password"), REFUSED),
+    "sends what is no result": (lambda request, context: b"\xff" * 100, STOPPED + "it answers INTERNAL"),
+    "sends huge bytes": (
+        _result(stdout_raw=b"x" * (1 << 20)),
+        "its entry in the cache URL is damaged; it is built instead, and so are others like it",
+    ),
+    "sends more than a message holds": (
+        _result(stdout_raw=b"x" * (8 << 20)),
+        STOPPED + "it answers RESOURCE_EXHAUSTED, it is full",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_server_s_fault_fails_a_build(fleet: Fleet, fault: str) -> None:
+    server = Server()
+    server.faults["GetActionResult"], wanted = FAULTS[fault]
+    lab = fleet.clone()
+    with serving(server) as url:
+        ran = fleet.run(lab, {**fleet.reader, "XSPACK_CACHE": url}).good()
+    (line,) = told(ran)
+    assert line.replace(url, "URL").endswith(f": {wanted}" if "entry" in wanted else wanted)
+    assert set(lab.outputs()) >= RPMS
+    assert {"RPM rpms/p-1-1.noarch.rpm", "Modules modules/k-6.1.0-acme.tar"} <= steps(ran)
+
+
+def test_servers_that_are_none(fleet: Fleet) -> None:
+    """Nothing listens there; and an HTTP server does."""
+    url = f"grpc://127.0.0.1:{free_port()}"
+    ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
+    assert told(ran) == [f"xspack: the cache {url} is not asked any more in this build: it cannot be reached"]
+
+    def page(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        handler.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with faulty(page) as server:
+        url = re.sub("^http(.*)/xspack$", r"grpc\1", server.url)
+        ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
+        (line,) = told(ran)
+        assert line.startswith(f"xspack: the cache {url} is not asked any more in this build: it ")
+
+
+def _filled(fleet: Fleet, server: Server, url: str) -> Any:
+    first = fleet.clone()
+    ran = fleet.run(first, {**fleet.writer, "XSPACK_CACHE": url}).good()
+    assert counted(ran) == "0 taken, 4 not, 5 written" and len(server.results) == 5 and len(server.blobs) == 1
+    return first
+
+
+def _other_bytes(content: bytes) -> bytes:
+    return b"x" + content[1:]
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    {
+        "evicted": "has been evicted in part",
+        "cut": "is damaged",
+        "longer": "is damaged",
+        "other": "is damaged",
+        "dies midway": "cannot be had",
+    }.items(),
+)
+def test_a_large_result_that_is_gone_or_another(fleet: Fleet, fault: str, why: str) -> None:
+    server = Server()
+    with serving(server) as url:
+        first, second = _filled(fleet, server, url), fleet.clone()
+        ((name, content),) = server.blobs.items()
+        if fault == "evicted":
+            del server.blobs[name]
+        elif fault == "dies midway":
+            server.faults["Read"] = _dying(content)
+        else:
+            changes = {"cut": content[:-1], "longer": content + b"x", "other": _other_bytes(content)}
+            server.blobs[name] = changes[fault]
+        ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": url}, "--cache-debug=-").good()
+        assert made(ran) == {"rpms/big-1-1.noarch.rpm"}
+        assert second.outputs() == first.outputs()
+        if fault == "dies midway":
+            assert f"{url}: " in ran.said and why in ran.said
+        else:
+            (line,) = told(ran)
+            assert f"build/rpms/big-1-1.noarch.rpm: its entry in the cache {url} {why}; it is built" in line
+
+
+def _dying(content: bytes) -> Callable[[Any, Any], Any]:
+    def act(request: Any, context: Any) -> Iterator[Any]:
+        import grpc
+        from buildgrid.common.protos.google.bytestream.bytestream_pb2 import ReadResponse
+
+        yield ReadResponse(data=content[:50_000])
+        context.abort(grpc.StatusCode.UNAVAILABLE, "Connection reset by peer")
+
+    return act
+
+
+def _each(server: Server, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    for result in server.results.values():
+        result.stdout_raw = json.dumps(change(json.loads(result.stdout_raw))).encode()
+
+
+def _resigned(fleet: Fleet) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    make_pair(fleet.folder / "other")
+    key = read_signing(str(fleet.folder / "other"))
+
+    def change(fields: dict[str, Any]) -> dict[str, Any]:
+        entry = Entry(**{name: fields[name] for name in ("key", "sha256", "size", "mode")})
+        return {**fields, **json.loads(sign_entry(entry, key))}
+
+    return change
+
+
+def _replay(server: Server, fleet: Fleet) -> None:
+    first, *others = server.results.values()
+    for one in others:
+        one.stdout_raw = first.stdout_raw
+
+
+#: What one who can write to the server did -> why it is refused.
+ATTACKS: dict[str, tuple[Callable[[Server, Fleet], None], str]] = {
+    "signed by another": (
+        lambda server, fleet: _each(server, _resigned(fleet)),
+        "is signed by a key that is not trusted",
+    ),
+    "replayed under another key": (_replay, "is that of another action"),
+    "without a signature": (
+        lambda server, fleet: _each(server, lambda fields: {**fields, "signature": None}),
+        "has no valid signature",
+    ),
+    "of no format": (
+        lambda server, fleet: _each(server, lambda fields: {**fields, "format": "xspack-cache 0"}),
+        "has no valid signature",
+    ),
+    "other bytes": (
+        lambda server, fleet: _each(server, lambda fields: {**fields, "content": "AAAA"}),
+        "is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_others_put_there_is_not_taken(fleet: Fleet, attack: str) -> None:
+    act, why = ATTACKS[attack]
+    server = Server()
+    with serving(server) as url:
+        first, second = _filled(fleet, server, url), fleet.clone()
+        act(server, fleet)
+        ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": url}).good()
+        (line,) = told(ran)
+        assert f": its entry in the cache {url} {why}; it is built instead" in line
+        assert second.outputs() == first.outputs()
+
+
+@pytest.mark.parametrize("method", ["UpdateActionResult", "FindMissingBlobs", "Write"])
+def test_a_server_that_is_full_is_still_read(fleet: Fleet, method: str) -> None:
+    server = Server()
+    server.faults[method] = _ends("RESOURCE_EXHAUSTED")
+    with serving(server) as url:
+        ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": url}).good()
+        assert told(ran) == [
+            f"xspack: nothing more is written to the cache {url}: it answers RESOURCE_EXHAUSTED, it is full"
+        ]
+        assert server.asked.count(method) == 1
+
+
+def test_what_is_evicted_by_a_quota_is_built(fleet: Fleet, tmp_path: Path) -> None:
+    """buildbox-casd without the content of a result says that it has not the result."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    port = free_port()
+    with casd(folder, port) as url:
+        first, second = fleet.clone(), fleet.clone()
+        fleet.run(first, {**fleet.writer, "XSPACK_CACHE": url}).good()
+    shutil.rmtree(folder / "cas/cas")
+    with casd(folder, port):
+        ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": url}).good()
+        assert "rpms/big-1-1.noarch.rpm" in made(ran) <= SHARED and second.outputs() == first.outputs()
