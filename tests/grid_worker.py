@@ -31,7 +31,7 @@ from buildgrid.common.protos.google.devtools.remoteworkers.v1test2 import (
 )
 
 #: The states of a lease (bots.proto).
-PENDING, ACTIVE, COMPLETED, CANCELLED = 1, 2, 4, 5
+PENDING, ACTIVE, COMPLETED = 1, 2, 4
 
 
 class Worker:
@@ -125,14 +125,15 @@ class Worker:
         self.session = self.bots.CreateBotSession(first, timeout=20, metadata=self.token)
         known: dict[str, Any] = {}
         while True:
+            # What is cancelled is no longer among them.
+            if not any(lease.state == ACTIVE or lease.id not in known for lease in self.session.leases):
+                self.end_running()
             for lease in self.session.leases:
                 if lease.state in (PENDING, ACTIVE) and lease.id not in known:
                     lease.state = ACTIVE
                     known[lease.id] = mine = bots_pb2.Lease()
                     mine.CopyFrom(lease)
                     threading.Thread(target=self.perform, args=(mine,), daemon=True).start()
-                elif lease.state == CANCELLED:
-                    self.end_running()
                 for one in self.ended:
                     if one.id == lease.id and lease.state == ACTIVE:
                         lease.CopyFrom(one)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from drivers.test_enclosed_kits import RPM, made, podman
-from drivers.test_kit_over_ssh import DRIVER, HEAD, asked, compiled, payload, words_of
+from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from grid_servers import Grid, grid
 from rebuild.lab import kernel
 from sshd import Start, serving
@@ -106,7 +106,7 @@ def start_scons(tree: Tree, *args: str) -> subprocess.Popen[bytes]:
 def test_all_kits_make_the_same_bytes(
     here: Grid, sshd: Start, kit: Tree, podman: str, tmp_path: Path
 ) -> None:
-    """By ssh, in a folder, in an image and on a worker; a tree here makes the same payload and the same metadata."""
+    """With a tree here, by ssh, in a folder, in an image and on a worker."""
     root = tmp_path / "root"
     kit.write(kernel("6.1.0-image"))
     bound = ["--tmpfs", "/var/tmp", "--bind", "{}", "{}", "--proc", "/proc", "--dev", "/dev", "--chdir", "{}"]
@@ -116,6 +116,7 @@ def test_all_kits_make_the_same_bytes(
     )
     on_grid = f'env.Ddk(grid="{here.url}", platform={{"kit": "NAME"}}, tree="TREE")'
     kits = {
+        "tree here": f'"{kit.path}"',
         "host": words_of(sshd(tree=str(kit.path))),
         "machine's own folders": f'env.Ddk(root="/", tree="{kit.path}")',
         "root": f'env.Ddk(root="{root}", tree="/kernel")',
@@ -123,14 +124,8 @@ def test_all_kits_make_the_same_bytes(
         "worker": on_grid.replace("NAME", "machine").replace("TREE", str(kit.path)),
         "worker in a root": on_grid.replace("NAME", "root").replace("TREE", "/kernel"),
     }
-    digests = {name: made(Tree(tmp_path / f"by {name}"), kit)[1] for name, kit in kits.items()}
+    digests = {name: made(Tree(tmp_path / f"by-{name}".replace(" ", "-")), kit)[1] for name, kit in kits.items()}
     assert len(set(digests.values())) == 1, digests
-    local = declared(tmp_path / "local", f'"{kit.path}"')
-    local.scons(RPM).good()
-    here_rpm, there_rpm = local.path / RPM, tmp_path / "by worker" / RPM
-    assert payload(here_rpm) == payload(there_rpm)
-    for query in (["--requires"], ["--provides"], ["--scripts"], ["-l", "--dump"]):
-        assert asked(here_rpm, *query) == asked(there_rpm, *query), query
 
 
 def test_what_somebody_had_made_is_not_made_again(here: Grid, kit: Tree, tmp_path: Path) -> None:
@@ -169,7 +164,7 @@ def test_a_failed_build_tells_the_compiler_s_words(here: Grid, kit: Tree, tmp_pa
     here.start_worker(here.kit)
     tree = declared(tmp_path / "tree", words(here, kit)).write({"driver/acme.c": "int acme\n"})
     said = failed(tree.scons(RPM))
-    assert f"building acme-2.1-1.src.rpm on {here.url} kit={here.kit}: " in said
+    assert f"compiling acme-6.1.0-acme: {here.url} kit={here.kit}: " in said
     assert "its rpmbuild failed" in said and "acme.c:1:1: error: " in said
 
 
@@ -196,7 +191,7 @@ def test_all_workers_killed_is_one_error_within_the_deadline(here: Grid, kit: Tr
         os.killpg(worker.pid, signal.SIGKILL)
     said = (tree.path / "said").read_text()
     assert scons.returncode == 2 and said.count("deadline=15 s") == 1 and "Traceback" not in said, said
-    assert f"building acme-2.1-1.src.rpm on {here.url} kit={here.kit}: " in said
+    assert f"compiling acme-6.1.0-acme: {here.url} kit={here.kit}: " in said
 
 
 @pytest.mark.parametrize("jobs", ["-j1", "-j2"])

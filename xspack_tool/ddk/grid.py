@@ -74,7 +74,7 @@ class GridDdk:
         platform = {name: value for name, value in self.platform if value}
         # An empty one leaves it out, for schedulers that know only what their workers say of themselves.
         if facts and dict(self.platform).get(FACTS_PROPERTY) != "":
-            platform.setdefault(FACTS_PROPERTY, hashlib.sha256(facts.encode()).hexdigest())
+            platform.setdefault(FACTS_PROPERTY, hashlib.sha256(facts.encode()).hexdigest()[:16])
         job = Job(
             ("/bin/sh", "-c", _WITH_FILES, "xspack", script, *arguments),
             {"stdin": stdin},
