@@ -124,7 +124,9 @@ def test_all_kits_make_the_same_bytes(
         "worker": on_grid.replace("NAME", "machine").replace("TREE", str(kit.path)),
         "worker in a root": on_grid.replace("NAME", "root").replace("TREE", "/kernel"),
     }
-    digests = {name: made(Tree(tmp_path / f"by-{name}".replace(" ", "-")), kit)[1] for name, kit in kits.items()}
+    digests = {
+        name: made(Tree(tmp_path / f"by-{name}".replace(" ", "-")), kit)[1] for name, kit in kits.items()
+    }
     assert len(set(digests.values())) == 1, digests
 
 
