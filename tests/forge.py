@@ -150,7 +150,7 @@ def program(*options: str) -> bytes:
 def needing(library: str, version: str) -> bytes:
     """A shared object that needs a symbol version of a library, whatever this machine has."""
     need("gcc")
-    with _folder() as folder:
+    with _Folder() as folder:
         (folder / "map").write_text(f"{version} {{ global: wanted; }};\n")
         (folder / "lib.c").write_text("void wanted(void) {}\n")
         (folder / "use.c").write_text("void wanted(void); void use(void) { wanted(); }\n")
@@ -169,13 +169,13 @@ def for_machine(elf: bytes, number: int) -> bytes:
 def _gcc(options: Sequence[str], source: str) -> bytes:
     need("gcc")
     language = [] if "-x" in options else ["-x", "c"]
-    with _folder() as folder:
+    with _Folder() as folder:
         argv = ["gcc", *options, *language, "-", "-o", f"{folder}/out"]
         subprocess.run(argv, input=source, text=True, check=True, capture_output=True)
         return (folder / "out").read_bytes()
 
 
-class _folder:
+class _Folder:
     """A temporary folder as a Path."""
 
     def __enter__(self) -> Path:

@@ -104,7 +104,7 @@ def compile_files(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in folder.iterdir() if path.suffix not in (".c", ".map")}
 
 
-def cases(folder: Path) -> Iterator[tuple[str, Case]]:
+def cases(folder: Path) -> Iterator[tuple[str, Case]]:  # noqa: PLR0915  # a list of cases
     """The packages that need no compiler."""
 
     def data(name: str, content: bytes | str, mode: int = 0o644) -> Path:

@@ -17,7 +17,7 @@ UNSEEN = re.compile(
 
 
 def visible(text: str, keep: str = "") -> str:
-    """A foreign text that does no harm where it is shown: ``\\x1b`` for what :data:`UNSEEN` has, but for the
+    r"""A foreign text that does no harm where it is shown: ``\x1b`` for what :data:`UNSEEN` has, but for the
     characters of ``keep``. The one function for terminals, logs and pages."""
 
     def escape(found: re.Match[str]) -> str:

@@ -51,7 +51,7 @@ class BuildResult:
     log: str
 
 
-def build_modules(
+def build_modules(  # noqa: PLR0913  # by keywords of the declaration
     tree: KernelTree,
     sources: Mapping[str, Path],
     work_dir: Path,

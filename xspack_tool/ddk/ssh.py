@@ -99,6 +99,7 @@ def tree_problems(tree: str, jobs: int) -> list[Problem]:
 
 @cache
 def slots(key: str, jobs: int) -> threading.BoundedSemaphore:
+    """What lets as many builds at a time onto one machine."""
     return threading.BoundedSemaphore(jobs)
 
 

@@ -30,7 +30,7 @@ class ChangelogEntry:
 
 
 def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
-    """Read ``"2026-11-20 Name <mail> 5.2-1\\n- what changed"``."""
+    r"""Read ``"2026-11-20 Name <mail> 5.2-1\n- what changed"``."""
     form = 'write it as "2026-11-20 Name <mail> 1.0-1\\n- what changed"'
     if not isinstance(value, str):
         return Problem(field, value, "a changelog entry is a text", form)

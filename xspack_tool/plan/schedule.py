@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from SCons.Node import failed as NODE_FAILED
-from SCons.Node import pending as NODE_PENDING
+import SCons.Node
 
 from xspack_tool.plan.scons import PARALLEL, schedule_by
 
@@ -51,9 +50,9 @@ def _fails(node: Any, known: dict[Any, bool]) -> bool:
     """Whether a node failed, or waits for one that did; one that waits for itself alone has not."""
     if node not in known:
         known[node] = False
-        waits = node.get_state() == NODE_PENDING
+        waits = node.get_state() == SCons.Node.pending
         needs = (*node.children(), *(node.prerequisites or ())) if waits else ()
-        known[node] = node.get_state() == NODE_FAILED or any(_fails(one, known) for one in needs)
+        known[node] = node.get_state() == SCons.Node.failed or any(_fails(one, known) for one in needs)
     return known[node]
 
 

@@ -159,8 +159,8 @@ def is_list(value: Any) -> bool:
 
 
 def builder_of(node: Node) -> Any:
-    """The builder of a node, None where it has none yet. (SCons's has_builder() notes that, and an alias then
-    takes none any more.)"""
+    """The builder of a node, None where it has none yet. SCons's has_builder() notes that, and an alias then
+    takes none any more."""
     return getattr(node, "builder", None)
 
 

@@ -91,12 +91,7 @@ class _Image:
         requires: list[bytes] = []
         wants = executable or not self._has_interpreter()
         dynamic = _Dynamic()
-        for section in (sections := self._sections()):
-            if section.kind not in (_DYNAMIC, _VERDEF, _VERNEED):
-                continue
-            if section.link >= len(sections) or sections[section.link].kind != _STRTAB:
-                raise UnusualError("an ELF file without a table of names")
-            names = self._body(sections[section.link])
+        for section, names in self._linking():
             if section.kind == _DYNAMIC:
                 dynamic = self._dynamic(section, names, dynamic)
                 for library in dynamic.needed if wants else ():
@@ -113,6 +108,15 @@ class _Image:
         if self.type == _DYN and not dynamic.has_debug:
             self._add(provides, name if dynamic.soname is None else dynamic.soname)
         return provides, requires
+
+    def _linking(self) -> Iterator[tuple[_Section, bytes]]:
+        """The sections that say what is linked, each with its table of names."""
+        sections = self._sections()
+        for section in sections:
+            if section.kind in (_DYNAMIC, _VERDEF, _VERNEED):
+                if section.link >= len(sections) or sections[section.link].kind != _STRTAB:
+                    raise UnusualError("an ELF file without a table of names")
+                yield section, self._body(sections[section.link])
 
     def _add(self, found: list[bytes], library: bytes, version: bytes | None = None) -> None:
         if not _is_skipped(library):

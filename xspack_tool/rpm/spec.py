@@ -97,7 +97,7 @@ def _without_spelling(path: str) -> re.Pattern[str]:
 
 def file_pattern(path: str) -> str:
     """A path as a quoted pattern of %files. A sign that is special there stands as a class of its own; one that
-    has no spelling as ``?``, which fits any sign. (A percent sign is expanded twice.)"""
+    has no spelling as ``?``, which fits any sign. A percent sign is expanded twice."""
     pattern = _without_spelling(path).sub("\0", path)
     pattern = re.sub(r"[%*?\[\]{}]", lambda sign: f"[{escape(sign[0])}]", pattern)
     folder, slash, name = pattern.rpartition("/")

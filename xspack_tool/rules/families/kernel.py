@@ -1,4 +1,4 @@
-"""K: kernel modules, where they lie and which kernel they are for. (K7, scriptlets, is with the scripts.)"""
+"""K: kernel modules, where they lie and which kernel they are for. K7, scriptlets, is with the scripts."""
 
 from __future__ import annotations
 
