@@ -282,7 +282,7 @@ def test_the_macros_of_a_release(tmp_path: Path) -> None:
 
 
 def test_a_macro_file_is_part_of_the_input(tmp_path: Path) -> None:
-    """Also for the RPMs' names; one that is to be built is refused."""
+    """Also for the RPMs' names."""
     need("rpmbuild")
     spec = "Name: a\nVersion: %{v}\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
     tree = Tree(tmp_path / "tree").write({"a.spec": spec, "m": "%v 1\n"})
@@ -292,9 +292,55 @@ def test_a_macro_file_is_part_of_the_input(tmp_path: Path) -> None:
     tree.write({"m": "%v 2\n"})
     assert tree.scons("build/rpms").good().built == {"build/rpms/a-2-1.noarch.rpm"}
     assert [path.name for path in (tree.path / "build/rpms").iterdir()] == ["a-2-1.noarch.rpm"]
-    tree.declare('env.SpecRpm("a.spec", macros=[env.Command("n", "m", Copy("$TARGET", "$SOURCE"))])\n')
-    (mistake,) = tree.scons().refused()
-    assert "macros='n': no such macro file; it must be there while the SConstruct is read" in mistake
+
+
+PLAIN = "Name: a\nVersion: @V@\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
+MAKE = 'env.Substfile("a.spec.in", SUBST_DICT={"@V@": "1.5"})\n'
+HEAD = 'env = Environment(tools=["textfile", "xspack"], ENV={"PATH": "/usr/bin:/bin"})\n'
+PACK = """\
+env.Pack("p", version="1", uuid="9a1f0f0e-1111-4222-8333-444455556661", description="d", packages=a, unsigned=True)
+"""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_spec_that_is_built(tmp_path: Path, before: bool) -> None:
+    """The declaration names its RPMs, wherever the statement stands that builds it."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree").write({"a.spec.in": PLAIN})
+
+    def declare(rpms: str, make: str = MAKE) -> Tree:
+        spec = f'a = env.SpecRpm("a.spec"{rpms})\n{PACK}'
+        return tree.declare(make + spec if before else spec + make, HEAD)
+
+    named = ', rpms=["a-1.5-1.noarch.rpm"]'
+    tree = declare(named)
+    assert "build/rpms/a-1.5-1.noarch.rpm" in tree.scons("pack").good().built
+    assert tree.scons("pack").good().built == set()
+    tree.write({"a.spec.in": PLAIN.replace("Summary: s", "Summary: t")})
+    assert "build/rpms/a-1.5-1.noarch.rpm" in tree.scons("pack").good().built
+
+    ran = declare(named, MAKE.replace("1.5", "1.6")).scons("pack")
+    assert ran.status == 2
+    assert 'a.spec makes other RPMs than rpms= names; write rpms=["a-1.6-1.noarch.rpm"]' in ran.said
+
+    # An older one lies there, and would be taken for the new one.
+    (said,) = declare("").scons("pack").refused()
+    rule = "a spec that is built: nobody knows yet which RPMs the spec makes"
+    assert said.endswith(f"SpecRpm 'a.spec': {rule}; name them: rpms=[\"acme-1.0-1.x86_64.rpm\"]"), said
+
+
+def test_a_macro_file_that_is_built(tmp_path: Path) -> None:
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree").write({"a.spec": PLAIN.replace("@V@", "%{v}\nEpoch: 3"), "m": "%v 2\n"})
+    macros = 'env.SpecRpm("a.spec", macros=[env.Command("n", "m", Copy("$TARGET", "$SOURCE"))]'
+    tree.declare(f'{macros}, rpms="a-3:2-1.noarch.rpm")\n')
+    assert tree.scons("build/rpms").good().built == {"build/rpms/a-2-1.noarch.rpm"}
+    ran = tree.declare(f'{macros}, rpms="a-2-1.noarch.rpm")\n').scons("build/rpms")
+    assert ran.status == 2 and 'write rpms=["a-3:2-1.noarch.rpm"]' in ran.said
+    (said,) = tree.declare(f"{macros})\n").scons().refused()
+    assert "macros='n': a macro file that is built: nobody knows yet" in said
+    (said,) = tree.declare(f'{macros}, rpms="a.rpm")\n').scons().refused()
+    assert said.endswith("rpms='a.rpm': no file name of an RPM; write it as \"acme-1.0-1.x86_64.rpm\"")
 
 
 def test_of_which_kernel_the_macros_are(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ CASES: dict[str, dict[str, Case]] = {
         # It needs none of the kernel's macros; they are given to it all the same.
         "ddk": Case({"ddk": "'#kernel'"}, runs=("SpecRpm rpms/{}",), says="release_macros: "),
         "brp": Case({"brp": "False"}, runs=("SpecRpm rpms/{}",), says="brp: true -> false"),
+        "rpms": Case({"rpms": "'NAME-1-1.noarch.rpm'"}, runs=("SpecRpm rpms/{}",), says="rpms[s-rpms].arch"),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),
     },
 }

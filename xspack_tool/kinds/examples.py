@@ -72,6 +72,7 @@ EXAMPLES = {
     "SpecRpm.defines": '{"kernel_version": "4.19.0+1"}',
     "SpecRpm.ddk": '"kernel"',
     "SpecRpm.brp": "False",
+    "SpecRpm.rpms": '["acme-stack-1-1.x86_64.rpm"]',
     "PrebuiltRpm.sha256": '"b33e03a1e3b8e76d7476d9398dd5f20092aa4592033b7f292e918fe2c0002374"',
     "PrebuiltRpm.source_rpm": '"acme-tools-5.2-1.src.rpm"',
     "Pack.uuid": '"9a1f0f0e-4bd1-4bb3-8a5e-0f2f8b6b5d11"',

@@ -154,7 +154,7 @@ class Pack(Kind):
             found.update(dict.fromkeys(rpms))
             if not rpms:
                 rule = "not a package of xspack"
-                remedy = "name what env.Userspace, env.PrebuiltRpm and the like return"
+                remedy = "name what env.Userspace and the like return, or a path below their statement"
                 self.problems.append(Problem("packages", str(node), rule, remedy))
         if not found:
             self.note([Problem("packages", [], "a pack without packages", "name at least one package")])

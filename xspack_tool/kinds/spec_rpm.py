@@ -28,7 +28,7 @@ from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.read_cache import read_cached
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, file_problems, nodes_of, pointer_problems
+from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.kernel_macros import kernel_macros
@@ -77,6 +77,23 @@ class SpecStep(Step):
         files = tuple(path.read_bytes() for path in inputs.macros)
         return SpecMacros(self.release_macros, files, tuple(self.defines.items()), self.payload, self.brp)
 
+    def check(self, inputs: Named) -> None:
+        """Raise StepError if the spec makes other RPMs than were planned. Those of a spec that was read while planning
+        are known."""
+
+
+@dataclass(frozen=True)
+class NamedRpms(SpecStep):
+    """Of a spec whose RPMs the declaration names, since the spec is built."""
+
+    rpms: tuple[Identity, ...] = field(kw_only=True)
+
+    def check(self, inputs: Named) -> None:
+        made = {Identity(**identity) for identity, _ in query_spec(inputs.spec, self.macros(inputs))}
+        if made != set(self.rpms):
+            named = ", ".join(f'"{rpm_text(one)}"' for one in sorted(made, key=rpm_text))
+            raise StepError(f"{inputs.spec.name} makes other RPMs than rpms= names; write rpms=[{named}]")
+
 
 @dataclass(frozen=True)
 class BuildSpec(SpecStep):
@@ -91,6 +108,7 @@ class BuildSpec(SpecStep):
     jobs: int = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        self.check(inputs)
         build_spec(
             inputs.spec,
             inputs.sources,
@@ -100,6 +118,11 @@ class BuildSpec(SpecStep):
             source_date_epoch=self.epoch,
             jobs=self.jobs,
         )
+
+
+@dataclass(frozen=True)
+class BuildNamedRpms(NamedRpms, BuildSpec):
+    """The same of a spec that is built."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +151,7 @@ class BuildSpecRemotely(Step):
     memo: Path = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        self.spec.check(inputs)
         macros = self.spec.macros(inputs)
         said = build_remote(
             self.remote,
@@ -157,6 +181,9 @@ class SpecRpm(Kind):
     With a kit of ``ddk`` these macros have its values; a kit on another machine builds the RPMs with its own rpmbuild,
     for which its own macros count less. Several kits make the RPMs of each. %{dist} is the kit's, if it is elsewhere,
     else the release's.
+
+    A spec is read while the SConstruct is, to know which RPMs it makes. One that the build makes (``env.Substfile``),
+    or whose macro files it makes, names them: ``rpms=["acme-1.0-1.x86_64.rpm"]``, the main package first.
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
@@ -169,6 +196,12 @@ class SpecRpm(Kind):
             "kernel build tree or env.Ddk(..) for whose kernel it is, or several; one elsewhere builds it",
             None,
             KITS,
+        ),
+        "rpms": Field(
+            "file names of the RPMs that a spec makes which is built itself, the main package's first; "
+            "with an epoch 'acme-1:1.0-1.noarch.rpm'",
+            None,
+            validators.TEXTS,
         ),
         "brp": Field(
             "False: rpm's own steps after %install (strip, compress) are left out", True, validators.FLAG
@@ -242,7 +275,8 @@ class SpecRpm(Kind):
     @cached_property
     def _macros(self) -> SpecMacros:
         """What the spec finds besides rpm's own macros; asked for once no mistake is known. XSPACK_DDK lends its
-        kernel's version alone."""
+        kernel's version alone. Without the files, where the declaration says what comes of them: they may not be there
+        yet."""
         kernel = self._kit.kernel if self._kit else kernel_of(self.env)
         profile = profile_of(self.env)
         release = kernel_macros(kernel, next(iter(profile.module_dirs), ""))
@@ -251,38 +285,56 @@ class SpecRpm(Kind):
         given = self.given["defines"] or {}
         return SpecMacros(
             release,
-            tuple(Path(node.get_abspath()).read_bytes() for node in self._macro_files),
+            tuple(Path(node.get_abspath()).read_bytes() for node in self._macro_files if not self._named),
             tuple(sorted((str(key), str(value)) for key, value in given.items())),
             profile.payload,
             self.given["brp"] is not False,
         )
 
     def _problems(self, sources: list[Any]) -> list[Problem]:
-        problems = []
-        if self.spec.has_builder() or not exists(self.spec):
-            rule = "no such spec; it must be there while the SConstruct is read"
-            problems.append(Problem("", self.name, rule, "correct the name"))
-        for node in self._macro_files:
-            if node.has_builder() or not Path(node.get_abspath()).is_file():
-                rule = "no such macro file; it must be there while the SConstruct is read"
-                problems.append(Problem("macros", str(node), rule, "correct the name"))
+        problems = [] if self._named else [problem for node in self._read for problem in self._unread(node)]
+        problems += [found for found in self._named if isinstance(found, Problem)]
         for name in self.given["defines"] or {}:
             if not _MACRO_NAME.fullmatch(name):
                 rule = "a macro's name is three or more of letters, digits and _, with no digit first"
                 problems.append(Problem("defines", name, rule, "rename it, in the spec too"))
-        session().checks.append(lambda: self._missing(sources))
+        session().checks.append(lambda: self._late_problems(sources))
         names = [self.spec.name, *(node.name for node in sources)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
         return problems
 
-    def _missing(self, sources: list[Any]) -> list[Problem]:
+    @cached_property
+    def _read(self) -> list[Any]:
+        """What is read while the SConstruct is."""
+        return [self.spec, *self._macro_files]
+
+    def _unread(self, node: Any) -> list[Problem]:
+        """Whether a file cannot be read yet."""
+        name, what = ("", "spec") if node is self.spec else ("macros", "macro file")
+        if node.has_builder():
+            rule = f"a {what} that is built: nobody knows yet which RPMs the spec makes"
+            return [Problem(name, str(node), rule, 'name them: rpms=["acme-1.0-1.x86_64.rpm"]')]
+        return file_problems(name, node)
+
+    def _late_problems(self, sources: list[Any]) -> list[Problem]:
+        """What is known when everything was read: a statement that comes later may build a file."""
         found = [
             problem
             for node in sources
             for problem in pointer_problems("sources", node) or file_problems("sources", node)
         ]
+        if self._named:
+            found += file_problems("", self.spec)
+            found += [problem for node in self._macro_files for problem in file_problems("macros", node)]
+        else:
+            found += [problem for node in self._read if node.has_builder() for problem in self._unread(node)]
         return [problem.at(self.place, self.target) for problem in found]
+
+    @cached_property
+    def _named(self) -> list[Identity | Problem]:
+        """The RPMs that the declaration names."""
+        return [_identity(name) for name in listed(self.given["rpms"])]
 
     @property
     def _state(self) -> list[Any]:
@@ -292,6 +344,8 @@ class SpecRpm(Kind):
 
     def _made(self) -> list[tuple[Identity, tuple[str, ...]]]:
         """The RPMs that the spec makes, with the kernels that each requires."""
+        if self._named:
+            return [(one, ()) for one in self._named if isinstance(one, Identity)]
         path = Path(self.spec.get_abspath())
         found = read_cached(
             self.env, f"RPMs of {path} {self._slot}", self._state, lambda: query_spec(path, self._macros)
@@ -322,12 +376,16 @@ class SpecRpm(Kind):
             source_date_epoch(),
         )
         failed = Path(self.env.Dir(out_path(self.env, ".xspack", "failed", self._slot)).get_abspath())
-        step = BuildSpec(*common, failed, int(SCons.Script.GetOption("num_jobs")))
+        how = (failed, int(SCons.Script.GetOption("num_jobs")))
+        spec, step = SpecStep(*common), BuildSpec(*common, *how)
+        if self._named:
+            rpms = tuple(identity for identity, _ in made)
+            spec, step = NamedRpms(*common, rpms=rpms), BuildNamedRpms(*common, *how, rpms=rpms)
         inputs = {"spec": self.spec, "sources": sources, "macros": self._macro_files}
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
         if kit and kit.remote and kit.facts:
-            remote = BuildSpecRemotely(kit.signature, SpecStep(*common), kit.remote, kit.facts, kit.memo)
+            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.memo)
             there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:
@@ -341,9 +399,15 @@ class SpecRpm(Kind):
     def _source_rpm(self, step: WriteSpecSource, inputs: dict[str, Any]) -> Any:
         """The source RPM, written only when something asks for it."""
         path, macros = Path(self.spec.get_abspath()), self._macros
-        name = read_cached(
-            self.env, f"source of {path} {self._slot}", self._state, lambda: source_spec_name(path, macros)
-        )
+        if main := next((one for one in self._named if isinstance(one, Identity)), None):
+            name = f"{main.name}-{main.version}-{main.release}.src.rpm"
+        else:
+            name = read_cached(
+                self.env,
+                f"source of {path} {self._slot}",
+                self._state,
+                lambda: source_spec_name(path, macros),
+            )
         node = self.env.File(out_path(self.env, "srpms", *filter(None, [self._folder]), name))
         if taken := session().claim_output(node, self.place, self.target):
             self.report(taken)
@@ -357,3 +421,19 @@ class SpecRpm(Kind):
         """What tells this declaration of the spec from others."""
         given = f"{self._folder}{self._macros.release}{self._macros.defines}"
         return f"{plain_name(Path(self.name).stem)}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"
+
+
+_RPM = re.compile(r"(.+)-(?:([0-9]+):)?([^-:]+)-([^-]+)\.([^.-]+)\.rpm")
+
+
+def _identity(name: str) -> Identity | Problem:
+    found = _RPM.fullmatch(name)
+    if not found:
+        return Problem("rpms", name, "no file name of an RPM", 'write it as "acme-1.0-1.x86_64.rpm"')
+    name, epoch, version, release, arch = found.groups()
+    return Identity(name, version, release, arch, int(epoch or 0))
+
+
+def rpm_text(rpm: Identity) -> str:
+    """An RPM as ``rpms=`` names it."""
+    return f"{rpm.name}-{rpm.evr}.{rpm.arch}.rpm"
