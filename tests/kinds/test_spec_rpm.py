@@ -296,8 +296,8 @@ def test_a_macro_file_is_part_of_the_input(tmp_path: Path) -> None:
 
 PLAIN = "Name: a\nVersion: @V@\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
 MAKE = 'env.Substfile("a.spec.in", SUBST_DICT={"@V@": "1.5"})\n'
-HEAD = 'env = Environment(tools=["textfile", "xspack"], ENV={"PATH": "/usr/bin:/bin"})\n'
-PACK = """\
+TEXTFILE = 'env = Environment(tools=["textfile", "xspack"], ENV={"PATH": "/usr/bin:/bin"})\n'
+PACKED = """\
 env.Pack("p", version="1", uuid="9a1f0f0e-1111-4222-8333-444455556661", description="d", packages=a, unsigned=True)
 """
 
@@ -309,8 +309,8 @@ def test_a_spec_that_is_built(tmp_path: Path, before: bool) -> None:
     tree = Tree(tmp_path / "tree").write({"a.spec.in": PLAIN})
 
     def declare(rpms: str, make: str = MAKE) -> Tree:
-        spec = f'a = env.SpecRpm("a.spec"{rpms})\n{PACK}'
-        return tree.declare(make + spec if before else spec + make, HEAD)
+        spec = f'a = env.SpecRpm("a.spec"{rpms})\n{PACKED}'
+        return tree.declare(make + spec if before else spec + make, TEXTFILE)
 
     named = ', rpms=["a-1.5-1.noarch.rpm"]'
     tree = declare(named)

@@ -77,3 +77,16 @@ def test_an_alias_that_grows_after_the_pack(tree: Tree) -> None:
     rule = "it got more packages after the pack was declared: build/rpms/two-1-1.noarch.rpm"
     said = f"SConstruct:4: Pack 'p': packages='rpms': {rule}; declare the pack after them"
     assert tree.scons("pack").refused() == [said]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_package_by_the_path_of_its_rpm(tree: Tree, before: bool) -> None:
+    """Below its statement; above it, that is said."""
+    packed = pack("p", 0, '"build/rpms/one-1-1.noarch.rpm"')
+    tree.declare(package("one") + packed if before else packed + package("one"))
+    if before:
+        assert "build/p-1.iso" in tree.scons("pack").good().built
+        return
+    said = "SConstruct:2: Pack 'p': packages='build/rpms/one-1-1.noarch.rpm': not a package of xspack; name what "
+    said += "env.Userspace and the like return, or a path below their statement"
+    assert tree.scons("pack").refused() == [said]
