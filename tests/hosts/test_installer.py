@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from pack_maker import PACK, PackMaker, package
+from support import need
 
 from xspack_tool.hosts.installer import judge_driver_disk, judge_installer
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Verdict
+from xspack_tool.model.dependency import Dependency
+from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.releases import load_profile
 from xspack_tool.releases.known import KnownRelease
 
+BASED = replace(PACK, requires=(Dependency("product-version", ">=", "8.2.0"),))
 DRIVER = {"/lib/modules/4.19.0+1/updates/acme.ko": "no module, but called so\n"}
 
 
@@ -132,5 +136,41 @@ def test_an_installer_that_takes_driver_disks_alone(make_pack: PackMaker) -> Non
     assert (verdict.accepted, verdict.rejections, verdict.remarks) == (False, (), (alone,))
     verdict = installer(disk, release="xcp-ng-8.3")
     assert (verdict.accepted, verdict.remarks) == (True, ())
-    for release in ("xcp-ng-8.2", "xenserver-9"):
-        assert installer(plain, release=release).accepted
+    assert installer(plain, release="xcp-ng-8.2").accepted
+
+
+def test_a_pack_without_a_control_package_where_dnf_installs(make_pack: PackMaker, tmp_path: Path) -> None:
+    """The installer asks for a package without a name then; real dnf says what comes of that."""
+    need("dnf", "createrepo_c")
+    plain, with_one = make_pack(signer=False), make_pack(BASED, signer=False)
+    why = (
+        "ErrorInstallingPackage: update.xml names no control package: the installer of XenServer 9 has dnf install a "
+        "package without a name, which it does not find (on releases with yum it goes on); give the pack requires="
+    )
+    assert said(installer(plain, release="xenserver-9")) == [why]
+    for iso, release in ((plain, "xenserver-8"), (plain, "xcp-ng-8.2"), (with_one, "xenserver-9")):
+        assert installer(iso, release=release).rejections == ()
+    disk = make_pack(replace(PACK, driver_disk=True), [package("acme-nic", DRIVER)])
+    assert installer(disk, drivers=True, release="xenserver-9").accepted  # it asks for the group alone
+    for iso, targets, good in ((plain, ["", "update-acme"], False), (disk, ["@drivers"], True)):
+        with IsoReader(iso) as reader:
+            reader.extract(tmp_path / iso.parent.name)
+        config = tmp_path / "yum.conf"
+        config.write_text(
+            f"[main]\ncachedir={tmp_path}/cache-{iso.parent.name}\ngpgcheck=0\nplugins=0\ninstallonlypkgs=\n"
+            f"reposdir=/dev/null\n[install]\nname=install\nbaseurl=file://{tmp_path / iso.parent.name}\n"
+        )
+        (tmp_path / f"root-{iso.parent.name}").mkdir()
+        words = [
+            "dnf",
+            "--releasever=9",
+            f"--config={config}",
+            "--installroot",
+            str(tmp_path / f"root-{iso.parent.name}"),
+        ]
+        done = subprocess.run(
+            [*words, "install", "-y", "--setopt=tsflags=test", *targets], capture_output=True, text=True
+        )
+        assert ("No match for argument: \n" not in done.stdout + done.stderr) == good, (
+            done.stdout + done.stderr
+        )

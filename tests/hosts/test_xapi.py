@@ -28,10 +28,12 @@ BASED = replace(PACK, requires=(Dependency("product-version", ">=", "8.2.0"),))
 OPEN_PRECHECK = "#!/bin/sh\nexit 0\n"
 
 
-def xapi(iso: Path, key: Key | None, base: Path | None = None, **more: object) -> Verdict:
+def xapi(
+    iso: Path, key: Key | None, base: Path | None = None, release: str = "xcp-ng-8.2", **more: object
+) -> Verdict:
     pack = hash_rpms(open_pack(iso, key.file if key else None))
-    release = KnownRelease(load_profile("xcp-ng-8.2"), pack.infos, base)
-    return judge_xapi(pack, Host(release, **more))  # type: ignore[arg-type]
+    known = KnownRelease(load_profile(release), pack.infos, base)
+    return judge_xapi(pack, Host(known, **more))  # type: ignore[arg-type]
 
 
 def said(verdict: Verdict) -> list[str]:
@@ -274,6 +276,23 @@ def test_prerequisite_missing(make_pack: PackMaker, base: Path) -> None:
     assert said(verdict) == [
         (
             "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING: control-acme-5.2-1.noarch requires acme-base >= 2, "
+            "which neither host nor pack provides (so says the xapi of XCP-ng 8.2; on releases with dnf it is "
+            "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION)"
+        )
+    ]
+    newer = xapi(make_pack(pack), make_pack.key, base, release="xenserver-9")
+    assert said(newer) == [
+        (
+            "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION: control-acme-5.2-1.noarch requires acme-base >= 2, "
+            "which neither host nor pack provides (so says the xapi of XenServer 9; on releases with yum it is "
+            "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING)"
+        )
+    ]
+    any_version = replace(PACK, requires=requiring("acme-base"))
+    newer = xapi(make_pack(any_version), make_pack.key, base, release="xenserver-9")
+    assert said(newer) == [
+        (
+            "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING: control-acme-5.2-1.noarch requires acme-base, "
             "which neither host nor pack provides"
         )
     ]

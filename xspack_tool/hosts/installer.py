@@ -1,6 +1,7 @@
 """What the host installer says of a pack: as a supplemental pack, and as a driver disk.
 
-Source: host-installer's `repository.py`; the codes are the names of its exceptions.
+Source: host-installer's `repository.py`; the codes are the names of its exceptions. Where the release has dnf, it is
+that of Python 3, which installs by dnf.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FORMAT, _INSTALL, _NONE, _CHECK = (
 def judge_installer(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer takes the pack as a supplemental pack. It checks no signature."""
     found = transaction(pack, host.release)
-    rejections = [*_recognised(pack), *_parsed(pack), *_installed(pack, found.faults)]
+    rejections = [*_as_any(pack, found.faults), *_no_control(pack, host)]
     is_disk = pack.index is None or pack.index.group("drivers") is not None
     return Verdict(
         "installer",
@@ -39,12 +40,30 @@ def judge_installer(pack: ParsedPack, host: Host) -> Verdict:
 
 def judge_driver_disk(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer loads the pack's drivers before it installs. It lists the groups to find out."""
-    rejections = [*judge_installer(pack, host).rejections]
+    rejections = _as_any(pack, transaction(pack, host.release).faults)
     group = pack.index.group("drivers") if pack.index else None
     rejections += [Rejection(_NONE, fault.why) for fault in group_faults(pack, "drivers")]
     if group is not None and not group.visible:
         rejections.append(Rejection(_NONE, "the group 'drivers' is not uservisible, so it is not listed"))
     return Verdict("driver disk", tuple(dict.fromkeys(rejections)))
+
+
+def _as_any(pack: ParsedPack, faults: tuple[Fault, ...]) -> list[Rejection]:
+    """What is in the way of a pack, whichever of the two it is."""
+    return [*_recognised(pack), *_parsed(pack), *_installed(pack, faults)]
+
+
+def _no_control(pack: ParsedPack, host: Host) -> Iterator[Rejection]:
+    """It asks for the package that the attribute ``control`` names, an empty name where there is none: yum goes on, dnf
+    ends."""
+    if host.release.manager != "dnf" or host.release.driver_disks_alone:
+        return
+    if pack.document is not None and not pack.document.control:
+        why = (
+            f"{DOCUMENT} names no control package: the installer of {host.release.title} has dnf install a package "
+            "without a name, which it does not find (on releases with yum it goes on); give the pack requires="
+        )
+        yield Rejection(_INSTALL, why)
 
 
 def _recognised(pack: ParsedPack) -> Iterator[Rejection]:

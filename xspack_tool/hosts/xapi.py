@@ -1,7 +1,8 @@
 """What xapi says of a pack: introduce, precheck, apply.
 
 Sources: `xapi_pool_update.ml` (introduce, resync), `gpg.ml` (signatures), and the host extensions
-`pool_update.precheck` and `pool_update.apply` of xen-api.
+`pool_update.precheck` and `pool_update.apply` of xen-api: those that read yum's words, and the newer ones that read
+dnf 5's.
 """
 
 from __future__ import annotations
@@ -139,9 +140,9 @@ def _transaction(pack: ParsedPack, faults: tuple[Fault, ...], host: Host) -> Ite
             yield Rejection("INVALID_UPDATE", fault.why)
             continue
         in_control = checked and (fault.rpm is None or fault.rpm == pack.control) and fault.kind != "GROUP"
-        code = _precheck_code(fault, host)
+        code = _precheck_code(fault, host, host.release.manager)
         if in_control:
-            yield Rejection(code, fault.why)
+            yield Rejection(code, fault.why + _otherwise(fault, host, code))
         else:
             seen = (
                 f" (xapi's precheck installs {pack.document.control} alone, so it is not {code})"
@@ -151,13 +152,25 @@ def _transaction(pack: ParsedPack, faults: tuple[Fault, ...], host: Host) -> Ite
             yield Rejection(_APPLY, fault.why + (seen if code.startswith(_PRECHECK) else ""))
 
 
-def _precheck_code(fault: Fault, host: Host) -> str:
-    """How `pool_update.precheck` reads yum's words while it installs the control package."""
+def _otherwise(fault: Fault, host: Host, code: str) -> str:
+    """The words for a code that the xapi of other releases does not give."""
+    manager = "yum" if host.release.manager == "dnf" else "dnf"
+    other = _precheck_code(fault, host, manager)
+    if other == code:
+        return ""
+    return f" (so says the xapi of {host.release.title}; on releases with {manager} it is {other})"
+
+
+def _precheck_code(fault: Fault, host: Host, manager: str) -> str:
+    """How `pool_update.precheck` reads the package manager's words while it installs the control package."""
     if fault.kind == "GPG":
         return f"{_PRECHECK}GPGKEY_NOT_IMPORTED"
     if fault.kind == "CONFLICTS":
         return f"{_PRECHECK}CONFLICT_PRESENT"
-    if fault.kind in ("REQUIRES", "RPM") and fault.relation is not None:
+    if manager == "dnf" and fault.kind == "REQUIRES" and fault.relation is not None:
+        # It takes "nothing provides NAME OP VERSION needed by .." for a version, whatever of NAME is there.
+        return f"{_PRECHECK}{'WRONG_SERVER_VERSION' if fault.relation.evr else 'PREREQUISITE_MISSING'}"
+    if manager == "yum" and fault.kind in ("REQUIRES", "RPM") and fault.relation is not None:
         # "Installed:" stands below the requirement where another version of it is there.
         known = host.release.versions(fault.relation.name)
         return f"{_PRECHECK}{'WRONG_SERVER_VERSION' if known else 'PREREQUISITE_MISSING'}"

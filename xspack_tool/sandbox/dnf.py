@@ -128,16 +128,17 @@ def _main(*, signed: bool) -> str:
     )
 
 
-def precheck_code(found: Outcome, pack: ParsedPack, known: Sequence[str]) -> str:
+def precheck_code(found: Outcome, pack: ParsedPack, known: Sequence[str], manager: str) -> str:
     """How xapi's `pool_update.precheck` would read the failure; ``known`` are the capabilities of which the
-    release has some version."""
+    release has some version, which counts where its ``manager`` is yum."""
     missing = _MISSING.search(found.words)
     if "GPG" in found.words and missing is None:
         return "UPDATE_PRECHECK_FAILED_GPGKEY_NOT_IMPORTED"
     if "conflicts with" in found.words:
         return "UPDATE_PRECHECK_FAILED_CONFLICT_PRESENT"
     if missing:
-        version = missing[1].split()[0] in known
+        words = missing[1].split()
+        version = len(words) > 1 if manager == "dnf" else words[0] in known
         return f"UPDATE_PRECHECK_FAILED_{'WRONG_SERVER_VERSION' if version else 'PREREQUISITE_MISSING'}"
     if "checksum" in found.words.lower() or "Error downloading packages" in found.words:
         return "INVALID_UPDATE"

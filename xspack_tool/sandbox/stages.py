@@ -109,7 +109,12 @@ class StageRunner:
         found = dnf.install(one.folder, self.key, document.label, [document.control])
         if not found.good:
             known = [relation.name for relation in profile_provides(self.profile) if relation.evr]
-            return Stage(name, precheck_code(found, one.pack, known), found.complaints, found.steps)
+            return Stage(
+                name,
+                precheck_code(found, one.pack, known, self.profile.manager),
+                found.complaints,
+                found.steps,
+            )
         code, why = self._script(dnf.root, one)
         return _stage(name, dnf.root, before, found.steps, code=code, why=why)
 
