@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import json
 import shutil
 import socket
@@ -15,10 +17,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from support import need
+from support import ROOT, lacks, need
 
 NGINX = """\
 daemon off;
@@ -206,6 +209,53 @@ def _make_bucket(store: Any) -> None:
             if time.monotonic() > late:
                 raise
             time.sleep(0.2)
+
+
+#: Azurite's own account, which everybody knows.
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@contextlib.contextmanager
+def azurite(folder: Path) -> Iterator[dict[str, str]]:
+    """Azure's blob storage with a container ``acme``; yields the environment."""
+    of_bootstrap = ROOT / ".venv/azurite/node_modules/.bin/azurite-blob"
+    program = shutil.which("azurite-blob") or (str(of_bootstrap) if of_bootstrap.exists() else "")
+    if not program:
+        lacks("azurite is needed: npm install --prefix .venv/azurite azurite")
+    port = free_port()
+    words = [
+        program,
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        port,
+        "--location",
+        folder / "azure",
+        "--silent",
+    ]
+    words += ["--skipApiVersionCheck", "--disableTelemetry"]
+    with open(folder / "azure.log", "wb") as said:
+        process = subprocess.Popen(list(map(str, words)), stdout=said, stderr=said, cwd=folder)
+    try:
+        endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+        _wait(endpoint, process)
+        _make_container(endpoint)
+        names = {"ACCOUNT_NAME": ACCOUNT, "ACCOUNT_KEY": ACCOUNT_KEY, "ENDPOINT": endpoint}
+        yield {f"AZURE_STORAGE_{name}": value for name, value in names.items()}
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def _make_container(endpoint: str) -> None:
+    head = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+    lines = ["PUT", *[""] * 11, *(f"{name}:{value}" for name, value in head.items())]
+    lines += [f"/{ACCOUNT}/{ACCOUNT}/acme", "restype:container"]
+    signed = hmac.digest(base64.b64decode(ACCOUNT_KEY), "\n".join(lines).encode(), "sha256")
+    head["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(signed).decode()}"
+    request = urllib.request.Request(f"{endpoint}/acme?restype=container", method="PUT", headers=head)
+    urllib.request.urlopen(request)
 
 
 Answer = Callable[[socketserver.StreamRequestHandler, str, str], None]

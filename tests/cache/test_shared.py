@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from cache_servers import READER, WRITER, Answer, Nginx, bucket, faulty, nginx, reply, seaweedfs
+from cache_servers import READER, WRITER, Answer, Nginx, azurite, bucket, faulty, nginx, reply, seaweedfs
 from rebuild.lab import Lab, kernel, steps
 from support import ROOT, need, need_module, need_root
 from trees import Ran
@@ -252,6 +252,21 @@ def test_s3_with_one_who_may_only_read(fleet: Fleet, short_dir: Path) -> None:
         ran = fleet.run(third, {**fleet.writer, **endpoint, **READER, "XSPACK_CACHE": url}).good()
         assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
         assert len(told(ran)) == 1 and "nothing more is written to the cache" in told(ran)[0]
+
+
+def test_azure_s_blob_storage(fleet: Fleet, tmp_path: Path) -> None:
+    with azurite(tmp_path) as endpoint:
+        url = "az://acme/builds"
+        first, second, third = fleet.clone(), fleet.clone(), fleet.clone()
+        ran = fleet.run(first, {**fleet.writer, **endpoint, "XSPACK_CACHE": url}).good()
+        assert f"xspack: cache {url}: 0 taken, 4 not, 5 written" in ran.said
+        ran = fleet.run(second, {**fleet.reader, **endpoint, "XSPACK_CACHE": url}).good()
+        assert made(ran) == set() and second.outputs() == first.outputs()
+        # Of one who is not let in nothing is taken.
+        wrong = {"AZURE_STORAGE_ACCOUNT_KEY": "AAAA"}
+        ran = fleet.run(third, {**fleet.reader, **endpoint, **wrong, "XSPACK_CACHE": url}).good()
+        (line,) = told(ran)
+        assert line.endswith("it answers 403 Forbidden, it does not let us in")
 
 
 def _says(data: bytes) -> Answer:
