@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pack_maker import xspack
-from support import need
+from support import ROOT, need
+from trees import Tree
 
 from xspack_tool import cli
 
@@ -33,6 +38,78 @@ def test_bash_completes(tmp_path: Path, line: str, offered: set[str]) -> None:
     )
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True)
     assert set(done.stdout.split()) == offered, done.stderr
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    need("bash", "sed")
+    tree = Tree(tmp_path_factory.mktemp("completion") / "tree").write({"a": "a\n", "pa file": ""})
+    packs = "".join(
+        f'env.Pack("{label}", version="1", uuid="9a1f0f0e-1111-4222-8333-44445555666{number}", description="d", '
+        "packages=one, unsigned=True)\n"
+        for number, label in enumerate(("acme", "acme-more"))
+    )
+    return tree.declare(f'one = env.Userspace("one", version="1", files={{"/opt/a": "a"}})\n{packs}')
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("scons pac", {"pack", "pack:acme", "pack:acme-more"}),
+        ("scons -j2 XSPACK_STRICT=1 che", {"check", "check:acme", "check:acme-more"}),
+        ("scons pack:", {"acme", "acme-more"}),
+        ("scons check:acme-", {"acme-more"}),
+        ("scons pack:acme ch", {"check", "check:acme", "check:acme-more"}),
+        ("scons -C {tree} pack:acme-", {"acme-more"}),
+        ("scons -f {tree}/none pac", set()),
+        ("scons build/pa", set()),
+        ("scons --pa", set()),
+    ],
+)
+def test_bash_completes_the_aliases_of_packs(
+    packs: Tree, tmp_path: Path, line: str, offered: set[str]
+) -> None:
+    """In a bash that splits the line itself: an interactive one, to which Tab is typed."""
+    script = tmp_path / "scons"
+    script.write_text(xspack("completion", "bash", "--scons").out)
+    program = tmp_path / "bin/scons"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m SCons --site-dir={ROOT / "site_scons"} "$@"\n'
+    )
+    program.chmod(0o755)
+    line = line.format(tree=packs.path)
+    show = (
+        'show() { _xspack_scons "$@"; printf "<%s>\\n" "${COMPREPLY[@]}" >answer; }\ncomplete -F show scons\n'
+    )
+    script.write_text(script.read_text() + show)
+    main, side = pty.openpty()
+    cwd = tmp_path if "{" in line or "-C" in line else packs.path
+    bash = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        stdin=side, stdout=side, stderr=side, cwd=cwd, start_new_session=True,
+        env={"PATH": f"{program.parent}:/usr/bin:/bin", "TERM": "dumb", "PS1": ""},
+    )  # fmt: skip
+    os.close(side)
+    os.write(main, f". {shlex.quote(str(script))}; PS1=RE''ADY\n".encode())
+    said = b""
+    while b"READY" not in said:  # before, the terminal itself would take ^U
+        said += os.read(main, 4096)
+    os.write(main, f"{line}\t\x15exit\n".encode())
+    with contextlib.suppress(OSError):  # the end of a terminal, as Linux tells it
+        while os.read(main, 4096):
+            pass
+    bash.wait()
+    os.close(main)
+    answer = cwd / "answer"
+    found = {word[1:-1] for word in answer.read_text().split()}
+    answer.unlink()
+    assert found - {""} == offered
+
+
+def test_what_scons_of_another_shell_is_said() -> None:
+    said = xspack("completion", "zsh", "--scons")
+    assert said.status == 2 and "bashcompinit" in said.err
 
 
 @pytest.mark.parametrize("module", cli.MODULES)
