@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cache.test_shared import RPMS, SHARED, Fleet, made, told
 from cache_servers import faulty, free_port
+from grid_faults import Server, ends, hangs, result, serving
 from grid_servers import Grid, casd, grid
 from rebuild.lab import steps
 from support import need, need_module
@@ -88,141 +85,30 @@ def test_a_server_that_nobody_vouches_for(fleet: Fleet, running: Grid) -> None:
     assert line.endswith("its certificate is not trusted, see SSL_CERT_FILE")
 
 
-class Server:
-    """A server of test code that keeps what it is given, so that each entry can be looked at and changed."""
-
-    def __init__(self) -> None:
-        self.results: dict[str, Any] = {}
-        self.blobs: dict[str, bytes] = {}
-        #: What it does instead, by the method's name.
-        self.faults: dict[str, Callable[[Any, Any], Any]] = {}
-        self.asked: list[str] = []
-
-    def handlers(self) -> Any:
-        import grpc
-        from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
-        from buildgrid.common.protos.google.bytestream import bytestream_pb2 as stream
-
-        def get(request: Any, context: Any) -> Any:
-            if request.action_digest.hash not in self.results:
-                context.abort(grpc.StatusCode.NOT_FOUND, "no such result")
-            return self.results[request.action_digest.hash]
-
-        def update(request: Any, context: Any) -> Any:
-            self.results[request.action_digest.hash] = request.action_result
-            return request.action_result
-
-        def missing(request: Any, context: Any) -> Any:
-            absent = [one for one in request.blob_digests if one.hash not in self.blobs]
-            return reapi.FindMissingBlobsResponse(missing_blob_digests=absent)
-
-        def write(requests: Iterator[Any], context: Any) -> Any:
-            every = list(requests)
-            content = b"".join(one.data for one in every)
-            self.blobs[hashlib.sha256(content).hexdigest()] = content
-            return stream.WriteResponse(committed_size=len(content))
-
-        def read(request: Any, context: Any) -> Iterator[Any]:
-            content = self.blobs.get(request.resource_name.split("/")[-2])
-            if content is None:
-                context.abort(grpc.StatusCode.NOT_FOUND, "no such blob")
-            for at in range(0, len(content or b""), 50_000):
-                yield stream.ReadResponse(data=(content or b"")[at : at + 50_000])
-
-        def noted(name: str, usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-            def act(request: Any, context: Any) -> Any:
-                self.asked.append(name)
-                return self.faults.get(name, usual)(request, context)
-
-            return act
-
-        def method(kind: str, name: str, usual: Any, request: Any) -> Any:
-            return getattr(grpc, f"{kind}_rpc_method_handler")(
-                noted(name, usual),
-                request_deserializer=request.FromString,
-                response_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
-            )
-
-        prefix = "build.bazel.remote.execution.v2"
-        one = "unary_unary"
-        cache = {
-            "GetActionResult": method(one, "GetActionResult", get, reapi.GetActionResultRequest),
-            "UpdateActionResult": method(one, "UpdateActionResult", update, reapi.UpdateActionResultRequest),
-        }
-        store = {"FindMissingBlobs": method(one, "FindMissingBlobs", missing, reapi.FindMissingBlobsRequest)}
-        blobs = {
-            "Write": method("stream_unary", "Write", write, stream.WriteRequest),
-            "Read": method("unary_stream", "Read", read, stream.ReadRequest),
-        }
-        return [
-            grpc.method_handlers_generic_handler(f"{prefix}.ActionCache", cache),
-            grpc.method_handlers_generic_handler(f"{prefix}.ContentAddressableStorage", store),
-            grpc.method_handlers_generic_handler("google.bytestream.ByteStream", blobs),
-        ]
-
-
-@contextmanager
-def serving(server: Server) -> Iterator[str]:
-    import grpc
-
-    pool = ThreadPoolExecutor(20)
-    running = grpc.server(pool, handlers=server.handlers(), options=[("grpc.max_send_message_length", -1)])
-    port = running.add_insecure_port("127.0.0.1:0")
-    running.start()
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        running.stop(0).wait()
-
-
-def _ends(code: str) -> Callable[[Any, Any], Any]:
-    def act(request: Any, context: Any) -> Any:
-        import grpc
-
-        context.abort(getattr(grpc.StatusCode, code), "<html>\x1b[2J what it says is not shown")
-
-    return act
-
-
-def _hangs(request: Any, context: Any) -> Any:
-    ended = threading.Event()
-    context.add_callback(ended.set)
-    ended.wait(30)
-
-
-def _result(**fields: Any) -> Callable[[Any, Any], Any]:
-    def act(request: Any, context: Any) -> Any:
-        from buildgrid.common.protos.build.bazel.remote.execution.v2.remote_execution_pb2 import ActionResult
-
-        return ActionResult(**fields)
-
-    return act
-
-
 STOPPED = "the cache URL is not asked any more in this build: "
 REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
 #: What a server does when it is asked for an entry -> what the build says of it.
 FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "hangs": (_hangs, STOPPED + "it does not answer in time"),
+    "hangs": (hangs, STOPPED + "it does not answer in time"),
     "forbids": (
-        _ends("PERMISSION_DENIED"),
+        ends("PERMISSION_DENIED"),
         STOPPED + "it answers PERMISSION_DENIED, it does not let us in",
     ),
-    "is broken": (_ends("INTERNAL"), STOPPED + "it answers INTERNAL"),
-    "is full": (_ends("RESOURCE_EXHAUSTED"), STOPPED + "it answers RESOURCE_EXHAUSTED, it is full"),
+    "is broken": (ends("INTERNAL"), STOPPED + "it answers INTERNAL"),
+    "is full": (ends("RESOURCE_EXHAUSTED"), STOPPED + "it answers RESOURCE_EXHAUSTED, it is full"),
     "offers no such thing": (
-        _ends("UNIMPLEMENTED"),
+        ends("UNIMPLEMENTED"),
         STOPPED + "it answers UNIMPLEMENTED, it does not offer this",
     ),
-    "sends nothing": (_result(), REFUSED),
-    "shows a login page": (_result(stdout_raw=b"<html><form>Password"), REFUSED),
+    "sends nothing": (result(), REFUSED),
+    "shows a login page": (result(stdout_raw=b"<html><form>Password"), REFUSED),
     "sends what is no result": (lambda request, context: b"\xff" * 100, STOPPED + "it answers INTERNAL"),
     "sends huge bytes": (
-        _result(stdout_raw=b"x" * (1 << 20)),
+        result(stdout_raw=b"x" * (1 << 20)),
         "its entry in the cache URL is damaged; it is built instead, and so are others like it",
     ),
     "sends more than a message holds": (
-        _result(stdout_raw=b"x" * (8 << 20)),
+        result(stdout_raw=b"x" * (8 << 20)),
         STOPPED + "it answers RESOURCE_EXHAUSTED, it is full",
     ),
 }
@@ -312,8 +198,8 @@ def _dying(content: bytes) -> Callable[[Any, Any], Any]:
 
 
 def _each(server: Server, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    for result in server.results.values():
-        result.stdout_raw = json.dumps(change(json.loads(result.stdout_raw))).encode()
+    for one in server.results.values():
+        one.stdout_raw = json.dumps(change(json.loads(one.stdout_raw))).encode()
 
 
 def _resigned(fleet: Fleet) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -371,7 +257,7 @@ def test_what_others_put_there_is_not_taken(fleet: Fleet, attack: str) -> None:
 @pytest.mark.parametrize("method", ["UpdateActionResult", "FindMissingBlobs", "Write"])
 def test_a_server_that_is_full_is_still_read(fleet: Fleet, method: str) -> None:
     server = Server()
-    server.faults[method] = _ends("RESOURCE_EXHAUSTED")
+    server.faults[method] = ends("RESOURCE_EXHAUSTED")
     with serving(server) as url:
         ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": url}).good()
         assert told(ran) == [
