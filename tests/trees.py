@@ -13,28 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from steps import labels
 from support import ROOT
 
 HEAD = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", ENV={"PATH": "/usr/bin:/bin"})\n'
 _STEP = re.compile(r"^(?P<step>[A-Z]\w+) +(?P<target>\S.*)$")
-#: What our steps print as their first word.
-STEPS = (
-    "RPM",
-    "SpecRpm",
-    "Copy",
-    "Modules",
-    "SourceRpm",
-    "Remote",
-    "Submission",
-    "TestKey",
-    "Sign",
-    "Index",
-    "Totals",
-    "Join",
-    "Document",
-    "Repodata",
-    "ISO",
-)
 
 
 @dataclass(frozen=True)
@@ -48,7 +31,7 @@ class Ran:
     def built(self) -> set[str]:
         """The targets that steps of ours made in this run, as printed."""
         found = (_STEP.match(line) for line in self.said.splitlines())
-        return {match["target"] for match in found if match and match["step"] in STEPS}
+        return {match["target"] for match in found if match and match["step"] in labels()}
 
     @property
     def mistakes(self) -> list[str]:

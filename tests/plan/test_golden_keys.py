@@ -10,23 +10,19 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
-import importlib
 import inspect
 import json
 import os
-import pkgutil
 import re
 import sys
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from steps import all_steps
 from support import ROOT
 
-import xspack_tool.kinds
-import xspack_tool.plan
 from xspack_tool.plan.findings import JUDGING, PACK_READERS, READERS
 from xspack_tool.plan.step import FORMAT, Planned, Step
 
@@ -39,20 +35,6 @@ REMEDY = (
     "{}: the code changed, and no key. If any output becomes another for equal inputs, raise `version` of the steps "
     "that make it (or FORMAT in plan/step.py, for all). Then: GOLDEN=update pytest tests/plan/test_golden_keys.py"
 )
-
-
-def all_steps() -> list[type[Step]]:
-    for room in (xspack_tool.plan, xspack_tool.kinds):
-        for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
-            importlib.import_module(module.name)
-
-    def below(kind: type[Step]) -> Iterator[type[Step]]:
-        for one in kind.__subclasses__():
-            yield one
-            yield from below(one)
-
-    # One without a word for it is a base of others.
-    return sorted((kind for kind in below(Step) if hasattr(kind, "label")), key=lambda kind: kind.__name__)
 
 
 def sample(kind: type[Step], **given: Any) -> Step:

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steps import labels
 from trees import Ran, Tree
 
 from xspack_tool.signing.home import end_agent
 from xspack_tool.signing.keys import make_test_key
 
-_STEP = re.compile(
-    r"^(RPM|SpecRpm|Copy|Modules|SourceRpm|TestKey|Sign|Index|Check|Join|Totals|Document|Repodata|Judge|ISO|Submission)"
-    r" +(\S+)$",
-    re.M,
-)
+#: What lies beside an ISO follows it; tests/plan/test_beside.py and test_report.py have those steps.
+_BESIDE = {"SBOM", "Origin", "Attest", "Report"}
+_STEP = re.compile(rf"^({'|'.join(sorted(labels() - _BESIDE))}) +(\S+)$", re.M)
 _EXPLAINED = re.compile(r"^scons: rebuilding `(?P<target>[^']+)' (?P<why>.*\n(?: .*\n)*)", re.M)
 
 #: The declarations are Python expressions, so that a table in a test can hold env.XsFile(..) and the like.
