@@ -131,3 +131,28 @@ def loaded_by(module: str, call: str) -> set[str]:
     code = f"import sys, {module}; {call}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+def test_the_half_of_plan_that_is_scons_knows_nothing_of_the_pipeline() -> None:
+    page = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    half = set(re.search(r"\*\*SCons\*\*: `([^`]*)`", page)[1].split())  # type: ignore[index]
+    assert half < {file.stem for file in (PACKAGE / "plan").glob("*.py")}
+    for name in sorted(half):
+        tree = ast.parse((PACKAGE / "plan" / f"{name}.py").read_text(encoding="utf-8"))
+        # What is imported for types alone is named there.
+        typing = {id(node) for block in tree.body if isinstance(block, ast.If) for node in ast.walk(block)}
+        modules = {
+            node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and id(node) not in typing
+        }
+        used = {
+            module.split(".")[2] for module in modules if module and module.startswith("xspack_tool.plan.")
+        }
+        assert used <= half, name
+
+
+def test_the_page_fits_on_two_screens() -> None:
+    lines = (ROOT / "docs/design.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 100
+    assert all(len(line) <= 120 for line in lines if not line.startswith(("|", "```")))
