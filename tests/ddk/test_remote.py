@@ -86,7 +86,7 @@ NAME = "tiny-1-1.x86_64.rpm"
 
 
 def build(kit: Sshd, facts: RemoteFacts, source: Path, out: Path) -> Path:
-    build_remote(kit.ddk, facts, source, [out / NAME], time=CONSTANT_TIME, memo=out / "memo")
+    build_remote(kit.ddk, facts, source, [out / NAME], time=CONSTANT_TIME, cache_file=out / "kit.json")
     return out / NAME
 
 
@@ -109,15 +109,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> bool:
 
 
 def test_facts_are_asked_for_once(kit: Sshd, tree: KernelTree, tmp_path: Path) -> None:
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     assert (facts.kernel, facts.arch, facts.tree) == (tree.kernel, tree.arch, str(tree.path))
     assert facts.compiler.startswith("gcc ") and facts.rpm.startswith("RPM version ") and facts.release
     kit.process.terminate()
     kit.process.wait()
-    assert read_facts(kit.ddk, tmp_path / "memo") == facts
+    assert read_facts(kit.ddk, tmp_path / "kit.json") == facts
     with pytest.raises(StepError, match=r"root@127\.0\.0\.1: it cannot be reached: check host= and port="):
-        read_facts(kit.ddk, tmp_path / "another memo")
-    assert not (tmp_path / "another memo").exists()
+        read_facts(kit.ddk, tmp_path / "another.json")
+    assert not (tmp_path / "another.json").exists()
 
 
 def test_the_same_modules_as_here(
@@ -129,7 +129,7 @@ def test_the_same_modules_as_here(
     )
     outputs = Outputs(tmp_path / "m.tar", tmp_path / "m.symvers")
     build_modules(tree, listing(tiny), tmp_path / "work", outputs)
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     driver = DriverSource(facts.kernel, f"/lib/modules/{facts.kernel}/updates", KbuildRequest())
     sections = source_sections(driver, "tiny-1", CONSTANT_TIME)
     making = Making(
@@ -142,7 +142,7 @@ def test_the_same_modules_as_here(
     write_source_rpm(package, {}, making, tars, source, payload="w2.xzdio", time=CONSTANT_TIME)
     (work := tmp_path / "made").mkdir()
     made = compile_remote(
-        kit.ddk, facts, source, work, memo=tmp_path / "memo", sources=listing(tiny), name="tiny"
+        kit.ddk, facts, source, work, cache_file=tmp_path / "kit.json", sources=listing(tiny), name="tiny"
     )
     assert made.symvers == (tmp_path / "m.symvers").read_text()
     assert list(kit.room.iterdir()) == []
@@ -168,7 +168,7 @@ def test_rpms_come_back_without_debuginfo(
     dead, alive = (kit.room / f"xspack-ddk.{pid}.abcdef" for pid in (4194304, os.getpid()))
     dead.mkdir()
     alive.mkdir()
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     built = build(kit, facts, source_rpm(), tmp_path / "out")
     words = content_of(built, "/opt/tiny").decode().split()
     assert words[:2] == [str(tree.path), str(CONSTANT_TIME)]
@@ -180,7 +180,7 @@ def test_rpms_come_back_without_debuginfo(
 def test_a_failed_build_tells_the_kits_words(
     kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]
 ) -> None:
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     said = failing(kit, facts, source_rpm("echo 'acme.c:3: error: bad' >&2\nexit 1"), tmp_path / "out")
     assert said.startswith(
         "building tiny-1-1.src.rpm on root@127.0.0.1: root@127.0.0.1: its rpmbuild failed\n    acme.c:3: error: bad\n"
@@ -188,7 +188,7 @@ def test_a_failed_build_tells_the_kits_words(
 
 
 def test_a_lost_connection_and_a_retry(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     mark = tmp_path / "alive"
     source = source_rpm(f"touch {mark}\nsleep 60; touch {mark}.after")
 
@@ -208,7 +208,7 @@ def test_a_lost_connection_and_a_retry(kit: Sshd, tmp_path: Path, source_rpm: Ca
 
 def test_a_killed_client_leaves_nothing(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
     """The build there ends when ours is killed, and takes its folder with it."""
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     mark = tmp_path / "alive"
     source = source_rpm(f"touch {mark}\nsleep 60")
     child = os.fork()
@@ -225,7 +225,7 @@ def test_a_killed_client_leaves_nothing(kit: Sshd, tmp_path: Path, source_rpm: C
 
 
 def test_several_builds_at_once(kit: Sshd, tmp_path: Path, source_rpm: Callable[..., Path]) -> None:
-    facts = read_facts(kit.ddk, tmp_path / "memo")
+    facts = read_facts(kit.ddk, tmp_path / "kit.json")
     twice = replace(kit, ddk=replace(kit.ddk, jobs=2))
     source = source_rpm("sleep 1")
     builds = [
@@ -252,13 +252,13 @@ def test_another_host_key(kit: Sshd, tmp_path: Path) -> None:
         with pytest.raises(
             StepError, match=r"root@127\.0\.0\.1: its host key is not the one in known_hosts: "
         ):
-            read_facts(replace(kit.ddk, known_hosts=known), tmp_path / "memo")
+            read_facts(replace(kit.ddk, known_hosts=known), tmp_path / "kit.json")
 
 
 def test_a_key_that_is_not_let_in(kit: Sshd, tmp_path: Path) -> None:
     stranger = replace(kit.ddk, identity=keygen(tmp_path / "stranger"))
     with pytest.raises(StepError, match=r"root@127\.0\.0\.1: it does not let us in without a question: "):
-        read_facts(stranger, tmp_path / "memo")
+        read_facts(stranger, tmp_path / "kit.json")
 
 
 @pytest.mark.parametrize(("program", "package"), [("gcc", "gcc"), ("rpmbuild", "rpm-build")])
@@ -288,14 +288,14 @@ def test_a_kit_without_a_program(
     kit = sshd(environment={"PATH": str(path)}, tree=str(tree.path))
     expected = f": there is no {program}; there: dnf install {package} "
     with pytest.raises(StepError, match=expected):
-        read_facts(kit.ddk, tmp_path / "memo")
+        read_facts(kit.ddk, tmp_path / "kit.json")
 
 
 def test_a_kit_without_a_tree(kit: Sshd, tmp_path: Path) -> None:
     with pytest.raises(
         StepError, match=r": there is no built kernel tree at /nowhere: install kernel-devel there$"
     ):
-        read_facts(replace(kit.ddk, tree="/nowhere"), tmp_path / "memo")
+        read_facts(replace(kit.ddk, tree="/nowhere"), tmp_path / "kit.json")
 
 
 def test_the_tree_that_a_kit_has(sshd: Start, tmp_path: Path, flavours: list[KernelTree]) -> None:
@@ -307,12 +307,12 @@ def test_the_tree_that_a_kit_has(sshd: Start, tmp_path: Path, flavours: list[Ker
     kit = sshd(environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     for tree in flavours:
         uname.write_text(f"#!/bin/sh\necho {tree.kernel}\n")
-        facts = read_facts(kit.ddk, tmp_path / f"memo of {tree.kernel}")
+        facts = read_facts(kit.ddk, tmp_path / f"kit of {tree.kernel}")
         assert (facts.kernel, facts.tree) == (tree.kernel, str(tree.path))
     uname.write_text("#!/bin/sh\necho none\n")
     said = r"it has several kernel build trees, among them /\S+ and /\S+: name one of them, tree=$"
     with pytest.raises(StepError, match=said):
-        read_facts(kit.ddk, tmp_path / "memo")
+        read_facts(kit.ddk, tmp_path / "kit.json")
 
 
 def copy_of(kit: Sshd, tree: KernelTree, place: Path) -> Sshd:
@@ -328,18 +328,18 @@ def test_a_kit_that_changed(
 ) -> None:
     place, out = tmp_path / "tree", tmp_path / "out"
     kit = copy_of(kit, tree, place)
-    facts = read_facts(kit.ddk, out / "memo")
+    facts = read_facts(kit.ddk, out / "kit.json")
     with (place / "Module.symvers").open("a") as symvers:
         symvers.write("0x00000001\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")
     said = failing(kit, facts, source_rpm(), out)
     assert said.endswith(": the kit is another than when it was first asked; build again, for the new one")
-    assert not (out / "memo").exists()
-    assert build(kit, read_facts(kit.ddk, out / "memo"), source_rpm(), out).is_file()
+    assert not (out / "kit.json").exists()
+    assert build(kit, read_facts(kit.ddk, out / "kit.json"), source_rpm(), out).is_file()
 
 
 def test_the_symbols_of_its_kernel(kit: Sshd, tree: KernelTree, tmp_path: Path) -> None:
-    facts, out = read_facts(kit.ddk, tmp_path / "memo"), tmp_path / "new/kit.symvers"
-    fetch_symvers(kit.ddk, facts, out, memo=tmp_path / "memo")
+    facts, out = read_facts(kit.ddk, tmp_path / "kit.json"), tmp_path / "new/kit.symvers"
+    fetch_symvers(kit.ddk, facts, out, cache_file=tmp_path / "kit.json")
     assert out.read_bytes() == tree.symvers.read_bytes()
     assert [path.name for path in out.parent.iterdir()] == ["kit.symvers"]
 
@@ -358,18 +358,18 @@ def test_no_symbols_but_those_of_its_kernel(
 ) -> None:
     """Another file than was meant, and one that is no list of symbols, is not taken."""
     ddk, symvers = copy_of(kit, tree, tmp_path / "tree").ddk, tmp_path / "tree/Module.symvers"
-    facts = read_facts(ddk, tmp_path / "memo")
+    facts = read_facts(ddk, tmp_path / "kit.json")
     if content is None:
         (tmp_path / "tree/include/generated/autoconf.h").write_text("")
     elif isinstance(content, int):
         os.truncate(symvers, content)
     else:
         symvers.write_bytes(content)
-        facts = read_facts(ddk, tmp_path / "memo of the new") if b"\xff" in content else facts
+        facts = read_facts(ddk, tmp_path / "kit cache of the new") if b"\xff" in content else facts
     with pytest.raises(StepError, match=f"^fetching its Module.symvers: root@127.0.0.1: {said}"):
-        fetch_symvers(ddk, facts, tmp_path / "out", memo=tmp_path / "memo")
+        fetch_symvers(ddk, facts, tmp_path / "out", cache_file=tmp_path / "kit.json")
     assert not (tmp_path / "out").exists()
-    assert (tmp_path / "memo").exists() is ("another" not in said)
+    assert (tmp_path / "kit.json").exists() is ("another" not in said)
 
 
 def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path], tree: KernelTree) -> None:
@@ -382,7 +382,7 @@ def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path
         lacks("the right to mount a tmpfs is needed")
     try:
         kit = sshd(room=room, tree=str(tree.path))
-        facts = read_facts(kit.ddk, tmp_path / "memo")
+        facts = read_facts(kit.ddk, tmp_path / "kit.json")
         said = failing(kit, facts, source_rpm("head -c 1000000 /dev/zero > big"), tmp_path / "out")
         assert ": its disk is full in its /var/tmp (or TMPDIR); free some space there\n" in said
     finally:

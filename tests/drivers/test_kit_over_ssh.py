@@ -185,8 +185,8 @@ def test_symbol_crcs_are_compared_with_the_kits(sshd: Start, tmp_path: Path) -> 
         module.format("one")
     ]
     one.write({"Module.symvers": (two.path / "Module.symvers").read_text()})
-    for memo in (tree.path / "build/.xspack").glob("kit-*.json"):
-        os.utime(memo, (0, 0))
+    for cache_file in (tree.path / "build/.xspack").glob("kit-*.json"):
+        os.utime(cache_file, (0, 0))
     assert fetched(tree.scons("pack").good()) == 1
     assert k9(tree, "acme-one") == k9(tree, "acme-two") == []
     assert tree.scons("pack").good().said.count("build/") == 0
@@ -331,8 +331,8 @@ def test_to_remove_what_a_kit_built_needs_no_kit(sshd: Start, tmp_path: Path) ->
     tree.declare(f'D("acme", ddk={words_of(server)})\n', HEAD).scons().good()
     server.process.terminate()
     server.process.wait()
-    (memo,) = (tree.path / "build/.xspack").glob("kit-*.json")
-    os.utime(memo, (0, 0))
+    (cache_file,) = (tree.path / "build/.xspack").glob("kit-*.json")
+    os.utime(cache_file, (0, 0))
     assert "build/rpms/acme-2.1-1.x86_64.rpm" in tree.scons("-h").good().said
     assert "never asked" not in tree.scons("-c").good().said
     assert not (tree.path / "build").exists()

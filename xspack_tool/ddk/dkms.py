@@ -20,7 +20,7 @@ from xspack_tool.errors import BadInput
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-#: Raised when more is read out of a dkms.conf: what is remembered of one holds no longer.
+#: Raised when more is read out of a dkms.conf: what is cached of one is invalid.
 SCHEMA = 3
 _MAX_SIZE = 1024 * 1024
 #: What dkms itself sets before it reads the file; the kernel stands for whichever it will be.

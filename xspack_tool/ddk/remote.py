@@ -65,13 +65,13 @@ class RemoteFacts:
         return "\n".join(f"{name}={value}" for name, value in asdict(self).items())
 
 
-def read_facts(ddk: Reached, memo: Path) -> RemoteFacts:
-    """The kit's facts, asked for once and kept in the file ``memo``. Raises StepError."""
-    if known := known_facts(ddk, memo):
+def read_facts(ddk: Reached, cache_file: Path) -> RemoteFacts:
+    """The kit's facts, asked for once and kept in the file ``cache_file``. Raises StepError."""
+    if known := known_facts(ddk, cache_file):
         return known
     what = "asking the kit what it is"
     done = ddk.run(FACTS, [ddk.tree], stdin=b"", what=what)
-    _raise_for(ddk, done, what, memo)
+    _raise_for(ddk, done, what, cache_file)
     pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
     names = list(RemoteFacts.__dataclass_fields__)
     if sorted(pairs) != sorted(names) or not pairs["kernel"]:
@@ -79,28 +79,28 @@ def read_facts(ddk: Reached, memo: Path) -> RemoteFacts:
             f"{what}: {ddk.name}: its login shell answers with {done.out[:200]!r}; it must print nothing"
         )
     facts = RemoteFacts(**pairs)
-    write_whole(memo, json.dumps({"kit": ddk.key, **asdict(facts)}))
+    write_whole(cache_file, json.dumps({"kit": ddk.key, **asdict(facts)}))
     return facts
 
 
-def known_facts(ddk: Reached, memo: Path) -> RemoteFacts | None:
-    """The kit's facts as ``memo`` has them, without asking; None where it has none."""
+def known_facts(ddk: Reached, cache_file: Path) -> RemoteFacts | None:
+    """The kit's facts as ``cache_file`` has them, without asking; None where it has none."""
     try:
-        known = json.loads(memo.read_text())
+        known = json.loads(cache_file.read_text())
         return RemoteFacts(**known) if known.pop("kit") == ddk.key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, memo: Path) -> None:
+def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, cache_file: Path) -> None:
     """Write the Module.symvers of the kit's kernel to ``out``. Raises StepError with one reason; no output then.
 
-    That of a kit that is no longer what ``facts`` say is not taken, and ``memo`` is forgotten.
+    That of a kit that is no longer what ``facts`` say is not taken, and ``cache_file`` is deleted.
     """
     what = "fetching its Module.symvers"
     arguments = [ddk.tree, facts.text(), str(LARGEST_SYMVERS)]
     done = ddk.run(SYMVERS, arguments, stdin=b"", what=what, facts=facts.text())
-    _raise_for(ddk, done, what, memo)
+    _raise_for(ddk, done, what, cache_file)
     size, _, text = done.out.partition("\n")
     content = text.encode()
     if size != str(len(content)):
@@ -124,7 +124,7 @@ def build_remote(
     outs: Sequence[Path],
     *,
     time: int,
-    memo: Path,
+    cache_file: Path,
     options: Sequence[str] = (),
 ) -> str:
     """Build a source RPM on the kit. ``outs`` are the places of the RPMs, under rpm's usual names; debuginfo stays
@@ -132,12 +132,20 @@ def build_remote(
 
     Returns the warnings of kbuild and the compiler, as lines. Nothing of ours is left on the kit, whatever happens.
     Raises StepError with one reason; no output then.
-    A kit that is no longer what ``facts`` say is not used, and ``memo`` is forgotten.
+    A kit that is no longer what ``facts`` say is not used, and ``cache_file`` is deleted.
     """
     names = [out.name for out in outs]
     what = f"building {source_rpm.name} on {ddk.name}"
     made, said = _build(
-        ddk, facts, source_rpm, "--rebuild", what=what, time=time, memo=memo, wanted=names, options=options
+        ddk,
+        facts,
+        source_rpm,
+        "--rebuild",
+        what=what,
+        time=time,
+        cache_file=cache_file,
+        wanted=names,
+        options=options,
     )
     with ExitStack() as stack:
         for path in outs:
@@ -162,7 +170,7 @@ def compile_remote(
     source_rpm: Path,
     work: Path,
     *,
-    memo: Path,
+    cache_file: Path,
     sources: Mapping[str, Path],
     name: str,
     compiler_prefix: str = "",
@@ -178,7 +186,7 @@ def compile_remote(
         "--recompile",
         what=what,
         time=CONSTANT_TIME,
-        memo=memo,
+        cache_file=cache_file,
         wanted=["modules.tar", "Module.symvers", "commands.tar", "sources"],
         compiler_prefix=compiler_prefix,
     )
@@ -201,7 +209,7 @@ def _build(
     *,
     what: str,
     time: int,
-    memo: Path,
+    cache_file: Path,
     wanted: Sequence[str],
     compiler_prefix: str = "",
     options: Sequence[str] = (),
@@ -210,7 +218,7 @@ def _build(
     content = source_rpm.read_bytes()
     arguments = [ddk.tree, facts.text(), str(len(content)), str(time), how, compiler_prefix, *options]
     done = ddk.run(BUILD, arguments, stdin=content, what=what, facts=facts.text())
-    _raise_for(ddk, done, what, memo)
+    _raise_for(ddk, done, what, cache_file)
     made = _unpack(done.out, what)
     if lacking := [name for name in wanted if name not in made]:
         raise StepError(
@@ -261,7 +269,7 @@ def _opened(content: bytes, what: str) -> Iterator[tarfile.TarFile]:
         ) from failure
 
 
-def _raise_for(ddk: Reached, done: Done, what: str, memo: Path) -> None:
+def _raise_for(ddk: Reached, done: Done, what: str, cache_file: Path) -> None:
     """What the statuses of the scripts mean."""
     head, said = f"{what}: {ddk.name}", done.err.strip()
     if done.status == 0:
@@ -278,7 +286,7 @@ def _raise_for(ddk: Reached, done: Done, what: str, memo: Path) -> None:
     if done.status == NO_TREE:
         raise StepError(f"{head}: {_last(said)}")
     if done.status == CHANGED:
-        memo.unlink(missing_ok=True)
+        cache_file.unlink(missing_ok=True)
         raise StepError(
             f"{head}: the kit is another than when it was first asked; build again, for the new one"
         )

@@ -148,7 +148,7 @@ class BuildSpecRemotely(Step):
     spec: SpecStep
     remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
-    memo: Path = field(metadata=UNKEYED)
+    cache_file: Path = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.spec.check(inputs)
@@ -159,7 +159,7 @@ class BuildSpecRemotely(Step):
             inputs.source_rpm,
             outputs.rpms,
             time=spec_time(inputs.spec, macros, self.spec.epoch),
-            memo=self.memo,
+            cache_file=self.cache_file,
             options=[
                 *macros.as_options(),
                 *BUILD_LIKE_HERE,
@@ -385,7 +385,7 @@ class SpecRpm(Kind):
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
         if kit and kit.remote and kit.facts:
-            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.memo)
+            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.cache_file)
             there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:

@@ -128,7 +128,7 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
 
 
 def _licences(env: Any, packages: list[Node]) -> dict[str, str | None]:
-    """The declared tags as expressions, remembered: what reads them takes longer to load than all else takes here."""
+    """The declared tags as expressions, cached: what reads them takes longer to load than all else takes here."""
     declared = (record_of(rpm).declared for rpm in packages)
     tags = {one.package.license for one in declared if one} | {LICENCE}
     reader = version_of(env, "license_expression")

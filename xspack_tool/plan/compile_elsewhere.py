@@ -45,7 +45,7 @@ class CompileElsewhere(Step):
     compiler_prefix: str
     remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
-    memo: Path = field(metadata=UNKEYED)
+    cache_file: Path = field(metadata=UNKEYED)
     work: Path = field(metadata=UNKEYED)
     #: The user's own files by their names in the driver's folder, for editors.
     sources: dict[str, Path] = field(metadata=UNKEYED)
@@ -61,7 +61,7 @@ class CompileElsewhere(Step):
                 self.facts,
                 inputs.source_rpm,
                 work.path,
-                memo=self.memo,
+                cache_file=self.cache_file,
                 sources=self.sources,
                 name=outputs.modules.stem,
                 compiler_prefix=self.compiler_prefix,
@@ -91,7 +91,7 @@ def plan_modules_elsewhere(
         prefix,
         remote=kit.remote,
         facts=kit.facts,
-        memo=kit.memo,
+        cache_file=kit.cache_file,
         work=work_of(env, place, kit.kernel),
         sources={
             item.relative: Path(item.node.get_abspath()) for item in plan.items if item.node is not None

@@ -79,8 +79,8 @@ class Kit:
     tree: KernelTree | None = None
     remote: Reached | None = None
     facts: RemoteFacts | None = None
-    #: Where a machine's facts are remembered.
-    memo: Path = Path()
+    #: Where a machine's facts are cached.
+    cache_file: Path = Path()
 
     @property
     def name(self) -> str:
@@ -207,13 +207,21 @@ def _remote(env: Any, named: Ddk) -> Kit | Problem:
     if problems := remote.problems():
         return problems[0]
     place = out_path(env, ".xspack", f"kit-{hashlib.sha256(remote.key.encode()).hexdigest()[:16]}.json")
-    memo = Path(env.File(place).get_abspath())
-    facts = _ask(remote, memo)
+    cache_file = Path(env.File(place).get_abspath())
+    facts = _ask(remote, cache_file)
     if isinstance(facts, Problem):
         return facts
     if named.host:
         session().need("ssh", "building on another machine")
-    return Kit(facts.kernel, facts.arch, named.release, named.inbox, remote=remote, facts=facts, memo=memo)
+    return Kit(
+        facts.kernel,
+        facts.arch,
+        named.release,
+        named.inbox,
+        remote=remote,
+        facts=facts,
+        cache_file=cache_file,
+    )
 
 
 def _reached(named: Ddk) -> Reached:
@@ -233,27 +241,27 @@ def _reached(named: Ddk) -> Reached:
 
 
 @functools.cache
-def _ask(remote: Reached, memo: Path) -> RemoteFacts | Problem:
-    """The facts of a machine, remembered. Each build there compares them once more before it begins, so that
-    what is remembered here may be old; a machine that cannot be reached is taken as it was."""
+def _ask(remote: Reached, cache_file: Path) -> RemoteFacts | Problem:
+    """The facts of a machine, cached. Each build there compares them once more before it begins, so that
+    what is cached may be old; a machine that cannot be reached is taken as it was."""
     if any(map(SCons.Script.GetOption, ("clean", "help"))):
-        if not (facts := known_facts(remote, memo)):
+        if not (facts := known_facts(remote, cache_file)):
             print(f"xspack: {remote.name} was never asked what kit it is: its drivers are left out")
         return facts or Unasked(remote.field, remote.name, "it was never asked what kit it is", "build first")
     try:
-        known = read_facts(remote, memo)
+        known = read_facts(remote, cache_file)
     except StepError as error:
         # Without the command, which is no part of one line of an error.
         said = [line.strip() for line in str(error).splitlines()[:2]]
         return Problem(remote.field, remote.name, ": ".join(said), "then build again")
-    if time.time() - memo.stat().st_mtime < ASK_AGAIN:
+    if time.time() - cache_file.stat().st_mtime < ASK_AGAIN:
         return known
-    fresh = memo.with_suffix(".fresh")
+    fresh = cache_file.with_suffix(".fresh")
     try:
         facts = read_facts(remote, fresh)
-        os.replace(fresh, memo)
+        os.replace(fresh, cache_file)
     except StepError:
-        os.utime(memo)
+        os.utime(cache_file)
         return known
     return facts
 
@@ -293,10 +301,10 @@ class FetchSymvers(Step):
     kit: str
     remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
-    memo: Path = field(metadata=UNKEYED)
+    cache_file: Path = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        fetch_symvers(self.remote, self.facts, outputs.symvers, memo=self.memo)
+        fetch_symvers(self.remote, self.facts, outputs.symvers, cache_file=self.cache_file)
 
 
 def fetched_symvers(env: Any, kit: Kit) -> Node | None:
@@ -304,9 +312,9 @@ def fetched_symvers(env: Any, kit: Kit) -> Node | None:
     kit here."""
     if kit.remote is None or kit.facts is None:
         return None
-    node: Node = env.File(str(kit.memo.with_suffix(".symvers")))
+    node: Node = env.File(str(kit.cache_file.with_suffix(".symvers")))
     if not node.has_builder():
-        step = FetchSymvers(kit.facts.digest, remote=kit.remote, facts=kit.facts, memo=kit.memo)
+        step = FetchSymvers(kit.facts.digest, remote=kit.remote, facts=kit.facts, cache_file=kit.cache_file)
         add_step(env, step, inputs={}, outputs={"symvers": node})
     return node
 

@@ -141,7 +141,7 @@ def _module_keys(env: Any) -> list[Node]:
 
 
 def content_of(env: Any, path: Path | None) -> str:
-    """A digest of a list of devices, or of a folder with some, that lies outside the tree; remembered."""
+    """A digest of a list of devices, or of a folder with some, that lies outside the tree; cached."""
     if path is None:
         return ""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""Expanding words: quotes removed, known variables put in, and where the rest came from remembered."""
+"""Expanding words: quotes removed, known variables put in, and what the rest was expanded from noted."""
 
 from __future__ import annotations
 
