@@ -3,6 +3,7 @@ that its server does fails a build, makes wrong bytes, or holds it up for long."
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -11,11 +12,13 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from cache_servers import READER, WRITER, Answer, Nginx, azurite, bucket, faulty, nginx, reply, seaweedfs
+from grid_servers import casd
 from rebuild.lab import Lab, kernel, steps
 from support import ROOT, need, need_module, need_root
 from trees import Ran
@@ -455,21 +458,50 @@ def test_a_large_result_that_is_gone_or_another(fleet: Fleet, server: Nginx, fau
     assert second.outputs() == first.outputs()
 
 
-def test_another_user_takes_them_too(short_dir: Path, server: Nginx) -> None:
+@contextlib.contextmanager
+def by_http(folder: Path) -> Iterator[dict[str, str]]:
+    with nginx(folder) as server:
+        yield {"XSPACK_CACHE": server.url}
+
+
+@contextlib.contextmanager
+def by_s3(folder: Path) -> Iterator[dict[str, str]]:
+    with seaweedfs(folder) as endpoint:
+        yield {**endpoint, **WRITER, "XSPACK_CACHE": "s3://acme/builds"}
+
+
+@contextlib.contextmanager
+def by_grid(folder: Path) -> Iterator[dict[str, str]]:
+    need_module("grpc", "buildgrid")
+    folder.mkdir()
+    with casd(folder) as url:
+        yield {"XSPACK_CACHE": url}
+
+
+@pytest.mark.parametrize("serving", [by_http, by_s3, by_grid])
+def test_another_user_takes_them_too(
+    short_dir: Path, serving: Callable[[Path], AbstractContextManager[dict[str, str]]]
+) -> None:
+    """In another folder, with an empty local cache; whichever the server is, all comes from there."""
     need_root()
     need("setpriv", "make", "gcc", "strip")
     need_module("obstore")
+    with serving(short_dir / "server") as settings:
+        _take_as_another(short_dir, settings)
+
+
+def _take_as_another(short_dir: Path, settings: Mapping[str, str]) -> None:
     (short_dir / "fleet").mkdir()
     fleet = Fleet(short_dir / "fleet")
     first, second = fleet.clone(), fleet.clone()
-    fleet.run(first, {**fleet.writer, "XSPACK_CACHE": server.url}).good()
+    fleet.run(first, {**fleet.writer, **settings}).good()
     for place in (second.path.parent, *second.path.parent.rglob("*")):
         os.chown(place, 65534, 65534)
     home = second.path.parent / "home"
     env = {
         **os.environ,
         **fleet.reader,
-        "XSPACK_CACHE": server.url,
+        **settings,
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home),
     }

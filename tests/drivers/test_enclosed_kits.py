@@ -149,6 +149,31 @@ def test_a_failed_build_there_is_told_and_leaves_nothing(kit: Tree, tmp_path: Pa
     assert leftovers() == []
 
 
+@pytest.fixture
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Jobs have their folder on a disk with next to no space."""
+    (place := tmp_path / "full").mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", place]
+    if subprocess.run(words, capture_output=True).returncode:
+        lacks("the right to mount a tmpfs is needed")
+    monkeypatch.setenv("TMPDIR", str(place))
+    yield
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+FULL = ": its disk is full in its /var/tmp (or TMPDIR); free some space there\n"
+
+
+@pytest.mark.parametrize("program", ["bwrap", "unshare"])
+def test_a_full_disk_is_one_error(kit: Tree, tmp_path: Path, full_disk: None, program: str) -> None:
+    need(program)
+    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/noise": os.urandom(200_000)})
+    tree.declare(f'D("acme", ddk=env.Ddk(root="/", tree="{kit.path}"))\n', HEAD)
+    ran = tree.scons(RPM, env=without_bwrap(kit.path / "programs") if program == "unshare" else {})
+    assert ran.status == 2 and ran.said.count(FULL) == 1 and "Traceback" not in ran.said, ran.said
+    assert leftovers() == []
+
+
 def sleeping(nap: str) -> str:
     return subprocess.run(["pgrep", "-f", f"sleep {nap}"], capture_output=True, text=True).stdout
 
@@ -364,3 +389,11 @@ def test_an_image_that_is_not_there_is_told(podman: str, tmp_path: Path) -> None
     tree.declare(f'D("acme", ddk=env.Ddk(image="{image}", tree="/kernel"))\n', HEAD)
     (mistake,) = tree.scons(RPM).refused()
     assert f"image='{image}': asking the kit what it is: {image}: it cannot be run" in mistake
+
+
+def test_a_full_disk_behind_an_image_is_one_error(podman: str, tmp_path: Path, full_disk: None) -> None:
+    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/noise": os.urandom(200_000)})
+    tree.declare(f'D("acme", ddk=env.Ddk(image="{podman}", tree="/kernel"))\n', HEAD)
+    ran = tree.scons(RPM)
+    assert ran.status == 2 and ran.said.count(FULL) == 1 and "Traceback" not in ran.said, ran.said
+    assert leftovers() == []
