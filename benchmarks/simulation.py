@@ -126,7 +126,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--limit", type=float, default=600.0, help="seconds within which builds should end (600)"
     )
-    parser.add_argument("sizes", type=int, nargs="*", default=[1, 2, 5, 10, 20, 50], help="developers")
+    parser.add_argument(
+        "sizes", type=int, nargs="*", default=[1, 2, 5, 10, 20, 50, 100, 200], help="developers"
+    )
     given = vars(parser.parse_args(argv))
     sizes, limit = given.pop("sizes"), given.pop("limit")
     if limit <= given["rest"] + given["latency"] + given["compile"] * given["drivers"]:

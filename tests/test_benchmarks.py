@@ -63,4 +63,4 @@ def test_more_kits_and_more_hits_never_cost() -> None:
 
 def test_the_page_shows_the_simulation_s_table() -> None:
     page = (ROOT / "docs/fleet.md").read_text(encoding="utf-8")
-    assert table(Fleet(), [1, 2, 5, 10, 20, 50], 600.0) in page
+    assert table(Fleet(), [1, 2, 5, 10, 20, 50, 100, 200], 600.0) in page
