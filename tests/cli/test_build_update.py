@@ -163,7 +163,10 @@ def test_findings_are_printed_and_stop_it_only_with_strict(make_pack: PackMaker,
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (("--uuid", "9A1F"), "--uuid='9A1F': not a uuid; make one with: python3 -m uuid  (or uuidgen)"),
+        (
+            ("--uuid", "9A1F"),
+            "--uuid='9A1F': not a uuid; make one with: python3 -c 'import uuid; print(uuid.uuid4())'",
+        ),
         (
             ("-l", "a b"),
             "--label='a b': a label is letters, digits, _ and - (xapi refuses others); choose such a label",

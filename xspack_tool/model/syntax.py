@@ -92,7 +92,9 @@ def check_uuid(field: str, value: object) -> list[Problem]:
         return []
     if isinstance(value, str) and UUID.fullmatch(value.lower()):
         return [Problem(field, value, "hosts want the uuid in lower case", f'write "{value.lower()}"')]
-    return [Problem(field, value, "not a uuid", "make one with: python3 -m uuid  (or uuidgen)")]
+    return [
+        Problem(field, value, "not a uuid", "make one with: python3 -c 'import uuid; print(uuid.uuid4())'")
+    ]
 
 
 def check_volume_id(field: str, value: object) -> list[Problem]:
