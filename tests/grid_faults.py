@@ -108,15 +108,17 @@ class Server:
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[str]:
+def serving(server: Server, credentials: Any = None) -> Iterator[str]:
+    """In the clear, or by TLS with the server's credentials."""
     import grpc
 
     pool = ThreadPoolExecutor(20)
     running = grpc.server(pool, handlers=server.handlers(), options=[("grpc.max_send_message_length", -1)])
-    port = running.add_insecure_port("127.0.0.1:0")
+    place = "127.0.0.1:0"
+    port = running.add_secure_port(place, credentials) if credentials else running.add_insecure_port(place)
     running.start()
     try:
-        yield f"grpc://127.0.0.1:{port}"
+        yield f"grpc{'s' if credentials else ''}://127.0.0.1:{port}"
     finally:
         running.stop(0).wait()
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socketserver
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cache.test_shared import RPMS, SHARED, Fleet, made, told
+from cache.test_shared import RPMS, SHARED, Fleet, by_grid, by_s3, made, told
 from cache_servers import faulty, free_port
 from grid_faults import Server, ends, hangs, result, serving
 from grid_servers import Grid, casd, grid
 from rebuild.lab import steps
-from support import need, need_module
+from support import ROOT, need, need_module
 from trees import Ran
 
 from xspack_tool.cache.entry import Entry, sign_entry
@@ -278,3 +282,70 @@ def test_what_is_evicted_by_a_quota_is_built(fleet: Fleet, tmp_path: Path) -> No
     with casd(folder, port):
         ran = fleet.run(second, {**fleet.reader, "XSPACK_CACHE": url}).good()
         assert "rpms/big-1-1.noarch.rpm" in made(ran) <= SHARED and second.outputs() == first.outputs()
+
+
+#: Writes a large entry to the store argv[1], and takes it from there into another folder. The most memory that the
+#: process had besides what it had before goes to stdout, in MiB.
+_LARGE = """
+import hashlib, re, sys
+from pathlib import Path
+from xspack_tool.cache.entry import entry_of, sign_entry
+from xspack_tool.cache.keys import make_pair, read_signing
+from xspack_tool.cache.store import Store
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) >> 10
+url, folder = sys.argv[1], Path(sys.argv[2])
+make_pair(folder / "key")
+key = read_signing(str(folder / "key"))
+with open(folder / "0123", "wb") as file:
+    for number in range(200):
+        file.write(hashlib.sha256(b"%d" % number).digest() * (1 << 15))
+(folder / "0123.sig").write_text(sign_entry(entry_of(str(folder / "0123"), "0123"), key))
+store = Store(url, print, 60.0)
+store.fetch("none", [key.public], folder / "none")
+before = peak()
+store.write(folder / "0123")
+store.finish()
+why = store.fetch("0123", [key.public], folder / "taken")
+same = (folder / "taken").exists() and entry_of(str(folder / "taken"), "0123") == entry_of(str(folder / "0123"), "0123")
+print(store.counts.written, repr(why), same, peak() - before)
+"""
+
+
+@pytest.mark.parametrize("serving", [by_s3, by_grid])
+def test_a_large_result_is_streamed(
+    short_dir: Path, tmp_path: Path, serving: Callable[[Path], AbstractContextManager[dict[str, str]]]
+) -> None:
+    """200 MiB go there and come back through a few."""
+    need_module("obstore")
+    with serving(short_dir / "server") as settings:
+        done = subprocess.run(
+            [sys.executable, "-c", _LARGE, settings["XSPACK_CACHE"], tmp_path],
+            env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    written, why, same, more = done.stdout.split()
+    assert (written, why, same) == ("1", "''", "True") and int(more) < 100, done.stdout
+
+
+def test_plain_http_takes_no_file_that_must_lie_in_memory(tmp_path: Path) -> None:
+    """obstore's PUT holds it whole; nothing of it is sent, and no more is said."""
+    need_module("obstore")
+    from xspack_tool.cache.objects import LARGEST_PUT
+    from xspack_tool.cache.store import Store
+
+    make_pair(tmp_path / "key")
+    place = tmp_path / "0123"
+    with open(place, "wb") as file:
+        file.truncate(LARGEST_PUT + 1)
+    (tmp_path / "0123.sig").write_text(
+        sign_entry(Entry("0123", "0" * 64, LARGEST_PUT + 1, "644"), read_signing(str(tmp_path / "key")))
+    )
+    said: list[str] = []
+    with faulty(lambda handler, method, path: None) as server:
+        store = Store(server.url, said.append)
+        store.write(place)
+        store.finish()
+        assert (server.requests, said, store.counts.written) == ([], [], 0)

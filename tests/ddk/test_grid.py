@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_servers import certificate
 from grid_faults import Server, ends, hangs, operation, serving
 from support import need_module
 
-from xspack_tool.grid.connect import check_url, connect
+from xspack_tool.grid.connect import GridMistake, check_url, connect
 from xspack_tool.grid.execute import GridFailure, Job, Result, execute
 
 QUEUED, EXECUTING, COMPLETED = 2, 3, 4
@@ -182,6 +183,32 @@ def test_who_ends_the_build_ends_the_job(server: Server) -> None:
 def test_a_store_that_is_full_is_told(server: Server) -> None:
     server.faults["Write"] = ends("RESOURCE_EXHAUSTED")
     assert failing(server) == "it answers RESOURCE_EXHAUSTED, it is full"
+
+
+def test_a_certificate_of_our_own(server: Server, tmp_path: Path) -> None:
+    """For a server that lets in only those whom its authority vouches for."""
+    import grpc
+
+    ours, key = certificate(tmp_path), tmp_path / "key.pem"
+    roots = (tmp_path / "cert.pem").read_bytes()
+    pair = [(key.read_bytes(), ours.read_bytes())]
+    credentials = grpc.ssl_server_credentials(pair, roots, require_client_auth=True)
+    server.answers += [good(server)]
+    env = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
+    own = {"XSPACK_GRID_CERT": str(ours), "XSPACK_GRID_KEY": str(key)}
+    with serving(server, credentials) as url:
+        connection = connect(url, lambda: "", {**env, **own})
+        found = execute(connection, job(), stopping=lambda: False, waiting=lambda: None)
+        assert found.files == {"stdout": b"out"}
+        stranger = connect(url, lambda: "", env)
+        with pytest.raises(GridFailure, match=r", 3 times$"):
+            execute(stranger, job(), stopping=lambda: False, waiting=lambda: None)
+    with pytest.raises(
+        GridMistake, match="XSPACK_GRID_CERT and XSPACK_GRID_KEY go together; set both, or none"
+    ):
+        connect(url, lambda: "", {**env, "XSPACK_GRID_CERT": str(ours)})
+    with pytest.raises(GridMistake, match="none: No such file or directory; name a file in PEM form"):
+        connect(url, lambda: "", {"SSL_CERT_FILE": str(tmp_path / "none")})
 
 
 def test_a_token_goes_nowhere_in_the_clear(tmp_path: Path) -> None:

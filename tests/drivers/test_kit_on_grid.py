@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from drivers.test_enclosed_kits import RPM, made, podman
+from drivers.test_enclosed_kits import RPM, SPEC, made, podman
 from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from grid_servers import Grid, grid
 from rebuild.lab import kernel
@@ -150,6 +150,24 @@ def test_what_somebody_had_made_is_not_made_again(here: Grid, kit: Tree, tmp_pat
     # Nothing to do asks nobody.
     here.end_workers()
     assert third.scons(RPM).good().built == set()
+
+
+def test_a_worker_builds_a_spec(here: Grid, kit: Tree, tmp_path: Path) -> None:
+    """As a folder that holds the same kit does."""
+    need("bwrap", "file")
+    here.start_worker(here.kit)
+    spec = SPEC.format(build="gcc -c -o acme.o %{SOURCE0}")
+    tree = Tree(tmp_path / "tree").write(
+        {"acme.spec": spec, "acme.c": "int acme;\n", "m": "%flavour 7\n%of_two_lines echo one\n"}
+    )
+    rpm, digests = "build/rpms/acme-1-7.x86_64.rpm", set()
+    for ddk in (f'env.Ddk(root="/", tree="{kit.path}")', words(here, kit)):
+        declared = f'env.SpecRpm("acme.spec", sources="acme.c", macros="m", ddk={ddk})\n'
+        ran = tree.declare(declared, HEAD).scons(rpm).good()
+        assert f"Remote     {rpm}" in ran.said or not ran.built
+        digests.add((tree.path / rpm).read_bytes())
+        shutil.rmtree(tree.path / "build/rpms")
+    assert len(digests) == 1
 
 
 def test_a_kit_that_changed_is_told(here: Grid, kit: Tree, tmp_path: Path) -> None:
