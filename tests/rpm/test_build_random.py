@@ -96,7 +96,7 @@ def package(draw: st.DrawFn) -> Package:
     names = ["bash", "zlib", "libc.so.6()(64bit)", "/bin/sh", "A", "rpmlib(x)", "kernel-uname-r"]
     day = st.dates(datetime.date(2020, 1, 1), datetime.date(2026, 1, 1))
     author = st.sampled_from(["A <a@b> 1-1", "Ü  x", "N"])
-    log = draw(st.lists(st.builds(ChangelogEntry, day, author, words(20)), max_size=4))
+    log = draw(st.lists(st.builds(ChangelogEntry, day, author, words(20).filter(str.strip)), max_size=4))
     return Package(
         "case",
         draw(st.sampled_from(["1.0", "1~a", "2+b"])),
