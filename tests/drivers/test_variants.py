@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,33 @@ def test_readelf_shows_the_note(made: Made, tmp_path: Path) -> None:
         note = said.partition(".note.XenServer")[2]
         data = " ".join(f"{byte:02x}" for byte in f"{variant}\0".encode())
         assert re.search(rf"XenServer\s.*NT_VERSION.*description data: {data}\b", note, re.DOTALL), said
+
+
+@pytest.mark.parametrize("variant", RPMS)
+def test_the_hosts_own_reader_reads_the_note(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    """The kernel shows the section of a loaded module as a file, which dmv.py reads."""
+    need("objcopy")
+    rpm, _ = RPMS[variant]
+    (tmp_path / "acme.ko").write_bytes(
+        next(text for path, text in made.files(rpm).items() if path.endswith(".ko"))
+    )
+    shown = tmp_path / "shown"
+    program("objcopy", "-O", "binary", "--only-section=.note.XenServer", tmp_path / "acme.ko", shown)
+    if DMV:
+        monkeypatch.syspath_prepend(Path(DMV).parents[1])
+        theirs: Any = importlib.import_module("xcp.dmv")
+        path = SimpleNamespace(splitext=os.path.splitext, join=os.path.join, isfile=lambda _: True)
+        monkeypatch.setattr(theirs, "os", SimpleNamespace(path=path))
+        monkeypatch.setattr(theirs, "open", lambda *_: shown.open("rb"), raising=False)
+        assert theirs.get_active_variant(["acme_nic.ko"]) == variant
+    else:
+        with shown.open("rb") as file:
+            owner, size, kind = struct.unpack("III", file.read(12))
+            assert (file.read(owner), kind) == (b"XenServer", 1)  # and with no zero byte
+            file.read(-owner % 4)
+            assert file.read(size)[:-1] == variant.encode("ascii")
 
 
 TWICE = """\

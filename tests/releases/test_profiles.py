@@ -178,6 +178,7 @@ def test_no_key_may_be_missing(tmp_path: Path, key: str) -> None:
         ("module_hashes", []),
         ("dist", ""),
         ("driver_disks_alone", False),
+        ("crypto_policy", ""),
     ):
         rest.setdefault(name, value)
     rest.pop(key, None)

@@ -1,4 +1,4 @@
-"""G1 to G3: real keys, as the signing room reads them."""
+"""G1 to G4: real keys, as the signing room reads them."""
 
 from __future__ import annotations
 
@@ -145,3 +145,29 @@ def test_g3_secret_and_second_keys(
     assert with_key(pack_verdict, "G3", both) == [f"E {NAME}: the key file holds 2 keys"]
     assert with_key(pack_verdict, "G3", good) == []
     assert with_key(pack_verdict, "G3", None) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest", "said"),
+    [
+        ("rsa2048", "SHA256", []),
+        ("rsa2048", "SHA512", []),
+        ("rsa1024", "SHA256", ["an RSA key of 1024 bits; XCP-ng 9 takes 2048 or more"]),
+        ("rsa2048", "SHA1", ["its user ids are certified by SHA1, which XCP-ng 9 refuses"]),
+    ],
+)
+def test_g4_keys_that_el_9_refuses(
+    pack_verdict: Verdict, keyring: Keyring, tmp_path: Path, kind: str, digest: str, said: list[str]
+) -> None:
+    """Keys that gpg made, and what its own list of packets says of them."""
+    name = f"{kind} {digest} key"
+    keyring("--no-options", "--cert-digest-algo", digest, "--quick-generate-key", name, kind, "sign", "never")
+    key = keyring.file(tmp_path, "--armor", "--export", f"={name}")
+    packets = subprocess.run(
+        ["gpg", "--list-packets", tmp_path / NAME], check=True, capture_output=True
+    ).stdout
+    number = {"SHA1": 2, "SHA256": 8, "SHA512": 10}[digest]
+    assert f"digest algo {number},".encode() in packets
+    assert key.self_hashes == (digest,)
+    assert with_key(pack_verdict, "G4", key, profile="xcp-ng-9") == [f"E {NAME}: {line}" for line in said]
+    assert with_key(pack_verdict, "G4", key, profile="xcp-ng-8.3") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from forge import module
 from module_keys import Pair, appended, make_pair, signed_by
+from pack_maker import program
 from support import ROOT
 
 from xspack_tool.binary.signature import read_certificates
@@ -42,12 +44,17 @@ def info(**changes: Any) -> bytes:
     ("text", "said"),
     [
         (info(), []),
-        (b"{", ["E {}: no JSON in ASCII, which driver-tool reads"]),
+        (b"{", ["E {}: no table of JSON in ASCII, which driver-tool reads"]),
         (
             info(description="ü").decode("unicode_escape").encode(),
-            ["E {}: no JSON in ASCII, which driver-tool reads"],
+            ["E {}: no table of JSON in ASCII, which driver-tool reads"],
         ),
-        (b"[]", ["E {}: no table"]),
+        (b"[]", ["E {}: no table of JSON in ASCII, which driver-tool reads"]),
+        (info(priority=True), ["E {}: missing or of a wrong type: priority"]),
+        (
+            info(version="2.2"),
+            ["E {}: version is '2.2', its folder is '2.1', which driver-tool selects it by"],
+        ),
         (info(priority="1", status=None), ["E {}: missing or of a wrong type: status, priority"]),
         (info(name="other"), ["E {}: name is 'other', its folder is 'acme': it is not found by its name"]),
         (info(variant="a b"), ["E {}: variant 'a b': xapi takes letters, digits and _ . @ alone"]),
@@ -72,11 +79,63 @@ def test_m1_info_json(verdict: Verdict, text: bytes, said: list[str]) -> None:
     assert verdict("M1", "xenserver-8", files=files) == []
 
 
-def test_m2_note(verdict: Verdict) -> None:
-    assert verdict("M2", NINE, files={f"{PLACE}/acme.ko": module(K)}) == [
-        f"E {PLACE}/acme.ko: no note of XenServer with the name of its variant"
-    ]
+NO_NOTE = (
+    "no note of XenServer with the name of its variant, as driver-tool reads it: type 1, an owner of 9 bytes"
+)
+
+
+def noted(*notes: tuple[bytes, int, str], folder: Path) -> bytes:
+    """A module with such notes: owner, type, text."""
+    data = b""
+    for owner, kind, text in notes:
+        words = text.encode() + b"\0"
+        parts = (owner + b"\0" * (-len(owner) % 4), words + b"\0" * (-len(words) % 4))
+        data += struct.pack("<III", len(owner), len(words), kind) + b"".join(parts)
+    (folder / "note").write_bytes(data)
+    (folder / "acme.ko").write_bytes(module(K))
+    section = f".note.XenServer={folder / 'note'}"
+    program("objcopy", "--add-section", section, folder / "acme.ko", folder / "noted.ko")
+    return (folder / "noted.ko").read_bytes()
+
+
+XS, XS_ZERO = b"XenServer", b"XenServer\0"
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ([], [NO_NOTE]),
+        ([(XS, 1, "generic")], []),
+        ([(XS_ZERO, 1, "generic")], [NO_NOTE]),  # dmv.py compares with XenServer, and goes on
+        ([(XS_ZERO, 1, "generic"), (XS, 1, "generic")], []),
+        ([(XS, 2, "x"), (b"Acme", 1, "x"), (XS, 1, "generic")], []),
+        ([(XS, 2, "x"), (b"Acme", 1, "x"), (XS, 3, "x"), (XS, 1, "generic")], [NO_NOTE]),  # it reads three
+        ([(XS, 1, "dell")], ["its note says the variant 'dell', info.json 'generic'"]),
+    ],
+)
+def test_m2_note(
+    verdict: Verdict, tmp_path: Path, notes: list[tuple[bytes, int, str]], said: list[str]
+) -> None:
+    content = noted(*notes, folder=tmp_path) if notes else module(K)
+    files = {f"{PLACE}/acme.ko": content, f"{PLACE}/info.json": info()}
+    assert verdict("M2", NINE, files=files) == [f"E {PLACE}/acme.ko: {line}" for line in said]
     assert verdict("M2", NINE, files={f"/lib/modules/{K}/updates/acme.ko": module(K)}) == []
+
+
+def test_m1_modules_that_no_host_selects(verdict: Verdict) -> None:
+    ids = {"acme.ko": [ROW]}
+    files = {
+        f"{PLACE}/acme.ko": module(K),
+        f"{PLACE}/info.json": info(pci_ids=ids),
+        f"{PLACE}/deep/other.ko": module(K),
+        f"/lib/modules/{K}/dmv/acme/2.2/more.ko.xz": lzma.compress(module(K)),
+        f"/lib/modules/{K}/dmv/acme/stray.ko": module(K),
+    }
+    assert verdict("M1", NINE, files=files) == [
+        f"E /lib/modules/{K}/dmv/acme/2.1/deep/other.ko: no info.json beside it: driver-tool fails once it is selected",
+        f"E /lib/modules/{K}/dmv/acme/2.2/more.ko.xz: compressed: driver-tool selects files called *.ko alone",
+        f"E /lib/modules/{K}/dmv/acme/stray.ko: not in a folder dmv/<driver>/<version>: driver-tool does not find it",
+    ]
 
 
 def test_m3_variants_apart(pack_verdict: Verdict, forged: Callable[..., Path]) -> None:

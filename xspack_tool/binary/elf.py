@@ -114,14 +114,15 @@ def _modinfo(data: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def _variant(data: bytes, little_endian: bool) -> str:
-    """The text of the first note of XenServer's type among the first three, as the host looks for it."""
+    """The text of the first note of XenServer's type among the first three, as dmv.py looks for it: the owner is
+    compared with all its bytes, so one that ends with a zero byte is none."""
     head = struct.Struct("<III" if little_endian else ">III")
     for _ in range(_MAX_NOTES):
         if len(data) < head.size:
             break
         owner_size, size, kind = head.unpack_from(data)
         begin = head.size + -(-owner_size // 4) * 4
-        if kind == NOTE_TYPE:
+        if kind == NOTE_TYPE and data[head.size : head.size + owner_size] == NOTE_OWNER.encode():
             return data[begin : begin + size].split(b"\0")[0].decode("ascii", "backslashreplace")
         data = data[begin + -(-size // 4) * 4 :]
     return ""

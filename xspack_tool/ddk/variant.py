@@ -88,10 +88,11 @@ def _pci_ids(module: ModuleInfo) -> list[dict[str, str]]:
 
 
 def note_object(variant: str, arch: str) -> bytes:
-    """An object file with nothing but the note by which a host knows the variant of a loaded module. kbuild links it
+    """An object file with nothing but the notes by which a host knows the variant of a loaded module. kbuild links it
     into each module (``LDFLAGS_MODULE``), without a word in the driver's sources. Raises KeyError for an
     architecture that no release has."""
-    note = _note(variant)
+    # dmv.py takes an owner without the zero byte that ends it alone; others count that byte, as most notes do.
+    note = _note(NOTE_OWNER.encode(), variant) + _note(NOTE_OWNER.encode() + b"\0", variant)
     names = b"\0" + NOTE_SECTION.encode() + b"\0.shstrtab\0.note.GNU-stack\0"
     at_note = 64
     at_names = at_note + len(note)
@@ -112,8 +113,8 @@ def note_object(variant: str, arch: str) -> bytes:
     return body + b"".join(struct.pack("<IIQQQQIIQQ", *section) for section in sections)
 
 
-def _note(text: str) -> bytes:
-    owner, words = (part.encode("ascii") + b"\0" for part in (NOTE_OWNER, text))
+def _note(owner: bytes, text: str) -> bytes:
+    words = text.encode("ascii") + b"\0"
     head = struct.pack("<III", len(owner), len(words), NOTE_TYPE)
     return head + _padded(owner) + _padded(words)
 

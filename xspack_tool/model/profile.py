@@ -52,6 +52,8 @@ class Profile:
     dist: str = ""
     #: Whether its installer takes driver disks and no other packs.
     driver_disks_alone: bool = False
+    #: "el9" where its rpm refuses what the policy of EL 9 and later refuses, "" where that is not known.
+    crypto_policy: str = ""
 
     @property
     def has_sysusers(self) -> bool:
@@ -195,6 +197,10 @@ KEYS: dict[str, tuple[str, Holds]] = {
     "module_hashes": ("hashes, such as sha256, of signatures that its kernels take", _TEXTS),
     "dist": ("what its builds put for %{?dist}; empty where that is not known", _TEXT),
     "driver_disks_alone": ("whether its installer takes driver disks, and no other packs", _FLAG),
+    "crypto_policy": (
+        'the policy by which its rpm refuses keys: "el9" of EL 9 and later, or empty',
+        _word('"el9" or ""', "el9", ""),
+    ),
 }
 
 

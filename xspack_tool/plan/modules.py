@@ -188,6 +188,7 @@ class WriteNote(Step):
     """The object file with the note of a variant, which kbuild links into each module."""
 
     label: ClassVar[str] = "Note"
+    version: ClassVar[int] = 2
 
     variant: str
     arch: str

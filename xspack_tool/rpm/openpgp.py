@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 
 _SIGNATURE, _ISSUER, _ISSUER_FINGERPRINT = 2, 16, 33
+#: The four kinds of a user id's certification (5.2.1), and hashes (9.4).
+_CERTIFICATIONS = range(0x10, 0x14)
+_HASHES = {1: "MD5", 2: "SHA1", 3: "RIPEMD160", 8: "SHA256", 9: "SHA384", 10: "SHA512", 11: "SHA224"}
 
 
 def key_ids(packets: bytes) -> list[str]:
@@ -15,6 +18,20 @@ def key_ids(packets: bytes) -> list[str]:
         if tag == _SIGNATURE and (issuer := _issuer(body)):
             found.append(issuer.hex().upper())
     return found
+
+
+def certified_by(content: bytes, key_id: str) -> tuple[str, ...]:
+    """The hashes of the certifications that a key gave to user ids: of a key file, armoured or not."""
+    found = []
+    packets = _dearmoured(content, b"PUBLIC KEY BLOCK")
+    while packets:
+        tag, body, packets = _packet(packets)
+        if tag != _SIGNATURE or len(body) < 19 or _issuer(body).hex().upper() != key_id:
+            continue
+        kind, number = (body[1], body[3]) if body[:1] == b"\x04" else (body[2], body[16])
+        if kind in _CERTIFICATIONS:
+            found.append(_HASHES.get(number, f"hash {number}"))
+    return tuple(dict.fromkeys(found))
 
 
 def _packet(data: bytes) -> tuple[int, bytes, bytes]:
@@ -69,17 +86,22 @@ def _issuer(body: bytes) -> bytes:
 
 def armoured_key_ids(text: bytes) -> list[str]:
     """The key ids in an ASCII-armoured signature (RFC 4880, 6.2); a binary one is taken as it is."""
-    begin = text.find(b"-----BEGIN PGP SIGNATURE-----")
+    return key_ids(_dearmoured(text, b"SIGNATURE"))
+
+
+def _dearmoured(text: bytes, what: bytes) -> bytes:
+    """The packets in an armoured text, empty where it is damaged; a binary one is taken as it is."""
+    begin = text.find(b"-----BEGIN PGP " + what + b"-----")
     if begin < 0:
-        return key_ids(text)
+        return text
     lines = text[begin:].replace(b"\r", b"").split(b"\n")[1:]
     body = lines[lines.index(b"") + 1 :] if b"" in lines else []
     ends = (number for number, line in enumerate(body) if line[:1] in (b"=", b"-"))
     encoded = b"".join(body[: next(ends, len(body))])
     try:
-        return key_ids(base64.b64decode(encoded, validate=True))
+        return base64.b64decode(encoded, validate=True)
     except ValueError:
-        return []
+        return b""
 
 
 def armoured_signature(packet: bytes) -> str:

@@ -67,6 +67,12 @@ class RpmContext:
         return tuple(file for file in self.modules if not (several and VARIANT.match(file.path)))
 
     @cached_property
+    def variants(self) -> dict[str, dict[str, str]]:
+        """By the folder of a variant, what was read so far of the names that its modules and its info.json (under an
+        empty path) give it; the rule that compares them fills it in."""
+        return {}
+
+    @cached_property
     def module_certificates(self) -> tuple[Certificate, ...]:
         """Whose signatures of modules hosts take; empty where that is not known. Raises BadInput."""
         found = [
@@ -105,7 +111,8 @@ class Key(Protocol):
     """What a public key file says; :class:`xspack_tool.signing.keys.PublicKey` is one.
 
     Of its first primary key: fingerprint, algorithm (``RSA``), expiry in seconds since 1970, fingerprints of
-    sub-keys that sign, whether it is revoked; of the file: how many primary keys, a secret one, armour.
+    sub-keys that sign, whether it is revoked, its length in
+    bits, the hashes of its own certifications; of the file: how many primary keys, a secret one, armour.
     """
 
     @property
@@ -124,6 +131,10 @@ class Key(Protocol):
     def has_secret(self) -> bool: ...
     @property
     def armoured(self) -> bool: ...
+    @property
+    def bits(self) -> int: ...
+    @property
+    def self_hashes(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xspack_tool.errors import BadInput, Interrupted, StepError
 from xspack_tool.files import write_whole
+from xspack_tool.rpm.openpgp import certified_by
 from xspack_tool.run import ASKING, WORKING, environment, missing_program, run, within
 from xspack_tool.signing.home import gnupg_home, mark_throwaway, scratch_home
 
@@ -43,6 +44,8 @@ class PublicKey:
     revoked: bool = False
     #: Whether the primary key itself can sign.
     can_sign: bool = True
+    #: The hashes by which it certifies its own user ids.
+    self_hashes: tuple[str, ...] = ()
 
     @property
     def key_id(self) -> str:
@@ -125,6 +128,7 @@ def _scan(content: bytes) -> PublicKey | None:
         armoured=content.lstrip().startswith(b"-----BEGIN PGP "),
         revoked=first["trust"] == "r",
         can_sign="s" in first["cap"],
+        self_hashes=certified_by(content, first["fingerprint"][-16:]),
     )
 
 

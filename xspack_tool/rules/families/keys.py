@@ -9,6 +9,7 @@ from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import Hits, pack_rule
 
 _SOON = 90 * 24 * 3600
+_WEAK_HASHES, _LEAST_BITS = ("MD5", "SHA1", "RIPEMD160"), 2048
 
 
 @pack_rule(
@@ -91,3 +92,28 @@ def public_key_alone(context: PackContext) -> Hits:
         yield Hit(context.key_name, "the key file holds a SECRET key", remedy=remedy)
     if context.key.primaries > 1:
         yield Hit(context.key_name, f"the key file holds {context.key.primaries} keys")
+
+
+@pack_rule(
+    "G4",
+    "E",
+    meaning="the policy of EL 9 and later refuses the key: RSA below 2048 bits, or certified by SHA-1 alone",
+    remedy="make a key of today's gpg: gpg --quick-generate-key 'Acme <..>' rsa4096 sign 10y",
+    bad="a key of 1024 bits; a key from 2012 whose user id is certified by SHA-1",
+    good="gpg --export KEY | gpg --list-packets shows digest algo 8 or 10",
+)
+def key_of_today(context: PackContext) -> Hits:
+    key = context.key
+    if key is None or context.profile.crypto_policy != "el9":
+        return
+    where, title = context.key_name, context.profile.title
+    if key.algorithm == "RSA" and key.bits < _LEAST_BITS:
+        yield Hit(where, f"an RSA key of {key.bits} bits; {title} takes {_LEAST_BITS} or more")
+    if key.self_hashes and all(name in _WEAK_HASHES for name in key.self_hashes):
+        anew = f"gpg --cert-digest-algo SHA256 --quick-set-expire {key.fingerprint} 10y"
+        remedy = f"certify it anew: {anew}, then export it"
+        yield Hit(
+            where,
+            f"its user ids are certified by {', '.join(key.self_hashes)}, which {title} refuses",
+            remedy=remedy,
+        )

@@ -14,9 +14,10 @@ from xspack_tool.model.driver import VARIANT
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import Member, PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
-from xspack_tool.rules.registry import Hits, member_rule, pack_rule
+from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule, pack_rule
 
 _UPDATES = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/updates/(.+)$")
+_DMV = re.compile(r"^(?:/usr)?/lib/modules/[^/]+/dmv/")
 _INFO_KEYS = {
     **dict.fromkeys(("name", "category", "description", "variant", "version", "status"), str),
     "priority": int,
@@ -46,22 +47,25 @@ def _is_info(context: RpmContext, file: PayloadFile) -> bool:
     good="name, category, description, variant, version, priority, status, and pci_ids with each module as a key",
 )
 def info_json(context: RpmContext, member: Member) -> Hits:
-    path = member.file.path
-    content = member.content(_LARGEST)
-    try:
-        data = json.loads((content or b"").decode("ascii"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        yield Hit(path, "no JSON in ASCII, which driver-tool reads")
+    path, data = member.file.path, _read_info(member)
+    if not data:
+        yield Hit(path, "no table of JSON in ASCII, which driver-tool reads")
         return
-    if not isinstance(data, dict):
-        yield Hit(path, "no table")
-        return
-    wrong = [key for key, kind in _INFO_KEYS.items() if not isinstance(data.get(key), kind)]
+    wrong = [key for key, kind in _INFO_KEYS.items() if type(data.get(key)) is not kind]
     if wrong:
         yield Hit(path, f"missing or of a wrong type: {', '.join(wrong)}")
         return
     yield from _names(path, data)
     yield from _devices(context, path, data["pci_ids"])
+
+
+def _read_info(member: Member) -> dict[str, Any]:
+    """What an info.json says; empty where that is no table of JSON in ASCII."""
+    try:
+        data = json.loads((member.content(_LARGEST) or b"").decode("ascii"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _names(path: str, data: dict[str, Any]) -> Iterator[Hit]:
@@ -70,6 +74,11 @@ def _names(path: str, data: dict[str, Any]) -> Iterator[Hit]:
     if data["name"] != place["driver"]:
         yield Hit(
             path, f"name is {data['name']!r}, its folder is {place['driver']!r}: it is not found by its name"
+        )
+    if data["version"] != place["version"]:
+        yield Hit(
+            path,
+            f"version is {data['version']!r}, its folder is {place['version']!r}, which driver-tool selects it by",
         )
     for key in ("name", "variant", "version"):
         if not _NAME.fullmatch(data[key]):
@@ -80,7 +89,9 @@ def _names(path: str, data: dict[str, Any]) -> Iterator[Hit]:
 
 def _devices(context: RpmContext, path: str, ids: dict[str, Any]) -> Iterator[Hit]:
     folder = posixpath.dirname(path)
-    there = {posixpath.basename(file.path) for file in context.modules if file.path.startswith(f"{folder}/")}
+    there = {
+        posixpath.basename(file.path) for file in context.modules if posixpath.dirname(file.path) == folder
+    }
     if missing := sorted(there - ids.keys()):
         yield Hit(path, f"pci_ids lacks {', '.join(missing)}, which is never selected or seen as active")
     if strange := sorted(ids.keys() - there):
@@ -95,28 +106,63 @@ def _devices(context: RpmContext, path: str, ids: dict[str, Any]) -> Iterator[Hi
             yield Hit(path, f"pci_ids of {module} are no list of {words}")
 
 
+@also_on_rpm("M1")
+def modules_that_no_host_selects(context: RpmContext) -> Hits:
+    """What dmv.py needs of the modules of variants: it links `*.ko` alone, and looks for info.json beside a module."""
+    if not context.profile.multi_version_drivers:
+        return
+    paths = {file.path for file in context.info.files if file.is_file}
+    for file in context.modules:
+        if not _DMV.match(file.path):
+            continue
+        if not VARIANT.match(file.path):
+            yield Hit(file.path, "not in a folder dmv/<driver>/<version>: driver-tool does not find it")
+        elif not file.path.endswith(".ko"):
+            yield Hit(file.path, "compressed: driver-tool selects files called *.ko alone")
+        elif f"{posixpath.dirname(file.path)}/info.json" not in paths:
+            yield Hit(file.path, "no info.json beside it: driver-tool fails once it is selected")
+
+
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(_ID.fullmatch(value))
 
 
-def _is_variant_module(context: RpmContext, file: PayloadFile) -> bool:
+def _is_of_a_variant(context: RpmContext, file: PayloadFile) -> bool:
+    place = VARIANT.match(file.path)
     return bool(
-        context.profile.multi_version_drivers and VARIANT.match(file.path) and MODULE.search(file.path)
+        context.profile.multi_version_drivers
+        and place
+        and (place["rest"] == "info.json" or MODULE.search(file.path))
     )
 
 
 @member_rule(
     "M2",
     "E",
-    wants=_is_variant_module,
+    wants=_is_of_a_variant,
     meaning="a module of a variant has no note by which the host knows the variant once it is loaded",
     remedy="let env.KernelModule(variant=..) link it in, or add a section .note.XenServer to the module",
     bad="readelf -n acme.ko shows no XenServer",
-    good="readelf -n acme.ko shows the owner XenServer, type 1, and the name of the variant",
+    good="readelf -n acme.ko shows the owner XenServer (9 bytes), type 1, and the name of the variant",
 )
 def variant_note(context: RpmContext, member: Member) -> Hits:
-    if member.elf is not None and not member.elf.variant:
-        yield Hit(member.file.path, "no note of XenServer with the name of its variant")
+    place = VARIANT.match(member.file.path)
+    assert place is not None  # it was wanted for that
+    said = context.variants.setdefault(f"{place['driver']}/{place['version']}", {})
+    if place["rest"] == "info.json":
+        said[""] = str(_read_info(member).get("variant", ""))
+    elif member.elf is not None and not member.elf.variant:
+        yield Hit(
+            member.file.path,
+            "no note of XenServer with the name of its variant, as driver-tool reads it: type 1, an owner of 9 bytes",
+        )
+    elif member.elf is not None:
+        said[member.file.path] = member.elf.variant
+    name = said.get("")
+    for path in [path for path in said if path and name is not None]:
+        variant = said.pop(path)
+        if variant != name:
+            yield Hit(path, f"its note says the variant {variant!r}, info.json {name!r}")
 
 
 @pack_rule(
