@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from pathlib import Path
 
 import pytest
-from support import need
+from support import ROOT, need
 from trees import Tree
 
 UUID = "9a1f0f0e-1111-4222-8333-44445555666{}"
@@ -90,3 +91,38 @@ def test_a_package_by_the_path_of_its_rpm(tree: Tree, before: bool) -> None:
     said = "SConstruct:2: Pack 'p': packages='build/rpms/one-1-1.noarch.rpm': not a package of xspack; name what "
     said += "env.Userspace and the like return, or a path below their statement"
     assert tree.scons("pack").refused() == [said]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("declaration", "file", "field", "remedy"),
+    [
+        (
+            'env.PrebuiltRpm("acme-tools.rpm", sha256=digest)',
+            "acme-tools.rpm",
+            "PrebuiltRpm 'acme-tools.rpm': ",
+            "declare it with env.SpecRpm, or commit the built file",
+        ),
+        (
+            'env.KernelModule("acme", source="driver", license="GPL-2.0-only", dkms="driver/dkms.conf")',
+            "driver/dkms.conf",
+            "KernelModule 'acme': dkms='driver/dkms.conf': ",
+            "commit it, or give version=, kbuild_dir= and the like",
+        ),
+    ],
+    ids=["PrebuiltRpm", "dkms"],
+)
+def test_what_is_read_while_reading_is_not_built(
+    tree: Tree, before: bool, declaration: str, file: str, field: str, remedy: str
+) -> None:
+    """What an earlier build left there is not taken for it, wherever the statement stands that builds it."""
+    prebuilt = (ROOT / "examples/prebuilt/acme-tools-5.2-1.noarch.rpm").read_bytes()
+    tree.write({"acme-tools.rpm": prebuilt, "driver/Kbuild": "obj-m := a.o\n"})
+    tree.write({"driver/dkms.conf": 'PACKAGE_NAME="acme"\nPACKAGE_VERSION="1"\nBUILT_MODULE_NAME[0]=a\n'})
+    build = f'env.Command("{file}", "app.txt", Copy("$TARGET", "$SOURCE"))\n'
+    declared = f'digest = "{hashlib.sha256(prebuilt).hexdigest()}"\nmade = {declaration}\nDefault(made)\n'
+    tree.declare(build + declared if before else declared + build)
+    said = tree.scons().refused()
+    rule = "it is read while the SConstruct is, and built later"
+    place = f"SConstruct:{3 if not before else 4}: "
+    assert f"{place}{field}{rule}; {remedy}" in said

@@ -16,7 +16,8 @@ from xspack_tool.errors import BadInput, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.model.canonical import plain
 from xspack_tool.plan.read_cache import read_file_cached
-from xspack_tool.plan.sources import is_dir, nodes_of
+from xspack_tool.plan.session import session
+from xspack_tool.plan.sources import built_problems, is_dir, nodes_of
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def read_dkms(env: Any, value: Any) -> tuple[DkmsFields, list[Problem]]:
     if value is None or validators.text_problems("", value) or not validators.FILE.holds(value):
         return DkmsFields(), []
     node = nodes_of(env, value)[0]
+    session().checks.append(
+        lambda: built_problems("dkms", node, "commit it, or give version=, kbuild_dir= and the like")
+    )
     if is_dir(node) or not node.exists():
         return DkmsFields(), [Problem("dkms", str(node), "no such file", "name the driver's dkms.conf")]
     try:

@@ -18,7 +18,7 @@ from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.read_cache import file_sha256, read_file_cached
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import exists, file_problems, nodes_of
+from xspack_tool.plan.sources import built_problems, exists, file_problems, nodes_of
 from xspack_tool.plan.step import Named, Step
 
 
@@ -86,12 +86,16 @@ class PrebuiltRpm(Kind):
         )
         return node
 
+    def _built_problems(self) -> list[Problem]:
+        remedy = "declare it with env.SpecRpm, or commit the built file"
+        return built_problems("", self.node, remedy)
+
     def _file_problems(self) -> list[Problem]:
         if self.node is None or not exists(self.node):
             return [Problem("", self.name, "no such RPM", "correct the name, or put the file there")]
-        if self.node.has_builder():
-            rule = "an RPM that is still to be built tells nothing while reading"
-            return [Problem("", self.name, rule, "declare it with env.SpecRpm, or commit the built file")]
+        if built := self._built_problems():
+            return built
+        session().checks.append(self._built_problems)
         want = self.given["sha256"]
         if want is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", want):
             return [
