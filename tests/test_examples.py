@@ -12,13 +12,24 @@ from trees import Tree
 
 from xspack_tool.releases.local import kernel_trees
 
-EXAMPLES = ("userspace", "driver", "firmware", "combined", "prebuilt", "spec", "custom_kind")
+EXAMPLES = (
+    "userspace",
+    "driver",
+    "driver_variants",
+    "firmware",
+    "combined",
+    "prebuilt",
+    "spec",
+    "custom_kind",
+)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_builds_in_a_copy_of_it_alone(tmp_path: Path, example: str) -> None:
     need("rpmbuild", "rpmsign", "gpg", "gcc")
-    if example in ("driver", "combined") and not kernel_trees():
+    if example == "driver_variants":
+        need("openssl")
+    if example in ("driver", "driver_variants", "combined") and not kernel_trees():
         lacks(
             "a kernel build tree is needed: apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)"
         )
