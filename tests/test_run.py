@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support import ROOT, need
 
 from xspack_tool.errors import Interrupted, StepError
-from xspack_tool.run import ASKING, run, work_folder
+from xspack_tool.run import ASKING, plain_work_folder, run, work_folder
 from xspack_tool.signing.keys import python_gnupg
 
 
@@ -58,6 +60,25 @@ def test_gpg_has_a_limit_too(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("xspack_tool.signing.keys.WORKING", 0.1)
     with pytest.raises(Interrupted, match="gpg was ended by SIGKILL"):
         python_gnupg(str(short_dir))
+
+
+_WORKS = """
+import sys
+from xspack_tool.run import plain_work_folder, run
+with plain_work_folder(sys.argv[1]):
+    run(["sh", "-c", f"touch {sys.argv[2]}; sleep 2; touch {sys.argv[2]}.after"], timeout=60)
+"""
+
+
+def test_a_work_folder_is_not_free_while_a_program_works_in_it(tmp_path: Path) -> None:
+    """Not even where the build that started it was killed."""
+    name, mark = f"test-{os.getpid()}", tmp_path / "mark"
+    with subprocess.Popen([sys.executable, "-c", _WORKS, name, mark], cwd=ROOT) as build:
+        while not mark.exists():
+            assert build.poll() is None
+        build.kill()
+    with plain_work_folder(name) as work:
+        assert Path(f"{mark}.after").exists() and work.path.name == f"xspack-{name}"
 
 
 def test_nothing_else_starts_programs() -> None:

@@ -80,6 +80,16 @@ def end_programs() -> None:
 _stopping: list[bool] = []
 
 
+class _Held(threading.local):
+    """The locks of the work folders that a thread works in: what it starts there holds them as long as it runs."""
+
+    def __init__(self) -> None:
+        self.locks: list[int] = []
+
+
+_held = _Held()
+
+
 def ask_to_stop() -> None:
     """Have what waits for others' machines end soon; a signal's handler may call it."""
     _stopping.append(True)
@@ -122,7 +132,7 @@ def run(
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            pass_fds=tuple(pass_fds),
+            pass_fds=(*pass_fds, *_held.locks),
         )
     except FileNotFoundError:
         if lacking := missing_program(words[0]):
@@ -213,8 +223,11 @@ def _emptied(path: Path, lock: int) -> Iterator[Work]:
     """A locked folder, empty at first, and gone with its lock at the end."""
     try:
         _empty(path)
+        _held.locks.append(lock)
         yield Work(path, lock)
     finally:
+        if lock in _held.locks:
+            _held.locks.remove(lock)
         with suppress(OSError):
             _empty(path)
             path.rmdir()

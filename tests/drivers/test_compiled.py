@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from cache_servers import nginx
 from drivers.test_kit_over_ssh import payload
 from support import need
 from trees import Tree
@@ -77,12 +79,41 @@ def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:
     assert ran.status == 2 and "there is no no-such-cache" in ran.said
 
 
-def hits(cache: dict[str, str]) -> int:
+def test_what_another_checkout_compiled_is_found(tree: Tree, tmp_path: Path, short_dir: Path) -> None:
+    """By ccache's own remote storage, from a folder of another name and with an empty cache: nothing is compiled."""
+    need("ccache")
+    other = Tree(tmp_path / "of-another-name/deeper/clone")
+    shutil.copytree(tree.path, other.path, dirs_exist_ok=True)
+    with nginx(short_dir) as server:
+        envs = [
+            {"CCACHE_DIR": str(tmp_path / name), "CCACHE_REMOTE_STORAGE": f"{server.url}/ccache"}
+            for name in ("one", "two")
+        ]
+        for one, env in zip((tree, other), envs, strict=True):
+            one.scons(RPM, "CCACHE=ccache", env=env).good()
+        assert misses(envs[0]) > 0 and misses(envs[1]) == 0 and hits(envs[1]) > 0
+    assert payload(other.path / RPM) == payload(tree.path / RPM)
+    # An editor finds how each file is compiled where it is without ccache.
+    (entry, *_) = json.loads((tree.path / "build/compile_commands.json").read_text())
+    assert entry["file"].startswith(str(tree.path))
+
+
+def misses(cache: dict[str, str]) -> int:
+    return stats(cache)["cache_miss"]
+
+
+def stats(cache: dict[str, str]) -> dict[str, int]:
     said = subprocess.run(
         ["ccache", "--print-stats"], env=cache | {"PATH": "/usr/bin:/bin"}, capture_output=True
     )
-    found = dict(line.split("\t") for line in said.stdout.decode().splitlines())
-    return int(found["direct_cache_hit"]) + int(found["preprocessed_cache_hit"])
+    return {
+        name: int(value) for name, value in (line.split("\t") for line in said.stdout.decode().splitlines())
+    }
+
+
+def hits(cache: dict[str, str]) -> int:
+    found = stats(cache)
+    return found["direct_cache_hit"] + found["preprocessed_cache_hit"]
 
 
 @pytest.mark.parametrize(("place", "said"), [("override", "W"), ("kernel", "E")])

@@ -229,7 +229,7 @@ def test_a_kit_is_at_one_place(kit: Tree, tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").write(DRIVER)
     tree.declare(f'D("acme", ddk=env.Ddk(root="/", host="kit", tree="{kit.path}"))\n', HEAD)
     (mistake,) = tree.scons(RPM).refused()
-    assert mistake.endswith(": root='/': a kit is one of host=, root=, image=; leave the others out")
+    assert mistake.endswith(": root='/': a kit is one of host=, root=, image=, grid=; leave the others out")
 
 
 # podman: where it runs.
