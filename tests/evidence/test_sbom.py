@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,30 @@ def test_equal_packs_have_equal_sboms(iso: Path, tmp_path: Path) -> None:
     other.write_bytes(iso.read_bytes())
     for format in ("cyclonedx", "spdx"):
         assert sbom(iso, format) == sbom(other, format)
+
+
+def test_a_single_rpm_has_one(make_pack: PackMaker, tmp_path: Path) -> None:
+    rpm = make_pack.rpm(package("acme-alone", license="GPL-2.0-only AND LicenseRef-Acme", vendor="Acme"))
+    other = tmp_path / rpm.name
+    other.write_bytes(rpm.read_bytes())
+    text = sbom(rpm, "cyclonedx")
+    assert text == sbom(other, "cyclonedx")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    assert "properties" not in bom["metadata"]["component"]
+    _release, component = bom["components"]
+    assert component["licenses"] == [{"expression": "GPL-2.0-only AND LicenseRef-Acme"}]
+    assert component["hashes"] == [
+        {"alg": "SHA-256", "content": hashlib.sha256(rpm.read_bytes()).hexdigest()}
+    ]
+    file = tmp_path / "acme.spdx.json"
+    file.write_text(sbom(rpm, "spdx"))
+    assert validate_full_spdx_document(parse_file(str(file)), "SPDX-2.3") == []
+    assert sbom(other, "spdx") == file.read_text()
+    for content in (b"\xed\xab\xee\xdb cut", b"no RPM"):
+        other.write_bytes(content)
+        said = xspack("sbom", other)
+        assert (said.status, said.out, said.err.startswith(f"xspack: {other}: ")) == (1, "", True)
 
 
 def test_a_hostile_text_stays_a_text(inventory: Inventory) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from pack_maker import PackMaker, package, xspack
 from support import ROOT, lacks, need
 
@@ -70,6 +71,39 @@ def test_a_pack_of_programs(tmp_path: Path) -> None:
     later = open_pack(folder / "build/acme-tools-1.1.iso").document
     assert later is not None and pack.document is not None
     assert later.uuid != pack.document.uuid
+
+
+def commands_of(ci: str, folder: Path) -> list[str]:
+    """The commands of a CI system's file, in their order."""
+    if ci == "gitlab":
+        commands: list[str] = yaml.safe_load((folder / ".gitlab-ci.yml").read_text())["pack"]["script"]
+        return commands
+    job = yaml.safe_load((folder / ".github/workflows/pack.yml").read_text())["jobs"]["pack"]
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_commands_for_a_ci_system_do_what_they_shall(tmp_path: Path, ci: str) -> None:
+    """All but the two that install programs, and the systems' own steps, which run nowhere else."""
+    folder = tmp_path / "acme-tools"
+    new(folder, "--ci", ci)
+    packages, venv, *rest = commands_of(ci, folder)
+    assert packages.startswith("apt-get update && apt-get install -y --no-install-recommends git gnupg ")
+    assert venv == "python3 -m venv /opt/xspack && /opt/xspack/bin/pip install xspack"
+    assert len(rest) == 2
+    for command in rest:
+        assert "/opt/xspack/bin/" in command
+        words = ["sh", "-ec", command.replace("/opt/xspack/bin", str(BIN))]
+        done = subprocess.run(
+            words, cwd=folder, env={**os.environ, "CI": "true"}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    made = {
+        path.name.removeprefix("acme-tools-") for path in (folder / "build").glob("*.*") if path.is_file()
+    }
+    assert {"1.0.iso", "1.0.iso.sha256", "findings.sarif", "report.html", "1.0.cdx.json"} <= made
+    if ci == "gitlab":
+        assert json.loads((folder / "gl-code-quality-report.json").read_text()) == []
 
 
 @pytest.mark.parametrize("dkms", [True, False])

@@ -17,17 +17,27 @@ _ISO_AT, _ISO, _RPM = 0x8001, b"CD001", b"\xed\xab\xee\xdb"
 
 def modules_of_file(path: Path) -> Iterator[ModuleInfo]:
     """The modules in an ISO, an RPM or a module file, whichever it is. Raises BadInput."""
-    try:
-        with open(path, "rb") as file:
-            begin = file.read(4)
-            file.seek(_ISO_AT)
-            is_iso = file.read(5) == _ISO
-    except OSError as error:
-        raise BadInput(path, error.strerror or "cannot be read") from None
-    if is_iso:
+    begin, volume = _begins(path)
+    if volume == _ISO:
         yield from modules_of_pack(open_pack(path))
     elif begin == _RPM:
         with open_rpm(path) as rpm:
             yield from modules_of_rpm(rpm, str(path))
     else:
         yield read_module(path)
+
+
+def is_rpm(path: Path) -> bool:
+    """Whether a file begins as an RPM does. Raises BadInput where it cannot be read."""
+    return _begins(path)[0] == _RPM
+
+
+def _begins(path: Path) -> tuple[bytes, bytes]:
+    """What tells what a file is: its first bytes, and those where an ISO says that it is one."""
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(4)
+            file.seek(_ISO_AT)
+            return begin, file.read(5)
+    except OSError as error:
+        raise BadInput(path, error.strerror or "cannot be read") from None

@@ -13,7 +13,7 @@ _ALGORITHMS = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 96: "SHA-384", 128: "SHA-5
 
 def cyclonedx(inventory: Inventory, version: str) -> str:
     """The SBOM; ``version`` is that of xspack. Equal inventories give equal bytes."""
-    pack = f"pack:{inventory.label}-{inventory.version}"
+    pack = f"{'pack' if inventory.uuid else 'rpm'}:{inventory.label}-{inventory.version}"
     release, number = inventory.release
     components = [_component(component, inventory) for component in inventory.components]
     needed = required_components(inventory)
@@ -34,7 +34,9 @@ def cyclonedx(inventory: Inventory, version: str) -> str:
                     "version": inventory.version,
                     "description": inventory.description,
                     "supplier": {"name": inventory.vendor} if inventory.vendor else None,
-                    "properties": [{"name": "xspack:uuid", "value": inventory.uuid}],
+                    "properties": [{"name": "xspack:uuid", "value": inventory.uuid}]
+                    if inventory.uuid
+                    else [],
                 }
             ),
         },

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from xspack_tool.errors import XspackError
 from xspack_tool.evidence.licence import spdx_expression
+from xspack_tool.files import file_digest
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.rpm.info import RpmInfo
+from xspack_tool.rpm.read import open_rpm, read_info
 
 #: The same for equal inputs: ids in an SBOM are made of this and of what they stand for.
 _NAMESPACE = UUID("5f3c8f64-6a1c-5d0b-9a53-6a8f1c2f3b10")
@@ -45,8 +48,8 @@ class Component:
 
 @dataclass(frozen=True)
 class Inventory:
-    """A pack and its RPMs. ``distro`` is the name of the release it was judged by, such as ``xcp-ng-8.3``;
-    ``time`` is the build time of its newest RPM, in seconds since 1970."""
+    """A pack and its RPMs; of a single RPM there is no ``uuid``. ``distro`` is the name of the release it was judged
+    by, such as ``xcp-ng-8.3``; ``time`` is the build time of its newest RPM, in seconds since 1970."""
 
     label: str
     version: str
@@ -88,6 +91,16 @@ def inventory_of(pack: ParsedPack, distro: str) -> Inventory:
     return make_inventory(
         document.label, document.version, document.uuid, document.description, vendor, distro, components
     )
+
+
+def inventory_of_rpm(path: Path, distro: str) -> Inventory:
+    """The inventory of one RPM, which stands for itself. Raises BadInput."""
+    with open_rpm(path) as file:
+        info, _ = read_info(file, str(path))
+    component = Component(
+        info, info.file_name, file_digest(path), path.stat().st_size, spdx_expression(info.license)
+    )
+    return make_inventory(info.name, info.evr, "", info.summary, info.vendor, distro, [component])
 
 
 def make_inventory(

@@ -60,7 +60,7 @@ def _pack(inventory: Inventory) -> dict[str, Any]:
         **_element(_PACK, inventory.label, inventory.version, inventory.vendor),
         "primaryPackagePurpose": "ARCHIVE",
         "summary": inventory.description,
-        "comment": f"uuid {inventory.uuid}",
+        **({"comment": f"uuid {inventory.uuid}"} if inventory.uuid else {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,4 +57,5 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["q"] = quoted
+    environment.filters["sh"] = shlex.quote
     return environment
