@@ -49,9 +49,14 @@ def _starts_programs(file: Path) -> bool:
     return bool(_STARTS.search(text)) or any(_starts_programs(one) for one in imported if one.is_file())
 
 
-def pytest_runtest_protocol(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Note whether it is a quick test that runs."""
     _quick[:] = [item.nodeid] if item.get_closest_marker("quick") else []
+    try:
+        return (yield)
+    finally:
+        _quick.clear()
 
 
 def _audit(event: str, args: Any) -> None:

@@ -73,7 +73,7 @@ def test_a_kind_of_ones_own_is_in_help_and_tells_mistakes_as_ours_do(tmp_path: P
     assert tree.scons("pack").refused() == [
         f"SConstruct:{line}: PythonApp 'acme-report': modul='acme_report': unknown keyword; did you mean 'module'?",
         f"SConstruct:{line}: PythonApp 'acme-report': module=None: is missing; give the module that the launcher runs",
-        f"SConstruct:{line}: PythonApp 'acme-report': version='1-3': a version holds no '-'; "  # noqa: ISC004
+        f"SConstruct:{line}: PythonApp 'acme-report': version='1-3': a version must not contain '-'; "  # noqa: ISC004
         "put what follows it into release",
-        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version holds no '-'; write \"1.3\"",
+        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version must not contain '-'; write \"1.3\"",
     ]

@@ -169,7 +169,7 @@ def test_findings_are_printed_and_stop_it_only_with_strict(make_pack: PackMaker,
         ),
         (
             ("-l", "a b"),
-            "--label='a b': a label is letters, digits, _ and - (xapi refuses others); choose such a label",
+            "--label='a b': a label must be letters, digits, _ and - (xapi refuses others); choose such a label",
         ),
         (
             ("--after-apply", "restartHost,reboot"),
@@ -178,10 +178,13 @@ def test_findings_are_printed_and_stop_it_only_with_strict(make_pack: PackMaker,
                 "did you mean 'restartXAPI'?"
             ),
         ),
-        (("--version", "1-2"), "--version='1-2': a --version holds no '-'; put what follows it into release"),
+        (
+            ("--version", "1-2"),
+            "--version='1-2': a --version must not contain '-'; put what follows it into release",
+        ),
         (
             ("--base-requires", "product-version => 8"),
-            "--base-requires='=>': '=>' is no name of a capability; write \"name >= version\"",
+            "--base-requires='=>': '=>' is not the name of a capability; write \"name >= version\"",
         ),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_users_own_variable_has_the_last_word() -> None:
         ),
         (
             KbuildRequest(make_variables={"X": "a\nb"}),
-            "make_variables='a\\nb': X is one line of text; remove line breaks",
+            "make_variables='a\\nb': X must be one line of text; remove line breaks",
         ),
         (
             KbuildRequest(config={"X-Y": "m"}),

@@ -62,7 +62,7 @@ def test_digest_knows_symbols_and_not_the_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
-        ({"Makefile": None}, "no kernel build tree: it has no Makefile"),
+        ({"Makefile": None}, "not a kernel build tree: it has no Makefile"),
         (
             {"Module.symvers": None},
             "a kernel build tree that was not built: it has no Module.symvers",

@@ -289,7 +289,7 @@ MISTAKES = {
     'grid="grpc://grid.acme.example"': "a token must not travel by grpc; use grpcs, or unset the token",
     'grid="grpcs://grid.acme.example", deadline=0': "deadline=0: a number of seconds up to a day",
     'grid="grpcs://grid.acme.example", root="/"': "a kit is one of host=, root=, image=, grid=; leave the others out",
-    'grid="grpcs://grid.acme.example", platform={"kit": 1}': "platform takes a table, text -> text; write it so",
+    'grid="grpcs://grid.acme.example", platform={"kit": 1}': "platform must be a table, text -> text; correct it",
     'root="/", platform={"kit": "one"}': "platform= is of a grid; leave it out, or name grid=",
     '"/kit", deadline=5': "deadline=5: deadline= is of a grid; leave it out, or name grid=",
 }

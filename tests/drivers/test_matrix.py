@@ -194,7 +194,7 @@ BAD = {
             "KernelModule 'm2': ddk='{top}/none': there is no such kernel build tree; install the kernel's development "
             "package (kernel-devel, linux-headers) and name its folder"
         ),
-        "KernelModule 'm2': version='1-2': a version holds no '-'; put what follows it into release",
+        "KernelModule 'm2': version='1-2': a version must not contain '-'; put what follows it into release",
     ],
     'D("m3", ddk=["a", "b"], requires=["x >> 1"])': [
         "KernelModule 'm3': requires='x >> 1': unknown operator '>>'; use one of < <= = >= >"

@@ -173,11 +173,11 @@ BAD = {
         "seen_by_customers: env.XsPatch(file, flaw=.., effect=.., seen_by_customers=..)"),
         (f"Submission 'p': patches='gone': submission rule 7 of the guide: {FIX}; say its effect, seen_by_customers: "
         "env.XsPatch(file, flaw=.., effect=.., seen_by_customers=..)"),
-        "Submission 'p': patches='gone': no such file, and nothing builds it; make it, or correct the name",
+        "Submission 'p': patches='gone': not found, and nothing builds it; make it, or correct the name",
     ],
     'env.Submission("Kbuild")': ["Submission 'Kbuild': a submission is of packs; name what env.Pack returns"],
     'env.Submission(P("p", K("nic"), version="1 2"))': [
-        "Pack 'p': version='1 2': a version is letters, digits and . _ + ~; give a string such as version=\"1.0\""
+        "Pack 'p': version='1 2': a version must be letters, digits and . _ + ~; give a string such as version=\"1.0\""
     ],
 }  # fmt: skip
 

@@ -327,7 +327,7 @@ def test_the_same_declaration_is_classic_elsewhere(trees: dict[str, str], tmp_pa
         ('variant="a/b"', "variant='a/b': xapi takes letters, digits and _ . @ in what is selected by"),
         ('variant="ü"', "variant='ü': xapi takes letters, digits and _ . @ in what is selected by"),
         ('variant="x", status="ü"', "status='ü': info.json is read as ASCII, a line a value"),
-        ('variant="x", priority="high"', "priority='high': priority takes a whole number from 0"),
+        ('variant="x", priority="high"', "priority='high': priority must be a whole number from 0"),
     ],
 )
 def test_what_no_host_could_select(made: Made, tmp_path: Path, more: str, said: str) -> None:

@@ -54,14 +54,14 @@ def test_what_is_no_pack(make_pack: PackMaker) -> None:
 
 def test_documents_that_it_cannot_read(make_pack: PackMaker) -> None:
     iso = make_pack(document=lambda text: text[:-9])
-    why = "Failed to read update.xml: is no XML: unclosed token: line 3, column 0"
+    why = "Failed to read update.xml: is not XML: unclosed token: line 3, column 0"
     assert said(installer(iso)) == [f"RepoFormatError: {why}"]
     iso = make_pack.changed(
         make_pack(), lambda folder: (folder / "repodata/repomd.xml").write_text("<a") and None
     )
     assert said(installer(iso)) == [
         (
-            "RepoFormatError: Failed to read the index: repodata/repomd.xml: is no XML: "
+            "RepoFormatError: Failed to read the index: repodata/repomd.xml: is not XML: "
             "unclosed token: line 1, column 0"
         )
     ]

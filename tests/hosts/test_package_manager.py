@@ -134,5 +134,5 @@ def test_file_lists_that_are_no_xml(make_pack: PackMaker) -> None:
     ]
     assert fault.startswith("INDEX: repodata/")
     assert fault.endswith(
-        ", the filelists index, is no XML: not well-formed (invalid token): line 5, column 9"
+        ", the filelists index, is not XML: not well-formed (invalid token): line 5, column 9"
     )

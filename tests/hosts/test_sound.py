@@ -76,7 +76,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "repodata/repomd.xml.asc").write_bytes(b""),
         "repodata/repomd.xml.asc is not a signature of RPM-GPG-KEY-Acme on repodata/repomd.xml",
     ),
-    "no index": (lambda folder: (folder / "repodata/repomd.xml").write_bytes(b""), "is no XML"),
+    "no index": (lambda folder: (folder / "repodata/repomd.xml").write_bytes(b""), "is not XML"),
 }
 
 

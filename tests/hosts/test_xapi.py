@@ -55,14 +55,14 @@ def test_without_a_key_signatures_are_not_judged(make_pack: PackMaker) -> None:
 
 def test_what_is_no_iso_cannot_be_mounted(tmp_path: Path) -> None:
     (tmp_path / "no.iso").write_bytes(b"x" * 100_000)
-    with pytest.raises(BadInput, match="is no ISO image that can be read"):
+    with pytest.raises(BadInput, match="is not a readable ISO image"):
         open_pack(tmp_path / "no.iso")
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda text: text[:-9], "update.xml: is no XML: unclosed token: line 3, column 0"),
+        (lambda text: text[:-9], "update.xml: is not XML: unclosed token: line 3, column 0"),
         (lambda text: text.replace(f'uuid="{UUID}"', ""), "update.xml: has no attribute uuid"),
         (lambda text: text.replace('name-label="acme"', ""), "update.xml: has no attribute name-label"),
         (lambda text: text.replace('version="5.2"', ""), "update.xml: has no attribute version"),
@@ -381,7 +381,7 @@ def test_file_conflicts(make_pack: PackMaker, base: Path) -> None:
             {f"/var/update/applied/{UUID}": "<update"},
             (
                 "the applied record of update-acme-5.2-1.noarch.rpm is malformed: "
-                "is no XML: unclosed token: line 1, column 0"
+                "is not XML: unclosed token: line 1, column 0"
             ),
         ),
         (

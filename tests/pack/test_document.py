@@ -96,15 +96,15 @@ BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;&a;&a;'>]>"
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "is no XML: no element found: line 1, column 0"),
-        (TEXT[:-4], "is no XML: "),
+        ("", "is not XML: no element found: line 1, column 0"),
+        (TEXT[:-4], "is not XML: "),
         ("<patch/>", "its root is <patch>, not <update>"),
         (TEXT.replace(f'uuid="{UUID}"', "", 1), "has no attribute uuid"),
         (TEXT.replace('name-label="acme-suite"', "", 1), "has no attribute name-label"),
         (TEXT.replace('version="5.2"', "", 1), "has no attribute version"),
         (
             TEXT.replace('"acme-suite"', '"../x"', 1),
-            "name-label='../x': a label is letters, digits, _ and - (xapi refuses others)",
+            "name-label='../x': a label must be letters, digits, _ and - (xapi refuses others)",
         ),
         (TEXT.replace(UUID, "../../etc", 1), "uuid='../../etc': not a uuid"),
         (TEXT.replace("name-description", "description"), "has no <name-description>"),
@@ -124,10 +124,10 @@ BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;&a;&a;'>]>"
             "<!DOCTYPE a SYSTEM 'file:///etc/passwd'>" + TEXT,
             "declares a document type or entities, which are not allowed here",
         ),
-        (b"<?xml version='1.0' encoding='utf-7'?><update/>", "is no XML: "),
-        (b"<?xml version='1.0' encoding='utf-16'?><update/>", "is no XML: "),
-        (b"\xff\xfe\x00", "is no XML: "),
-        ("<update>" * 5000, "is no XML: "),
+        (b"<?xml version='1.0' encoding='utf-7'?><update/>", "is not XML: "),
+        (b"<?xml version='1.0' encoding='utf-16'?><update/>", "is not XML: "),
+        (b"\xff\xfe\x00", "is not XML: "),
+        ("<update>" * 5000, "is not XML: "),
         ("<update>" + " " * (1 << 20), "larger than 1 MiB"),
     ],
 )

@@ -51,13 +51,13 @@ def good(tmp_path_factory):
         ),
         (
             {"name": "Packages", "length": 0xFFFFF800},
-            "is no ISO image that can be read: more than 8 MiB of directories",
+            "is not a readable ISO image: more than 8 MiB of directories",
         ),
         (
             {"name": "Packages", "extent": 0x7FFFFFFF},
-            "is no ISO image that can be read: damaged (KeyError)",
+            "is not a readable ISO image: damaged (KeyError)",
         ),
-        ({"name": "b.rpm", "flags": 2}, "is no ISO image that can be read: "),
+        ({"name": "b.rpm", "flags": 2}, "is not a readable ISO image: "),
     ],
 )
 def test_tricks_are_refused(good, change, why, tmp_path):
@@ -76,7 +76,7 @@ def test_directories_that_loop(good, tmp_path):
     start = time.monotonic()
     with pytest.raises(BadInput) as caught:
         IsoReader(tmp_path / "loop.iso")
-    assert str(caught.value).startswith(f"{tmp_path}/loop.iso: is no ISO image that can be read: ")
+    assert str(caught.value).startswith(f"{tmp_path}/loop.iso: is not a readable ISO image: ")
     assert time.monotonic() - start < 2
 
 
@@ -87,7 +87,7 @@ def test_truncated_images(good, kept, tmp_path):
     with pytest.raises(BadInput) as caught:
         IsoReader(iso)
     message = str(caught.value)
-    reasons = ("is no ISO image", "is truncated: its descriptor", "the content of ")
+    reasons = ("is not a readable ISO image", "is truncated: its descriptor", "the content of ")
     assert any(message.startswith(f"{iso}: {reason}") for reason in reasons) and "\n" not in message
 
 

@@ -101,7 +101,7 @@ def test_a_source_that_is_missing_stops_its_package_alone(tree: Tree) -> None:
     tree.declare(GOOD + 'env.Userspace("late", version="1", files={"/opt/x": "gone.txt"})\n' + ALL)
     tree.scons("all", "pack").good()
     assert tree.scons("build/rpms/late-1-1.x86_64.rpm").refused() == [
-        f"{LATE}no such file, and nothing builds it; make it, or correct the name"
+        f"{LATE}not found, and nothing builds it; make it, or correct the name"
     ]
 
 

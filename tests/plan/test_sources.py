@@ -331,8 +331,8 @@ def test_what_is_no_source_is_refused_with_a_word(tree: Tree, value: str, said: 
     tree.declare(f'env.Userspace("x", version="1", files={{"/opt/a": {value}}})\n', head=HEAD)
     (mistake,) = tree.scons().refused()
     if said is None:
-        said = "files takes a table, destination -> file, folder, XsFile, XsDir or XsLink; write it so, or leave it out"
-        assert mistake.endswith(said)
+        said = "files must be a table, destination -> file, folder, XsFile, XsDir or XsLink; correct it"
+        assert mistake.endswith(f"{said}, or leave it out")
     else:
         assert mistake == f"SConstruct:2: Userspace 'x': files='/opt/a': {said}"
 

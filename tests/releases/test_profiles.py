@@ -141,10 +141,10 @@ def test_own_profile_is_read_again_when_it_changed(tmp_path: Path) -> None:
 
 def test_unknown_name_offers_the_nearest() -> None:
     known = ", ".join(profile_names())
-    rule = "XSPACK_TARGET='xenserver8': no such dom0 profile; did you mean 'xenserver-8'?"
+    rule = "XSPACK_TARGET='xenserver8': dom0 profile not found; did you mean 'xenserver-8'?"
     assert mistakes("xenserver8") == [f"{rule} known are {known}, or the path of a TOML file of your own"]
     assert mistakes("q") == [
-        f"XSPACK_TARGET='q': no such dom0 profile; known are {known}, or the path of a TOML file of your own"
+        f"XSPACK_TARGET='q': dom0 profile not found; known are {known}, or the path of a TOML file of your own"
     ]
 
 

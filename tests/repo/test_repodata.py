@@ -102,7 +102,7 @@ def test_names_in_the_pack_bear_the_checksum(fragments, tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("<repomd", "is no XML: unclosed token: line 1, column 0"),
+        ("<repomd", "is not XML: unclosed token: line 1, column 0"),
         ("<repomd/>", "not an index that was written for a pack"),
         ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "declares a document type"),
     ],

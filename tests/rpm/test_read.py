@@ -207,7 +207,7 @@ def test_no_rpm(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.rpm"
     path.write_bytes(content)
     why = (
-        "no RPM: it does not begin as one"
+        "not an RPM: it does not begin as one"
         if len(content) < 96 or content[0] == 35
         else "truncated in its signature header"
     )
@@ -227,7 +227,7 @@ def test_truncated_anywhere(forged: Forge, altered: Forge) -> None:
     path = forged(name="packed", files=FILES)
     size = path.stat().st_size
     for kept in {*range(0, size, 97), size - 1, size - 9, *range(90, 130)}:
-        assert refusal(altered(path, size=kept)).startswith(("truncated", "no RPM", "damaged"))
+        assert refusal(altered(path, size=kept)).startswith(("truncated", "not an RPM", "damaged"))
 
 
 def test_a_header_of_100_mb(tmp_path: Path, forged: Forge) -> None:

@@ -188,7 +188,7 @@ def test_what_is_no_repository(pack_verdict: Verdict, tmp_path: Path) -> None:
     cases = {tmp_path / "empty": "no repository: it holds neither repodata nor RPMs"}
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("no ISO")
-    cases[tmp_path / "text"] = "is no ISO image that can be read: "
+    cases[tmp_path / "text"] = "is not a readable ISO image: "
     cases[tmp_path / "none"] = "No such file or directory"
     for path, why in cases.items():
         with pytest.raises(BadInput) as caught:
@@ -199,7 +199,7 @@ def test_what_is_no_repository(pack_verdict: Verdict, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "why"),
     [
-        (b"<repomd", "is no XML: "),
+        (b"<repomd", "is not XML: "),
         (b'<!DOCTYPE x [<!ENTITY a "aa">]><repomd>&a;</repomd>', "declares a document type"),
         (REPOMD + b"/>", "it names no primary"),
         (

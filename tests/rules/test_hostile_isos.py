@@ -91,9 +91,9 @@ def test_a_good_one_is_read(good: bytes, tmp_path: Path) -> None:
         ),
         (
             {"name": "Packages", "length": 0xFFFFF800},
-            "is no ISO image that can be read: more than 8 MiB of directories",
+            "is not a readable ISO image: more than 8 MiB of directories",
         ),
-        ({"name": "Packages", "extent": 0x7FFFFFFF}, "is no ISO image that can be read: damaged (KeyError)"),
+        ({"name": "Packages", "extent": 0x7FFFFFFF}, "is not a readable ISO image: damaged (KeyError)"),
     ],
 )
 def test_tricks(good: bytes, refused: Callable[[bytes], str], change: dict[str, str], why: str) -> None:
@@ -103,12 +103,12 @@ def test_tricks(good: bytes, refused: Callable[[bytes], str], change: dict[str, 
 def test_directories_that_loop(good: bytes, refused: Callable[[bytes], str]) -> None:
     root = struct.unpack_from("<I", good, 16 * 2048 + 156 + 2)[0]
     looped = patched(good, "Packages", extent=root, length=2048)
-    assert refused(looped).startswith("is no ISO image that can be read: ")
+    assert refused(looped).startswith("is not a readable ISO image: ")
 
 
 @pytest.mark.parametrize("kept", [0, 2047, 34000, 40000, -2048])
 def test_truncated_images(good: bytes, refused: Callable[[bytes], str], kept: int) -> None:
-    reasons = ("is no ISO image", "is truncated: its descriptor", "the content of ")
+    reasons = ("is not a readable ISO image", "is truncated: its descriptor", "the content of ")
     assert refused(good[:kept]).startswith(reasons)
 
 

@@ -48,7 +48,7 @@ def test_b2_driver_without_source(pack_verdict: Verdict, driver: Path, tool: Pat
     [
         (
             {"label": "acme suite"},
-            "label: 'acme suite': a label is letters, digits, _ and - (xapi refuses others)",
+            "label: 'acme suite': a label must be letters, digits, _ and - (xapi refuses others)",
         ),
         ({"label": "main"}, "label: 'main': 'main' is yum's own section"),
         ({"label": "XS82"}, "label: 'XS82': a release upgrade drops the record of packs that are called so"),
@@ -57,7 +57,7 @@ def test_b2_driver_without_source(pack_verdict: Verdict, driver: Path, tool: Pat
             "label: 'XS82E001': a release upgrade drops the record of packs that are called so",
         ),
         ({"uuid": UUID.upper()}, f"uuid: {UUID.upper()!r}: hosts want the uuid in lower case"),
-        ({"description": " "}, "description: ' ': description is one line of text"),
+        ({"description": " "}, "description: ' ': description must be one line of text"),
         (
             {"after_apply": ("restartHost", "restartToolstack")},
             "after_apply: 'restartToolstack': xapi knows no such guidance and would drop the whole list",

@@ -64,4 +64,4 @@ def _errors(name: str) -> Iterator[None]:
     except DefusedXmlException:
         raise HostileInput(name, "declares a document type or entities, which are not allowed here") from None
     except (ParseError, ValueError, LookupError) as error:
-        raise BadInput(name, f"is no XML: {' '.join(str(error).split())}") from None
+        raise BadInput(name, f"is not XML: {' '.join(str(error).split())}") from None

@@ -180,7 +180,7 @@ def _from_build_update(source: Path | None, folder: Path) -> Mapping[str, Any]:
     call = parser.parse_args(build_update_words(found[0]))
     lacking = [str(path) for path in call.rpms if not (folder / path).is_file()]
     if lacking:
-        raise StepError(f"{found[0]}: no such RPM: {', '.join(lacking)}; build it first, as the file does")
+        raise StepError(f"{found[0]}: RPM not found: {', '.join(lacking)}; build it first, as the file does")
     if call.key is not None and call.keyfile is None:
         raise StepError(f"{found[0]}: signs with --key and names no --keyfile; add the public key file there")
     values = {

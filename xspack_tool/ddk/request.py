@@ -130,7 +130,7 @@ class KbuildRequest:
                 )
             elif re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
                 found.append(
-                    Problem("make_variables", value, f"{name} is one line of text", "remove line breaks")
+                    Problem("make_variables", value, f"{name} must be one line of text", "remove line breaks")
                 )
         for name, value in self.config.items():
             if not _NAME.fullmatch(name.removeprefix("CONFIG_")):

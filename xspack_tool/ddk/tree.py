@@ -65,7 +65,7 @@ def read_tree(field: str, path: str | Path) -> KernelTree | Problem:
     if not folder.is_dir():
         return Problem(field, str(path), "there is no such kernel build tree", remedy)
     if not (folder / "Makefile").is_file():
-        return Problem(field, str(path), "no kernel build tree: it has no Makefile", remedy)
+        return Problem(field, str(path), "not a kernel build tree: it has no Makefile", remedy)
     prepared = "build the kernel there first (make modules), or name the folder of its development package"
     texts = {}
     for name in (UTSRELEASE, AUTOCONF, SYMVERS, COMPILE):

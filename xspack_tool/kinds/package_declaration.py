@@ -284,7 +284,7 @@ class PackageDeclaration:
             self._place(FileEntry(path, "tree", **options), folder, field)
             return
         if not folder.srcnode().exists():
-            self.problem(field, str(folder), "no such folder", "make it, or name another")
+            self.problem(field, str(folder), "folder not found", "make it, or name another")
             return
         mode, owners = options.get("folder_mode", 0o755), _owners(options)
         self.folder(path, field=field, mode=mode, **owners)

@@ -92,7 +92,7 @@ class PrebuiltRpm(Kind):
 
     def _file_problems(self) -> list[Problem]:
         if self.node is None or not exists(self.node):
-            return [Problem("", self.name, "no such RPM", "correct the name, or put the file there")]
+            return [Problem("", self.name, "RPM not found", "correct the name, or put the file there")]
         if built := self._built_problems():
             return built
         session().checks.append(self._built_problems)

@@ -26,8 +26,8 @@ class Validator:
     def problems(self, field: str, value: object, *, needed: bool = False) -> list[Problem]:
         """What is wrong with the value of a field, by its type alone. One that is ``needed`` must not be left out."""
         if not self.holds(value):
-            remedy = "write it so" if needed else "write it so, or leave it out"
-            return [Problem(field, value, f"{field} takes {self.words}", remedy)]
+            remedy = "correct it" if needed else "correct it, or leave it out"
+            return [Problem(field, value, f"{field} must be {self.words}", remedy)]
         return []
 
 

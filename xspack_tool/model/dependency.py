@@ -34,7 +34,7 @@ def evr_text(epoch: int, version: str, release: str) -> str:
 def parse_dependency(field: str, value: object) -> Dependency | Problem:
     """Read ``"python3 >= 3.6"``; a Problem says what is wrong with it. rpm 4.11 knows no rich dependencies."""
     if not isinstance(value, str):
-        return Problem(field, value, "a dependency is a text", 'write it as "name >= version"')
+        return Problem(field, value, "a dependency must be a text", 'write it as "name >= version"')
     if value.strip().startswith("("):
         return Problem(
             field, value, "rpm 4.11 on the hosts knows no rich dependencies", "name one capability an entry"
@@ -48,11 +48,15 @@ def parse_dependency(field: str, value: object) -> Dependency | Problem:
             'write it as "name >= version"',
         )
     if not CAPABILITY.fullmatch(words[0]):
-        return Problem(field, value, f"{words[0]!r} is no name of a capability", 'write "name >= version"')
+        return Problem(
+            field, value, f"{words[0]!r} is not the name of a capability", 'write "name >= version"'
+        )
     if len(words) == 1:
         return Dependency(words[0])
     if words[1] not in OPERATORS:
         return Problem(field, value, f"unknown operator {words[1]!r}", f"use one of {' '.join(OPERATORS)}")
     if not EVR.fullmatch(words[2]):
-        return Problem(field, value, f"{words[2]!r} is no version", "write it as [epoch:]version[-release]")
+        return Problem(
+            field, value, f"{words[2]!r} is not a version", "write it as [epoch:]version[-release]"
+        )
     return Dependency(*words)

@@ -195,7 +195,7 @@ class Package:
             found += syntax.check_one_line("license", self.license)
         else:
             remedy = "give an SPDX expression as license=, or set XSPACK_LICENSE"
-            found.append(Problem("license", self.license, "an RPM names its licence", remedy))
+            found.append(Problem("license", self.license, "an RPM must name its licence", remedy))
         for field in ("provides", "requires"):
             for pattern in getattr(self, f"hidden_{field}"):
                 if not re.fullmatch(r"[^\s\\^\[\]%,<>=]+", pattern):
@@ -209,5 +209,5 @@ class Package:
                 found += syntax.check_one_line(name, getattr(self, name))
         if self.arch not in syntax.ARCHES:
             remedy = syntax.nearest(self.arch, syntax.ARCHES) or f"use one of {', '.join(syntax.ARCHES)}"
-            found.append(Problem("arch", self.arch, "no architecture of dom0", remedy))
+            found.append(Problem("arch", self.arch, "not an architecture of dom0", remedy))
         return found

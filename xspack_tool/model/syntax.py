@@ -27,7 +27,7 @@ def check_name(field: str, value: object) -> list[Problem]:
     """An RPM's name."""
     if isinstance(value, str) and NAME.fullmatch(value):
         return []
-    return [Problem(field, value, "an RPM's name is letters, digits and . _ + -", "choose such a name")]
+    return [Problem(field, value, "an RPM's name must be letters, digits and . _ + -", "choose such a name")]
 
 
 def check_version(field: str, value: object, *, rest: str = "") -> list[Problem]:
@@ -39,8 +39,8 @@ def check_version(field: str, value: object, *, rest: str = "") -> list[Problem]
         dotted = value.replace("-", ".")
         remedy = f'write "{dotted}"' if VERSION.fullmatch(dotted) and dotted[0].isalnum() else remedy
         remedy = f"put what follows it into {rest}" if rest else remedy
-        return [Problem(field, value, f"a {field} holds no '-'", remedy)]
-    return [Problem(field, value, f"a {field} is letters, digits and . _ + ~", remedy)]
+        return [Problem(field, value, f"a {field} must not contain '-'", remedy)]
+    return [Problem(field, value, f"a {field} must be letters, digits and . _ + ~", remedy)]
 
 
 #: What no RPM's index can hold: XML knows neither control characters nor what Unicode keeps for itself. The lone
@@ -65,7 +65,7 @@ def check_text(field: str, value: str) -> list[Problem]:
     if not found:
         return []
     shown = value if len(value) < 80 else value[max(0, found.start() - 24) : found.end() + 24]
-    rule = f"a text is Unicode without control characters; there is {no_text(value)}"
+    rule = f"a text must be Unicode without control characters; there is {no_text(value)}"
     return [Problem(field, shown, rule, "take it out, or write it as UTF-8")]
 
 
@@ -73,13 +73,13 @@ def check_one_line(field: str, value: object) -> list[Problem]:
     """A text that lands in one line of a header."""
     if isinstance(value, str) and value.strip() and not re.search(r"[\x00-\x1f\x7f]", value):
         return []
-    return [Problem(field, value, f"{field} is one line of text", "give a text without line breaks")]
+    return [Problem(field, value, f"{field} must be one line of text", "give a text without line breaks")]
 
 
 def check_label(field: str, value: object) -> list[Problem]:
     """A pack's name-label: xapi makes a section of a yum.conf of it, beside [main]."""
     if not isinstance(value, str) or not LABEL.fullmatch(value):
-        rule = "a label is letters, digits, _ and - (xapi refuses others)"
+        rule = "a label must be letters, digits, _ and - (xapi refuses others)"
         return [Problem(field, value, rule, "choose such a label")]
     if value == "main":
         return [Problem(field, value, "'main' is yum's own section", "choose another label")]
@@ -101,7 +101,7 @@ def check_volume_id(field: str, value: object) -> list[Problem]:
     """An ISO 9660 volume id."""
     if isinstance(value, str) and VOLUME_ID.fullmatch(value):
         return []
-    rule = "a volume id is 1 to 32 letters, digits and _"
+    rule = "a volume id must be 1 to 32 letters, digits and _"
     return [Problem(field, value, rule, "shorten it, or give volume_id= of its own")]
 
 

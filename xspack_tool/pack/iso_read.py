@@ -102,11 +102,9 @@ class IsoReader:
         except (KeyboardInterrupt, MemoryError):
             raise
         except (PyCdlibException, OverflowError) as error:
-            raise self._bad(
-                f"is no ISO image that can be read: {' '.join(str(error).split())[:200]}"
-            ) from None
+            raise self._bad(f"is not a readable ISO image: {' '.join(str(error).split())[:200]}") from None
         except Exception as error:  # whatever else pycdlib trips over in a foreign file
-            raise self._bad(f"is no ISO image that can be read: damaged ({type(error).__name__})") from None
+            raise self._bad(f"is not a readable ISO image: damaged ({type(error).__name__})") from None
         if sum(entry.size for entry in self.entries) > _TIMES_IMAGE * self._image_size:
             raise HostileInput(self.path, "its files overlap: they are many times its size")
 

@@ -163,7 +163,7 @@ class Session:
         """Note that ``target`` makes ``node``; a Problem if another declaration makes it already."""
         if not isinstance(node, SCons.Node.FS.File):
             return [
-                Problem("target", str(node), "a folder, where a file is wanted", "name a file", place, target)
+                Problem("target", str(node), "must be a file, not a folder", "name a file", place, target)
             ]
         path = node.get_abspath()
         problem = Problem("target", _relative(path), "", "rename one of them", place, target)

@@ -190,9 +190,9 @@ def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
 def file_problems(field: str, node: Node) -> list[Problem]:
     """Whether a node is no file that is there or will be built; asked when everything was read."""
     if is_dir(node):
-        return [Problem(field, str(node), "a folder, where a file is wanted", "name the files in it")]
+        return [Problem(field, str(node), "must be a file, not a folder", "name the files in it")]
     if not exists(node):
-        rule = "no such file, and nothing builds it"
+        rule = "not found, and nothing builds it"
         return [Problem(field, str(node), rule, "make it, or correct the name")]
     return []
 

@@ -43,7 +43,7 @@ def _known(name: str) -> Profile:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}? " if near else ""
         remedy = f"{hint}known are {', '.join(names)}, or the path of a TOML file of your own"
-        raise DeclarationError([Problem("XSPACK_TARGET", name, "no such dom0 profile", remedy)])
+        raise DeclarationError([Problem("XSPACK_TARGET", name, "dom0 profile not found", remedy)])
     return _read(_FOLDER / f"{name}.toml", name)
 
 

@@ -119,7 +119,7 @@ class _Parts:
         file.seek(0)
         self.lead = file.read(LEAD_SIZE)
         if len(self.lead) < LEAD_SIZE or self.lead[:4] != b"\xed\xab\xee\xdb":
-            raise BadInput(name, "no RPM: it does not begin as one")
+            raise BadInput(name, "not an RPM: it does not begin as one")
         self.signature = _Header(file, size, name, "signature header")
         file.seek(-file.tell() % 8, os.SEEK_CUR)
         self.header_offset = file.tell()

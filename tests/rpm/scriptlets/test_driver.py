@@ -58,7 +58,7 @@ def test_what_fails_is_said_and_does_not_abort(driver_host) -> None:
 def test_what_is_no_kernel_is_refused(kernel: str) -> None:
     (problem,) = kernel_problems(kernel)
     assert str(problem) == (
-        f"kernel={kernel!r}: a kernel's version is letters, digits and . _ + ~ -; "
+        f"kernel={kernel!r}: a kernel's version must be letters, digits and . _ + ~ -; "
         "write what uname -r says on the host, such as 4.19.0+1"
     )
 

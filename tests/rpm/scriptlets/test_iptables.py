@@ -200,8 +200,8 @@ def test_long_and_odd_names_have_chains_that_fit() -> None:
 
 
 WRONG = [
-    (7, "a firewall rule is one line of text"),
-    ("-p tcp -j ACCEPT\nreboot", "a firewall rule is one line of text"),
+    (7, "a firewall rule must be one line of text"),
+    ("-p tcp -j ACCEPT\nreboot", "a firewall rule must be one line of text"),
     ("-p tcp -j 'ACCEPT", "its quotes do not match (No closing quotation)"),
     ("", "a firewall rule begins with an option"),
     ("ACCEPT tcp 5900", "a firewall rule begins with an option"),

@@ -74,9 +74,9 @@ def test_an_existing_category_is_extended_with_the_second_file_alone(category, e
 
 WRONG = [
     (StatusReport("a/b", files=("/a",)),
-     "category='a/b': a report's category is letters, digits and _ . -; choose such a name"),
+     "category='a/b': a report's category must be letters, digits and _ . -; choose such a name"),
     (StatusReport("a", files=("/a",), name=".."),
-     "name='..': a report's name is letters, digits and _ . -; choose such a name"),
+     "name='..': a report's name must be letters, digits and _ . -; choose such a name"),
     (StatusReport("a", pii="mayb", files=("/a",)),  # type: ignore[arg-type]
      "pii='mayb': it says whether personal data may be collected; did you mean 'maybe'?"),
     (StatusReport("a"), "files=(): the report collects nothing; give files=, directories= or commands="),

@@ -16,7 +16,7 @@ def kernel_problems(kernel: str) -> list[Problem]:
     """What is wrong with the text as the version of a kernel (``uname -r``)."""
     if _KERNEL.fullmatch(kernel):
         return []
-    rule = "a kernel's version is letters, digits and . _ + ~ -"
+    rule = "a kernel's version must be letters, digits and . _ + ~ -"
     return [Problem("kernel", kernel, rule, "write what uname -r says on the host, such as 4.19.0+1")]
 
 

@@ -50,7 +50,7 @@ class FirewallRule:
 def parse_rule(field: str, value: object) -> FirewallRule | Problem:
     """Read one rule; a Problem says what iptables or a shell would make of it."""
     if not isinstance(value, str) or re.search(r"[\x00-\x1f\x7f]", value):
-        return Problem(field, value, "a firewall rule is one line of text", _FORM)
+        return Problem(field, value, "a firewall rule must be one line of text", _FORM)
     try:
         words = tuple(shlex.split(value))
     except ValueError as wrong:

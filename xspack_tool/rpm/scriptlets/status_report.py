@@ -84,7 +84,7 @@ class StatusReport:
         found = []
         for field, value in (("category", self.category), ("name", self.name or "x")):
             if not _NAME.fullmatch(value):
-                rule = f"a report's {field} is letters, digits and _ . -"
+                rule = f"a report's {field} must be letters, digits and _ . -"
                 found.append(Problem(field, value, rule, "choose such a name"))
         if self.pii not in PII:
             remedy = nearest(str(self.pii), PII) or f"use one of {', '.join(PII)}"

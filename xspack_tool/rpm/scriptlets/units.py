@@ -90,7 +90,7 @@ fi
 
 def unit_problems(units: Sequence[str]) -> list[Problem]:
     """What is wrong with the names of units (base names of their files)."""
-    rule = "a unit's name is letters, digits, : _ . - and a suffix such as .service"
+    rule = "a unit's name must be letters, digits, : _ . - and a suffix such as .service"
     return [
         Problem("systemd_units", unit, rule, "rename the file, such as acme.service")
         for unit in units

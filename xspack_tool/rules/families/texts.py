@@ -14,7 +14,7 @@ from xspack_tool.rules.registry import Hits, rpm_rule
 @rpm_rule(
     "X4",
     "E",
-    meaning="a control character in a text that goes into the index, which is no XML then: yum and dnf refuse the pack",
+    meaning="a control character in a text of the index, which is not XML then: yum and dnf refuse the pack",
     remedy="take it out of the spec, or of what the RPM was made of",
     bad="a form feed in %description, as some editors put between pages",
     good="lines of plain UTF-8",
