@@ -112,3 +112,15 @@ def test_a_list_that_is_not_there(acme: tuple[bytes, Pair], tmp_path: Path) -> N
     ran = tree.scons("pack", "XSPACK_MODULE_KEYS=nine.toml")
     assert ran.status == 2
     assert "nine.toml: no certificate (X.509 in PEM or DER)" in ran.said
+
+
+def test_a_list_is_named_as_its_sconscript_sees_it(acme: tuple[bytes, Pair], tmp_path: Path) -> None:
+    tree = tree_with(*acme, tmp_path)
+    for name in ("cert.pem", "acme-1.0-1.x86_64.rpm"):
+        tree.write({f"sub/{name}": (tree.path / name).read_bytes()})
+        (tree.path / name).unlink()
+    head = HEAD.replace("nine.toml", "#nine.toml").replace(")", ', XSPACK_MODULE_KEYS="cert.pem")')
+    tree.write({"sub/SConscript": head + DECLARED.replace("WAIVED", "{}")}).declare(
+        'SConscript("sub/SConscript")\n', ""
+    )
+    assert "0 errors, 0 warnings" in tree.scons("pack").good().said

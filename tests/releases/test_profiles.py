@@ -101,6 +101,19 @@ def test_xenserver_9_leaves_empty_what_is_not_known() -> None:
     assert set(profile.rpmlib) > NOT_IN_RPM_4_11
 
 
+def test_almalinux_10() -> None:
+    profile = load_profile("xcp-ng-9")
+    assert (profile.manager, profile.glibc, profile.glibcxx, profile.rpm) == (
+        "dnf",
+        "2.39",
+        "3.4.33",
+        "4.19.1.1",
+    )
+    assert profile.python == "/usr/bin/python3"
+    assert profile.crypto_policy == "el9"
+    assert set(profile.rpmlib) > NOT_IN_RPM_4_11
+
+
 def test_local_is_this_machine() -> None:
     profile = load_profile("local")
     assert profile is load_profile("local")
