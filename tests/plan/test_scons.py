@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import SCons
 import SCons.Node
+import SCons.Taskmaster.Job
 from support import ROOT, need
 from trees import Tree
 
@@ -68,6 +69,18 @@ def test_without_explanations_there_are_none(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delattr(SCons.Node.Node, "explain")
     scons.explain_by(lambda node, explain: "")
     assert not hasattr(SCons.Node.Node, "explain")
+
+
+def test_who_ends_a_build_is_told_of_where_scons_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    state = SCons.Taskmaster.Job.InterruptState
+    monkeypatch.setattr(state, "set", state.set)
+    scons.interrupt_by(lambda: told.append("ended"))
+    (one := state()).set()
+    assert one() and told == ["ended"]
+    monkeypatch.delattr(SCons.Taskmaster.Job, "InterruptState")
+    scons.interrupt_by(lambda: told.append("never"))
+    assert told == ["ended"]
 
 
 @pytest.mark.parametrize("code", NEEDED)

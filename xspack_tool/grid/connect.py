@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import netrc
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ def connect(url: str, token: Callable[[], str], environ: Mapping[str, str]) -> S
     Certificates are those of SSL_CERT_FILE or CURL_CA_BUNDLE, else grpcio's own; our own one, where a server wants it,
     is in the files XSPACK_GRID_CERT and XSPACK_GRID_KEY. Raises GridMistake.
     """
+    # It reads this when it is loaded; what is wrong with a connection we say ourselves.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc
 
     parts = urlsplit(url)
