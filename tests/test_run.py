@@ -58,7 +58,7 @@ def test_gpg_has_a_limit_too(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -
     (short_dir / "gpg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{short_dir}:{os.environ['PATH']}")
     monkeypatch.setattr("xspack_tool.signing.keys.WORKING", 0.1)
-    with pytest.raises(Interrupted, match="gpg was ended by SIGKILL"):
+    with pytest.raises(Interrupted, match="gpg was ended by SIGTERM"):
         python_gnupg(str(short_dir))
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +72,85 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 _running: set[subprocess.Popen[bytes]] = set()
 
 
+#: How long, in seconds, a program that is asked to end has for its locks and temporary files.
+_GRACE = 3.0
+
+
+def _note_running(process: subprocess.Popen[bytes]) -> None:
+    _running.add(process)
+    if is_stopping():  # since it was started: nobody else knew of it then
+        _asked_to_end(process.pid)
+
+
 def end_programs() -> None:
     """End all programs that run now: whoever waits for one in a thread goes on."""
     for process in tuple(_running):
-        process.kill()
+        _end(process)
+
+
+def end_children() -> None:
+    """End whatever this process started, when it ends by a signal: one may come while a program is being started, and
+    nobody knows of that yet."""
+    children = _asked_to_end(os.getpid())
+    late = time.monotonic() + _GRACE
+    while time.monotonic() < late and _alive(children):
+        time.sleep(0.01)
+    _send(children, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started."""
+    family = _asked_to_end(process.pid)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    _send(family, signal.SIGKILL)
+
+
+def _asked_to_end(first: int) -> dict[int, str]:
+    """A process and all that descend from it, without our own, once each has SIGTERM. They are stopped first: one that
+    goes on starts others meanwhile."""
+    family: dict[int, str] = {}
+    while more := {pid: begun for pid, begun in _family(first).items() if pid not in {*family, os.getpid()}}:
+        _send(more, signal.SIGSTOP)
+        family |= more
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        _send(family, number)
+    return family
+
+
+def _family(first: int) -> dict[int, str]:
+    """A process and all that descend from it -> when each began, which tells it from a later one of its number."""
+    parents, begun = {}, {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError, ValueError, IndexError):
+            fields = _stat(name)
+            parents[int(name)], begun[int(name)] = int(fields[1]), fields[19]
+    found, more = {first}, {first}
+    while more := {pid for pid, parent in parents.items() if parent in more} - found:
+        found |= more
+    return {pid: begun[pid] for pid in found if pid in begun}
+
+
+def _stat(pid: int | str) -> list[str]:
+    """The fields of /proc/PID/stat behind the name: state, parent, .. and as the 20th when it began."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _alive(processes: dict[int, str]) -> list[int]:
+    """Those that have not ended."""
+    found = []
+    for pid, begun in processes.items():
+        with suppress(OSError, IndexError):
+            fields = _stat(pid)
+            if fields[19] == begun and fields[0] != "Z":
+                found.append(pid)
+    return found
+
+
+def _send(processes: dict[int, str], number: int) -> None:
+    for pid in _alive(processes):
+        with suppress(OSError):
+            os.kill(pid, number)
 
 
 _stopping: list[bool] = []
@@ -91,8 +167,25 @@ _held = _Held()
 
 
 def ask_to_stop() -> None:
-    """Have what waits for others' machines end soon; a signal's handler may call it."""
+    """Have what waits for programs, or for others' machines, end soon; a signal's handler may call it. From a terminal
+    programs get the signal anyway."""
     _stopping.append(True)
+    for process in tuple(_running):
+        _asked_to_end(process.pid)
+
+
+#: Whether programs are started though the user has ended everything.
+_cleaning = ContextVar("_cleaning", default=False)
+
+
+@contextmanager
+def cleaning_up() -> Iterator[None]:
+    """Programs that are started within end what was begun: they run also when the user has ended everything."""
+    token = _cleaning.set(True)
+    try:
+        yield
+    finally:
+        _cleaning.reset(token)
 
 
 def is_stopping() -> bool:
@@ -119,11 +212,14 @@ def run(
     ``out`` holds what it said on both of its outputs, in its order.
     Raises StepError with the program's own words and the command, ready to copy, if the program is
     missing, ends with another status than 0 (unless ``check`` is False) or outlasts ``timeout`` seconds;
-    Interrupted if a signal ended it (unless that, too, is an answer: ``killed``).
+    Interrupted if a signal ended it (unless that, too, is an answer: ``killed``), or if the user has ended everything
+    by then (see :func:`cleaning_up`).
     """
     words = [os.fspath(word) for word in argv]
     command = shlex.join(words)
     head = f"{what}: " if what else ""
+    if is_stopping() and not _cleaning.get():
+        raise Interrupted(f"{head}{words[0]} was not started: interrupted")
     try:
         started = subprocess.Popen(
             words,
@@ -139,14 +235,14 @@ def run(
             raise StepError(f"{head}{lacking}") from None
         raise
     with started as process:
-        _running.add(process)
+        _note_running(process)
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as late:
-            process.kill()
+            _end(process)
             raise StepError(f"{head}{words[0]} did not end within {timeout:g} s\n  {command}") from late
         except BaseException:
-            process.kill()
+            _end(process)
             raise
         finally:
             _running.discard(process)
@@ -163,14 +259,14 @@ def run(
 def within(process: subprocess.Popen[bytes], name: str, seconds: float) -> Iterator[None]:
     """For a program that a library started and waits for: it is ended when the time is over, and when the waiting
     ends in any other way. Raises Interrupted if a signal ended it."""
-    late = threading.Timer(seconds, process.kill)
+    late = threading.Timer(seconds, _end, [process])
     late.daemon = True
     late.start()
-    _running.add(process)
+    _note_running(process)
     try:
         yield
     except BaseException:
-        process.kill()
+        _end(process)
         raise
     finally:
         late.cancel()

@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import need
+from support import lacks, need
 from trees import Tree
+
+from xspack_tool.releases.local import kernel_trees
 
 SCONSTRUCT = """\
 env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", XSPACK_TARGET="local", XSPACK_VENDOR="Acme",
@@ -108,3 +110,43 @@ def test_signed_below_an_odd_path(tmp_path: Path, name: str) -> None:
     assert "signed-1.0: 0 errors" in ran.said
     assert not list(tmp_path.rglob("marker"))
     shutil.rmtree(tree.path)
+
+
+DRIVER = {
+    "driver/Kbuild": "obj-m := acme.o\nacme-y := main.o\n",
+    "driver/main.c": '#include <linux/module.h>\n#include "acme.h"\n'
+    "static int __init begin(void) { WARN_ON(ACME != 1); return 0; }\n"
+    'module_init(begin);\nMODULE_LICENSE("GPL");\n',
+    "driver/acme.h": "#define ACME 1\n",
+}
+
+
+def compiled(place: Path) -> dict[str, bytes]:
+    """A driver's RPMs; its work folder lies below the tree, where kbuild could not work."""
+    trees = kernel_trees()
+    if not trees:
+        lacks("the headers of a kernel are needed: apt-get install linux-headers-amd64 (EL: kernel-devel)")
+    tree = Tree(place).write(DRIVER)
+    head = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", XSPACK_TARGET="local")\n'
+    tree.declare(
+        f'env.KernelModule("acme", version="1", source=env.Dir("driver"), ddk={str(trees[max(trees)])!r})\n',
+        head,
+    )
+    tree.scons().good()
+    (tree.path / "driver/acme.h").write_text("#define ACME 1\n\n")
+    tree.scons().good()
+    names = ["build/rpms/acme-1-1.x86_64.rpm", "build/srpms/acme-1-1.src.rpm"]
+    return {name: (place / name).read_bytes() for name in names}
+
+
+@pytest.fixture(scope="module")
+def plain_driver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    need("rpmbuild", "gcc", "make", "strip")
+    return compiled(tmp_path_factory.mktemp("driver") / "tree")
+
+
+@pytest.mark.parametrize("name", sorted(ODD.keys() - {"macro", "undefined macro", "lua"}))
+def test_a_driver_below_an_odd_path(tmp_path: Path, plain_driver: dict[str, bytes], name: str) -> None:
+    assert compiled(tmp_path / ODD[name] / "tree") == plain_driver
+    assert not list(tmp_path.rglob("marker"))
+    assert not list(Path("/var/tmp").glob("xspack-kbuild-*"))

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from support import need
 
+from xspack_tool.ddk.request import KbuildRequest
+from xspack_tool.ddk.source_rpm import DriverSource, source_sections
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.read import read_rpm
@@ -17,6 +23,10 @@ from xspack_tool.rpm.source import write_source_rpm
 from xspack_tool.rpm.spec import Making
 from xspack_tool.rpm.user_spec import SpecMacros, build_spec, query_spec, source_spec_name, write_spec_source
 from xspack_tool.rpm.write import write_rpm
+from xspack_tool.signing.home import end_agent
+from xspack_tool.signing.keys import make_test_key
+from xspack_tool.signing.sign import Signer
+from xspack_tool.signing.verify import verify_rpm
 
 
 @pytest.fixture
@@ -54,11 +64,12 @@ def package(mark: str) -> Package:
     )
 
 
-def test_fields_of_a_package(tmp_path: Path, mark: str) -> None:
+@pytest.mark.parametrize("rpmbuild", [False, True], ids=["xspack", "rpmbuild"])
+def test_fields_of_a_package(tmp_path: Path, mark: str, rpmbuild: bool) -> None:
     declared = package(mark)
     out = tmp_path / "a%(touch mark)%{name}" / declared.file_name
     out.parent.mkdir()
-    write_rpm(declared, {}, out, payload="w2.xzdio", time=1_700_000_000)
+    write_rpm(declared, {}, out, payload="w2.xzdio", time=1_700_000_000, rpmbuild=rpmbuild)
     info = read_rpm(out)
     for field in ("summary", "license", "vendor", "packager", "url"):
         assert getattr(info, field) == getattr(declared, field), field
@@ -88,11 +99,47 @@ def test_fields_of_a_package(tmp_path: Path, mark: str) -> None:
     }
     assert [path.name for path in tmp_path.rglob("mark*")] == []
 
-    making = Making("", (), "", "", "", "")
-    source = out.with_name("x-1-1.src.rpm")
-    write_source_rpm(declared, {}, making, {}, source, payload="w2.xzdio", time=1_700_000_000)
+
+def test_a_source_rpm(tmp_path: Path, mark: str) -> None:
+    source = tmp_path / "x-1-1.src.rpm"
+    write_source_rpm(
+        package(mark), {}, Making("", (), "", "", "", ""), {}, source, payload="w2.xzdio", time=1_700_000_000
+    )
     assert read_rpm(source).summary == mark
     assert [path.name for path in tmp_path.rglob("mark*")] == []
+
+
+def test_texts_of_a_driver() -> None:
+    """What the sections of its source RPM get from a declaration: each percent sign stands twice there. Versions of
+    kernels and names of folders have none (KbuildRequest.problems, read_tree)."""
+    mark = "a%(touch mark)"
+    request = KbuildRequest(
+        make_variables={"CC": f"gcc-{mark} -x", "FLAG": mark},
+        work_dir=mark,
+        prepare=(("sh", mark, f"$(XSPACK_TREE){mark}"),),
+        modules=(mark,),
+        exclude=(mark,),
+        unstripped=(mark,),
+        own_makes=(("all", mark),),
+    )
+    texts = [
+        field for field in dataclasses.fields(KbuildRequest) if field.name not in ("config", "kbuild_dirs")
+    ]
+    assert all(mark in str(getattr(request, field.name)) for field in texts)
+    driver = DriverSource(
+        kernel="4.19",
+        folder="/lib/modules/4.19/extra",
+        request=request,
+        symbols=1,
+        debug=True,
+        expected=(mark,),
+    )
+    sections = source_sections(driver, "x-1", 1)
+    for text in (sections.head, sections.prep, sections.build, sections.install):
+        for found in re.finditer(r"(%*)\(touch mark\)", text):
+            assert len(found[1]) % 2 == 0, text[max(0, found.start() - 100) : found.end()]
+    assert "touch mark" in sections.build
+    assert "touch mark" in sections.install
 
 
 def test_names_of_specs_and_their_sources(tmp_path: Path) -> None:
@@ -117,3 +164,57 @@ def test_names_of_specs_and_their_sources(tmp_path: Path) -> None:
     assert read_rpm(folder / "x-1-1.src.rpm").name == "x"
     assert [path.name for path in tmp_path.rglob("mark")] == []
     assert not Path("mark").exists()
+
+
+#: Programs of rpm's, and what calls them.
+LOGGED = ("rpmbuild", "rpmspec", "rpmsign", "rpmkeys", "rpm")
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each argument of each call of a program of rpm's, a line each, and the files that are named with --macros."""
+    log, tools = tmp_path / "log", tmp_path / "tools"
+    tools.mkdir()
+    for name in LOGGED:
+        if real := shutil.which(name):
+            (tools / name).write_text(
+                f'#!/bin/sh\n{{ echo {name}; printf "%s\\n" "$@"; }} >> {log}\nexec {real} "$@"\n'
+            )
+            (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return log
+
+
+def test_no_path_is_an_argument(
+    tmp_path: Path, log: Path, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that starts a program of rpm's, below a folder that is one command of a macro; HOME and TMPDIR too."""
+    need("rpmbuild", "rpmspec", "rpmsign", "rpmkeys", "gpg")
+    folder = tmp_path / "a%(touch mark)%{name}b"
+    folder.mkdir()
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    out = folder / "x-1-1.noarch.rpm"
+    write_rpm(package("plain"), {}, out, payload="w2.gzdio", time=1_700_000_000, rpmbuild=True)
+    write_source_rpm(
+        package("plain"),
+        {},
+        Making("", (), "", "", "", ""),
+        {},
+        folder / "x-1-1.src.rpm",
+        payload="w2.gzdio",
+        time=1,
+    )
+    test_names_of_specs_and_their_sources(folder)
+    home = short_dir / "a%(touch mark)%{b}"
+    key = make_test_key(home, folder / "KEY", "Odd", 1_500_000_000)
+    signed, again = folder / "signed/x.rpm", folder / "again/x.rpm"
+    Signer(home, key).sign_rpm(out, signed, 1_700_000_000)
+    Signer(home, key).sign_rpm(signed, again, 1_700_000_000)  # one that is signed is rpmsign's
+    assert verify_rpm(folder / "KEY", again).accepted
+    end_agent(home)
+    words = log.read_text(errors="replace").splitlines()
+    assert {*words} >= {"rpmbuild", "rpmspec", "rpmsign", "rpmkeys"}
+    assert [word for word in words if re.search(r"%\(touch|%\{name\}b", word)] == []
+    assert [path for path in (*tmp_path.rglob("mark"), *short_dir.rglob("mark")) if path.is_file()] == []

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import DeclarationError, XspackError, system_words
+from xspack_tool.run import ask_to_stop, end_children
 
 if TYPE_CHECKING:
     from xspack_tool.cli.command import Command
@@ -96,8 +97,10 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         about = f"{error.filename}: " if error.filename else ""
         return _say(parser.prog, f"{about}{system_words(error)}", 1)
     except KeyboardInterrupt:
+        end_children()
         return _say(parser.prog, "interrupted", 130)
     except _Terminated:
+        end_children()
         return _say(parser.prog, "terminated", 143)
 
 
@@ -106,14 +109,18 @@ class _Terminated(BaseException):
 
 
 def _end_as_interrupted() -> None:
-    """Have SIGTERM unwind the stack as SIGINT does."""
+    """Have SIGTERM unwind the stack as SIGINT does, and both end the programs that threads wait for."""
 
     def end(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise _Terminated
+        for which in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(which, signal.SIG_IGN)
+        ask_to_stop()
+        raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, end)
 
 
 def _say(program: str, text: str, status: int) -> int:

@@ -62,15 +62,22 @@ def _users(word: str, root: str, sources: Mapping[str, Path]) -> str:
     return word
 
 
-def write_compile_commands(target: Path, parts: Iterable[Path]) -> None:
-    """Join what was noted of several drivers, for each source of the first that has it."""
+def write_compile_commands(target: Path, parts: Iterable[Path]) -> list[Path]:
+    """Join what was noted of several drivers, for each source of the first that has it. Returns the notes that are
+    damaged; they tell nothing."""
     entries: dict[object, dict[str, object]] = {}
+    lost = []
     for part in parts:
-        if part.is_file():
+        try:
             for entry in json.loads(part.read_text(encoding="utf-8")):
                 entries.setdefault(entry["file"], entry)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            lost.append(part)
     if not entries:
-        return
+        return lost
     text = json.dumps([entries[file] for file in sorted(entries, key=str)], indent=1) + "\n"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         write_whole(target, text)
+    return lost

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xspack_tool.ddk.ssh import slots, tree_problems
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.run import ASKING, BUILDING, Done, missing_program, run
+from xspack_tool.run import ASKING, BUILDING, Done, cleaning_up, missing_program, run
 
 #: Where the one folder is that can be written, in each kit: paths in what is compiled are the same in all.
 ROOM = "/var/tmp"
@@ -149,7 +149,7 @@ class ImageDdk:
                 done = run(words, env=_of_podman(), stdin=stdin, timeout=BUILDING, check=False, what=what)
             except BaseException:
                 # The container outlives the command that began it.
-                with suppress(OSError, StepError):
+                with suppress(OSError, StepError), cleaning_up():
                     run(
                         ["podman", "rm", "--force", "--time=0", note.read_text().strip()],
                         env=_of_podman(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,17 +27,20 @@ from xspack_tool.ddk.request import (
     module_name,
     own_arguments,
 )
-from xspack_tool.ddk.staging import Staged, driver_sources, staged_copy
+from xspack_tool.ddk.staging import Staged, driver_sources, locked, staged_copy
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.uname import path_with_uname
 from xspack_tool.errors import StepError
+from xspack_tool.files import write_whole
 from xspack_tool.model.canonical import canonical
-from xspack_tool.run import BUILDING, Done, missing_program, run
+from xspack_tool.run import BUILDING, Done, Work, missing_program, plain_work_folder, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
 _SCHEMA = 2
 #: In the work folder: how each source was compiled.
 COMMANDS = "compile_commands.json"
+#: The signs of a path that neither make, nor kbuild, nor a shell takes for anything else.
+_MAKES_OWN = re.compile(r"[\w./+@~-]*")
 _ERROR = re.compile(
     r"\berror\b|\*\*\*|\bundefined\b|No such file|No rule|not found|cannot|Permission denied", re.I
 )
@@ -73,7 +78,57 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
     those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
-    links = links or {}
+    with _work_place(work_dir) as place:
+        result, noted = _build(
+            tree,
+            sources,
+            place,
+            outputs,
+            request,
+            extra_symbols=extra_symbols,
+            jobs=jobs,
+            compiler_prefix=compiler_prefix,
+            sign_key=sign_key,
+            expected=expected,
+            links=links or {},
+        )
+    work_dir.mkdir(parents=True, exist_ok=True)
+    write_whole(work_dir / COMMANDS, json.dumps(noted))
+    return result
+
+
+@contextmanager
+def _work_place(work_dir: Path) -> Iterator[Work]:
+    """Where kbuild works: in the folder itself, which is kept, or in a plain one that is not, where the path of the
+    folder is none for make. A comma is kbuild's own: it hands words to the preprocessor with -Wp, whose separator that
+    is."""
+    place = work_dir.resolve()
+    if _MAKES_OWN.fullmatch(str(place)):
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place) as lock:
+            yield Work(place, lock)
+        return
+    name = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
+    with plain_work_folder(f"kbuild-{name}") as work:
+        yield work
+
+
+def _build(  # noqa: PLR0913  # as build_modules
+    tree: KernelTree,
+    sources: Mapping[str, Path],
+    work: Work,
+    outputs: Outputs,
+    request: KbuildRequest,
+    *,
+    extra_symbols: Sequence[Path],
+    jobs: int,
+    compiler_prefix: str,
+    sign_key: ModuleKey | None,
+    expected: Sequence[str],
+    links: Mapping[str, str],
+) -> tuple[BuildResult, list[dict[str, object]]]:
+    """What was made, and how each source was compiled."""
+    work_dir = work.path
     names = driver_sources([*sources, *links])
     sources = {name: sources[name] for name in names if name in sources}
     links = {name: links[name] for name in names if name in links}
@@ -81,22 +136,22 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
         if lacking := missing_program(program):
             raise StepError(f"compiling modules: {lacking}")
     compiler = find_compiler(tree, request.make_variables, compiler_prefix)
-    _check_request(work_dir, sources, links, request)
+    _check_request(sources, links, request)
     for path in outputs.paths():
         path.unlink(missing_ok=True)
     debug = outputs.debuginfo is not None
     macros = [option for name, option in request.macros().items() if tree.config(name) is None]
-    key = canonical([_SCHEMA, str(work_dir.resolve()), str(tree.path), tree.digest, compiler, request, debug])
+    key = canonical([_SCHEMA, str(work_dir), str(tree.path), tree.digest, compiler, request, debug])
     fresh = bool(request.prepare)
-    with staged_copy(work_dir.resolve(), key, sources, links, fresh=fresh) as staged:
+    with staged_copy(work_dir, key, sources, links, fresh=fresh, lock=work.lock) as staged:
         _remove_links(staged.root, sources)
-        symbols = _copy_symbols(work_dir.resolve() / "symbols", extra_symbols)
-        search_path = path_with_uname(work_dir.resolve() / "bin", tree.kernel)
+        symbols = _copy_symbols(work_dir / "symbols", extra_symbols)
+        search_path = path_with_uname(work_dir / "bin", tree.kernel)
         log = [
             prepare_sources(
                 request,
                 staged.root,
-                work_dir.resolve() / "tmp",
+                work_dir / "tmp",
                 tree=tree.path,
                 kernel=tree.kernel,
                 path=search_path,
@@ -130,12 +185,11 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
         noted = compile_commands(
             staged.root, tree.path, {name: path.absolute() for name, path in sources.items()}
         )
-        (work_dir / COMMANDS).write_text(json.dumps(noted), encoding="utf-8")
         found = _find_modules(staged.root, request, sources, expected)
         found = _chosen(found, request)
         made = finish_modules(
             found,
-            work_dir.resolve() / "finished",
+            work_dir / "finished",
             debug=debug,
             sign_key=replace(sign_key, digest=tree.config("MODULE_SIG_HASH") or "") if sign_key else None,
             unstripped=request.unstripped,
@@ -143,20 +197,12 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
         own_symbols = [path for path in symbols[len(extra_symbols) :] if path.is_file()]
         outputs.write(made, own_symvers([path.read_text() for path in own_symbols], staged.root))
     text = "\n".join(log)
-    return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text)
+    return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text), noted
 
 
-def _check_request(
-    work_dir: Path, sources: Mapping[str, Path], links: Mapping[str, str], request: KbuildRequest
-) -> None:
+def _check_request(sources: Mapping[str, Path], links: Mapping[str, str], request: KbuildRequest) -> None:
     if problems := request.problems():
         raise StepError("\n".join(map(str, problems)))
-    # The comma is kbuild's own: it hands words to the preprocessor with -Wp, whose separator that is.
-    if re.search(r"[\s:%$#,]", str(work_dir.resolve())):
-        raise StepError(
-            f"{work_dir}: kbuild works in no folder whose path holds blanks or one of : % $ # , ; "
-            "put the build folder (XSPACK_OUT) elsewhere"
-        )
     for name in (*sources, *links):
         if name.startswith("/") or ".." in name.split("/") or not name:
             raise StepError(f"{name!r} is no place below a driver's source folder")

@@ -88,7 +88,7 @@ def known_facts(ddk: Reached, cache_file: Path) -> RemoteFacts | None:
     try:
         known = json.loads(cache_file.read_text())
         return RemoteFacts(**known) if known.pop("kit") == ddk.key else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

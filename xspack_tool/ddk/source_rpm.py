@@ -203,7 +203,7 @@ def _expected(names: Sequence[str]) -> str:
     if not wanted:
         return ""
     return (
-        f"for name in {' '.join(map(shlex.quote, wanted))}; do\n"
+        f"for name in {_escape(' '.join(map(shlex.quote, wanted)))}; do\n"
         '    grep -qxF "$name" .modules.built || { echo "error: kbuild did not make $name; it made $(sort -u'
         " .modules.built | tr '\\n' ' ')\" >&2; exit 1; }\n"
         "done\n"
@@ -211,7 +211,7 @@ def _expected(names: Sequence[str]) -> str:
 
 
 def _pattern(names: Sequence[str]) -> str:
-    return " | ".join(shlex.quote(module_name(name)) for name in names)
+    return _escape(" | ".join(shlex.quote(module_name(name)) for name in names))
 
 
 def _makes(driver: DriverSource) -> str:
@@ -241,7 +241,8 @@ def _place(symbols: Sequence[str]) -> KbuildPlace:
 
 
 def _call(folder: str, words: Sequence[str]) -> str:
-    return f'(cd "$sources"/{shlex.quote(folder)} && make %{{?_smp_mflags}} {" ".join(map(_word, words))} {_PREFIX})\n'
+    place, said = _escape(shlex.quote(folder)), " ".join(map(_word, words))
+    return f'(cd "$sources"/{place} && make %{{?_smp_mflags}} {said} {_PREFIX})\n'
 
 
 #: A compiler that is called by ccache or distcc; the last word of a name counts for make.

@@ -56,6 +56,7 @@ def staged_copy(
     links: Mapping[str, str] | None = None,
     *,
     fresh: bool = False,
+    lock: int | None = None,
 ) -> Iterator[Staged]:
     """Bring the staged copy below ``work_dir`` up to date and hold it for one build.
 
@@ -63,11 +64,12 @@ def staged_copy(
     sources; another key starts afresh, as do other links, or ``fresh``. So does a build
     that was killed half-way: a mark stays for as long as the copy is worked in, and a StepError (a mistake in
     the driver, which kbuild itself recovers from) removes it, anything else does not. The lock is on the
-    folder itself and dies with its holders: a kbuild that outlives us is waited for.
+    folder itself and dies with its holders: a kbuild that outlives us is waited for. With ``lock`` that has been
+    done already.
     """
     root, mark, state = work_dir / "staged", work_dir / "unfinished", work_dir / "state.json"
     work_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(work_dir) as lock:
+    with contextlib.nullcontext(lock) if lock is not None else locked(work_dir) as lock:
         links = dict(sorted((links or {}).items()))
         key += json.dumps(links) if links else ""
         known = None if fresh or mark.exists() else _read_state(state, key)
@@ -95,7 +97,8 @@ def staged_copy(
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
+def locked(folder: Path) -> Iterator[int]:
+    """A folder's lock, for as long as the block lasts."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -109,7 +112,7 @@ def _read_state(state: Path, key: str) -> list[str] | None:
     try:
         found = json.loads(state.read_text())
         return list(found["names"]) if found["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -201,15 +201,9 @@ def write_record(path: Path, record: Record) -> None:
 def read_records(paths: Sequence[Path]) -> list[Record]:
     """The records in files of :func:`write_record`, or in files that hold the lines of several; msgspec, since a
     pack reads those of all its RPMs in every build."""
-    import msgspec
+    from xspack_tool.repo.fragment import read_lines
 
-    found: list[Record] = []
-    for path in paths:
-        try:
-            found += _decoder().decode_lines(path.read_bytes())
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise damaged(path) from None
-    return found
+    return read_lines(_decoder(), paths)
 
 
 @functools.cache

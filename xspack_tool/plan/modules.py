@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import SCons.Node.FS
 import SCons.Script
 from SCons.Node import Node
 
@@ -17,7 +19,7 @@ from xspack_tool.ddk.modules import TOKEN, ModuleKey, Outputs, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
-from xspack_tool.errors import Place, Problem
+from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import copy_whole, write_whole
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
@@ -241,11 +243,25 @@ def plan_info(env: Any, place: Sequence[str], variant: Variant, modules: Node) -
 _noted: dict[str, list[Path]] = {}
 
 
+def _tell_editors(target: Path, parts: list[Path]) -> None:
+    """Nobody's build depends on it."""
+    try:
+        lost = write_compile_commands(target, parts)
+    except OSError as error:
+        sys.stderr.write(f"xspack: {target.name}: {system_words(error)}\n")
+        return
+    for part in lost:
+        name = os.path.relpath(part, SCons.Node.FS.get_default_fs().Top.get_abspath())
+        sys.stderr.write(
+            f"xspack: {name}: damaged; editors are told of its driver when it is compiled again\n"
+        )
+
+
 def _join_commands(env: Any, modules: Node, work: Path) -> None:
     """Have editors told how each driver's sources are compiled, in one file below XSPACK_OUT, where clangd looks."""
     target = Path(env.File(out_path(env, COMMANDS)).get_abspath())
     env.Clean(modules, str(target))
     parts = _noted.setdefault(str(target), [])
     if not parts and not any(map(SCons.Script.GetOption, ("clean", "no_exec", "help"))):
-        session().at_end.append(lambda: write_compile_commands(target, parts))
+        session().at_end.append(lambda: _tell_editors(target, parts))
     parts.append(work / COMMANDS)

@@ -6,10 +6,12 @@ ended, where the findings, the lines or the file itself are others than when it 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import SCons.Node.FS
 import SCons.Script
 from SCons.Node import Node, executed, up_to_date
 
@@ -50,6 +52,9 @@ def _write(env: Any, findings: Node, label: str, place: Path) -> None:
         lines = [[rpm, str(at)] for (_, rpm), at in sorted(places.items())]
         state = [file_state(findings.get_abspath()), lines]
         if read_cached(env, f"sarif {place}", state, write) != (place.is_file() and file_digest(place)):
+            if place.exists():
+                name = os.path.relpath(place, SCons.Node.FS.get_default_fs().Top.get_abspath())
+                sys.stderr.write(f"xspack: {name}: not as it was built; it is built again\n")
             write()
     except (BadInput, OSError) as error:
         sys.stderr.write(f"xspack: {place.name}: {error}\n")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,7 +32,7 @@ from xspack_tool.plan.scons import (
     record_in_words,
     wrap_build,
 )
-from xspack_tool.run import ask_to_stop, missing_program
+from xspack_tool.run import ask_to_stop, end_children, is_stopping, missing_program
 
 if TYPE_CHECKING:
     from xspack_tool.cache.store import Store
@@ -222,6 +225,7 @@ def install_gate() -> None:
         return
     check_scons()
     record_in_words()
+    _end_by_signals()
     # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
     # with nothing to do.
     gc.set_threshold(500_000)
@@ -265,6 +269,25 @@ def install_gate() -> None:
             _tell_of_others([declaration for declaration in wrong if declaration not in asked])
 
     wrap_build(gated)
+
+
+def _end_by_signals() -> None:
+    """While files are read, have SIGTERM end SCons as SIGINT does, and what was started by then with it. While SCons
+    builds, it has its own way."""
+
+    def end(number: int, frame: object) -> None:
+        ask_to_stop()
+        raise KeyboardInterrupt
+
+    for which, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(which) is usual and threading.current_thread() is threading.main_thread():
+            signal.signal(which, end)
+    atexit.register(_end_children)
+
+
+def _end_children() -> None:
+    if is_stopping():
+        end_children()
 
 
 def _problems() -> dict[Declaration, list[Problem]]:

@@ -54,7 +54,7 @@ def read_report(path: Path) -> Report:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Report(data["pack"], data["version"], tuple(from_plain(item) for item in data["findings"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise damaged(path) from None
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput, damaged
 from xspack_tool.model.dependency import evr_text
+
+if TYPE_CHECKING:
+    import msgspec
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,21 @@ def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
     build. Raises BadInput."""
     import msgspec
 
-    decoder = msgspec.json.Decoder(Fragment)
-    found: list[Fragment] = []
+    return read_lines(msgspec.json.Decoder(Fragment), paths)
+
+
+_Line = TypeVar("_Line")
+
+
+def read_lines(decoder: msgspec.json.Decoder[_Line], paths: Iterable[Path]) -> list[_Line]:
+    """What a decoder finds in files of one or more lines of JSON. Raises BadInput."""
+    import msgspec
+
+    found: list[_Line] = []
     for path in paths:
         try:
             found += decoder.decode_lines(path.read_bytes())
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise damaged(path) from None
     return found
 

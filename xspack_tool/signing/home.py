@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.run import ASKING, is_plain, run
+from xspack_tool.run import ASKING, cleaning_up, is_plain, run
 
 #: A file that marks a home as a throwaway one: its agent ends with the process that used it.
 MARK = "xspack-throwaway"
@@ -116,7 +116,7 @@ def _end_at_exit(home: str) -> None:
 
 
 def _end(home: str) -> None:
-    with suppress(StepError):
+    with suppress(StepError), cleaning_up():
         run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=10)
         _wait_until_gone(Path(agent_socket(home)))
     _remove_sockets(home)
@@ -137,5 +137,5 @@ def _remove_sockets(home: str) -> None:
     """Remove the folder below /run/user that gpg makes for a home when it merely looks for an agent."""
     if not any(map(os.path.isdir, [place for place in usual_sockets(home) if place != home])):
         return
-    with suppress(StepError):
+    with suppress(StepError), cleaning_up():
         run(["gpgconf", "--homedir", home, "--remove-socketdir"], timeout=10)
