@@ -135,8 +135,12 @@ class BadInput(XspackError):
     """
 
     def __init__(self, file: object, why: str) -> None:
-        self.file, self.why = str(file), why
-        super().__init__(f"{file}: {why}")
+        # A part of the file may stand in it: one line stays one.
+        self.file, self.why = str(file), visible(why, "\t")
+        super().__init__(f"{file}: {self.why}")
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), "\t")
 
 
 class HostileInput(BadInput):

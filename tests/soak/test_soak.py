@@ -17,7 +17,12 @@ from soak.mutate import mutated
 from soak.work import Limits, Worker, input_of
 from support import ROOT, need
 
+from xspack_tool.ddk.compile_commands import write_compile_commands
 from xspack_tool.errors import BadInput
+from xspack_tool.evidence.timeline import read_timeline
+from xspack_tool.plan.findings import read_records
+from xspack_tool.plan.verdict import read_report
+from xspack_tool.repo.fragment import read_fragments
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,11 @@ def _wrong(content: bytes, place: Path) -> None:
 
 
 def _raw(content: bytes, place: Path) -> None:
-    raise BadInput("x", "two\nlines")
+    class Raw(BadInput):
+        def __str__(self) -> str:
+            return "two\nlines"
+
+    raise Raw("x", "y")
 
 
 def _greedy(content: bytes, place: Path) -> None:
@@ -75,7 +84,7 @@ FAULTS: dict[Callable[[bytes, Path], None], str] = {
     _crash: r"the reader ended with -11",
     _loop: r"the reader took more than 1 s",
     _wrong: r"ValueError: 'no words of ours' at .*test_soak\.py:\d+",
-    _raw: r"AssertionError: 'x: two\\nlines' at ",
+    _raw: r"AssertionError: 'two\\nlines' at ",
     _greedy: r"MemoryError: '' at ",
     _page: r"AssertionError: .*a page holds .* raw",
 }
@@ -113,3 +122,24 @@ def test_the_command(tmp_path: Path) -> None:
     table = (tmp_path / "table.md").read_text()
     assert table.startswith("# Soak\n\n`./bootstrap python -m tests.soak --minutes 0.02 --seed 7`")
     assert re.search(r"\| all \| [\d,]+ \| [\d,]+ \| [\d,]+ \| 0 \| ", table)
+
+
+def test_what_was_found_lines_in_lines() -> None:
+    """A word of a file's in a message of one line; an odd path, too."""
+    bad = BadInput("a\nb.rpm", "its payload is zstd, its header says zs\r\n")
+    assert str(bad) == "a\\x0ab.rpm: its payload is zstd, its header says zs\\x0d\\x0a"
+    assert bad.why == "its payload is zstd, its header says zs\\x0d\\x0a"
+
+
+def test_what_was_found_json_that_is_nested(tmp_path: Path) -> None:
+    """The decoders of files of a build give up where Python does."""
+    place = tmp_path / "nested"
+    for text in ("[" * 100_000, '{"name":' * 100_000):
+        place.write_text(text)
+        for read in (read_fragments, read_records):
+            with pytest.raises(BadInput, match="damaged since it was built"):
+                read([place])
+        with pytest.raises(BadInput, match="damaged since it was built"):
+            read_report(place)
+        assert read_timeline(place, "") is None
+        assert write_compile_commands(tmp_path / "all", [place]) == [place]
