@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from forge import Forged, forge, program
+from module_keys import make_pair
 from rebuild.keywords import ARCHES, BASES, CASES, Case
 from rebuild.lab import Declaration, Lab, explained, kernel, steps
 from support import need
@@ -141,8 +142,6 @@ SOURCES: Mapping[str, str | bytes] = {
     "src/two/b.c": "int b;\n",
     "src/dkms.conf": "PACKAGE_NAME=a\nPACKAGE_VERSION=1\nBUILT_MODULE_NAME[0]=a\nDEST_MODULE_LOCATION[0]=/updates\n",
     "src/x.symvers": "0x1\tacme_x\tacme\tEXPORT_SYMBOL\t\n",
-    "src/module.key": "key\n",
-    "src/module.crt": "certificate\n",
     **{f"kernel/{name}": text for name, text in kernel().items()},
     **{f"kernel2/{name}": text for name, text in kernel("6.1.0-beta").items()},
     "src/u.logrotate": "/var/log/u.log {\n  weekly\n}\n",
@@ -177,6 +176,7 @@ def test_every_keyword(layout: str, kinds: tuple[str, ...], tmp_path: Path, lab_
     downstream of these runs."""
     need("rpmbuild", "rpmsign")
     variant, jobs = LAYOUTS[layout]
+    pair = make_pair(tmp_path / "pair")
     all_subjects = [subject for kind in kinds for subject in subjects(kind)]
     lab = Lab(
         tmp_path / "tree",
@@ -184,6 +184,8 @@ def test_every_keyword(layout: str, kinds: tuple[str, ...], tmp_path: Path, lab_
             **SOURCES,
             "src/program": program("-g"),
             "src/KEY": lab_key.public,
+            "src/module.key": pair.key.read_text(),
+            "src/module.crt": pair.certificate.read_text(),
             **ready_made(all_subjects, forge_dir),
         },
         variant,
