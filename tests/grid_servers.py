@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import socket
@@ -178,19 +179,28 @@ def grid() -> Iterator[Grid]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _token(commands: str, folder: Path, who: str) -> str:
+    """What the page's command makes."""
+    program = commands.split("python -c '")[1].split("'")[0]
+    program = program.replace("/etc/buildgrid/", f"{folder}/").replace("developer", who)
+    words = [sys.executable, "-c", program]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @contextlib.contextmanager
 def _grid(folder: Path) -> Iterator[Grid]:
-    import jwt
-
     cas_port, port = free_port(), free_port()
     server_certificate = certificate(folder)
-    secret = "s" * 64
-    (folder / "secret").write_text(secret)
+    (folder / "secret").write_text("s" * 64)
     config, acl = blocks_of_page("yaml", "### A grid of one's own")
+    commands = blocks_of_page("sh", "### A grid of one's own")[0]
     (folder / "acl.yml").write_text(acl)
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(_postgres(folder))
-        stack.enter_context(casd(folder, cas_port))
+        (line,) = (line for line in commands.splitlines() if line.startswith("buildbox-casd "))
+        options = [word for word in shlex.split(line, comments=True) if word.startswith("--quota")]
+        assert len(options) == 2
+        stack.enter_context(casd(folder, cas_port, *options))
         program = Path(sys.executable).with_name("bgd")
         subprocess.run([program, "migrate", "apply", database], check=True, capture_output=True)
         for there, here in (
@@ -208,7 +218,7 @@ def _grid(folder: Path) -> Iterator[Grid]:
         words = [program, "server", "start", folder / "grid.yml"]
         process = stack.enter_context(_running(words, folder / "grid.log"))
         _wait(lambda: _answers(port), process, folder / "grid.log")
-        tokens = {who: jwt.encode({"sub": who, "exp": 1 << 32}, secret) for who in ("ci", "developer", "kit")}
+        tokens = {who: _token(commands, folder, who) for who in ("ci", "developer", "kit")}
         address = f"127.0.0.1:{port}"
         made = Grid(f"grpcs://{address}", address, folder, folder / "cert.pem", tokens)
         try:
