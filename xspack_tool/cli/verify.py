@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
 from xspack_tool.hosts.release import ROOT_BYTES
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.model.profile import Profile
+from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.rules.context import DriverData
 from xspack_tool.rules.engine import check_open_rpm
 from xspack_tool.rules.finding import Finding, to_plain
@@ -83,21 +85,27 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, out: Output) -> int:
-    try:
-        opened = open_pack(args.iso, args.key)
-    except HostileInput:
-        raise
-    except BadInput as bad:
-        if bad.file != str(args.iso) or not args.iso.is_file():
+    with ExitStack() as stack:
+        try:
+            iso = stack.enter_context(IsoReader(args.iso))
+            opened = open_pack(iso, args.key)
+        except HostileInput:
             raise
-        raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
+        except BadInput as bad:
+            if bad.file != str(args.iso) or not args.iso.is_file():
+                raise
+            raise BadInput(bad.file, f"INVALID_UPDATE: no host can mount it: {bad.why}") from None
+        return _verify(args, iso, opened, out)
+
+
+def _verify(args: argparse.Namespace, iso: IsoReader, opened: ParsedPack, out: Output) -> int:
     profile, host = host_of(args, opened)
     driver_data = DriverData(
         args.symvers,
         read_inbox(args.inbox) if args.inbox else None,
         module_keys=tuple(args.module_keys),
     )
-    pack, findings = read_all(opened, profile, driver_data)
+    pack, findings = read_all(opened, profile, driver_data, iso)
     context = pack_context(
         pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)
     )
@@ -125,24 +133,28 @@ COMMAND = Command(
 
 
 def read_all(
-    pack: ParsedPack, profile: Profile, driver_data: DriverData
+    pack: ParsedPack, profile: Profile, driver_data: DriverData, iso: IsoReader | None = None
 ) -> tuple[ParsedPack, dict[str, list[Finding]]]:
     """The pack with its checksums, and what the rules find in each payload RPM; both are read at once."""
     total = sum(rpm.size for rpm in pack.rpms)
     with progress("reading", total, is_bytes=True) as tell, ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(hash_rpms, pack, tell)
-        findings = rule_findings(pack, profile, driver_data)
+        hashed = pool.submit(hash_rpms, pack, tell, iso)
+        findings = rule_findings(pack, profile, driver_data, iso)
         return hashed.result(), findings
 
 
-def rule_findings(pack: ParsedPack, profile: Profile, driver_data: DriverData) -> dict[str, list[Finding]]:
+def rule_findings(
+    pack: ParsedPack, profile: Profile, driver_data: DriverData, iso: IsoReader | None = None
+) -> dict[str, list[Finding]]:
     """What the rules find in each payload RPM, by file name. A payload that cannot be unpacked is X2's."""
     wanted = {id(rpm.info) for rpm in pack.payload if rpm.info and not rpm.info.is_source}
     found: dict[str, list[Finding]] = {}
-    for rpm, file in payloads(pack, lambda info: id(info) in wanted):
+    for rpm, file in payloads(pack, lambda info: id(info) in wanted, iso):
         assert rpm.info is not None  # payloads() yields no others
         try:
-            found[rpm.info.file_name] = check_open_rpm(file, rpm.path, profile, driver_data)[1]
+            found[rpm.info.file_name] = check_open_rpm(
+                file, rpm.path, profile, driver_data, header=(rpm.info, rpm.offset)
+            )[1]
         except HostileInput:
             raise
         except BadInput as bad:

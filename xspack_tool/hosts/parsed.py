@@ -30,6 +30,8 @@ class PackRpm:
     fault: str = ""
     signature: str = "unknown"
     sha256: str = ""
+    #: Where its payload begins.
+    offset: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -32,19 +33,19 @@ _BLOCK = 1 << 20
 Progress = Callable[[int], None]
 
 
-def open_pack(path: Path, keyfile: Path | None = None) -> ParsedPack:
-    """Read a pack, all but the payloads. With ``keyfile`` its signatures are checked by a gpg that knows this
-    key alone.
+def open_pack(source: Path | IsoReader, keyfile: Path | None = None) -> ParsedPack:
+    """Read a pack, all but the payloads, from an ISO or one that is open. With ``keyfile`` its signatures are checked
+    by a gpg that knows this key alone.
 
     Raises BadInput, one line, for what is no ISO, or plays tricks; everything else that may be wrong with a
     pack is told in the result.
     """
     key = read_public_key(keyfile) if keyfile else None
-    with IsoReader(path) as iso:
+    with _opened(source) as iso:
         document, document_fault = _document(iso)
         index, index_fault = _index(iso)
         pack = ParsedPack(
-            path=path,
+            path=iso.path,
             volume_id=iso.volume_id,
             has_rock_ridge=iso.has_rock_ridge,
             entries=iso.entries,
@@ -61,16 +62,18 @@ def open_pack(path: Path, keyfile: Path | None = None) -> ParsedPack:
         return with_signatures(iso, pack, keyfile) if keyfile else pack
 
 
-def hash_rpms(pack: ParsedPack, progress: Progress = lambda count: None) -> ParsedPack:
+def hash_rpms(
+    pack: ParsedPack, progress: Progress = lambda count: None, source: IsoReader | None = None
+) -> ParsedPack:
     """The pack with the SHA-256 of each RPM: everything is read once, block by block."""
-    with IsoReader(pack.path) as iso:
+    with _opened(source or pack.path) as iso:
         return replace(
             pack, rpms=tuple(replace(rpm, sha256=_sha256(iso, rpm, progress)) for rpm in pack.rpms)
         )
 
 
 def payloads(
-    pack: ParsedPack, wanted: Callable[[RpmInfo], bool] = lambda info: True
+    pack: ParsedPack, wanted: Callable[[RpmInfo], bool] = lambda info: True, source: IsoReader | None = None
 ) -> Iterator[tuple[PackRpm, BinaryIO]]:
     """Each wanted RPM of the pack, and its file on the ISO, opened. Raises BadInput where all payloads together
     claim to unpack to many times the image."""
@@ -81,11 +84,16 @@ def payloads(
         raise HostileInput(
             pack.path, f"claims to unpack to {max(total, claimed) >> 30} GiB, many times its size"
         )
-    with IsoReader(pack.path) as iso:
+    with _opened(source or pack.path) as iso:
         for rpm in pack.rpms:
             if rpm.info is not None and wanted(rpm.info):
                 with iso.open(rpm.path) as file:
                     yield rpm, file
+
+
+def _opened(source: Path | IsoReader) -> AbstractContextManager[IsoReader]:
+    """An ISO, opened here and closed at the end, or left open by who opened it."""
+    return IsoReader(source) if isinstance(source, Path) else nullcontext(source)
 
 
 def _document(iso: IsoReader) -> tuple[Document | None, str]:
@@ -116,7 +124,7 @@ def _rpms(iso: IsoReader) -> Iterator[PackRpm]:
     for entry in paths:
         try:
             with iso.open(entry.path) as file:
-                info, _ = read_info(file, entry.path)
+                info, offset = read_info(file, entry.path)
         except HostileInput as trick:
             raise HostileInput(iso.path, str(trick)) from None
         except BadInput as bad:
@@ -126,7 +134,7 @@ def _rpms(iso: IsoReader) -> Iterator[PackRpm]:
         if items > _MAX_ITEMS:
             raise HostileInput(iso.path, f"its RPMs list more than {_MAX_ITEMS} files and dependencies")
         signature = "unknown" if info.signed_by else "unsigned"
-        yield PackRpm(entry.path, entry.size, info, signature=signature)
+        yield PackRpm(entry.path, entry.size, info, signature=signature, offset=offset)
 
 
 def _sha256(iso: IsoReader, rpm: PackRpm, progress: Progress) -> str:
@@ -153,8 +161,7 @@ def _texts(iso: IsoReader, pack: ParsedPack) -> dict[str, str]:
 def _small_files(file: BinaryIO, rpm: PackRpm, wanted: set[str]) -> dict[str, str]:
     found = {}
     try:
-        info, offset = read_info(file, rpm.path)
-        for names, content in payload_of(file, info, offset, rpm.path):
+        for names, content in payload_of(file, rpm.info, rpm.offset, rpm.path) if rpm.info else ():
             for name in names:
                 if name.path in wanted and name.size <= _MAX_SCRIPT:
                     found[name.path] = content.read().decode("utf-8", "replace")

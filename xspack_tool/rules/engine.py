@@ -39,11 +39,12 @@ def check_open_rpm(
     profile: Profile,
     driver_data: DriverData | None = None,
     rules: Sequence[Rule] | None = None,
+    header: tuple[RpmInfo, int] | None = None,
 ) -> tuple[RpmInfo, list[Finding]]:
     """The header and the findings, as of :func:`check_rpm`, of a file that is open already; ``name`` is for
-    messages."""
+    messages, ``header`` what read_info() said of it, where that was called before."""
     chosen = all_rules() if rules is None else rules
-    info, offset = read_info(file, name)
+    info, offset = header or read_info(file, name)
     context = RpmContext(info, profile, driver_data or DriverData())
     found = [
         finding
