@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -314,9 +313,7 @@ env.Submission(disk)
 """
     tree.declare(plain, HEAD).scons().good()
     tree.declare(plain + drivers, HEAD)
-    begun = time.monotonic()
     said = tree.scons(*options).good().said
-    assert time.monotonic() - begun < 10
     assert said.count("xspack: 192.0.2.1 was never asked what kit it is: its drivers are left out\n") == 1
     assert said.count("192.0.2.1") == 1
     removed = "-c" in options

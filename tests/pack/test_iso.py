@@ -170,13 +170,13 @@ def test_it_reads_back(files, tmp_path):
     assert sums(found) == sums(files)
 
 
-def test_a_thousand_files_are_quick(tmp_path):
+def test_a_thousand_files_take_little_of_a_processor(tmp_path):
     (tmp_path / "f").write_bytes(b"x" * 3000)
-    start = time.perf_counter()
+    start = time.process_time()
     master_iso(
         {f"Packages/{LONG}-{n}.rpm": tmp_path / "f" for n in range(1000)}, tmp_path / "a.iso", "A", TIME
     )
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     with IsoReader(tmp_path / "a.iso") as iso:
         assert len(iso.entries) == 1001
 

@@ -73,11 +73,11 @@ def test_tricks_are_refused(good, change, why, tmp_path):
 def test_directories_that_loop(good, tmp_path):
     root = struct.unpack_from("<I", good, 16 * 2048 + 156 + 2)[0]
     (tmp_path / "loop.iso").write_bytes(patched(good, "Packages", extent=root, length=2048))
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(BadInput) as caught:
         IsoReader(tmp_path / "loop.iso")
     assert str(caught.value).startswith(f"{tmp_path}/loop.iso: is not a readable ISO image: ")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2047, 32768, 34000, 40000, 60_000, -2048])
@@ -153,7 +153,7 @@ def test_an_image_of_genisoimage_is_read(need, tmp_path):
 
 def test_damage_anywhere_is_one_line_or_no_harm(good, tmp_path):
     chance = random.Random(20260101)
-    iso, start = tmp_path / "f.iso", time.monotonic()
+    iso, start = tmp_path / "f.iso", time.process_time()
     refused = 0
     tracemalloc.start()
     for _ in range(150):
@@ -176,4 +176,4 @@ def test_damage_anywhere_is_one_line_or_no_harm(good, tmp_path):
     assert 10 < refused < 150
     assert tracemalloc.get_traced_memory()[1] < 64 << 20
     tracemalloc.stop()
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30

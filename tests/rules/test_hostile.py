@@ -49,9 +49,9 @@ def test_mutated_rpms_are_judged_or_refused(
         data[at : at + len(new)] = new[: len(data) - at]
     path = tmp_path_factory.getbasetemp() / "mutated.rpm"
     path.write_bytes(data)
-    start = time.monotonic()
+    start = time.process_time()
     try:
         check_rpm(path, XS8)
     except BadInput as refused:
         assert "\n" not in str(refused)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

@@ -61,9 +61,9 @@ def _tools() -> None:
 
 @pytest.mark.parametrize("name", DEEP)
 def test_nesting_ends_in_time(name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     analyse.__wrapped__(DEEP[name])
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_what_is_too_deep_or_too_long_is_said() -> None:
@@ -76,9 +76,9 @@ def test_functions_that_call_each_other_end() -> None:
     doubling = (
         "".join(f"f{n}() {{ f{n + 1}; f{n + 1}; }}\n" for n in range(30)) + "f30() { systemctl start x; }\nf0"
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert not analyse.__wrapped__(doubling).complete
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert [command.name for command in analyse("f() { f; g; }\ng() { f; x; }\nf").commands] == [
         "f",
         "f",
@@ -88,10 +88,10 @@ def test_functions_that_call_each_other_end() -> None:
 
 def test_variables_that_hold_each_other_stay_small() -> None:
     growing = "a=xxxxxxxxxx\n" + "a=$a$a$a$a\n" * 100 + "echo $a"
-    start = time.perf_counter()
+    start = time.process_time()
     (command,) = analyse.__wrapped__(growing).commands
     assert sum(len(word.text) for word in command.words) <= 70_000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @settings(max_examples=150)
@@ -108,7 +108,7 @@ def test_a_usual_scriptlet_takes_less_than_3_ms() -> None:
     analyse.__wrapped__(USUAL)
     times = []
     for _ in range(20):
-        start = time.perf_counter()
+        start = time.process_time()
         analyse.__wrapped__(USUAL)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.003

@@ -46,7 +46,7 @@ def report_of(env: Any, pack: Pack, iso: Node, beside: Sequence[Node], key: Node
 
 
 def _note_timeline(env: Any, pack: Pack, iso: Node, beside: Sequence[Node], page: Path) -> None:
-    if iso.get_state() != executed:
+    if iso.get_state() != executed or SCons.Script.GetOption("no_exec"):
         return
     with suppress(OSError):
         page.unlink(missing_ok=True)  # that of another ISO
