@@ -260,7 +260,7 @@ def test_every_rule_of_the_list_is_registered() -> None:
         "B": 8,
         "D": 3,
         "V": 4,
-        "G": 3,
+        "G": 4,
         "L": 2,
         "X": 4,
         "M": 6,

@@ -34,6 +34,7 @@ def test_a_test_key_is_made_once(signing_key, short_tmp):
         primaries=1,
         has_secret=False,
         armoured=True,
+        self_hashes=("SHA512",),
     )
     assert re.fullmatch("[0-9A-F]{40}", again.fingerprint)
     assert signing_key.home.stat().st_mode & 0o777 == 0o700
