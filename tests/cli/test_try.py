@@ -40,6 +40,7 @@ def agent(version: str, config: str, more: str) -> Package:
         version=version,
         arch="noarch",
         requires=(Dependency("acme-runtime", ">=", "2"),),
+        requires_post=(Dependency("acme-runtime", ">=", "2"),),
         entries=(
             FileEntry("/etc/acme.conf", "file", text=config, mode=0o644, role="config"),
             FileEntry(f"/opt/acme/{more}", "file", text=f"{version}\n", mode=0o644),

@@ -44,7 +44,10 @@ def test_an_unknown_variable(
 
 def test_an_unknown_variable_stops_nothing_else(tree: Tree) -> None:
     tree.declare(GOOD + 'env.Command("app.out", "app.txt", Copy("$TARGET", "$SOURCE"))\n')
-    tree.scons("app.out", "XSPACK_STRCIT=1").good()
+    said = tree.scons("app.out", "XSPACK_STRCIT=1").good().said
+    assert said.endswith(
+        "xspack: not asked for, and not right: XSPACK_STRCIT is no construction variable of xspack\n"
+    )
 
 
 @pytest.mark.parametrize(

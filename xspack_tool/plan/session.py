@@ -266,7 +266,7 @@ def install_gate() -> None:
                 end_with(2)
             for finish in _session.at_end:
                 finish()
-            _tell_of_others([declaration for declaration in wrong if declaration not in asked])
+            _tell_of_others({one: problems for one, problems in wrong.items() if one not in asked})
 
     wrap_build(gated)
 
@@ -326,9 +326,9 @@ def _once(declarations: list[Declaration], wrong: dict[Declaration, list[Problem
     return found
 
 
-def _tell_of_others(declarations: list[Declaration]) -> None:
-    """One line for what is wrong and was not asked for."""
-    named = [declaration.target for declaration in declarations if declaration.target]
+def _tell_of_others(wrong: dict[Declaration, list[Problem]]) -> None:
+    """One line for what is wrong and was not asked for: by its declaration, or by what is wrong with no declaration."""
+    named = [declaration.target or problems[0].rule for declaration, problems in wrong.items()]
     if named:
         more = f" and {len(named) - 1} more" if len(named) > 1 else ""
         sys.stderr.write(f"xspack: not asked for, and not right: {named[0]}{more}\n")

@@ -47,7 +47,8 @@ def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], wo
     done = dnf.install_local(rpm)
     if not done.good:
         raise StepError(f"the placeholder for {profile.title} cannot be installed\n    {done.words.strip()}")
-    return sorted(map(str, assumed))
+    # One capability may be required by a package and by its scriptlets.
+    return sorted(set(map(str, assumed)))
 
 
 def _provision(wanted: Relation) -> Dependency:
