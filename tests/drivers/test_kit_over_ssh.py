@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -495,11 +496,23 @@ def test_a_spec_that_the_kit_builds(sshd: Start, tmp_path: Path) -> None:
     assert [payload(tree.path / rpm), *(asked(tree.path / rpm, *query) for query in queries)] == here
     assert tree.scons(rpm).good().built == set()
 
-    tree.write({"acme.spec": SPEC.format(build="echo error: it was not to be >&2; exit 3")})
+    # The last that the program said, whatever it looks like; what that machine lacks; and a command for it.
+    spec = SPEC.format(build="echo error: no harm done; echo it was not to be >&2; exit 3")
+    tree.write(
+        {"acme.spec": spec.replace("Requires:", "BuildRequires: gcc, /bin/sh, acme-devel >= 2\nRequires:")}
+    )
     ran = tree.scons(rpm)
     assert ran.status == 2
-    assert "its rpmbuild failed\n" in ran.said
-    assert "error: it was not to be" in ran.said
+    lines = [line.strip() for line in ran.said.splitlines()]
+    at = next(number for number, line in enumerate(lines) if line.endswith("its rpmbuild failed in %build"))
+    assert "it was not to be" in lines[at:] and not any("Bad exit status" in line for line in lines[at:])
+    assert "BuildRequires that were not found there: acme-devel" in lines[at:]
+    (line,) = (line for line in lines if line.startswith("command there: sh again.sh, in a copy of "))
+    shutil.copytree(line.partition(" copy of ")[2], tmp_path / "again")
+    again = subprocess.run(["sh", "again.sh"], cwd=tmp_path / "again", capture_output=True, text=True)
+    assert again.returncode and "it was not to be" in again.stdout + again.stderr
+    tree.scons("-c").good()
+    assert not (tree.path / "build").exists()
 
     tree.declare(f'env.SpecRpm("acme.spec", {common}, ddk=["../kit", "../kit"])\n', HEAD)
     (mistake,) = tree.scons().refused()

@@ -297,6 +297,41 @@ def test_no_preparation(tmp_path: Path, given: str, mistake: str) -> None:
     assert tree.scons("build").refused() == [f"SConstruct:4: KernelModule 'acme': {mistake}"]
 
 
+def test_symbols_firmware_switches_and_sub_folders(kits: Kits) -> None:
+    """What drivers have besides C files, and a driver that uses what another exports: the same from both kits."""
+    licence = 'MODULE_LICENSE("GPL");\n'
+    head = "#include <linux/module.h>\n"
+    use = f"{head}int acme(void);\nstatic int __init i(void) {{ return acme(); }}\n{licence}module_init(i);\n"
+    kits.tree.write(
+        {
+            "core/Kbuild": "obj-m := core.o sub/\nobj-$(CONFIG_ACME_MORE) += more.o\n",
+            "core/core.c": f"{head}int acme(void) {{ return 1; }}\nEXPORT_SYMBOL(acme);\n{licence}",
+            "core/more.c": f"{head}#ifndef CONFIG_ACME_MORE_MODULE\n#error no\n#endif\n{licence}",
+            "core/sub/Makefile": "obj-m := below.o\n",
+            "core/sub/below.c": use,
+            "port/Kbuild": "obj-m := port.o\n",
+            "port/port.c": use,
+            "nic.bin": "firmware",
+        }
+    )
+    kits.tree.declare(
+        f'kits = [env.Ddk("{kits.folder}", release="one.toml"), {kits.there}]\n'
+        'core = D("core", source="core", ddk=kits, kconfig={"ACME_MORE": "m"}, firmware={"acme/nic.bin": "nic.bin"})\n'
+        'D("port", source="port", ddk=kits, extra_symbols=core)\n',
+        HEAD,
+    )
+    kits.tree.scons("build/rpms").good()
+    here, there = (
+        {path.name: payload(path) for path in (kits.tree.path / "build/rpms" / name).iterdir()}
+        for name in ("one", kits.kernel)
+    )
+    assert here == there and set(here) == {"core-2.1-1.x86_64.rpm", "port-2.1-1.x86_64.rpm"}
+    below = f"./lib/modules/{kits.kernel}/updates"
+    assert {name for name in here["core-2.1-1.x86_64.rpm"] if name.startswith(below)} == {
+        f"{below}/{name}.ko" for name in ("core", "more", "sub/below")
+    }
+
+
 def test_choice_of_modules(kits: Kits) -> None:
     parts = {f"driver/{name}.c": C.replace("ACME", f'"{name}"') for name in ("one", "my-two", "three")}
     kits.tree.write({"driver/Kbuild": "obj-m := one.o my-two.o three.o\n", **parts})

@@ -80,7 +80,7 @@ def test_verify_tells_of_the_driver_disk(tree: Tree, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "driver disk: takes it" in said
     assert (
-        "not judged: rules B2: needs the source RPMs of the drivers, which no ISO holds: give --source"
+        "not judged: rules B2: needs the source RPMs of the drivers, which no ISO holds: give --source, or --provenance"
         in said
     )
     assert "B2 acme" not in said
@@ -101,3 +101,23 @@ def test_verify_of_a_pack_for_an_installer_that_takes_driver_disks_alone(
     assert told in capsys.readouterr().out
     assert main([*words, "xcp-ng-8.2"]) == 0
     assert "installer: takes it\nyum" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("packages", "told"),
+    [('env.SpecRpm("acme.spec", sources=["acme.ko"])', False), ('env.PrebuiltRpm("acme.rpm")', True)],
+)
+def test_verify_takes_the_word_of_a_signed_provenance(
+    tree: Tree, capsys: pytest.CaptureFixture[str], packages: str, told: bool
+) -> None:
+    """It names the digests of what a driver was built of; of one that was built elsewhere it names none."""
+    text = PACK.format(packages=packages, more="")
+    tree.declare(text, HEAD.replace("MIT", "GPL-2.0-only")).scons().good()
+    words = ["verify", str(tree.path / "build/acme-1.iso"), "--target", "xcp-ng-8.3"]
+    key, made = (str(tree.path / "build" / name) for name in ("keys/RPM-GPG-KEY-T", "acme-1.provenance.json"))
+    main([*words, "--key", key, "--provenance", made])
+    said = capsys.readouterr().out
+    assert ("W B2 acme: " in said) is told and "not judged: rules B2" not in said
+    # Without the key nobody knows who says so.
+    main([*words, "--provenance", made])
+    assert "not judged: rules B2" in capsys.readouterr().out

@@ -38,7 +38,8 @@ def test_b2_driver_without_source(pack_verdict: Verdict, driver: Path, tool: Pat
     assert pack_verdict("B2", [driver, tool]) == said
     assert pack_verdict("B2", [driver, tool], with_source=frozenset({"nic"})) == []
     assert pack_verdict("B2", [tool]) == []
-    unknown = "I : not checked: needs the source RPMs of the drivers, which no ISO holds: give --source"
+    needs = "needs the source RPMs of the drivers, which no ISO holds: give --source, or --provenance"
+    unknown = f"I : not checked: {needs}"
     assert pack_verdict("B2", [driver, tool], sources_known=False) == [unknown]
     assert pack_verdict("B2", [tool], sources_known=False) == []
 

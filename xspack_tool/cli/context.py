@@ -67,9 +67,10 @@ def pack_context(
     baseline: Path | None,
     now: int,
     named: frozenset[str] | None = None,
+    built: frozenset[str] | None = None,
 ) -> PackContext:
     """Everything that the rules judge a pack by. ``now`` is seconds since 1970, ``named`` are the source RPMs that are
-    known besides those on the ISO."""
+    known besides those on the ISO, ``built`` the file names of RPMs that were built of known sources."""
     remove, precheck = pack.script("remove"), pack.script("precheck")
     sources = set(named or ()) | {
         f"{info.name}-{info.version}-{info.release}.src.rpm" for info in pack.infos if info.is_source
@@ -79,8 +80,10 @@ def pack_context(
         pack=pack_model(pack),
         profile=profile,
         rpms=payload,
-        with_source=frozenset(info.name for info in payload if info.source_rpm in sources),
-        sources_known=bool(sources) or named is not None,
+        with_source=frozenset(
+            info.name for info in payload if info.source_rpm in sources or info.file_name in (built or ())
+        ),
+        sources_known=bool(sources) or named is not None or built is not None,
         key=pack.key,
         key_name=pack.key_name,
         signed=tuple(info for info in pack.infos if not info.is_source),

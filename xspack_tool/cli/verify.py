@@ -13,7 +13,7 @@ from typing import Any
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.context import pack_context, source_names
-from xspack_tool.cli.origin import judge_provenance
+from xspack_tool.cli.origin import built_of_sources, judge_provenance
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
@@ -106,13 +106,18 @@ def _verify(args: argparse.Namespace, iso: IsoReader, opened: ParsedPack, out: O
         module_keys=tuple(args.module_keys),
     )
     pack, findings = read_all(opened, profile, driver_data, iso)
+    origin = judge_provenance(args.provenance, pack, args.key) if args.provenance else None
+    # What nobody signed says nothing of sources.
+    built = (
+        built_of_sources(args.provenance, pack)
+        if origin and origin.accepted and not origin.unjudged
+        else None
+    )
     context = pack_context(
-        pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source)
+        pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source), built
     )
     report = judge(context, findings, read_waivers(args.waive) if args.waive else None)
-    verdicts = judge_hosts(pack, host)
-    if args.provenance:
-        verdicts.append(judge_provenance(args.provenance, pack, args.key))
+    verdicts = [*judge_hosts(pack, host), *([origin] if origin else [])]
     if args.json:
         out.json(describe(verdicts, report))
     elif args.format:

@@ -7,6 +7,8 @@ import binascii
 import io
 import json
 import posixpath
+import re
+import shlex
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,19 +26,21 @@ from xspack_tool.ddk.remote_scripts import (
     DIST,
     FACTS,
     LACKS_PROGRAM,
+    LACKS_REQUIREMENT,
     NO_SPACE,
     NO_TREE,
     SYMVERS,
 )
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.errors import StepError
-from xspack_tool.files import whole, write_whole
+from xspack_tool.files import copy_whole, whole, write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import Done
 
 #: A kit in which scripts are run: on another machine, in a folder, in an image, or on a worker of a grid.
 Reached = RemoteDdk | RootDdk | ImageDdk | GridDdk
 
+_SECTION = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
 _PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux"}
 
 
@@ -126,9 +130,10 @@ def build_remote(
     time: int,
     cache_file: Path,
     options: Sequence[str] = (),
+    failed: Path | None = None,
 ) -> str:
     """Build a source RPM on the kit. ``outs`` are the places of the RPMs, under rpm's usual names; debuginfo stays
-    behind. ``options`` are more of rpmbuild's.
+    behind. ``options`` are more of rpmbuild's; in the folder ``failed`` a build that fails leaves what to build again.
 
     Returns the warnings of kbuild and the compiler, as lines. Nothing of ours is left on the kit, whatever happens.
     Raises StepError with one reason; no output then.
@@ -146,6 +151,7 @@ def build_remote(
         cache_file=cache_file,
         wanted=names,
         options=options,
+        failed=failed,
     )
     with ExitStack() as stack:
         for path in outs:
@@ -213,12 +219,19 @@ def _build(
     wanted: Sequence[str],
     compiler_prefix: str = "",
     options: Sequence[str] = (),
+    failed: Path | None = None,
 ) -> tuple[dict[str, bytes], str]:
     """The files that came back, among them those that are ``wanted``, and the warnings."""
     content = source_rpm.read_bytes()
     arguments = [ddk.tree, facts.text(), str(len(content)), str(time), how, compiler_prefix, *options]
     done = ddk.run(BUILD, arguments, stdin=content, what=what, facts=facts.text())
-    _raise_for(ddk, done, what, cache_file)
+    again = ""
+    if failed and done.status == BUILD_FAILED:
+        command = ["rpmbuild", how, "--define", f"kernel_tree {facts.tree}", *options, source_rpm.name]
+        write_whole(failed / "again.sh", f"SOURCE_DATE_EPOCH={time} exec {shlex.join(command)}\n")
+        copy_whole(source_rpm, failed / source_rpm.name)
+        again = f"sh again.sh, in a copy of {failed}"
+    _raise_for(ddk, done, what, cache_file, again)
     made = _unpack(done.out, what)
     if lacking := [name for name in wanted if name not in made]:
         raise StepError(
@@ -269,8 +282,29 @@ def _opened(content: bytes, what: str) -> Iterator[tarfile.TarFile]:
         ) from failure
 
 
-def _raise_for(ddk: Reached, done: Done, what: str, cache_file: Path) -> None:
-    """What the statuses of the scripts mean."""
+#: What rpmbuild says of its own in a build that failed; its shell shows each command behind a +.
+_BOILERPLATE = re.compile(
+    r"\++ |RPM build (errors|warnings):|    Bad exit status from |error: Bad exit status from "
+)
+_LAST_LINES = 24
+
+
+def _failure(said: str, command: str) -> str:
+    """Where a build failed, and the last that its programs said, with the command; of kbuild, which says much and is
+    called by a spec of ours, the errors."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    lacking = [line.removeprefix(LACKS_REQUIREMENT) for line in lines if line.startswith(LACKS_REQUIREMENT)]
+    section = next((found[1] for line in lines if (found := _SECTION.search(line))), "")
+    plain = [line for line in lines if not (_BOILERPLATE.match(line) or line.startswith(LACKS_REQUIREMENT))]
+    errors = [] if command else error_lines("\n".join(plain))
+    shown = "".join(f"\n    {line}" for line in errors or plain[-_LAST_LINES:])
+    needs = f"\n  BuildRequires that were not found there: {', '.join(lacking)}" if lacking else ""
+    again = f"\n  command there: {command}" if command else ""
+    return f"its rpmbuild failed{f' in {section}' if section else ''}{shown}{needs}{again}"
+
+
+def _raise_for(ddk: Reached, done: Done, what: str, cache_file: Path, command: str = "") -> None:
+    """What the statuses of the scripts mean. ``command`` is what builds a user's own spec there."""
     head, said = f"{what}: {ddk.name}", done.err.strip()
     if done.status == 0:
         return
@@ -291,10 +325,7 @@ def _raise_for(ddk: Reached, done: Done, what: str, cache_file: Path) -> None:
             f"{head}: the kit is another than when it was first asked; build again, for the new one"
         )
     if done.status == BUILD_FAILED:
-        # rpmbuild's shell shows each command behind a +.
-        plain = "\n".join(line for line in said.splitlines() if not line.startswith("+ "))
-        lines = "\n    ".join(error_lines(plain) or plain.splitlines()[-20:])
-        raise StepError(f"{head}: its rpmbuild failed\n    {lines}")
+        raise StepError(f"{head}: {_failure(said, command)}")
     raise StepError(f"{head}: the remote shell ended with status {done.status}\n    {_last(said)}")
 
 

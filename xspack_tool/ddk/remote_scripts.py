@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: Statuses by which the scripts say what is wrong.
 LACKS_PROGRAM, NO_TREE, CHANGED, BUILD_FAILED, NO_SPACE = 73, 74, 75, 76, 77
+#: Before each BuildRequires that a kit lacks, at the end of what a failed build said there.
+LACKS_REQUIREMENT = "xspack: it lacks "
 
 #: Finds the kernel tree ($1 or the machine's own) and prints the facts of the kit, a line each.
 _FACTS = f"""\
@@ -147,6 +149,12 @@ if ! wait "$build"; then
     # Even the log may have found no space: what counts is whether there is some now.
     head -c 262144 /dev/zero > "$top/probe" || exit {NO_SPACE}
     tail -c 200000 "$top/log" >&2
+    rpm -qp --nosignature --requires "$top/source.rpm" 2>/dev/null | while read -r name rest; do
+        case $name in "rpmlib("*) continue ;; esac
+        rpm -q --whatprovides -- "$name" || dpkg-query -s -- "$name" || command -v "$name" || test -e "$name" ||
+            echo "{LACKS_REQUIREMENT}$name" >&2
+    done >/dev/null 2>"$top/lacking"
+    grep '^{LACKS_REQUIREMENT}' "$top/lacking" >&2
     exit {BUILD_FAILED}
 fi
 build=

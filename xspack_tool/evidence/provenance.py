@@ -59,8 +59,8 @@ def provenance(
     )
 
 
-def read_subjects(path: Path) -> list[Artifact]:
-    """The subjects of a statement. Raises BadInput for what is none."""
+def read_provenance(path: Path) -> tuple[list[Artifact], list[Artifact]]:
+    """The subjects and the materials of a statement. Raises BadInput for what is none."""
     with open(path, "rb") as file:
         content = file.read(_LARGEST + 1)
     try:
@@ -69,7 +69,12 @@ def read_subjects(path: Path) -> list[Artifact]:
         data = json.loads(content)
         if data["_type"] != STATEMENT or data["predicateType"] != PREDICATE:
             raise ValueError("another type of statement")
-        return [Artifact(str(one["name"]), str(one["digest"]["sha256"])) for one in data["subject"]]
+        materials = data["predicate"]["buildDefinition"]["resolvedDependencies"]
+        subjects, made_of = (
+            [Artifact(str(one["name"]), str(one["digest"]["sha256"])) for one in side]
+            for side in (data["subject"], materials)
+        )
+        return subjects, made_of
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(path, f"no provenance of a pack: {error or type(error).__name__}") from None
 

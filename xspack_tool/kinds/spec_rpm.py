@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -149,10 +150,13 @@ class BuildSpecRemotely(Step):
     remote: Reached = field(metadata=UNKEYED)
     facts: RemoteFacts = field(metadata=UNKEYED)
     cache_file: Path = field(metadata=UNKEYED)
+    #: Where a failed build leaves what it was made of.
+    failed: Path = field(metadata=UNKEYED)
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.spec.check(inputs)
         macros = self.spec.macros(inputs)
+        shutil.rmtree(self.failed, ignore_errors=True)
         said = build_remote(
             self.remote,
             self.facts,
@@ -160,6 +164,7 @@ class BuildSpecRemotely(Step):
             outputs.rpms,
             time=spec_time(inputs.spec, macros, self.spec.epoch),
             cache_file=self.cache_file,
+            failed=self.failed,
             options=[
                 *macros.as_options(),
                 *BUILD_LIKE_HERE,
@@ -385,13 +390,13 @@ class SpecRpm(Kind):
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
         if kit and kit.remote and kit.facts:
-            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.cache_file)
+            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.cache_file, failed)
             there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:
             nodes = rpm_nodes(self.env, planned, inputs, step, None, self.report)
-            self.env.Clean(nodes[0], str(failed))
-            journal_of(self.env).keep(failed)
+        self.env.Clean(nodes[0], str(failed))
+        journal_of(self.env).keep(failed)
         for node in nodes:
             own_record(node).source_rpm = source
         return nodes

@@ -36,7 +36,9 @@ def no_removal_of_drivers(context: PackContext) -> Hits:
 )
 def driver_source(context: PackContext) -> Hits:
     if context.drivers and not context.sources_known:
-        yield Skipped("needs the source RPMs of the drivers, which no ISO holds: give --source")
+        yield Skipped(
+            "needs the source RPMs of the drivers, which no ISO holds: give --source, or --provenance"
+        )
         return
     for info in context.drivers:
         if info.name not in context.with_source and not context.submission:

@@ -20,7 +20,7 @@ _MOST = 5
     "S11",
     "I",
     meaning="shellcheck, where it is installed, warns of a scriptlet",
-    remedy="https://www.shellcheck.net/wiki/ has a page of each number, which tells how to leave it out, too",
+    remedy="look its number up at https://www.shellcheck.net/wiki/, which tells how to leave one out, too",
     bad="%post\ncd /opt/acme\nrm -f *.old",
     good="%post\ncd /opt/acme || exit 0\nrm -f ./*.old",
 )
