@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.provenance import Artifact, differences, read_provenance
@@ -10,14 +10,6 @@ from xspack_tool.files import file_digest
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.signing.verify import verify_file
-
-
-def built_of_sources(statement: Path, pack: ParsedPack) -> frozenset[str]:
-    """The file names of the RPMs of a pack that were built of what the statement names with its digest: those that are
-    no material themselves. Raises BadInput for what is no statement."""
-    _, materials = read_provenance(statement)
-    names = {PurePosixPath(one.name).name for one in materials}
-    return frozenset(PurePosixPath(rpm.path).name for rpm in pack.rpms) - names
 
 
 def judge_provenance(statement: Path, pack: ParsedPack, keyfile: Path | None) -> Verdict:

@@ -59,8 +59,9 @@ def provenance(
     )
 
 
-def read_provenance(path: Path) -> tuple[list[Artifact], list[Artifact]]:
-    """The subjects and the materials of a statement. Raises BadInput for what is none."""
+def read_provenance(path: Path) -> tuple[list[Artifact], frozenset[str]]:
+    """The subjects of a statement, and the file names of the RPMs whose source RPM was at hand when they were built.
+    Raises BadInput for what is no statement."""
     with open(path, "rb") as file:
         content = file.read(_LARGEST + 1)
     try:
@@ -69,12 +70,9 @@ def read_provenance(path: Path) -> tuple[list[Artifact], list[Artifact]]:
         data = json.loads(content)
         if data["_type"] != STATEMENT or data["predicateType"] != PREDICATE:
             raise ValueError("another type of statement")
-        materials = data["predicate"]["buildDefinition"]["resolvedDependencies"]
-        subjects, made_of = (
-            [Artifact(str(one["name"]), str(one["digest"]["sha256"])) for one in side]
-            for side in (data["subject"], materials)
-        )
-        return subjects, made_of
+        subjects = [Artifact(str(one["name"]), str(one["digest"]["sha256"])) for one in data["subject"]]
+        parameters = data["predicate"]["buildDefinition"]["externalParameters"]
+        return subjects, frozenset(map(str, parameters.get("with_source", ())))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(path, f"no provenance of a pack: {error or type(error).__name__}") from None
 
