@@ -13,7 +13,7 @@ from typing import Any
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.context import pack_context, source_names
-from xspack_tool.cli.origin import built_of_sources, judge_provenance
+from xspack_tool.cli.origin import judge_provenance
 from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
@@ -21,6 +21,7 @@ from xspack_tool.cli.waivers import read_waivers
 from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.evidence.formats import FORMATS
+from xspack_tool.evidence.provenance import read_provenance
 from xspack_tool.evidence.verdicts import judge_hosts
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.reading import hash_rpms, open_pack, payloads
@@ -108,11 +109,8 @@ def _verify(args: argparse.Namespace, iso: IsoReader, opened: ParsedPack, out: O
     pack, findings = read_all(opened, profile, driver_data, iso)
     origin = judge_provenance(args.provenance, pack, args.key) if args.provenance else None
     # What nobody signed says nothing of sources.
-    built = (
-        built_of_sources(args.provenance, pack)
-        if origin and origin.accepted and not origin.unjudged
-        else None
-    )
+    is_signed = origin is not None and origin.accepted and not origin.unjudged
+    built = read_provenance(args.provenance)[1] if is_signed else None
     context = pack_context(
         pack, profile, args.base, args.baseline, int(time.time()), source_names(args.source), built
     )
