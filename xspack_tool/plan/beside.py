@@ -18,7 +18,7 @@ from xspack_tool.pack.generated import LICENCE
 from xspack_tool.plan.asked import reached
 from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.package import identity_of, source_rpm_of
+from xspack_tool.plan.package import identity_of
 from xspack_tool.plan.profile import profile_of, source_date_epoch
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.step import Named, Step, add_step
@@ -114,7 +114,7 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
         "requires": [str(one) for one in pack.requires],
         "packages": sorted(identity_of(rpm).file_name for rpm in packages),
         # Those whose source RPM is at hand: what they were built of is among the materials.
-        "with_source": sorted(identity_of(rpm).file_name for rpm in packages if source_rpm_of(rpm)),
+        "with_source": sorted(identity_of(rpm).file_name for rpm in packages if record_of(rpm).source_rpm),
         "SOURCE_DATE_EPOCH": source_date_epoch(),
     }
     programs = {name: version_of(env, name) for name in _PROGRAMS}
