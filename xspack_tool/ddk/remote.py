@@ -145,13 +145,11 @@ def build_remote(
         ddk,
         facts,
         source_rpm,
-        "--rebuild",
+        _Call("--rebuild", options, failed=failed),
         what=what,
         time=time,
         cache_file=cache_file,
         wanted=names,
-        options=options,
-        failed=failed,
     )
     with ExitStack() as stack:
         for path in outs:
@@ -189,12 +187,11 @@ def compile_remote(
         ddk,
         facts,
         source_rpm,
-        "--recompile",
+        _Call("--recompile", compiler_prefix=compiler_prefix),
         what=what,
         time=CONSTANT_TIME,
         cache_file=cache_file,
         wanted=["modules.tar", "Module.symvers", "commands.tar", "sources"],
-        compiler_prefix=compiler_prefix,
     )
     noted = work / "noted"
     noted.mkdir()
@@ -207,30 +204,53 @@ def compile_remote(
     return Compiled(found, made["Module.symvers"].decode(errors="replace"), commands, said)
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A call of rpmbuild on a kit: what it is to do, more of its options, ccache or distcc, and the folder in which a
+    build that fails leaves what to build again."""
+
+    how: str
+    options: Sequence[str] = ()
+    compiler_prefix: str = ""
+    failed: Path | None = None
+
+
 def _build(
     ddk: Reached,
     facts: RemoteFacts,
     source_rpm: Path,
-    how: str,
+    call: _Call,
     *,
     what: str,
     time: int,
     cache_file: Path,
     wanted: Sequence[str],
-    compiler_prefix: str = "",
-    options: Sequence[str] = (),
-    failed: Path | None = None,
 ) -> tuple[dict[str, bytes], str]:
     """The files that came back, among them those that are ``wanted``, and the warnings."""
     content = source_rpm.read_bytes()
-    arguments = [ddk.tree, facts.text(), str(len(content)), str(time), how, compiler_prefix, *options]
+    arguments = [
+        ddk.tree,
+        facts.text(),
+        str(len(content)),
+        str(time),
+        call.how,
+        call.compiler_prefix,
+        *call.options,
+    ]
     done = ddk.run(BUILD, arguments, stdin=content, what=what, facts=facts.text())
     again = ""
-    if failed and done.status == BUILD_FAILED:
-        command = ["rpmbuild", how, "--define", f"kernel_tree {facts.tree}", *options, source_rpm.name]
-        write_whole(failed / "again.sh", f"SOURCE_DATE_EPOCH={time} exec {shlex.join(command)}\n")
-        copy_whole(source_rpm, failed / source_rpm.name)
-        again = f"sh again.sh, in a copy of {failed}"
+    if call.failed and done.status == BUILD_FAILED:
+        command = [
+            "rpmbuild",
+            call.how,
+            "--define",
+            f"kernel_tree {facts.tree}",
+            *call.options,
+            source_rpm.name,
+        ]
+        write_whole(call.failed / "again.sh", f"SOURCE_DATE_EPOCH={time} exec {shlex.join(command)}\n")
+        copy_whole(source_rpm, call.failed / source_rpm.name)
+        again = f"sh again.sh, in a copy of {call.failed}"
     _raise_for(ddk, done, what, cache_file, again)
     made = _unpack(done.out, what)
     if lacking := [name for name in wanted if name not in made]:
