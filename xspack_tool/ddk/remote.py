@@ -304,7 +304,7 @@ def _opened(content: bytes, what: str) -> Iterator[tarfile.TarFile]:
 
 #: What rpmbuild says of its own in a build that failed; its shell shows each command behind a +.
 _BOILERPLATE = re.compile(
-    r"\++ |RPM build (errors|warnings):|    Bad exit status from |error: Bad exit status from "
+    r"\++ |RPM build (errors|warnings):|(    |error: )Bad exit status from |Installing |Executing\("
 )
 _LAST_LINES = 24
 
