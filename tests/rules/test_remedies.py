@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forge import module
@@ -112,6 +113,95 @@ def test_the_commands_of_k7_mend_the_script(forged: Forge, command: str) -> None
     assert [one.rule for one in bad] == ["K7", "K7"]
     good = bad[0].remedy.partition(": ")[2]
     assert findings(forged(scripts={"%post": good, "%postun": good}, **driver)) == []
+
+
+KEPT = "%config(noreplace)"
+DRIVER: dict[str, Any] = {
+    "files": {MODULE: module(license=["GPL"])},
+    "lines": ["Requires: kernel-uname-r = 4.19.0+1"],
+    "scripts": {"%post": "/sbin/depmod 4.19.0+1 || :", "%postun": "/sbin/depmod 4.19.0+1 || :"},
+}
+FILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    # rule: an RPM that it finds, and the same after its remedy was followed
+    "P1": (
+        {"files": {"/usr/lib/udev/rules.d/70-acme.rules": b"x"}},
+        {
+            "files": {"/etc/udev/rules.d/70-acme.rules": b"x"},
+            "attributes": {"/etc/udev/rules.d/70-acme.rules": KEPT},
+        },
+    ),
+    "P2": (
+        {"files": {"/lib/firmware/acme/nic.bin": b"x"}},
+        {"files": {"/lib/firmware/updates/4.19.0+1/acme/nic.bin": b"x"}},
+    ),
+    "P3": (
+        {"files": {"/opt/acme/acme.conf": b"x"}, "attributes": {"/opt/acme/acme.conf": "%config"}},
+        {"files": {"/etc/acme.conf": b"x"}, "attributes": {"/etc/acme.conf": KEPT}},
+    ),
+    "P4": (
+        {"files": {"/opt/acme/README": b"x"}, "attributes": {"/opt/acme/README": "%doc"}},
+        {
+            "files": {"/usr/share/doc/acme/README": b"x"},
+            "attributes": {"/usr/share/doc/acme/README": "%doc"},
+        },
+    ),
+    "U3": (
+        {"files": {"/etc/acme.conf": b"x"}},
+        {"files": {"/etc/acme.conf": b"x"}, "attributes": {"/etc/acme.conf": KEPT}},
+    ),
+    "B6": (
+        {"files": {"/opt/acme/run": b"#!/usr/bin/python9\n"}, "modes": {"/opt/acme/run": 0o755}},
+        {"files": {"/opt/acme/run": b"#!/usr/bin/python3\n"}, "modes": {"/opt/acme/run": 0o755}},
+    ),
+    "K2": (
+        {**DRIVER, "files": {MODULE.replace("updates", "kernel/drivers/net"): module(license=["GPL"])}},
+        DRIVER,
+    ),
+    "K4": ({**DRIVER, "lines": []}, DRIVER),
+    "K8": ({**DRIVER, "files": {**DRIVER["files"], "/lib/modules/4.19.0+1/modules.dep": b"x"}}, DRIVER),
+}
+
+
+@pytest.mark.parametrize("rule", FILES)
+def test_a_remedy_of_a_file(forged: Forge, rule: str) -> None:
+    bad, good = FILES[rule]
+    found = ids(forged(**bad))
+    assert rule in found
+    assert ids(forged(**good)) == set()
+
+
+#: Remedies that name what lies outside an RPM (a key, a kit, another package, a declaration of a pack): the tests of
+#: these rules have the good case beside the bad one.
+OUTSIDE = {
+    *(
+        "B1",
+        "B2",
+        "B3",
+        "B4",
+        "B5",
+        "B7",
+        "D1",
+        "D2",
+        "D3",
+        "G1",
+        "G2",
+        "G3",
+        "G4",
+        "K1",
+        "K3",
+        "K5",
+        "K6",
+        "K9",
+    ),
+    *("K10", "K11", "K12", "L1", "L2", "M1", "M2", "M3", "M4", "M5", "M6", "P5", "P6", "P7", "R1", "R2"),
+    *("V1", "V2", "V3", "V4", "X1", "X2", "X3", "X4"),
+}
+
+
+def test_no_rule_is_forgotten() -> None:
+    here = {rule.id for rule in SCRIPTED} | FILES.keys() | {"B8", "K7"}
+    assert here | OUTSIDE == {rule.id for rule in all_rules()}
+    assert not here & OUTSIDE
 
 
 def test_remedies_name_keywords_and_kinds_that_there_are() -> None:
