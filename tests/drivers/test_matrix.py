@@ -231,7 +231,8 @@ BAD = {
     ],
     "env.Ddk()": [
         (
-            "Ddk '': tree='': a kit is a kernel build tree here, or a machine, a root folder or an image that has one; "
+            "Ddk '': tree='': a kit is a kernel build tree here, or a machine, a root folder, an image or "
+            "a grid that has one; "
             'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")'
         )
     ],
