@@ -75,6 +75,24 @@ def test_a_declaration_may_have_a_value_of_its_own(tree: Tree) -> None:
     assert (tree.path / "build/fine-1.iso").is_file()
 
 
+@pytest.mark.parametrize(
+    ("variable", "one", "other"), [("XSPACK_OUT", "#one", "#other"), ("XSPACK_VENDOR", "One", "Other")]
+)
+def test_a_declaration_takes_what_is_assigned_before_it(
+    tree: Tree, variable: str, one: str, other: str
+) -> None:
+    tree.declare(
+        f'env["{variable}"] = "{one}"\na = env.Userspace("a", version="1", files={{"/opt/a": "app.txt"}})\n'
+        f'env["{variable}"] = "{other}"\nb = env.Userspace("b", version="1", files={{"/opt/b": "app.txt"}})\n'
+    )
+    tree.scons(".").good()
+    places = ("one", "other") if variable == "XSPACK_OUT" else ("build", "build")
+    vendors = ("One", "Other") if variable == "XSPACK_VENDOR" else ("(none)", "(none)")
+    for name, place, vendor in zip("ab", places, vendors, strict=True):
+        rpm = tree.path / place / f"rpms/{name}-1-1.x86_64.rpm"
+        assert program("rpm", "-qp", "--qf", "%{vendor}", rpm).stdout == vendor
+
+
 def test_a_misspelt_kind(tree: Tree) -> None:
     tree.declare('env.Userspcae("x", version="1")\n')
     ran = tree.scons()

@@ -78,7 +78,8 @@ _VARIABLES = """
 A value on the command line (`scons XSPACK_STRICT=1`) holds before one in the process environment, that before one in
 the SConstruct, and that before the default. In the SConstruct a keyword of a declaration (`XSPACK_OUT="#out"`) holds
 before the environment's value. A relative path on the command line or in the process environment begins at the top of
-the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is an error wherever it is set.
+the tree, one in an SConscript at its folder. An unknown `XSPACK_` variable is an error wherever it is set. A
+declaration takes the values that its environment has at that statement; what is assigned later holds for later ones.
 
 """
 
