@@ -87,7 +87,8 @@ def _signed_by_token(module: Path, key: ModuleKey, certificate: x509.Certificate
             made,
         ]
         words: list[str | Path] = ["openssl", *form, *_way_to_tokens(), *names]
-        done = run(words, env=environment, check=False, timeout=_PATIENCE, what=what)
+        # libp11's engine crashes openssl after it said that the PIN is wrong.
+        done = run(words, env=environment, check=False, timeout=_PATIENCE, what=what, killed=True)
         if done.status or not made.is_file():
             said = "\n    ".join((done.err.strip() or "openssl said nothing").splitlines())
             hint = (

@@ -116,11 +116,20 @@ def modules_that_no_host_selects(context: RpmContext) -> Hits:
         if not _DMV.match(file.path):
             continue
         if not VARIANT.match(file.path):
-            yield Hit(file.path, "not in a folder dmv/<driver>/<version>: driver-tool does not find it")
+            found, remedy = (
+                "not in a folder dmv/<driver>/<version>: driver-tool does not find it",
+                "put it there",
+            )
+            yield Hit(file.path, found, remedy=remedy)
         elif not file.path.endswith(".ko"):
-            yield Hit(file.path, "compressed: driver-tool selects files called *.ko alone")
+            found, remedy = "compressed: driver-tool selects files called *.ko alone", "pack it as it is"
+            yield Hit(file.path, found, remedy=remedy)
         elif f"{posixpath.dirname(file.path)}/info.json" not in paths:
-            yield Hit(file.path, "no info.json beside it: driver-tool fails once it is selected")
+            found = "no info.json beside it: driver-tool fails once it is selected"
+            remedy = (
+                "have all modules of a variant in one folder: name the folders of the sources in kbuild_dir"
+            )
+            yield Hit(file.path, found, remedy=remedy)
 
 
 def _is_id(value: object) -> bool:
