@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rebuild.lab import Lab
+from rebuild.lab import Declaration, Lab
 from rebuild.test_interrupted import World, world
 from support import ROOT, lacks, need_root
 
@@ -186,3 +187,28 @@ def test_a_temporary_folder_that_is_none(world: World, folder: str) -> None:
     world.declare(lab, "new")
     assert scons(lab, "-j2", TMPDIR=folder) == (0, [])
     assert lab.outputs() == world.clean["new"]
+
+
+def test_no_temporary_folder_at_all() -> None:
+    """Neither /tmp nor /var/tmp may be written: what needs a folder with a plain path says so, the rest is built."""
+    need_root()
+    base = Path(tempfile.mkdtemp(prefix="xs-", dir="/dev/shm"))
+    try:
+        lab = Lab(base / "tree", {"src/f": "f\n", "src/x.spec": SPEC})
+        plain: Declaration = ("Userspace", "a", {"version": "'1'", "files": "{'/opt/a': 'f'}"})
+        hidden = "mount -t tmpfs -o ro tmpfs /tmp && mount -t tmpfs -o ro tmpfs /var/tmp"
+        scons = f"{sys.executable} -m SCons -Q --site-dir={ROOT / 'site_scons'}"
+        argv = ["unshare", "-m", "sh", "-c", f"{hidden} || exit 77; exec {scons}"]
+        for declared, status in (([plain], 0), ([("SpecRpm", "x.spec", {})], 2)):
+            lab.declare_all(declared)
+            done = subprocess.run(argv, cwd=lab.path, capture_output=True, text=True)
+            if done.returncode == 77:
+                lacks("mounting is needed: run the tests where root may mount")
+            said = done.stdout + done.stderr
+            assert (done.returncode, "Traceback" in said) == (status, False), said
+        assert "neither of /var/tmp and /tmp is a folder to write to; make one so" in said
+    finally:
+        shutil.rmtree(base)
+
+
+SPEC = "Name: x\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\nd\n%files\n"
