@@ -71,7 +71,7 @@ FROM_WORDS: dict[str, Callable[[str, re.Match[str]], str]] = {
     ),
     r"files='(no one)': .*; write it as owner=\"(root)\"$": _value,
     # Made: the file stands in MADE.
-    r": no such (?:file, and nothing builds it|folder); make it": lambda text, found: text,
+    r": (?:not found, and nothing builds it|folder not found); make it": lambda text, found: text,
 }
 U = "env.Userspace"
 BY_HAND = {

@@ -7,8 +7,9 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, cast
+
+from xspack_tool.rules.grammars import parser
 
 _FILE = "xspack-payload"
 # Warnings about foreign sources are nobody's concern here; the filter is for this one file name.
@@ -133,23 +134,16 @@ def _is_python2(source: bytes) -> bool:
     """Whether it is Python 2, where it is no Python 3: by tree-sitter's grammar, which has the statements of both."""
     if len(source) > _MAX_PYTHON2:
         return True
-    root = _python_parser().parse(source).root_node
+    root = parser("python").parse(source).root_node
     if root.has_error:
         return False
     cursor = root.walk()
     while True:
-        if cursor.node.type in _NOT_PYTHON2:
+        node = cast(Any, cursor.node)  # there is one until its last
+        if node.type in _NOT_PYTHON2:
             return False
         if cursor.goto_first_child():
             continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return True
-
-
-@cache
-def _python_parser() -> Any:
-    import tree_sitter
-    import tree_sitter_python
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_python.language()))

@@ -1,13 +1,14 @@
-"""The shell grammar: tree-sitter's for bash, which recovers from errors and does not recurse on nested input."""
+"""The shell grammar: tree-sitter's for bash."""
 
 from __future__ import annotations
 
-import functools
 import posixpath
 from typing import TYPE_CHECKING
 
+from xspack_tool.rules.grammars import parser
+
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 #: Longer scripts are not read; the grammar's error recovery is quadratic on some malformed input.
 MAX_BYTES = 32 * 1024
@@ -24,7 +25,7 @@ def is_shell(interpreter: str) -> bool:
 def parse(text: str) -> Node | None:
     """The root of the syntax tree of ``text``, None if it is longer than is read."""
     data = text.encode("utf-8", "replace")
-    return None if len(data) > MAX_BYTES else _parser().parse(data).root_node
+    return None if len(data) > MAX_BYTES else parser("bash").parse(data).root_node
 
 
 def text_of(node: Node) -> str:
@@ -35,11 +36,3 @@ def text_of(node: Node) -> str:
 def line_of(node: Node) -> int:
     """The line of a node, the first being 1."""
     return int(node.start_point[0]) + 1
-
-
-@functools.cache
-def _parser() -> Parser:
-    import tree_sitter
-    import tree_sitter_bash
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))

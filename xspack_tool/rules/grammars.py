@@ -1,0 +1,24 @@
+"""tree-sitter's parsers: they recover from errors and do not recurse on nested input."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tree_sitter import Parser
+
+_of_thread = threading.local()
+
+
+def parser(language: Literal["bash", "python"]) -> Parser:
+    """The parser of a language in this thread: it keeps what it is about in itself, and rules run in several."""
+    found: Parser | None = getattr(_of_thread, language, None)
+    if found is None:
+        import tree_sitter
+
+        grammar = import_module(f"tree_sitter_{language}").language()
+        found = tree_sitter.Parser(tree_sitter.Language(grammar))
+        setattr(_of_thread, language, found)
+    return found
