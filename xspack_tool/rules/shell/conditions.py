@@ -21,6 +21,7 @@ from xspack_tool.rules.shell.model import (
     Guards,
     Word,
 )
+from xspack_tool.rules.shell.variable_conditions import of_variable
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -163,7 +164,9 @@ def _simple(operator: str, words: list[Word], expander: Expander) -> Known:
         return UNKNOWN
     if len(words) == 1:
         if words[0].variable and operator in ("-n", "-z"):
-            return expander.condition(words[0].variable, lambda text: bool(text) == (operator == "-n"))
+            return of_variable(
+                words[0].variable, expander.variables, lambda text: bool(text) == (operator == "-n")
+            )
         return _unary(operator, words[0])
     first, other = words[0], words[1].text
     if not first.refs and words[1].refs:
@@ -174,7 +177,7 @@ def _simple(operator: str, words: list[Word], expander: Expander) -> Known:
     if first.success or first.failure:
         known = (first.success, first.failure) if other == "0" else UNKNOWN
     elif first.variable:
-        known = expander.condition(first.variable, lambda text: text == other)
+        known = of_variable(first.variable, expander.variables, lambda text: text == other)
     elif "$(runlevel" in first.refs:
         known = swapped(BOOTED) if "unknown" in other or not other else (BOOTED[0], NOTHING)
     elif _names_previous(first):

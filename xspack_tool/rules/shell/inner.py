@@ -1,37 +1,23 @@
 """The state of a walk through a script, and the shell text inside of other: functions, substitutions, ``sh -c``,
-here-documents and files that the script writes and runs."""
+here-documents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import grammar
+from xspack_tool.rules.shell.branches import Branches
 from xspack_tool.rules.shell.grammar import line_of
-from xspack_tool.rules.shell.model import NOTHING, Command, Guards, Redirect, Script, Word
-from xspack_tool.rules.shell.streams import output_of, redirect_of
+from xspack_tool.rules.shell.model import NOTHING, Command, Guards, Outcome, Redirect, Script, Word
+from xspack_tool.rules.shell.streams import redirect_of
 from xspack_tool.rules.shell.unwrap import Body
 from xspack_tool.rules.shell.words import Expander
+from xspack_tool.rules.shell.written_files import WrittenFiles
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is known where a statement succeeded, where it failed, and afterwards in any case.
-
-    ``culprits`` are the commands whose failure is its failure, ``fatal`` those after which ``set -e`` ends
-    the script. ``stops`` says that nothing runs after it: ``exit``, or ``return`` for the rest of a function.
-    """
-
-    if_true: Guards = NOTHING
-    if_false: Guards = NOTHING
-    afterwards: Guards = NOTHING
-    culprits: tuple[Command, ...] = ()
-    fatal: tuple[Command, ...] = ()
-    stops: str = ""
 
 
 class Walk:
@@ -40,15 +26,15 @@ class Walk:
 
     def __init__(self, errexit: bool) -> None:
         self.script = Script()
-        self.expander = Expander(self._substituted)
+        self.branches = Branches()
+        self.expander = Expander(self._substituted, self.branches)
         self.errexit = errexit
         self.functions: dict[str, tuple[Node, int]] = {}
         self.active: list[str] = []
-        self.files: dict[str, tuple[str, int]] = {}
+        self.files = WrittenFiles()
         self.shielded = 0
         self.background = False
         self.pipeline = 0
-        self._forks = 0
         self._roots: list[Node] = []
         self._guards: Guards = NOTHING
 
@@ -57,20 +43,6 @@ class Walk:
     ) -> Outcome:
         """Statements one after the other."""
         raise NotImplementedError
-
-    def fork(self) -> int:
-        """A number for a condition, new each time it is walked."""
-        self._forks += 1
-        return self._forks
-
-    def on(self, fork: int, way: int, walk: Callable[[], Outcome]) -> Outcome:
-        """Walk one way of a condition."""
-        outer = self.expander.branch
-        self.expander.branch = (*outer, (fork, way))
-        try:
-            return walk()
-        finally:
-            self.expander.branch = outer
 
     def redirect(self, node: Node) -> Redirect:
         """A redirection with its target or text."""
@@ -100,14 +72,16 @@ class Walk:
         if body.text is not None:
             return body, body.text, max(body.line - 1, 0)
         if body.path:
-            text, line = self.files.get(body.path, ("", 0))
-            return (body, text, line - 1) if text else None
+            return self._written(body, body.path)
         fed = next((redirect for redirect in command.redirects if redirect.operator.startswith("<<")), None)
         if fed is not None:
             return body, fed.body, max(fed.target.line - 1, 0)
         source = next((redirect for redirect in command.redirects if redirect.operator == "<"), None)
-        text, line = self.files.get(source.target.text, ("", 0)) if source else ("", 0)
-        return (body, text, line - 1) if text else None
+        return self._written(body, source.target.text) if source else None
+
+    def _written(self, body: Body, path: str) -> tuple[Body, str, int] | None:
+        text = self.files.text(path)
+        return (body, text, self.files.line(path) - 1) if text else None
 
     def _walk_body(
         self, body: Body, text: str, offset: int, guards: Guards, redirects: tuple[Redirect, ...]
@@ -128,23 +102,15 @@ class Walk:
             self.expander.positional, self.expander.offset, self.errexit = outer
         return replace(result, stops="") if body.inner else result
 
-    def _written(self, command: Command) -> None:
-        """Remember the text of a file that the script writes, in case it runs it."""
-        text = output_of([command], self.files)
-        for redirect in command.redirects:
-            if redirect.writes and text:
-                old = self.files.get(redirect.target.text, ("", 0))[0] if ">>" in redirect.operator else ""
-                line = next((r.target.line for r in command.redirects if r.operator == "<<"), command.line)
-                self.files[redirect.target.text] = (old + text, line)
-
     def _substituted(self, node: Node) -> list[Command]:
         """The commands of a substitution, walked in a subshell."""
         first = len(self.script.commands)
         expander = self.expander
-        outer = (expander.value_index, expander.value_count, expander.status)
+        variables = expander.variables
+        outer = (variables.index, variables.count, expander.status)
         outside = (self.background, self.pipeline)
         self.background, self.pipeline = False, 0
         self.sequence(node.children, self._guards)
-        expander.value_index, expander.value_count, expander.status = outer
+        variables.index, variables.count, expander.status = outer
         self.background, self.pipeline = outside
         return self.script.commands[first:]

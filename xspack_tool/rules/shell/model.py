@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, field
 
+from xspack_tool.rules.shell.branches import Branch, exclusive
+
 #: What is known where a command runs (elements of :attr:`Command.guards`).
 RUNNING = "running"  # a booted host: inside `if runlevel`, or systemd's own test
 INSTALLING = "installing"  # no booted host: the other branch
@@ -16,7 +18,6 @@ LACKS = "lacks "  # + a program's name: it is not
 PREVIOUS_VARIABLE = "XS_PREVIOUS_INSTALLATION"
 
 Guards = frozenset[str]
-Branch = tuple[tuple[int, int], ...]
 NOTHING: Guards = frozenset()
 
 
@@ -95,10 +96,20 @@ class Command:
         return text if len(text) <= 60 else text[:57] + "..."
 
 
-def exclusive(one: Branch, other: Branch) -> bool:
-    """Whether the two lie on different ways of one condition, so that never both run."""
-    ways = dict(one)
-    return any(ways.get(fork, way) != way for fork, way in other)
+@dataclass(frozen=True)
+class Outcome:
+    """What is known where a statement succeeded, where it failed, and afterwards in any case.
+
+    ``culprits`` are the commands whose failure is its failure, ``fatal`` those after which ``set -e`` ends
+    the script. ``stops`` says that nothing runs after it: ``exit``, or ``return`` for the rest of a function.
+    """
+
+    if_true: Guards = NOTHING
+    if_false: Guards = NOTHING
+    afterwards: Guards = NOTHING
+    culprits: tuple[Command, ...] = ()
+    fatal: tuple[Command, ...] = ()
+    stops: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import conditions
 from xspack_tool.rules.shell.grammar import text_of
-from xspack_tool.rules.shell.inner import Outcome, Walk
-from xspack_tool.rules.shell.model import NOTHING, Command, Exit, Guards, Redirect, Word
+from xspack_tool.rules.shell.inner import Walk
+from xspack_tool.rules.shell.model import NOTHING, Command, Exit, Guards, Outcome, Redirect, Word
 from xspack_tool.rules.shell.unwrap import unwrap
 
 if TYPE_CHECKING:
@@ -60,23 +60,13 @@ class SimpleCommands(Walk):
     def _tested(self, tokens: list[Word | str], line: int, guards: Guards) -> Outcome:
         if_true, if_false = conditions.of_test(tokens, self.expander)
         words = tuple(Word(token, line=line) if isinstance(token, str) else token for token in tokens)
-        command = Command((Word("["), *words), line, guards, self.expander.branch)
+        command = Command((Word("["), *words), line, guards, self.branches.now)
         return Outcome(if_true, if_false, NOTHING, (command,), (command,))
 
     def command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         """A simple command, once for each value that the variables in it may have."""
         self._guards = guards
-        result = Outcome()
-        self.expander.value_index, self.expander.value_count = 0, 1
-        value_index = 0
-        while value_index < 1 or value_index < self.expander.value_count:
-            self.expander.value_index = value_index
-            result = self._one_command(node, guards, redirects)
-            value_index += 1
-            if result.stops or value_index >= 4:
-                break
-        self.expander.value_index, self.expander.value_count = 0, 1
-        return result
+        return self.expander.variables.each(lambda: self._one_command(node, guards, redirects))
 
     def _one_command(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         words: list[Word] = []
@@ -96,9 +86,9 @@ class SimpleCommands(Walk):
         if not words:
             return Outcome()
         line = self._line(node)
-        value_count = self.expander.value_count
+        value_count = self.expander.variables.count
         result = self._run(words, line, guards, (*redirects, *own))
-        self.expander.value_count = value_count
+        self.expander.variables.count = value_count
         return result
 
     def _run(
@@ -124,7 +114,7 @@ class SimpleCommands(Walk):
             runs.words,
             line,
             guards,
-            self.expander.branch,
+            self.branches.now,
             runs.wrappers,
             redirects,
             self.background,
@@ -132,7 +122,7 @@ class SimpleCommands(Walk):
         )
         body = self._body(runs.body, command) if runs.body else None
         self.script.commands.append(command)
-        self._written(command)
+        self.files.note(command)
         if body is not None:
             return self._walk_body(*body, guards, redirects)
         if_true, if_false = conditions.of_command(command)
@@ -145,7 +135,7 @@ class SimpleCommands(Walk):
 
     def _nothing_but(self, redirects: tuple[Redirect, ...], line: int, guards: Guards) -> None:
         if redirects:
-            branch = self.expander.branch
+            branch = self.branches.now
             self.script.commands.append(Command((Word(":"),), line, guards, branch, redirects=redirects))
 
     def _exit(self, words: Sequence[Word], line: int) -> Outcome:
@@ -153,8 +143,8 @@ class SimpleCommands(Walk):
         inside = bool(self.active) and words[0].text == "return"
         if not inside:
             before = self.script.commands[-1:]
-            said = bool(before) and before[0].name in _SAYS and _same_way(before[0], self.expander.branch)
-            self.script.exits.append(Exit(word.text, line, self.expander.branch, said))
+            said = bool(before) and before[0].name in _SAYS and _same_way(before[0], self.branches.now)
+            self.script.exits.append(Exit(word.text, line, self.branches.now, said))
         return Outcome(stops="return" if inside else "exit")
 
     def _set(self, args: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell.grammar import line_of, text_of
@@ -41,7 +41,7 @@ def _here_document(node: Node, expander: Expander) -> Redirect:
     return Redirect("<<", Word("", line=line_of(body) + expander.offset), text)
 
 
-def output_of(commands: Sequence[Command], files: dict[str, tuple[str, int]]) -> str:
+def output_of(commands: Sequence[Command], text_of_file: Callable[[str], str]) -> str:
     """The text that the last of some commands writes, as far as it is known."""
     if not commands:
         return ""
@@ -52,6 +52,6 @@ def output_of(commands: Sequence[Command], files: dict[str, tuple[str, int]]) ->
         return text.replace("\\n", "\n") if last.name == "printf" or "-e" in last.args else text
     if last.name == "cat":
         here = [redirect.body for redirect in last.redirects if redirect.operator.startswith("<<")]
-        known = [files[operand][0] for operand in last.operands if operand in files]
+        known = [text_of_file(operand) for operand in last.operands]
         return "".join(here or known)
     return ""

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.rules.shell import conditions, grammar
 from xspack_tool.rules.shell.grammar import text_of
-from xspack_tool.rules.shell.inner import Outcome
 from xspack_tool.rules.shell.lists import LISTS, Chain, Item, chain_of, ways_of
-from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Redirect, Script, Word
+from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Outcome, Redirect, Script, Word
 from xspack_tool.rules.shell.simple import SimpleCommands
 from xspack_tool.rules.shell.streams import output_of
 
@@ -129,7 +128,7 @@ class _Walker(SimpleCommands):
         return result
 
     def _and(self, left: Outcome, items: list[Item], guards: Guards) -> Outcome:
-        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.if_true))
+        right = self.branches.on(self.branches.fork(), 0, lambda: self._pipe(items, guards | left.if_true))
         afterwards = left.if_false if right.stops else NOTHING
         return Outcome(
             left.if_true | right.if_true,
@@ -140,7 +139,7 @@ class _Walker(SimpleCommands):
         )
 
     def _or(self, left: Outcome, items: list[Item], guards: Guards) -> Outcome:
-        right = self.on(self.fork(), 0, lambda: self._pipe(items, guards | left.if_false))
+        right = self.branches.on(self.branches.fork(), 0, lambda: self._pipe(items, guards | left.if_false))
         afterwards = left.if_true if right.stops else NOTHING
         culprits = () if right.stops else right.culprits
         if_true = left.if_true if right.stops else left.if_true & right.if_true
@@ -151,7 +150,7 @@ class _Walker(SimpleCommands):
     def _pipe(self, items: list[Item], guards: Guards) -> Outcome:
         if len(items) == 1:
             return self.statement(items[0].node, guards, items[0].redirects)
-        outer, number = self.pipeline, self.fork()
+        outer, number = self.pipeline, self.branches.fork()
         members: list[Outcome] = []
         flowing, source = "", 0
         for item in items:
@@ -159,7 +158,7 @@ class _Walker(SimpleCommands):
             first = len(self.script.commands)
             fed = (Redirect("<<", Word("", line=source), flowing),) if flowing else ()
             members.append(self.statement(item.node, guards, (*item.redirects, *fed)))
-            flowing = output_of(self.script.commands[first:], self.files)
+            flowing = output_of(self.script.commands[first:], self.files.text)
             source = next((r.target.line for r in item.redirects if r.operator == "<<"), source)
         self.pipeline = outer
         last = self.script.commands[-1] if self.script.commands else None
@@ -179,7 +178,7 @@ class _Walker(SimpleCommands):
 
     def _if(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         known, ways = guards, _Ways()
-        closed, fork = False, self.fork()
+        closed, fork = False, self.branches.fork()
         for way, (condition, body) in enumerate(ways_of(node)):
             test = Outcome()
             if condition:
@@ -198,11 +197,11 @@ class _Walker(SimpleCommands):
     def _way(
         self, fork: int, way: int, body: Sequence[Node], guards: Guards, redirects: tuple[Redirect, ...]
     ) -> Outcome:
-        return self.on(fork, way, lambda: self.sequence(body, guards, redirects))
+        return self.branches.on(fork, way, lambda: self.sequence(body, guards, redirects))
 
     def _case(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
         value = Word("")
-        ways, closed, fork = _Ways(), False, self.fork()
+        ways, closed, fork = _Ways(), False, self.branches.fork()
         items = [child for child in node.named_children if child.type == "case_item"]
         heads = [child for child in node.named_children if child.type != "case_item"]
         if heads:
@@ -230,7 +229,7 @@ class _Walker(SimpleCommands):
             test = Outcome(test.if_false, test.if_true) if until else test
         if not bodies:
             return Outcome()
-        inner = self._way(fork or self.fork(), 0, [bodies[-1]], guards | test.if_true, redirects)
+        inner = self._way(fork or self.branches.fork(), 0, [bodies[-1]], guards | test.if_true, redirects)
         return Outcome(culprits=inner.culprits)
 
     def _for(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:
@@ -241,8 +240,8 @@ class _Walker(SimpleCommands):
             if child.type not in ("variable_name", "do_group", "compound_statement")
             for word in self.expander.fields(child)
         ]
-        fork = self.fork()
-        self.expander.variables.assign_each(name, words, (*self.expander.branch, (fork, 0)), guards)
+        fork = self.branches.fork()
+        self.expander.variables.assign_each(name, words, fork, guards)
         return self._loop(node, guards, redirects, fork)
 
     def _subshell(self, node: Node, guards: Guards, redirects: tuple[Redirect, ...]) -> Outcome:

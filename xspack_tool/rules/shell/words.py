@@ -5,11 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xspack_tool.rules.shell.branches import Branches
 from xspack_tool.rules.shell.grammar import line_of, text_of
-from xspack_tool.rules.shell.model import NOTHING, Branch, Command, Guards, Word, exclusive
+from xspack_tool.rules.shell.model import NOTHING, Command, Guards, Word
+from xspack_tool.rules.shell.variables import Variables
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -19,58 +21,15 @@ _LONGEST = 64 * 1024
 _DEEPEST = 20
 
 
-@dataclass(frozen=True)
-class _Value:
-    word: Word
-    branch: Branch
-    guards: Guards
-    #: Whether others assigned at the same place may hold instead, as in a loop.
-    among: bool = False
-
-
-class Variables:
-    """The variables of a script, with the values that each may have on the way to a command."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, list[_Value]] = {}
-
-    def assign(self, name: str, word: Word, branch: Branch, guards: Guards) -> None:
-        values = [] if not branch else self._values.get(name, [])
-        self._values[name] = [*values[-7:], _Value(word, branch, guards)]
-
-    def assign_each(self, name: str, words: list[Word], branch: Branch, guards: Guards) -> None:
-        """The values that a loop's variable takes one after the other."""
-        found = [_Value(word, branch, guards, among=place > 0) for place, word in enumerate(words[:4])]
-        self._values[name] = [*self._values.get(name, [])[-7:], *found]
-
-    def values(self, name: str, branch: Branch) -> list[_Value]:
-        """The values that may hold on ``branch``, newest first."""
-        found = []
-        for value in reversed(self._values.get(name, [])):
-            if exclusive(value.branch, branch):
-                continue
-            found.append(value)
-            if value.branch == branch[: len(value.branch)] and not value.among:
-                break
-        return found
-
-
 class Expander:
-    """Turns nodes into words. ``run`` walks the commands of a substitution and returns those it found.
+    """Turns nodes into words. ``run`` walks the commands of a substitution and returns those it found."""
 
-    Where variables may have several values, ``value_index`` says which one is taken and ``value_count`` how many
-    there were.
-    """
-
-    def __init__(self, run: Callable[[Node], list[Command]]) -> None:
-        self.variables = Variables()
+    def __init__(self, run: Callable[[Node], list[Command]], branches: Branches) -> None:
+        self.variables = Variables(branches)
         self.positional: list[Word] | None = None
-        self.branch: Branch = ()
         self.status: tuple[Guards, Guards] = (NOTHING, NOTHING)
         #: How many lines of the script come before the text that is being walked.
         self.offset = 0
-        self.value_index = 0
-        self.value_count = 1
         self.reads: dict[str, int] = {}
         self._run = run
         self._depth = 0
@@ -168,11 +127,10 @@ class Expander:
         if name.isdigit() and self.positional is not None:
             place = int(name) - 1
             return self.positional[place] if 0 <= place < len(self.positional) else Word("")
-        values = self.variables.values(name, self.branch)
+        values = self.variables.values(name)
         if not values:
             return Word(f"${name}", frozenset({name}))
-        self.value_count = max(self.value_count, min(len(values), 4))
-        word = values[self.value_index % len(values)].word
+        word = self.variables.pick(values)
         return replace(word, variable=name) if len(values) > 1 else word
 
     def _substitution(self, node: Node) -> Word:
@@ -197,23 +155,13 @@ class Expander:
 
     def assign(self, name: str, word: Word, append: bool, guards: Guards) -> None:
         """Set a variable where the walk is now."""
-        if append and (old := self.variables.values(name, self.branch)):
+        if append and (old := self.variables.values(name)):
             word = _joined([old[0].word, word])
-        self.variables.assign(name, word, self.branch, guards)
+        self.variables.assign(name, word, guards)
 
     def reads_argument(self, node: Node) -> bool:
         """Whether an arithmetic command looks at the scriptlet's ``$1``."""
         return self._opaque(node).reads_argument
-
-    def condition(self, name: str, holds: Callable[[str], bool]) -> tuple[Guards, Guards]:
-        """What is known if the value of a variable passes a test and if not, from where it was set."""
-        values = self.variables.values(name, self.branch)
-        if_true = [value.guards for value in values if holds(value.word.text)]
-        if_false = [value.guards for value in values if not holds(value.word.text)]
-        return (
-            frozenset.intersection(*if_true) if if_true else NOTHING,
-            frozenset.intersection(*if_false) if if_false else NOTHING,
-        )
 
 
 def _quoted(data: bytes) -> Word:
