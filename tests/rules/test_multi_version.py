@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from forge import module
 from module_keys import Pair, appended, make_pair, signed_by
-from pack_maker import program
+from pack_maker import PackMaker, program, xspack
 from support import ROOT
+from trees import Tree
 
 from xspack_tool.binary.signature import read_certificates
 from xspack_tool.rules.context import DriverData
@@ -154,6 +155,57 @@ def test_m3_variants_apart(pack_verdict: Verdict, forged: Callable[..., Path]) -
     assert pack_verdict("M3", [link, again], NINE) == [
         f"E {again.name}: /lib/modules/{K}/updates/acme.ko: {link.name} owns it, too"
     ]
+
+
+NINE_TREE = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", XSPACK_TARGET="xenserver-9")\n'
+DISK = """\
+env.Pack("disk", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-5a4b6b0c2e31", description="d", packages=[{}],
+         requires=["product-version >= 9"], key=env.TestKey("KEY"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "folder", "twice"),
+    [
+        ({"version": "2.2"}, f"{PLACE[:-1]}2", True),
+        ({"version": "2.2", "variant": "dell"}, f"{PLACE[:-1]}2", False),
+        ({"name": "other"}, PLACE.replace("acme", "other"), False),
+        ({}, PLACE.replace(K, "6.6.1"), False),
+        ({"variant": ["generic"]}, f"{PLACE[:-1]}2", False),  # M1's
+    ],
+)
+@pytest.mark.parametrize("rpms", [1, 2])
+def test_m3_one_of_a_name(
+    make_pack: PackMaker,
+    forged: Callable[..., Path],
+    changes: dict[str, str],
+    folder: str,
+    twice: bool,
+    rpms: int,
+) -> None:
+    """Two variants of one name in a pack, in one RPM or in two, as verify finds them."""
+    one = {f"{PLACE}/acme.ko": b"1", f"{PLACE}/info.json": info()}
+    two = {f"{folder}/acme.ko": b"2", f"{folder}/info.json": info(**changes)}
+    brought = [one | two] if rpms == 1 else [one, two]
+    packed = [forged(name=f"acme{at}", files=files) for at, files in enumerate(brought)]
+    words = f"the pack has the variant 'generic' of 'acme' for {K} more than once: driver-tool and xe list one of them"
+    found = xspack("verify", make_pack(packages=packed), "--target", NINE, "--json").json["findings"]
+    said = [(one["severity"], one["rpm"], one["where"]) for one in found if one["found"] == words]
+    places = [(packed[0], PLACE), (packed[-1], folder)] if twice else []
+    assert said == [("W", rpm.name, f"{place}/info.json") for rpm, place in places]
+    assert [one["rule"] for one in found].count("M3") == len(places)
+
+
+def test_m3_one_of_a_name_in_a_build(tmp_path: Path, forged: Callable[..., Path]) -> None:
+    tree = Tree(tmp_path / "tree")
+    for at in (1, 2):
+        place = f"{PLACE[:-1]}{at}"
+        files = {f"{place}/acme.ko": b"x", f"{place}/info.json": info(version=f"2.{at}")}
+        tree.write({f"{at}.rpm": forged(name=f"acme{at}", files=files).read_bytes()})
+    tree.declare(DISK.format('env.PrebuiltRpm("1.rpm"), env.PrebuiltRpm("2.rpm")'), NINE_TREE)
+    assert tree.scons("check", env={"GNUPGHOME": ""}).said.count("W M3 disk: acme") == 2
+    tree.declare(DISK.format('env.PrebuiltRpm("1.rpm")'), NINE_TREE)
+    assert " M3 " not in tree.scons("check", env={"GNUPGHOME": ""}).said
 
 
 @pytest.fixture(scope="module")

@@ -137,4 +137,5 @@ def _run(rule: Rule, rpm: str, check: Callable[..., Hits], *given: object) -> It
             unless_provided=hit.unless_provided,
             unless_kept_out=hit.unless_kept_out,
             keeps_out=hit.keeps_out,
+            unless_alone=hit.unless_alone,
         )

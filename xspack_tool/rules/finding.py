@@ -23,7 +23,8 @@ class Hit:
     RPM, its file name. ``unless_shipped`` names a path, or a file wherever it lies: the finding falls if any RPM of
     the pack ships it; ``unless_provided`` names a capability: it falls if the release provides it; ``unless_kept_out``
     names modules: it falls if the pack keeps all of them from being loaded. That an RPM does so is no breach, but told
-    in the same way: ``keeps_out`` names such a module.
+    in the same way: ``keeps_out`` names such a module. ``unless_alone`` names what a pack may have once: the finding
+    falls if no other of the pack names it.
     """
 
     where: str
@@ -36,6 +37,7 @@ class Hit:
     unless_provided: str = ""
     unless_kept_out: tuple[str, ...] = ()
     keeps_out: str = ""
+    unless_alone: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Finding:
     unless_provided: str = ""
     unless_kept_out: tuple[str, ...] = ()
     keeps_out: str = ""
+    unless_alone: str = ""
 
     @property
     def order(self) -> tuple[object, ...]:

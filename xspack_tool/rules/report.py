@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -63,12 +64,14 @@ def judge(
     shipped = {file.path for info in context.rpms for file in info.files if not file.is_dir}
     shipped |= {PurePosixPath(path).name for path in shipped}
     kept_out = {finding.keeps_out for one in rpm_findings.values() for finding in one}
+    named = Counter(finding.unless_alone for one in rpm_findings.values() for finding in one)
     found = [
         finding
         for one in rpm_findings.values()
         for finding in one
         if not finding.keeps_out
         and not (finding.unless_kept_out and kept_out.issuperset(finding.unless_kept_out))
+        and not (finding.unless_alone and named[finding.unless_alone] == 1)
         and not (finding.unless_shipped and finding.unless_shipped in shipped)
         and not (finding.unless_provided and _is_provided(context, finding))
     ]

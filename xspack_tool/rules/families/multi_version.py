@@ -14,7 +14,7 @@ from xspack_tool.model.driver import VARIANT
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
 from xspack_tool.rules.context import Member, PackContext, RpmContext
 from xspack_tool.rules.finding import Hit
-from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule, pack_rule
+from xspack_tool.rules.registry import Hits, also_on_member, also_on_rpm, member_rule, pack_rule
 
 _UPDATES = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/updates/(.+)$")
 _DMV = re.compile(r"^(?:/usr)?/lib/modules/[^/]+/dmv/")
@@ -177,7 +177,7 @@ def variant_note(context: RpmContext, member: Member) -> Hits:
 @pack_rule(
     "M3",
     "E",
-    meaning="variants of a driver that get in each other's way",
+    meaning="variants of a driver that get in each other's way; a W where the host lists one of them alone",
     remedy="give each variant a version of its own, and no file in updates/: driver-tool makes the links there",
     bad="dmv/acme/2.1/acme.ko and updates/acme.ko in one pack",
     good="dmv/acme/2.1/acme.ko and dmv/acme/2.2/acme.ko",
@@ -205,6 +205,25 @@ def variants_apart(context: PackContext) -> Hits:
             first = owners.setdefault(file.path, info.file_name)
             if first != info.file_name:
                 yield Hit(file.path, f"{first} owns it, too", rpm=info.file_name)
+
+
+@also_on_member("M3", wants=_is_info)
+def one_of_a_name(context: RpmContext, member: Member) -> Hits:
+    """dmv.py lists the variants of a driver by their names: of two with one name the host shows the last it reads."""
+    del context
+    path, data = member.file.path, _read_info(member)
+    place = VARIANT.match(path)
+    assert place is not None  # it was wanted for that
+    driver, variant = data.get("name"), data.get("variant")
+    if isinstance(driver, str) and isinstance(variant, str):
+        words = f"the pack has the variant {variant!r} of {driver!r} for {place['kernel']} more than once"
+        yield Hit(
+            path,
+            f"{words}: driver-tool and xe list one of them",
+            "W",
+            remedy="give each a name of its own, or ship one version",
+            unless_alone=json.dumps([place["kernel"], driver, variant]),
+        )
 
 
 def _same_folder(rpms: tuple[RpmInfo, ...]) -> Iterator[Hit]:
