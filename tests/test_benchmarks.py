@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from support import ROOT, need
+from support import ROOT, need, need_module
 
 from benchmarks.simulation import Fleet, kits_for, play, table
 
 
 def test_quick(tmp_path: Path) -> None:
     need("rpmbuild", "rpmsign", "gpg", "make", "createrepo_c", "genisoimage", "nginx")
+    need_module("obstore", "grpc", "buildgrid", "buildstream")
+    need(shutil.which("weed") or str(Path(sys.executable).parent / "weed"))
     out = tmp_path / "RESULTS.md"
     cases = ("start", "many", "iso", "shared")
     words = ["-m", "benchmarks", "--quick", "--out", str(out), *(f"--case={case}" for case in cases)]
@@ -34,7 +37,10 @@ def test_quick(tmp_path: Path) -> None:
         "one changed file, 3 packages",
         "one changed version, 3 packages",
         "mastering an ISO of 4 MiB",
-        "the examples' RPMs in a second clone, shared cache, -j2",
+        *(
+            f"the examples' RPMs in a second clone, shared cache by {server}, -j2"
+            for server in ("HTTP", "S3", "REAPI")
+        ),
     ]
 
 
