@@ -78,7 +78,7 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
     those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
-    with _work_place(work_dir) as place:
+    with _work_place(work_dir, compiler_prefix) as place:
         result, noted = _build(
             tree,
             sources,
@@ -98,17 +98,19 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
 
 
 @contextmanager
-def _work_place(work_dir: Path) -> Iterator[Work]:
-    """Where kbuild works: in the folder itself, which is kept, or in a plain one that is not, where the path of the
-    folder is none for make. A comma is kbuild's own: it hands words to the preprocessor with -Wp, whose separator that
-    is."""
+def _work_place(work_dir: Path, compiler_prefix: str) -> Iterator[Work]:
+    """Where kbuild works: in the folder itself, which is kept, or in a plain one that is not.
+
+    The latter behind ccache or distcc, where its path is the same in every checkout: what another one compiled is found
+    by it. And where the path of the folder is none for make. A comma is kbuild's own: it hands words to the
+    preprocessor with -Wp, whose separator that is."""
     place = work_dir.resolve()
-    if _MAKES_OWN.fullmatch(str(place)):
+    if not compiler_prefix and _MAKES_OWN.fullmatch(str(place)):
         place.mkdir(parents=True, exist_ok=True)
         with locked(place) as lock:
             yield Work(place, lock)
         return
-    name = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]
     with plain_work_folder(f"kbuild-{name}") as work:
         yield work
 

@@ -20,13 +20,12 @@ from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem, system_words
-from xspack_tool.files import copy_whole, write_whole
+from xspack_tool.files import write_whole
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
-from xspack_tool.run import plain_work_folder
 
 
 @dataclass(frozen=True)
@@ -93,20 +92,10 @@ class CompileModules(Step):
         return tools_for(self.private_key)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        if not self.compiler.prefix:
-            self._compile(inputs, outputs, self.work)
-            return
-        # At a path that is the same in every checkout: what another one compiled, ccache finds by it.
-        with plain_work_folder(f"kbuild-{self.work.name}") as place:
-            work = place.path / "work"
-            self._compile(inputs, outputs, work)
-            copy_whole(work / COMMANDS, self.work / COMMANDS)
-
-    def _compile(self, inputs: Named, outputs: Named, work: Path) -> None:
         result = build_modules(
             self.tree,
             inputs.sources,
-            work,
+            self.work,
             named_outputs(outputs, self.debuginfo),
             request=self.request,
             extra_symbols=inputs.symbols,
