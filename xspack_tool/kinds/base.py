@@ -11,7 +11,7 @@ from SCons.Util import NodeList, flatten
 from xspack_tool.errors import Place, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.package_declaration import PackageDeclaration
-from xspack_tool.kinds.variables import EXPANDED, Expansion
+from xspack_tool.kinds.variables import Expansion
 from xspack_tool.model import syntax
 from xspack_tool.model.package import Package
 from xspack_tool.plan.help import tell_alias
@@ -37,12 +37,16 @@ REQUIRED = object()
 class Field:
     """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
     validator of its value (None: any). ``unless`` names a field that stands for it; one with neither a default nor
-    such a field beside it is told to be missing."""
+    such a field beside it is told to be missing. ``example`` is a value as it stands in a SConstruct. ``expands``
+    tells that construction variables are expanded in its texts, as they are in destinations: what a shell, make or
+    another program reads stays as it is written."""
 
     meaning: str
     default: Any = None
     validator: validators.Validator | None = None
     unless: str = ""
+    example: str = ""
+    expands: bool = False
 
     @property
     def required(self) -> bool:
@@ -120,7 +124,7 @@ class Kind:
                 continue
             if field.validator is validators.FILE_TABLE:
                 done[key] = expansion.table(value)
-            elif key in EXPANDED:
+            elif field.expands:
                 done[key] = expansion.each(value)
             self.problems += expansion.problems
         return done
@@ -153,54 +157,134 @@ class PackageKind(Kind):
     """A kind that becomes an RPM. A subclass adds to FIELDS and fills the declaration."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the RPM", REQUIRED, validators.TEXT),
-        "release": Field("release of the RPM", "1", validators.TEXT),
-        "epoch": Field("epoch of the RPM", 0, validators.NUMBER),
-        "arch": Field("architecture: x86_64 (the default) or noarch", None, validators.TEXT),
-        "summary": Field("one line that says what it is", None, validators.TEXT),
-        "description": Field("what it is, at length", "", validators.TEXT),
-        "license": Field("SPDX licence expression (or $XSPACK_LICENSE)", None, validators.TEXT),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT),
-        "packager": Field("packager (or $XSPACK_PACKAGER)", None, validators.TEXT),
-        "url": Field("home page (or $XSPACK_URL)", None, validators.TEXT),
-        "files": Field(
-            "destination on the host -> file, folder, XsFile, XsDir or XsLink", None, validators.FILE_TABLE
+        "version": Field("version of the RPM", REQUIRED, validators.TEXT, example='"5.2"', expands=True),
+        "release": Field("release of the RPM", "1", validators.TEXT, example='"2"', expands=True),
+        "epoch": Field("epoch of the RPM", 0, validators.NUMBER, example="1"),
+        "arch": Field(
+            "architecture: x86_64 (the default) or noarch",
+            None,
+            validators.TEXT,
+            example='"noarch"',
+            expands=True,
         ),
-        "config": Field("destination -> configuration file, kept on upgrade", None, validators.FILE_TABLE),
+        "summary": Field(
+            "one line that says what it is",
+            None,
+            validators.TEXT,
+            example='"Acme monitoring agent"',
+            expands=True,
+        ),
+        "description": Field(
+            "what it is, at length",
+            "",
+            validators.TEXT,
+            example='"Watches the fans and reports to the Acme console."',
+            expands=True,
+        ),
+        "license": Field(
+            "SPDX licence expression (or $XSPACK_LICENSE)",
+            None,
+            validators.TEXT,
+            example='"GPL-2.0-only"',
+            expands=True,
+        ),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT, example='"Acme"', expands=True),
+        "packager": Field(
+            "packager (or $XSPACK_PACKAGER)",
+            None,
+            validators.TEXT,
+            example='"Acme Builds <builds@acme.example>"',
+            expands=True,
+        ),
+        "url": Field(
+            "home page (or $XSPACK_URL)",
+            None,
+            validators.TEXT,
+            example='"https://acme.example"',
+            expands=True,
+        ),
+        "files": Field(
+            "destination on the host -> file, folder, XsFile, XsDir or XsLink",
+            None,
+            validators.FILE_TABLE,
+            example='{"/opt/acme/bin/agent": "agent", "/opt/acme/share": env.Dir("share")}',
+        ),
+        "config": Field(
+            "destination -> configuration file, kept on upgrade",
+            None,
+            validators.FILE_TABLE,
+            example='{"/etc/acme.conf": "acme.conf"}',
+        ),
         "ghost": Field(
             "files made on the host that belong to the package: paths, or path -> mode",
             None,
             validators.PATHS_WITH_MODES,
+            example='["/var/lib/acme/state"]',
+            expands=True,
         ),
-        "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES),
-        "licenses": Field("licence texts for /usr/share/licenses/<name>", None, validators.FILES),
-        "users": Field("system users to make before the files are laid: names, or env.XsUser(..)", None),
-        "groups": Field("system groups to make before the files are laid", None, validators.TEXTS),
-        "requires": Field("what it needs: 'name' or 'name >= version'", None),
-        "provides": Field("what it provides", None),
+        "docs": Field("files for /usr/share/doc/<name>", None, validators.FILES, example='["README"]'),
+        "licenses": Field(
+            "licence texts for /usr/share/licenses/<name>", None, validators.FILES, example='["COPYING"]'
+        ),
+        "users": Field(
+            "system users to make before the files are laid: names, or env.XsUser(..)",
+            None,
+            example='["acme", env.XsUser("acmed", home="/var/lib/acme")]',
+        ),
+        "groups": Field(
+            "system groups to make before the files are laid", None, validators.TEXTS, example='["acme"]'
+        ),
+        "requires": Field(
+            "what it needs: 'name' or 'name >= version'",
+            None,
+            example='["bash", "python3 >= 3.6"]',
+            expands=True,
+        ),
+        "provides": Field("what it provides", None, example='["acme-agent-api = 2"]', expands=True),
         "hide_provides": Field(
             "patterns of names, such as 'libcrypto.so.*', that rpm finds in the payload and that it does not provide",
             None,
             validators.TEXTS,
+            example='["libcrypto.so.*"]',
         ),
-        "hide_requires": Field("the same of what it would require", None, validators.TEXTS),
+        "hide_requires": Field(
+            "the same of what it would require", None, validators.TEXTS, example='["libcrypto.so.*"]'
+        ),
         "automatic_provides": Field(
-            "False: rpm looks for nothing that the payload provides", True, validators.FLAG
+            "False: rpm looks for nothing that the payload provides", True, validators.FLAG, example="False"
         ),
         "automatic_requires": Field(
-            "False: rpm looks for nothing that the payload requires", True, validators.FLAG
+            "False: rpm looks for nothing that the payload requires", True, validators.FLAG, example="False"
         ),
-        "conflicts": Field("what it cannot stand beside", None),
-        "obsoletes": Field("what it replaces", None),
-        "scripts": Field("scriptlet (pre, post, ..) -> shell text or file", None, validators.SCRIPT_TABLE),
+        "conflicts": Field("what it cannot stand beside", None, example='["acme-legacy"]', expands=True),
+        "obsoletes": Field("what it replaces", None, example='["acme-monitor < 5"]', expands=True),
+        "scripts": Field(
+            "scriptlet (pre, post, ..) -> shell text or file",
+            None,
+            validators.SCRIPT_TABLE,
+            example='{"post": "ldconfig", "preun": env.File("preun.sh")}',
+        ),
         "triggers": Field(
             "'triggerin kernel-xen >= 4.19' -> shell text or file that runs when that package comes or goes",
             None,
             validators.SCRIPT_TABLE,
+            example='{"triggerin kernel-xen >= 4.19": "/opt/acme/bin/agent --probe"}',
         ),
-        "changelog": Field("entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'", None),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, validators.FILE),
-        "waive": Field("rule id -> why it does not hold here", None),
+        "changelog": Field(
+            "entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'",
+            None,
+            example='["2026-11-20 Acme Builds <builds@acme.example> 5.2-1\\n- listen on IPv6"]',
+            expands=True,
+        ),
+        "target": Field(
+            "file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm",
+            None,
+            validators.FILE,
+            example='"#build/agent.rpm"',
+        ),
+        "waive": Field(
+            "rule id -> why it does not hold here", None, example='{"P4": "the installer reads this text"}'
+        ),
     }
     #: The architecture of the RPM where none is given.
     ARCH: ClassVar[str] = "x86_64"

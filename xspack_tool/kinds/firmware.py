@@ -18,9 +18,18 @@ class Firmware(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **{name: field for name, field in PackageKind.FIELDS.items() if name != "config"},
-        "files": Field("name that the driver asks for -> file", REQUIRED, validators.FILE_TABLE),
+        "files": Field(
+            "name that the driver asks for -> file",
+            REQUIRED,
+            validators.FILE_TABLE,
+            example='{"acme/nic.bin": "nic.bin"}',
+        ),
         "kernel": Field(
-            "`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)", None, validators.TEXT
+            "`uname -r` it is for (or that of $XSPACK_DDK, or the profile's)",
+            None,
+            validators.TEXT,
+            example='"4.19.0+1"',
+            expands=True,
         ),
         "modprobe": MODPROBE,
     }

@@ -57,62 +57,123 @@ class KernelModule(PackageKind):
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
         "source": Field(
-            "folder with the driver's sources and its Kbuild or Makefile", REQUIRED, validators.FILE
+            "folder with the driver's sources and its Kbuild or Makefile",
+            REQUIRED,
+            validators.FILE,
+            example='env.Dir("driver")',
         ),
-        "ddk": Field("kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)", None, KITS),
+        "ddk": Field(
+            "kernel build tree or env.Ddk(..), or several of them (or $XSPACK_DDK)",
+            None,
+            KITS,
+            example='"kernel"',
+        ),
         "module_dir": Field(
-            "folder below /lib/modules/<kernel> (or the profile's: updates)", None, validators.TEXT
+            "folder below /lib/modules/<kernel> (or the profile's: updates)",
+            None,
+            validators.TEXT,
+            example='"extra"',
+            expands=True,
         ),
         "kernel_in_name": Field(
-            "True for the historic name <name>-modules-<flavour>-<kernel>", False, validators.FLAG
+            "True for the historic name <name>-modules-<flavour>-<kernel>",
+            False,
+            validators.FLAG,
+            example="True",
         ),
-        "flavour": Field("the flavour in such a name", "xen", validators.TEXT),
+        "flavour": Field("the flavour in such a name", "xen", validators.TEXT, example='"xen"', expands=True),
         "kbuild_dir": Field(
             "folder or folders of the sources with a Kbuild or Makefile, in building order",
             "",
             validators.TEXTS,
+            example='["core", "nic"]',
         ),
-        "make_variables": Field("make variable -> value", None, validators.PLAIN_TABLE),
+        "make_variables": Field(
+            "make variable -> value", None, validators.PLAIN_TABLE, example='{"BUILD": "release"}'
+        ),
         "kconfig": Field(
-            "CONFIG_ switch, without CONFIG_ -> y, m, n or a number", None, validators.PLAIN_TABLE
+            "CONFIG_ switch, without CONFIG_ -> y, m, n or a number",
+            None,
+            validators.PLAIN_TABLE,
+            example='{"ACME_NIC": "m", "ACME_QUEUES": 4}',
         ),
         "prepare": Field(
             "script, or command of the sources, that is run on a copy of them before kbuild; or several",
             None,
             validators.FILES,
+            example='"configure.sh"',
         ),
-        "modules": Field("names of the modules to package, of those that are built", None, validators.TEXTS),
-        "exclude": Field("names of the modules that are built and not packaged", None, validators.TEXTS),
-        "dkms": Field("dkms.conf that says version, source, kbuild_dir and the like", None, validators.FILE),
+        "modules": Field(
+            "names of the modules to package, of those that are built",
+            None,
+            validators.TEXTS,
+            example='["acme_nic"]',
+        ),
+        "exclude": Field(
+            "names of the modules that are built and not packaged",
+            None,
+            validators.TEXTS,
+            example='["acme_test"]',
+        ),
+        "dkms": Field(
+            "dkms.conf that says version, source, kbuild_dir and the like",
+            None,
+            validators.FILE,
+            example='"dkms.conf"',
+        ),
         "extra_symbols": Field(
-            "drivers, or Module.symvers files, whose symbols the modules use", None, validators.FILES
+            "drivers, or Module.symvers files, whose symbols the modules use",
+            None,
+            validators.FILES,
+            example='["Module.symvers"]',
         ),
-        "firmware": Field("name that the driver asks for -> firmware file", None, validators.FILE_TABLE),
+        "firmware": Field(
+            "name that the driver asks for -> firmware file",
+            None,
+            validators.FILE_TABLE,
+            example='{"acme/nic.bin": "nic.bin"}',
+        ),
         "modprobe": MODPROBE,
         "debuginfo": Field(
-            "True for an RPM of debug data beside it; no pack holds it", False, validators.FLAG
+            "True for an RPM of debug data beside it; no pack holds it",
+            False,
+            validators.FLAG,
+            example="True",
         ),
         "sign_key": Field(
             "[private key, certificate] that sign the modules: files, the key also 'pkcs11:token=..;object=..'",
             None,
             validators.FILES,
+            example='["modules.key", "modules.crt"]',
         ),
-        "compiler_prefix": Field("ccache or distcc", "", validators.TEXT),
+        "compiler_prefix": Field("ccache or distcc", "", validators.TEXT, example='"ccache"'),
         "variant": Field(
             "name of this variant, for releases that let administrators select one: 'generic'",
             None,
             validators.TEXT,
+            example='"generic"',
         ),
         "driver": Field(
             "name of the driver that it is a variant of (or the RPM's, without -<variant>)",
             None,
             validators.TEXT,
+            example='"acme-nic"',
         ),
         "priority": Field(
-            "of several variants, the installer proposes that of the highest", 0, validators.NUMBER
+            "of several variants, the installer proposes that of the highest",
+            0,
+            validators.NUMBER,
+            example="50",
         ),
-        "status": Field("state of development of a variant", "production", validators.TEXT),
-        "category": Field("kind of a variant's devices: network, storage, ..", "network", validators.TEXT),
+        "status": Field(
+            "state of development of a variant", "production", validators.TEXT, example='"production"'
+        ),
+        "category": Field(
+            "kind of a variant's devices: network, storage, ..",
+            "network",
+            validators.TEXT,
+            example='"network"',
+        ),
     }
 
     def __init__(self, env: Any, name: str, given: dict[str, Any], place: Any) -> None:

@@ -13,6 +13,7 @@ MODPROBE = Field(
     "lines for /etc/modprobe.d/<name>.conf: options, blacklist, softdep, alias, install, remove",
     None,
     validators.TEXTS,
+    example='["options acme_nic queues=4"]',
 )
 
 

@@ -29,43 +29,93 @@ class Pack(Kind):
 
     ALIAS: ClassVar[str] = "pack"
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "version": Field("version of the pack", REQUIRED, validators.TEXT),
-        "uuid": Field("uuid of this version of this pack", REQUIRED, validators.TEXT, unless="releases"),
-        "releases": Field(
-            "instead of uuid=: release -> uuid, for a pack of each", None, validators.TEXT_TABLE
+        "version": Field("version of the pack", REQUIRED, validators.TEXT, example='"5.2"', expands=True),
+        "uuid": Field(
+            "uuid of this version of this pack",
+            REQUIRED,
+            validators.TEXT,
+            unless="releases",
+            example='"9a1f0f0e-4bd1-4bb3-8a5e-0f2f8b6b5d11"',
+            expands=True,
         ),
-        "description": Field("one line that administrators see", REQUIRED, validators.TEXT),
-        "packages": Field("packages that the pack holds", REQUIRED, validators.FILES),
+        "releases": Field(
+            "instead of uuid=: release -> uuid, for a pack of each",
+            None,
+            validators.TEXT_TABLE,
+            example='{"xenserver-8": "9a1f0f0e-4bd1-4bb3-8a5e-0f2f8b6b5d11"}',
+        ),
+        "description": Field(
+            "one line that administrators see",
+            REQUIRED,
+            validators.TEXT,
+            example='"Acme drivers and agent"',
+            expands=True,
+        ),
+        "packages": Field(
+            "packages that the pack holds", REQUIRED, validators.FILES, example="[driver, agent]"
+        ),
         "key": Field(
             "armoured public key file; its secret key must be in the keyring",
             None,
             validators.FILE,
             unless="unsigned",
+            example='"RPM-GPG-KEY-Acme"',
         ),
         "unsigned": Field(
-            "True with key=None: a pack for trying out, which no host takes", False, validators.FLAG
+            "True with key=None: a pack for trying out, which no host takes",
+            False,
+            validators.FLAG,
+            example="True",
         ),
-        "requires": Field("base requirement, such as 'product-version >= 8.2.0'"),
-        "after_apply": Field("guidance: restartXAPI, restartHost, restartPV, restartHVM"),
-        "precheck": Field("script that hosts run before the pack is applied", None, validators.FILE),
+        "requires": Field(
+            "base requirement, such as 'product-version >= 8.2.0'",
+            example='["product-version >= 8.2.0"]',
+            expands=True,
+        ),
+        "after_apply": Field(
+            "guidance: restartXAPI, restartHost, restartPV, restartHVM", example='["restartHost"]'
+        ),
+        "precheck": Field(
+            "script that hosts run before the pack is applied", None, validators.FILE, example='"precheck.sh"'
+        ),
         "remove": Field(
             "True for a script that removes the pack again, for administrators, or one of your own",
             None,
             validators.FLAG_OR_FILE,
+            example="True",
         ),
         "rollups": Field(
-            "older packs that this one replaces: uuids, or uuid -> label", None, validators.ROLLUPS
+            "older packs that this one replaces: uuids, or uuid -> label",
+            None,
+            validators.ROLLUPS,
+            example='["2f1c7a52-5c0e-4f43-9a61-7d8e9f0a1b2c"]',
         ),
-        "enforce_homogeneity": Field("True if all hosts of a pool must have it", False, validators.FLAG),
+        "enforce_homogeneity": Field(
+            "True if all hosts of a pool must have it", False, validators.FLAG, example="True"
+        ),
         "driver_disk": Field(
             "True: offered to the host installer as drivers, too; as any pack with a kernel module is",
             None,
             validators.FLAG,
+            example="True",
         ),
-        "volume_id": Field("volume id of the ISO (or made from label and version)", None, validators.TEXT),
-        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT),
-        "target": Field("file to write instead of $XSPACK_OUT/<label>-<version>.iso", None, validators.FILE),
-        "waive": Field("rule id -> why it does not hold here"),
+        "volume_id": Field(
+            "volume id of the ISO (or made from label and version)",
+            None,
+            validators.TEXT,
+            example='"ACME_SUITE"',
+            expands=True,
+        ),
+        "vendor": Field("vendor (or $XSPACK_VENDOR)", None, validators.TEXT, example='"Acme"', expands=True),
+        "target": Field(
+            "file to write instead of $XSPACK_OUT/<label>-<version>.iso",
+            None,
+            validators.FILE,
+            example='"#build/acme.iso"',
+        ),
+        "waive": Field(
+            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
+        ),
     }
 
     def declare(self) -> Any:

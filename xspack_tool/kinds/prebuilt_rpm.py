@@ -40,10 +40,27 @@ class PrebuiltRpm(Kind):
     """An existing RPM; its old signature is replaced by the pack's."""
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sha256": Field("SHA-256 that the file must have, 64 hexadecimal digits", None, validators.TEXT),
-        "source_rpm": Field("its source RPM, which a submission needs for a driver", None, validators.FILE),
-        "target": Field("file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm", None, validators.FILE),
-        "waive": Field("rule id -> why it does not hold here"),
+        "sha256": Field(
+            "SHA-256 that the file must have, 64 hexadecimal digits",
+            None,
+            validators.TEXT,
+            example='"b33e03a1e3b8e76d7476d9398dd5f20092aa4592033b7f292e918fe2c0002374"',
+        ),
+        "source_rpm": Field(
+            "its source RPM, which a submission needs for a driver",
+            None,
+            validators.FILE,
+            example='"acme-tools-5.2-1.src.rpm"',
+        ),
+        "target": Field(
+            "file to write instead of $XSPACK_OUT/rpms/<nevra>.rpm",
+            None,
+            validators.FILE,
+            example='"#build/agent.rpm"',
+        ),
+        "waive": Field(
+            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
+        ),
     }
 
     def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xspack_tool.kinds import HELPERS, all_kinds, helpers
-from xspack_tool.kinds.base import Field, Kind, PackageKind
-from xspack_tool.kinds.examples import example
+from xspack_tool.kinds.base import Field, PackageKind
 from xspack_tool.model.profile import KEYS
 from xspack_tool.plan.settings import VARIABLES
 
@@ -100,14 +100,14 @@ def reference_page() -> str:
         _PROFILES,
         _table("key", [(key, f"{meaning}: {one.words}") for key, (meaning, one) in KEYS.items()]),
     ]
-    parts += ["\n## Every package\n\n", _fields(PackageKind, dict(PackageKind.FIELDS))]
+    parts += ["\n## Every package\n\n", _fields(PackageKind.FIELDS)]
     for kind in all_kinds():
         own = {name: field for name, field in kind.FIELDS.items() if PackageKind.FIELDS.get(name) != field}
         shared = issubclass(kind, PackageKind)
-        fields = own if shared else dict(kind.FIELDS)
+        fields = own if shared else kind.FIELDS
         also = " It takes the keywords of every package, and:" if shared else ""
         parts.append(
-            f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}{also}\n\n{_fields(kind, fields)}"
+            f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}{also}\n\n{_fields(fields)}"
         )
     parts.append("\n## Helpers\n")
     for name, function in HELPERS.items():
@@ -116,10 +116,10 @@ def reference_page() -> str:
     return "".join(parts) + "\n"
 
 
-def _fields(kind: type[Kind], fields: dict[str, Field]) -> str:
+def _fields(fields: Mapping[str, Field]) -> str:
     lines = ["| keyword | meaning | example |", "|---|---|---|"]
     for name, field in fields.items():
-        shown = f"`{name}={example(kind, name)}`" if example(kind, name) else ""
+        shown = f"`{name}={field.example}`" if field.example else ""
         lines.append(f"| `{name}` | {_meaning(field).replace('<', '&lt;')} | {shown} |")
     return "\n".join(lines) + "\n"
 

@@ -192,26 +192,46 @@ class SpecRpm(Kind):
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
-        "sources": Field("files that the spec names as Source and Patch", None, validators.FILES),
-        "macros": Field("macro files, as rpm reads them; a later one counts more", None, validators.FILES),
+        "sources": Field(
+            "files that the spec names as Source and Patch",
+            None,
+            validators.FILES,
+            example='["acme-stack-1.0.tar.gz", "fix.patch"]',
+        ),
+        "macros": Field(
+            "macro files, as rpm reads them; a later one counts more",
+            None,
+            validators.FILES,
+            example='["acme.macros"]',
+        ),
         "defines": Field(
-            "macro -> body, of one line or several; they count most", None, validators.PLAIN_TABLE
+            "macro -> body, of one line or several; they count most",
+            None,
+            validators.PLAIN_TABLE,
+            example='{"kernel_version": "4.19.0+1"}',
         ),
         "ddk": Field(
             "kernel build tree or env.Ddk(..) for whose kernel it is, or several; one elsewhere builds it",
             None,
             KITS,
+            example='"kernel"',
         ),
         "rpms": Field(
             "file names of the RPMs that a spec makes which is built itself, the main package's first; "
             "with an epoch 'acme-1:1.0-1.noarch.rpm'",
             None,
             validators.TEXTS,
+            example='["acme-stack-1-1.x86_64.rpm"]',
         ),
         "brp": Field(
-            "False: rpm's own steps after %install (strip, compress) are left out", True, validators.FLAG
+            "False: rpm's own steps after %install (strip, compress) are left out",
+            True,
+            validators.FLAG,
+            example="False",
         ),
-        "waive": Field("rule id -> why it does not hold here"),
+        "waive": Field(
+            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
+        ),
     }
 
     def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:

@@ -37,14 +37,25 @@ class Submission(Kind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         "patches": Field(
-            "late fixes: env.XsPatch(file, flaw=.., effect=.., seen_by_customers=..)", None, _PATCHES
+            "late fixes: env.XsPatch(file, flaw=.., effect=.., seen_by_customers=..)",
+            None,
+            _PATCHES,
+            example='[env.XsPatch("fix.patch", flaw="..", effect="..", seen_by_customers=False)]',
         ),
         "firmware_statement": Field(
-            "where firmware is public and under which licence, or which agreement there is", "", _STATEMENT
+            "where firmware is public and under which licence, or which agreement there is",
+            "",
+            _STATEMENT,
+            example='"in linux-firmware, LICENCE.acme"',
         ),
-        "licences": Field("licence texts, where packages bring none", None, validators.FILES),
+        "licences": Field(
+            "licence texts, where packages bring none", None, validators.FILES, example='["COPYING"]'
+        ),
         "target": Field(
-            "file to write instead of $XSPACK_OUT/<pack>-<version>-submission.tar", None, validators.FILE
+            "file to write instead of $XSPACK_OUT/<pack>-<version>-submission.tar",
+            None,
+            validators.FILE,
+            example='"#build/acme-submission.tar"',
         ),
     }
     TAKES_SEVERAL: ClassVar[bool] = True

@@ -25,21 +25,37 @@ class Userspace(PackageKind):
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
         **PackageKind.FIELDS,
-        "systemd_units": Field("unit files, enabled when installed", None, validators.FILES),
-        "udev_rules": Field("files for /etc/udev/rules.d", None, validators.FILES),
-        "firewall": Field("rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'"),
-        "migrate": Field(
-            "files and folders that a release upgrade carries over from the previous installation"
+        "systemd_units": Field(
+            "unit files, enabled when installed", None, validators.FILES, example='["acme.service"]'
         ),
-        "status_report": Field("what xen-bugtool collects: env.XsStatusReport(..)"),
+        "udev_rules": Field(
+            "files for /etc/udev/rules.d", None, validators.FILES, example='["70-acme.rules"]'
+        ),
+        "firewall": Field(
+            "rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'",
+            example='["-p tcp --dport 5900 -j ACCEPT"]',
+        ),
+        "migrate": Field(
+            "files and folders that a release upgrade carries over from the previous installation",
+            example='["/etc/acme.conf", "/var/lib/acme"]',
+            expands=True,
+        ),
+        "status_report": Field(
+            "what xen-bugtool collects: env.XsStatusReport(..)",
+            example='env.XsStatusReport("acme", pii="no", files=["/var/log/acme.log"])',
+        ),
         "logrotate": Field(
-            "files for /etc/logrotate.d; an ending .logrotate is left away", None, validators.FILES
+            "files for /etc/logrotate.d; an ending .logrotate is left away",
+            None,
+            validators.FILES,
+            example='["acme.logrotate"]',
         ),
         "modprobe": MODPROBE,
         "debuginfo": Field(
             "True for stripped programs and an RPM of their debug data beside it; no pack holds it",
             False,
             validators.FLAG,
+            example="True",
         ),
     }
 

@@ -9,25 +9,6 @@ from typing import Any
 from xspack_tool.errors import Problem
 from xspack_tool.plan.sources import XsLink
 
-#: Texts of a package or a pack in which variables are expanded, besides destinations. What a shell, make or another
-#: program reads stays as it is written.
-EXPANDED = frozenset(
-    (
-        *("version", "release", "arch", "summary", "description", "license", "vendor", "packager", "url"),
-        *(
-            "requires",
-            "provides",
-            "conflicts",
-            "obsoletes",
-            "changelog",
-            "migrate",
-            "ghost",
-            "uuid",
-            "volume_id",
-        ),
-        *("kernel", "flavour", "module_dir"),
-    )
-)
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<braced>[^}]*)\}|(?P<plain>[A-Za-z_]\w*))")
 
 
