@@ -134,14 +134,17 @@ def test_colour_on_a_terminal_and_none_in_a_pipe(make_pack: PackMaker) -> None:
     assert "\x1b" not in xspack("verify", iso).out + xspack("info", iso).out
 
 
-def test_progress_is_shown_for_what_takes_more_than_a_second() -> None:
+def test_progress_is_shown_for_what_takes_long() -> None:
+    """Work that goes on after the bar's time has come, and work that has ended before it."""
     code = (
-        "import time; from xspack_tool.cli.progress import progress\n"
-        "with progress('{}', 4) as tell:\n tell(1); time.sleep({}); tell(1)"
+        "import threading; from xspack_tool.cli import progress\n"
+        "progress._PATIENCE = {}\n"
+        "with progress.progress('reading', 4) as tell:\n"
+        " tell(1); [one.join() for one in threading.enumerate() if isinstance(one, threading.Timer) and {}]; tell(1)"
     )
-    assert "reading" in (shown := on_terminal_python(code.format("reading", 1.6)))
+    assert "reading" in (shown := on_terminal_python(code.format(0, True)))
     assert "2/4" in shown
-    assert on_terminal_python(code.format("reading", 0.1)) == ""
+    assert on_terminal_python(code.format(3600, False)) == ""
 
 
 def test_foreign_text_is_made_harmless() -> None:

@@ -94,7 +94,7 @@ def test_threads_have_clocks_of_their_own(files, tmp_path):
     # Outside of mastering pycdlib sees the real clock.
     import pycdlib.headervd
 
-    assert abs(pycdlib.headervd.time.time() - time.time()) < 10
+    assert time.time() <= pycdlib.headervd.time.time() <= time.time()
     with fixed_clock(5):
         assert pycdlib.headervd.time.time() == 5.0
         assert pycdlib.dates.time.localtime().tm_year == 1970

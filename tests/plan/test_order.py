@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from pathlib import Path
 
 import pytest
+from rebuild.lab import kernel
 from support import ROOT, need
 from trees import Tree
 
@@ -126,3 +128,21 @@ def test_what_is_read_while_reading_is_not_built(
     rule = "it is read while the SConstruct is, and built later"
     place = f"SConstruct:{3 if not before else 4}: "
     assert f"{place}{field}{rule}; {remedy}" in said
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_makefile_that_is_built_is_not_judged_as_it_was(tree: Tree, before: bool) -> None:
+    """K10 of what an earlier build left there; a Makefile that nothing builds is judged."""
+    asks = "K := $(shell uname -r)\n"
+    tree.write({f"kernel/{name}": text for name, text in kernel().items()})
+    tree.write({"driver/Kbuild": "obj-m := a.o\n", "driver/a.c": "int a;\n"})
+    tree.write({"driver/built.mk": asks, "driver/kept.mk": asks})
+    build = 'env.Command("driver/built.mk", "app.txt", Copy("$TARGET", "$SOURCE"))\n'
+    declared = (
+        'a = env.KernelModule("a", version="1", source="driver", license="GPL-2.0-only", ddk="kernel")\n'
+    )
+    declared += pack("p", 0, "a")
+    tree.declare(build + declared if before else declared + build)
+    tree.scons("-k", "build/p-findings.json")
+    findings = json.loads((tree.path / "build/p-findings.json").read_text())["findings"]
+    assert [one["where"] for one in findings if one["rule"] == "K10"] == ["driver/kept.mk"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +15,8 @@ from xspack_tool.plan.schedule import PromptParallel
 class Task:
     """A step that is executed, or, without ``work``, a node that is up to date."""
 
-    def __init__(self, work: bool = False, well: bool = True) -> None:
-        self.work, self.well = work, well
+    def __init__(self, work: bool = False, well: bool = True, waits: bool = False) -> None:
+        self.work, self.well, self.waits = work, well, waits
         self.walked_on, self.ended = threading.Event(), threading.Event()
         self.said: list[str] = []
 
@@ -26,7 +26,8 @@ class Task:
         return self.work
 
     def execute(self) -> None:
-        self.walked_on.wait(1)
+        if self.waits:
+            self.walked_on.wait()
         if not self.well:
             raise ValueError
 
@@ -43,9 +44,11 @@ class Task:
 
 
 class Walk:
-    """Hands out a step, and then what is up to date until that step has ended; gives up after a while."""
+    """Hands out a step, and, when another thread has done its work, one node that is up to date: ``late`` is whether
+    the step has not ended by then."""
 
     trace = None
+    scheduler: NewParallel
 
     def __init__(self, step: Task) -> None:
         self.late = False
@@ -53,11 +56,15 @@ class Walk:
 
     def _tasks(self, step: Task) -> Iterator[Task]:
         yield step
-        until = time.monotonic() + 0.5
-        while not step.ended.is_set() and not self.late:
-            yield Task()
-            step.walked_on.set()
-            self.late = time.monotonic() > until
+        step.walked_on.set()
+        while not (self.scheduler.results_queue or step.ended.is_set()):
+            os.sched_yield()
+        yield Task()
+        self.late = not step.ended.is_set()
+
+    def build(self, scheduler: type[NewParallel], jobs: int) -> None:
+        self.scheduler = scheduler(self, jobs, 256)
+        self.scheduler.start()
 
     def next_task(self) -> Task | None:
         return next(self.tasks, None)
@@ -68,14 +75,14 @@ class Walk:
 @pytest.mark.parametrize(("scheduler", "late"), [(PromptParallel, False), (NewParallel, True)])
 def test_a_step_has_ended_while_scons_still_walks(scheduler: type[NewParallel], late: bool) -> None:
     """SCons's own scheduler notes it only after its walk; should that change, ours is not needed any more."""
-    step = Task(work=True)
+    step = Task(work=True, waits=True)
     walk = Walk(step)
-    scheduler(walk, 2, 256).start()
+    walk.build(scheduler, 2)
     assert (walk.late, step.said) == (late, ["executed"])
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failure_is_told_once(jobs: int) -> None:
-    step = Task(work=True, well=False)
-    PromptParallel(Walk(step), jobs, 256).start()
+    step = Task(work=True, well=False, waits=jobs > 1)
+    Walk(step).build(PromptParallel, jobs)
     assert step.said == ["failed"]

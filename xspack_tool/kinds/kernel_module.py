@@ -302,7 +302,8 @@ class KernelModule(PackageKind):
             if variant:
                 info = plan_info(self.env, self._module_place(), variant, self._modules.tar)
                 declaration.file(f"{self._place}/{INFO}", info, field="variant", mode=0o644)
-        self._notes = DriverNotes(
+        # Asked when everything was read: a statement that comes later may build a Makefile.
+        self._notes = lambda: DriverNotes(
             running_kernel_lines(self.env, self._items),
             compilers if compilers and differ(*compilers) else (),
             self._dkms.not_run,

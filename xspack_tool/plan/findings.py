@@ -79,7 +79,7 @@ class CheckRpm(Step):
     symvers: str
     inbox: str
     #: What the declaration of a driver tells.
-    driver: DriverNotes | None
+    driver: Callable[[], DriverNotes] | None
     symvers_file: Path | None = field(metadata=UNKEYED)
     inbox_place: Path | None = field(metadata=UNKEYED)
 
@@ -91,7 +91,10 @@ class CheckRpm(Step):
         fetched: Path | None = next(iter(inputs.symvers), self.symvers_file)
         inbox = _read_inbox(self.inbox_place) if self.inbox_place else None
         driver_data = DriverData(
-            symvers=fetched, inbox=inbox, driver=self.driver, module_keys=tuple(inputs.module_keys)
+            symvers=fetched,
+            inbox=inbox,
+            driver=self.driver() if self.driver else None,
+            module_keys=tuple(inputs.module_keys),
         )
         with open_rpm(inputs.rpm) as file:
             write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, driver_data))

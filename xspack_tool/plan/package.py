@@ -57,7 +57,7 @@ class PlannedRpm:
     #: Debug data is for developers: no pack holds it.
     is_debuginfo: bool = False
     #: What its sources and its kit tell, for the rules.
-    notes: DriverNotes | None = None
+    notes: Callable[[], DriverNotes] | None = None
 
 
 @dataclass(frozen=True)
