@@ -401,6 +401,19 @@ def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool)
         ("W K11", "compiler", 0, f"{compilers}, and the kernel was made by gcc (GCC) 4.8.5 20150623"),
         ("I K12", "driver/dkms.conf", 0, "not run: POST_INSTALL"),
     ]
+    # What the remedies say is done.
+    there.write({"include/generated/compile.h": f'#define LINUX_COMPILER "{compilers}"\n'})
+    tree.write(
+        {
+            "driver/Makefile": "KVER ?= $(KERNELRELEASE)\nobj-m := acme.o\ninclude more.mk\n",
+            "driver/more.mk": "K := $(KERNELRELEASE)\n",
+            "driver/dkms.conf": "PACKAGE_NAME=acme\nPACKAGE_VERSION=2\n",
+        }
+    )
+    if elsewhere:
+        assert "the kit is another than when it was first asked; build again" in tree.scons("check").said
+    tree.scons("check")
+    assert told(tree, "K10 K11 K12") == []
 
 
 def test_editors_are_told_how_sources_are_compiled(trees: dict[str, str], tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_d3_a_bundled_library(pack_verdict: Verdict, forged: Callable[..., Path]
     own = forged(name="acme", files={"/opt/a.so": b"x"}, lines=["Provides: libacme.so.1()(64bit)"])
     newer = forged(name="openssl-libs", version="2", files={"/usr/lib64/libcrypto.so.10": b"x"}, lines=ssl)
     replaces = forged(name="acme-ssl", lines=[*ssl, "Obsoletes: openssl-libs < 2"])
-    for good in (own, newer, replaces):
+    filtered = forged(name="acme", files={"/opt/acme/lib/libcrypto.so.10": b"x"})
+    for good in (own, newer, replaces, filtered):
         assert pack_verdict("D3", [good], base=tmp_path) == []
     assert pack_verdict("D3", [ours])[0].startswith("I : not checked: needs the packages of the release")
