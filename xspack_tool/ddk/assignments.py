@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xspack_tool.binary.grammars import parser, text_of
+
 if TYPE_CHECKING:
     from tree_sitter import Node
 
@@ -29,7 +31,7 @@ class Assigned:
 def assignments(text: str, given: Mapping[str, str]) -> Assigned:
     """What a script assigns, from the variables that are ``given``."""
     values, untold, followed = dict(given), set(), set()
-    root = parse_shell(text)
+    root = parser("bash").parse(text.encode()).root_node
     for node in root.named_children:
         for assignment in _plain_assignments(node):
             followed.add(assignment.start_byte)
@@ -150,17 +152,3 @@ def _sum(text: str, values: Mapping[str, str]) -> str | None:
             return None
         total += int(value)
     return str(total)
-
-
-def parse_shell(text: str) -> Node:
-    """The syntax tree of a script."""
-    import tree_sitter
-    import tree_sitter_bash
-
-    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-    return parser.parse(text.encode()).root_node
-
-
-def text_of(node: Node) -> str:
-    """A node as it is written."""
-    return (node.text or b"").decode()

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xspack_tool.ddk.assignments import Assigned, assignments, parse_shell, text_of
+from xspack_tool.binary.grammars import parser, text_of
+from xspack_tool.ddk.assignments import Assigned, assignments
 from xspack_tool.ddk.request import KERNEL, SOURCES, TREE
 from xspack_tool.errors import BadInput
 
@@ -116,7 +117,7 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     modules = _modules(arrays, name)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
     make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
-    calls = list(_commands(parse_shell(make)))
+    calls = list(_commands(parser("bash").parse(make.encode()).root_node))
     folders, variables = _kbuild_calls(calls, build)
     own: list[tuple[str, ...]] = []
     if not folders:

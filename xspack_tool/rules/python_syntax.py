@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, cast
 
-from xspack_tool.rules.grammars import parser
+from xspack_tool.binary.grammars import parser
 
 _FILE = "xspack-payload"
 # Warnings about foreign sources are nobody's concern here; the filter is for this one file name.

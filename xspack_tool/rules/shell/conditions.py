@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from xspack_tool.rules.shell.grammar import text_of
+from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell.model import (
     ARGUMENT,
     HAS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from xspack_tool.rules.grammars import parser
+from xspack_tool.binary.grammars import parser
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -26,11 +26,6 @@ def parse(text: str) -> Node | None:
     """The root of the syntax tree of ``text``, None if it is longer than is read."""
     data = text.encode("utf-8", "replace")
     return None if len(data) > MAX_BYTES else parser("bash").parse(data).root_node
-
-
-def text_of(node: Node) -> str:
-    """The source of a node."""
-    return (node.text or b"").decode("utf-8", "replace")
 
 
 def line_of(node: Node) -> int:

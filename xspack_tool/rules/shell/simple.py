@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell import conditions
-from xspack_tool.rules.shell.grammar import text_of
 from xspack_tool.rules.shell.inner import Walk
 from xspack_tool.rules.shell.model import NOTHING, Command, Exit, Guards, Outcome, Redirect, Word
 from xspack_tool.rules.shell.unwrap import unwrap

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from xspack_tool.rules.shell.grammar import line_of, text_of
+from xspack_tool.binary.grammars import text_of
+from xspack_tool.rules.shell.grammar import line_of
 from xspack_tool.rules.shell.model import Command, Redirect, Word
 from xspack_tool.rules.shell.words import Expander
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell import conditions, grammar
-from xspack_tool.rules.shell.grammar import text_of
 from xspack_tool.rules.shell.lists import LISTS, Chain, Item, chain_of, ways_of
 from xspack_tool.rules.shell.model import ARGUMENT, NOTHING, Command, Guards, Outcome, Redirect, Script, Word
 from xspack_tool.rules.shell.simple import SimpleCommands

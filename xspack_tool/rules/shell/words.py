@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell.branches import Branches
-from xspack_tool.rules.shell.grammar import line_of, text_of
+from xspack_tool.rules.shell.grammar import line_of
 from xspack_tool.rules.shell.model import NOTHING, Command, Guards, Word
 from xspack_tool.rules.shell.variables import Variables
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tree_sitter import Parser
+    from tree_sitter import Node, Parser
 
 _of_thread = threading.local()
 
@@ -22,3 +22,8 @@ def parser(language: Literal["bash", "python"]) -> Parser:
         found = tree_sitter.Parser(tree_sitter.Language(grammar))
         setattr(_of_thread, language, found)
     return found
+
+
+def text_of(node: Node) -> str:
+    """The source of a node."""
+    return (node.text or b"").decode("utf-8", "replace")
