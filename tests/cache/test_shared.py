@@ -12,6 +12,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -381,6 +382,74 @@ def test_a_server_that_hangs_while_it_is_written_to(fleet: Fleet) -> None:
         ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
         (line,) = told(ran)
         assert line.startswith(f"xspack: nothing more is written to the cache {server.url}: ")
+
+
+class Patience:
+    """Answers that count, in tenths of a second, how long a client waits for each method. A busy machine makes them
+    fewer."""
+
+    def __init__(self) -> None:
+        self.tenths = Counter[str]()
+
+    def _waits(self, handler: socketserver.StreamRequestHandler, method: str) -> bool:
+        handler.connection.settimeout(0.1)
+        try:
+            return handler.connection.recv(1) != b""
+        except TimeoutError:
+            self.tenths[method] += 1
+            return True
+
+    def hang(self, handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        while self._waits(handler, method):
+            pass
+
+    def dribble(self, handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        handler.wfile.write(reply("200 OK", b"", 60_000))
+        while self._waits(handler, method):
+            handler.wfile.write(b"x")
+
+    def take_nothing(self, handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        if method == "PUT":
+            self.hang(handler, method, path)
+        handler.wfile.write(reply("404 Not Found"))
+
+    def be_slow(self, handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
+        for _ in range(9):
+            self._waits(handler, method)
+        handler.wfile.write(reply("404 Not Found"))
+
+
+@pytest.mark.parametrize("fault", ["hang", "dribble", "take_nothing", "be_slow"])
+def test_a_server_costs_no_more_than_was_agreed(tmp_path: Path, fault: str) -> None:
+    """Ten results are looked for, and written: after the agreed seconds the build waits for nothing more."""
+    need_module("obstore")
+    from xspack_tool.cache.entry import entry_of, sign_entry
+    from xspack_tool.cache.keys import read_signing
+    from xspack_tool.cache.store import OFF, Store
+
+    make_pair(tmp_path / "key")
+    key = read_signing(str(tmp_path / "key"))
+    seconds, patience, said = 2.5, Patience(), list[str]()
+    with faulty(getattr(patience, fault)) as server:
+        store = Store(server.url, said.append, seconds)
+        for name in map(str, range(10)):
+            place = tmp_path / name
+            why = store.fetch(name, [key.public], tmp_path / f"taken-{name}")
+            assert why
+            place.write_text(name)
+            (tmp_path / f"{name}.sig").write_text(sign_entry(entry_of(str(place), name), key))
+            store.write(place)
+        store.finish()
+        waited, asked = dict(patience.tenths), [method for method, _ in server.requests].count("GET")
+    assert len(said) == 1, said
+    if fault == "take_nothing":
+        assert asked == 10 and "nothing more is written" in said[0]
+        assert 0 < waited["PUT"] <= seconds * 10
+        return
+    # What is written meanwhile holds up nobody.
+    assert why == OFF and asked < 10 and "is not asked any more" in said[0]
+    # Of an answer, what is beyond half a second counts.
+    assert 0 < waited["GET"] - (asked * 5 if fault == "be_slow" else 0) <= seconds * 10
 
 
 def _tamper(path: Path, **fields: object) -> None:
