@@ -407,3 +407,54 @@ def test_pointers_in_the_place_of_a_source(tmp_path: Path) -> None:
         "'annex.tar.gz': a pointer of git-annex, not the file itself; fetch it: git annex get annex.tar.gz",
         "'link.tar.gz': a pointer of git-annex, not the file itself; fetch it: git annex get link.tar.gz",
     ]
+
+
+DEFINED = """\
+Name: %{called}
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+BuildArch: noarch
+%description
+d
+%post
+%{body}
+%files
+"""
+#: A value of defines= -> the scriptlet that is it.
+BODIES: dict[str | int, str] = {
+    "echo a\necho b": "echo a\necho b",
+    "if a; then\n  b\nfi\n": "if a; then\n  b\nfi",
+    "\n\necho after": "\n\necho after",
+    "# one\necho two": "# one\necho two",
+    "echo a \\\n  b\\": "echo a \\\n  b\\",
+    "echo 'a b' \"c\" { } $D ${e} $(f) `g`": "echo 'a b' \"c\" { } $D ${e} $(f) `g`",
+    "echo \u00e9 \u20ac": "echo \u00e9 \u20ac",
+    "echo 100%% of %{name}": "echo 100% of x7",
+    7: "7",
+}
+
+
+def test_a_define_is_whole(tmp_path: Path) -> None:
+    """Whatever its value is made of; macros in it are expanded."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree").write({f"x{at}.spec": DEFINED for at in range(len(BODIES))})
+    tree.declare(
+        "".join(
+            f'env.SpecRpm("x{at}.spec", defines={{"called": "x{at}", "body": {value!r}}})\n'
+            for at, value in enumerate(BODIES)
+        )
+    )
+    tree.scons("build/rpms").good()
+    found = {info.name: info for info in map(read_rpm, (tree.path / "build/rpms").iterdir())}
+    for at, text in enumerate(BODIES.values()):
+        assert [script.text for script in found[f"x{at}"].scripts] == [text]
+
+
+@pytest.mark.parametrize("value", ["True", "None", "1.5", '["a"]', '{"a": "b"}'])
+def test_a_define_of_another_type(tmp_path: Path, value: str) -> None:
+    tree = Tree(tmp_path / "tree").write({"a.spec": DEFINED})
+    tree.declare(f'env.SpecRpm("a.spec", defines={{"called": "a", "body": {value}}})\n')
+    (said,) = tree.scons("build").refused()
+    assert said.endswith("defines must be a table, name -> text or number; correct it, or leave it out")
