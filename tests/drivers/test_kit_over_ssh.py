@@ -376,29 +376,71 @@ def test_debug_data_and_signatures_as_of_a_kit_here(
     assert not compiled(tree.scons("build/rpms").good())
 
 
+def of_each_kit(tree: Tree, sshd: Start, trees: dict[str, str], rest: str) -> dict[str, Ran]:
+    """A variant of the driver for a release with driver-tool, made by a kit here, one over ssh, and one in a root."""
+    kernel, folder = next(iter(trees.items()))
+    nine = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
+    tree.write({"nine.toml": nine.replace("kernels = []", f'kernels = ["{kernel}"]')})
+    remote = kit(sshd, folder).replace("jobs=2", 'jobs=2, release="nine.toml"')
+    root = f'env.Ddk(root="/", tree="{folder}", release="nine.toml")'
+    ran = {}
+    for name, ddk in (
+        ("here", f'env.Ddk("{folder}", release="nine.toml")'),
+        ("there", remote),
+        ("root", root),
+    ):
+        declared = HEAD.replace('XSPACK_TARGET="local"', 'XSPACK_TARGET="nine.toml"')
+        tree.declare(f'D("acme-generic", ddk={ddk}, variant="generic", {rest})\n', declared)
+        ran[name] = tree.scons(f"XSPACK_OUT={name}", f"{name}/rpms")
+    return ran
+
+
 def test_a_variant_as_of_a_kit_here(
     sshd: Start, trees: dict[str, str], world: dict[str, str], tmp_path: Path
 ) -> None:
     """Over ssh and in a root: the note is linked in there, info.json and signatures come from here."""
-    kernel, folder = next(iter(trees.items()))
-    nine = (ROOT / "xspack_tool/releases/xenserver-9.toml").read_text()
     tree = Tree(tmp_path / "tree").write(world)
-    tree.write({"nine.toml": nine.replace("kernels = []", f'kernels = ["{kernel}"]')})
-    rest = f'variant="generic", priority=3, sign_key={keys_in(tree.path)}'
-    remote = kit(sshd, folder).replace("jobs=2", 'jobs=2, release="nine.toml"')
-    root = f'env.Ddk(root="/", tree="{folder}", release="nine.toml")'
-    kits = {"here": f'env.Ddk("{folder}", release="nine.toml")', "there": remote, "root": root}
-    for name, ddk in kits.items():
-        declared = HEAD.replace('XSPACK_TARGET="local"', 'XSPACK_TARGET="nine.toml"')
-        tree.declare(f'D("acme-generic", ddk={ddk}, {rest})\n', declared)
-        tree.scons(f"XSPACK_OUT={name}", f"{name}/rpms").good()
-    here, *others = (payload(tree.path / f"{name}/rpms/acme-generic-2.1-1.x86_64.rpm") for name in kits)
+    ran = of_each_kit(tree, sshd, trees, f"priority=3, sign_key={keys_in(tree.path)}")
+    assert all(one.good() for one in ran.values())
+    here, *others = (payload(tree.path / f"{name}/rpms/acme-generic-2.1-1.x86_64.rpm") for name in ran)
     assert others == [here, here]
-    place = f"./lib/modules/{kernel}/dmv/acme/2.1"
+    place = f"./lib/modules/{next(iter(trees))}/dmv/acme/2.1"
     assert set(here) == {f"{place}/acme.ko", f"{place}/info.json"}
     said = json.loads(here[f"{place}/info.json"])
     assert (said["variant"], said["priority"], len(said["pci_ids"]["acme.ko"])) == ("generic", 3, 2)
     assert read_elf(io.BytesIO(here[f"{place}/acme.ko"]), "acme.ko").variant == "generic"
+
+
+def test_modules_of_a_variant_lie_in_one_folder(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:
+    """driver-tool looks for info.json beside each module, and links all of them into one folder."""
+    source = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'
+    tree = Tree(tmp_path / "tree").write(
+        {
+            "driver/Kbuild": "obj-m := acme.o sub/\n",
+            "driver/acme.c": source,
+            "driver/sub/Kbuild": "obj-m := below.o deep/\n",
+            "driver/sub/below.c": source,
+            "driver/sub/deep/Kbuild": "obj-m := bottom.o\n",
+            "driver/sub/deep/bottom.c": source,
+        }
+    )
+    ran = of_each_kit(tree, sshd, trees, "debuginfo=True")
+    assert all(one.good() for one in ran.values())
+    here, *others = (
+        {rpm.name: payload(rpm) for rpm in (tree.path / name / "rpms").iterdir()} for name in ran
+    )
+    assert others == [here, here]
+    place = f"./lib/modules/{next(iter(trees))}/dmv/acme/2.1"
+    assert set(here["acme-generic-2.1-1.x86_64.rpm"]) == {
+        f"{place}/{name}" for name in ("acme.ko", "below.ko", "bottom.ko", "info.json")
+    }
+    (apart,) = (files for name, files in here.items() if "debuginfo" in name)
+    debug = f"./usr/lib/debug{place[1:]}"
+    assert set(apart) == {f"{debug}/{name}.ko.debug" for name in ("acme", "below", "bottom")}
+
+    tree.write({"driver/two/Kbuild": "obj-m := bottom.o\n", "driver/two/bottom.c": source})
+    for one in of_each_kit(tree, sshd, trees, 'kbuild_dir=["sub", "two"]').values():
+        assert one.status and "two modules for one place, bottom.ko" in one.said
 
 
 def test_editors_are_told_of_what_a_kit_compiles(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
     what an earlier build left among them is not taken. ``links`` are the symbolic links among them.
 
     The modules lie in the tar as kbuild's modules_install would place them below INSTALL_MOD_DIR: relative
-    to their kbuild folder, sub-folders kept. ``expected`` are names of modules that must result, such as
-    those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
+    to their kbuild folder, sub-folders kept unless the request is flat. ``expected`` are names of modules that must
+    result, such as those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
     with _work_place(work_dir, compiler_prefix) as place:
@@ -188,7 +188,7 @@ def _build(  # noqa: PLR0913  # as build_modules
             staged.root, tree.path, {name: path.absolute() for name, path in sources.items()}
         )
         found = _find_modules(staged.root, request, sources, expected)
-        found = _chosen(found, request)
+        found = _placed(_chosen(found, request), request)
         made = finish_modules(
             found,
             work_dir / "finished",
@@ -236,6 +236,18 @@ def _chosen(found: Mapping[str, Path], request: KbuildRequest) -> dict[str, Path
     if not chosen:
         raise StepError(f"all modules that kbuild made are excluded: {', '.join(sorted(found))}")
     return chosen
+
+
+def _placed(found: Mapping[str, Path], request: KbuildRequest) -> dict[str, Path]:
+    """The modules by the places where they are packaged."""
+    if not request.flat:
+        return dict(found)
+    placed: dict[str, Path] = {}
+    for path, file in found.items():
+        if file.name in placed:
+            raise StepError(f"two modules for one place, {file.name}: call {path} by another name")
+        placed[file.name] = file
+    return placed
 
 
 def _remove_links(root: Path, sources: Mapping[str, Path]) -> None:

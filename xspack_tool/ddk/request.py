@@ -75,7 +75,8 @@ class KbuildRequest:
 
     ``prepare`` are commands, as words, that are run at the top of the sources before kbuild; their words may hold
     $(XSPACK_TREE) and the like. ``modules`` are the names of those that are packaged (empty: all that are built),
-    ``exclude`` of those that are not, ``unstripped`` of those that keep their debug data.
+    ``exclude`` of those that are not, ``unstripped`` of those that keep their debug data. ``flat``:
+    they lie side by side, whatever sub-folders they were made in.
     """
 
     kbuild_dirs: tuple[str, ...] = ("",)
@@ -88,6 +89,7 @@ class KbuildRequest:
     #: Calls of the driver's own Makefile, as the words after make: they call kbuild, where the sources have one.
     own_makes: tuple[tuple[str, ...], ...] = ()
     unstripped: tuple[str, ...] = ()
+    flat: bool = False
 
     def called_in(self, folder: str) -> str:
         """The folder in which make is called for ``folder``, relative to the sources."""

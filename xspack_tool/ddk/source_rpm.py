@@ -90,7 +90,7 @@ for folder in {folders}; do
         module=${{module#./}}
 {choice}        test ! -e "$place/$module" || {{ echo "two modules for one place, $module" >&2; exit 1; }}
         mkdir -p "$(dirname "$place/$module")"
-        cp "$sources/$folder/$module" "$place/$module"
+        cp "$sources/$folder/${made}" "$place/$module"
 {strip}        chmod 0644 "$place/$module"
         touch -d @{time} "$place/$module"
         echo '%%attr(0644,root,root) "'{folder}/"$module"'"' >> "$list"
@@ -153,6 +153,7 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
         symvers=symvers,
         time=time,
         choice=_choice(request),
+        made="made" if request.flat else "module",
         strip=_strip(request, debug=driver.debug),
         expected=_expected((*driver.expected, *request.modules, *request.exclude)),
     )
@@ -184,6 +185,8 @@ def _choice(request: KbuildRequest) -> str:
         lines += f"        case $name in {_pattern(request.modules)}) ;; *) continue ;; esac\n"
     if request.exclude:
         lines += f"        case $name in {_pattern(request.exclude)}) continue ;; esac\n"
+    if request.flat:
+        lines += "        made=$module\n        module=${module##*/}\n"
     return lines
 
 

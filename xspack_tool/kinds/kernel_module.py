@@ -268,7 +268,10 @@ class KernelModule(PackageKind):
             note = plan_note(self.env, self._module_place(), variant, kit.arch)
             self._items.append(TreeItem(_NOTE, note))
             linked = f"{request.make_variables.get('LDFLAGS_MODULE', '')} {SOURCES}/{_NOTE}".strip()
-            request = replace(request, make_variables={**request.make_variables, "LDFLAGS_MODULE": linked})
+            # flat: driver-tool looks for info.json beside each module.
+            request = replace(
+                request, make_variables={**request.make_variables, "LDFLAGS_MODULE": linked}, flat=True
+            )
         self._place = f"/lib/modules/{kit.kernel}/{below}"
         driver = DriverSource(
             kit.kernel,

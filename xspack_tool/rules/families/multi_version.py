@@ -126,9 +126,7 @@ def modules_that_no_host_selects(context: RpmContext) -> Hits:
             yield Hit(file.path, found, remedy=remedy)
         elif f"{posixpath.dirname(file.path)}/info.json" not in paths:
             found = "no info.json beside it: driver-tool fails once it is selected"
-            remedy = (
-                "have all modules of a variant in one folder: name the folders of the sources in kbuild_dir"
-            )
+            remedy = "have all modules of a variant in one folder, as env.KernelModule(variant=..) has them"
             yield Hit(file.path, found, remedy=remedy)
 
 
