@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from xspack_tool.errors import BadInput, StepError
+from xspack_tool.signing import verify
 from xspack_tool.signing.sign import Signer
-from xspack_tool.signing.verify import verify_file, verify_rpm
+from xspack_tool.signing.verify import is_signed_by, verify_file, verify_rpm
 
 CREATED = 1577836800
 LATER = 1700000000
@@ -161,3 +162,35 @@ def test_odd_paths(signing_key, plain_rpm, tmp_path):
     out = tmp_path / "a b 'c' %{d} \"e\"" / "p q.rpm"
     Signer(signing_key.home, signing_key.key).sign_rpm(plain_rpm, out, LATER)
     assert verify_rpm(signing_key.file, out).accepted
+
+
+def test_an_rsa_signature_is_verified_in_process(signing_key, locked_key, make_key, tmp_path, monkeypatch):
+    data, signature = tmp_path / "d", tmp_path / "d.asc"
+    data.write_bytes(b"<update/>\n")
+    Signer(signing_key.home, signing_key.key).sign_file(data, signature, LATER)
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "verify_file", None)  # gpg is not asked
+        assert is_signed_by(signing_key.file, data, signature)
+    assert not is_signed_by(locked_key.file, data, signature)
+    whole = signature.read_bytes()
+    for place in range(0, len(whole), 7):
+        signature.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert is_signed_by(signing_key.file, data, signature) == (
+            "VALIDSIG" in verify_file(signing_key.file, data, signature).tokens
+        )
+    for damaged in (b"", whole[:100], b"no signature"):
+        signature.write_bytes(damaged)
+        assert not is_signed_by(signing_key.file, data, signature)
+    signature.write_bytes(whole)
+    data.write_bytes(b"<update />\n")
+    assert not is_signed_by(signing_key.file, data, signature)
+
+
+def test_another_kind_of_signature_is_gpgs_to_verify(make_key, tmp_path):
+    key = make_key("edwards", "Ed <ed@x.example>", "ed25519", "sign", "never")
+    data, signature = tmp_path / "d", tmp_path / "d.asc"
+    data.write_bytes(b"data")
+    Signer(key.home, key.key).sign_file(data, signature, LATER)
+    assert is_signed_by(key.file, data, signature)
+    data.write_bytes(b"date")
+    assert not is_signed_by(key.file, data, signature)

@@ -1,13 +1,61 @@
-"""OpenPGP signatures (RFC 4880): the key ids in them (5.2), and their ASCII armour (6.2)."""
+"""OpenPGP signatures (RFC 4880): the key ids in them (5.2), what is signed (5.2.4), and their ASCII armour (6.2)."""
 
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 
+_PUBLIC_KEY, _RSA, _DOCUMENT = 6, (1, 3), 0
 _SIGNATURE, _ISSUER, _ISSUER_FINGERPRINT = 2, 16, 33
 #: The four kinds of a user id's certification (5.2.1), and hashes (9.4).
 _CERTIFICATIONS = range(0x10, 0x14)
 _HASHES = {1: "MD5", 2: "SHA1", 3: "RIPEMD160", 8: "SHA256", 9: "SHA384", 10: "SHA512", 11: "SHA224"}
+
+
+@dataclass(frozen=True)
+class RsaSignature:
+    """A signature of version 4 on a document: the hash's name, what is hashed after the document, and the number."""
+
+    hash: str
+    after: bytes
+    number: bytes
+
+
+def rsa_key(content: bytes) -> tuple[int, int] | None:
+    """The modulus and the exponent of the first key in a key file; None where that is no RSA key of version 4."""
+    packets = _dearmoured(content, b"PUBLIC KEY BLOCK")
+    tag, body, _ = _packet(packets) if packets else (0, b"", b"")
+    if tag != _PUBLIC_KEY or body[:1] != b"\x04" or body[5:6] not in (b"\x01", b"\x03"):
+        return None
+    modulus, rest = _number(body[6:])
+    exponent, _ = _number(rest)
+    return int.from_bytes(modulus, "big"), int.from_bytes(exponent, "big")
+
+
+def rsa_signature(text: bytes) -> RsaSignature | None:
+    """The one signature in a detached signature as gpg writes it; None where that is another kind, or more than one."""
+    packets = _dearmoured(text, b"SIGNATURE")
+    if not packets or armoured_signature(packets).encode("ascii") != text:
+        return None
+    tag, body, rest = _packet(packets)
+    if (
+        tag != _SIGNATURE
+        or rest
+        or len(body) < 10
+        or body[:2] != bytes((4, _DOCUMENT))
+        or body[2] not in _RSA
+    ):
+        return None
+    begin = body[: 6 + int.from_bytes(body[4:6], "big")]
+    unhashed = int.from_bytes(body[len(begin) : len(begin) + 2], "big")
+    number, _ = _number(body[len(begin) + 4 + unhashed :])
+    return RsaSignature(_HASHES.get(body[3], ""), begin + b"\x04\xff" + len(begin).to_bytes(4, "big"), number)
+
+
+def _number(data: bytes) -> tuple[bytes, bytes]:
+    """A multiprecision integer (3.2), and what follows."""
+    end = 2 + (int.from_bytes(data[:2], "big") + 7) // 8
+    return data[2:end], data[end:]
 
 
 def key_ids(packets: bytes) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xspack_tool.errors import BadInput
+from xspack_tool.rpm.openpgp import RsaSignature, rsa_key, rsa_signature
 from xspack_tool.run import WORKING, plain_folder, run
 from xspack_tool.signing.home import scratch_home
 from xspack_tool.signing.keys import python_gnupg, read_public_key
@@ -92,6 +93,33 @@ def _status(stderr: str) -> SignatureStatus:
     signer = next((words[2] for words in lines if words[1] == "VALIDSIG"), "")
     said = [line for line in stderr.splitlines() if line.startswith("gpg: ")]
     return SignatureStatus(tuple(words[1] for words in lines), signer, "\n".join(said))
+
+
+def is_signed_by(keyfile: Path, data: Path, signature: Path) -> bool:
+    """Whether ``signature`` is one of the key in ``keyfile`` on ``data``, whatever a host says of that key.
+
+    RSA is verified in process; gpg is asked where the key or the signature is of another kind, and where it does not
+    fit. Raises BadInput as :func:`verify_file` does.
+    """
+    key, made = rsa_key(keyfile.read_bytes()), rsa_signature(signature.read_bytes())
+    if key and made and made.hash == "SHA256" and _fits(key, made, data.read_bytes()):
+        return True
+    return "VALIDSIG" in verify_file(keyfile, data, signature).tokens
+
+
+def _fits(key: tuple[int, int], made: RsaSignature, data: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    modulus, exponent = key
+    try:
+        public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        number = made.number.rjust((modulus.bit_length() + 7) // 8, b"\0")
+        public.verify(number, data + made.after, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def verify_file(keyfile: Path, data: Path, signature: Path) -> SignatureStatus:
