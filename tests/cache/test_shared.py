@@ -616,13 +616,19 @@ def _take_as_another(short_dir: Path, settings: Mapping[str, str]) -> None:
 
 
 def test_why_is_said_of_each_step(fleet: Fleet, server: Nginx) -> None:
-    ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": server.url}, "--cache-debug=-").good()
-    lines = [
-        line
-        for line in ran.said.splitlines()
-        if line.startswith("CacheRetrieve(build/rpms/p-1-1.noarch.rpm)")
-    ]
-    assert [line.split()[-3:] for line in lines] == [["not", "in", "cache"], ["is", "not", "there"]]
+    """A URL may have signs of its own in it."""
+    url = f"{server.url}/of%20all"
+
+    def said(env: Mapping[str, str]) -> list[str]:
+        ran = fleet.run(fleet.clone(), {**env, "XSPACK_CACHE": url}, "--cache-debug=-").good()
+        step = "CacheRetrieve(build/rpms/p-1-1.noarch.rpm):  "
+        return [line.removeprefix(step) for line in ran.said.splitlines() if line.startswith(step)]
+
+    here, there = said(fleet.writer)
+    assert here.endswith(" not in cache") and there.startswith(f"{url}: ") and there.endswith(" is not there")
+    here, there, taken = said(fleet.reader)
+    assert here.endswith(" not in cache") and there.startswith(f"{url}: ") and there.endswith(" was fetched")
+    assert taken.startswith("retrieving from ")
 
 
 def test_looking_fetches_nothing(fleet: Fleet, server: Nginx) -> None:

@@ -60,8 +60,10 @@ class SignedCache(SCons.CacheDir.CacheDir):
                 return False
             from xspack_tool.cache.store import REFUSALS
 
-            if why := store.fetch(os.path.basename(place), keys.trusted, Path(place)):
-                self.CacheDebug(f"CacheRetrieve(%s):  {store.url}: %s {why}\n", node, place)
+            why = store.fetch(os.path.basename(place), keys.trusted, Path(place))
+            url, said = (text.replace("%", "%%") for text in (store.url, why or "was fetched"))
+            self.CacheDebug(f"CacheRetrieve(%s):  {url}: %s {said}\n", node, place)
+            if why:
                 if why in REFUSALS:
                     _tell_refused(node, store.url, why)
                 return False
