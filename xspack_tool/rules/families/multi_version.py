@@ -285,9 +285,8 @@ def module_signer(context: RpmContext, member: Member) -> Hits:
     if known:
         yield Hit(member.file.path, f"signed by {who}, whom hosts do not know")
     else:  # once for all modules of the RPM
-        yield Hit(
-            "", f"modules are signed by {who}; whom {context.profile.title} knows is not known here", "W"
-        )
+        words = f"whom {context.profile.title} knows is not known here, nor whether they were changed since"
+        yield Hit("", f"modules are signed by {who}; {words}", "W")
 
 
 @member_rule(
