@@ -18,7 +18,7 @@ import pytest
 from cache.test_shared import RPMS, SHARED, Fleet, by_grid, by_s3, made, told
 from cache_servers import faulty, free_port
 from grid_faults import Server, ends, hangs, result, serving
-from grid_servers import Grid, casd, grid
+from grid_servers import Grid, blocks_of_page, casd, grid
 from rebuild.lab import steps
 from support import ROOT, need, need_module
 from trees import Ran
@@ -81,6 +81,38 @@ def test_who_may_write_to_a_grid(fleet: Fleet, running: Grid) -> None:
     (line,) = told(ran)
     assert line.endswith(" any more in this build: it answers UNAUTHENTICATED, see XSPACK_CACHE_TOKEN")
     assert counted(ran) == "0 taken, 1 not, 0 written" and fourth.outputs() == first.outputs()
+
+
+def test_a_kit_s_store_has_what_the_grid_has(running: Grid, short_dir: Path) -> None:
+    """buildbox-casd by the line of docs/fleet.md for kits, with a kit's token: both ways."""
+    from xspack_tool.grid.blobs import digest_of, fetch, missing, write
+    from xspack_tool.grid.connect import connect
+
+    (line,) = (
+        line
+        for block in blocks_of_page("sh", "### A grid of one's own")
+        for line in block.splitlines()
+        if line.startswith("buildbox-casd --remote=")
+    )
+    (short_dir / "token").write_text(running.tokens["kit"])
+    for there, here in (
+        ("https://grid.acme.example:50051", f"https://{running.address}"),
+        ("/etc/grid-token", f"{short_dir}/token"),
+    ):
+        assert there in line
+        line = line.replace(there, here)
+    options = [word for word in line.split()[1:-1] if not word.startswith("--bind=")]
+    grid_s = connect(
+        running.url, lambda: running.tokens["developer"], {"SSL_CERT_FILE": str(running.certificate)}
+    )
+    with casd(short_dir, None, *options, f"--server-cert={running.certificate}") as url:
+        kit_s = connect(url, lambda: "", {})
+        for one, other in ((grid_s, kit_s), (kit_s, grid_s)):
+            data = os.urandom(100_000)
+            digest = digest_of(data)
+            assert missing(other, [digest], 60) == {digest.hash}
+            write(one, digest.hash, len(data), data, 60)
+            assert fetch(other, digest, 60) == data
 
 
 def test_a_server_that_nobody_vouches_for(fleet: Fleet, running: Grid) -> None:
