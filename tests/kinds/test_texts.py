@@ -54,18 +54,31 @@ def test_lines_that_begin_with_a_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "place", "line"),
+    ("given", "field", "line"),
     [
-        ('description="a\\n#1 in b"', "description, line 2", "#1 in b"),
-        ('changelog=["2026-11-20 A <a@b.example> 2-1\\n#12 fixed"]', "changelog, line 1", "#12 fixed"),
+        ('description="a\\n#1 in b"', "description='#1 in b'", 2),
+        ('changelog=["2026-11-20 A <a@b.example> 2-1\\n#12 fixed"]', "changelog='#12 fixed'", 1),
     ],
 )
-def test_what_rpmbuild_would_drop_is_refused(tmp_path: Path, given: str, place: str, line: str) -> None:
+def test_what_rpmbuild_would_drop_is_refused(tmp_path: Path, given: str, field: str, line: int) -> None:
+    """Before anything is built, where rpmbuild writes by choice, or a driver's source RPM; where it is found to be
+    needed while files are read (a script in Perl), then."""
     need("rpmbuild")
-    tree = Tree(tmp_path / "tree").write({"f": "f\n"})
+    tree = Tree(tmp_path / "tree").write({"f": "f\n", "p": "#!/usr/bin/perl\nuse strict;\n"})
+    tree.write({"driver/Kbuild": "obj-m := a.o\n", "driver/a.c": "int a;\n"})
+    tree.write({f"kernel/{name}": text for name, text in kernel().items()})
     tree.declare(
-        f'env.Userspace("one", version="2", files={{"/opt/f": "f"}}, XSPACK_WRITER="rpmbuild", {given})\n'
+        f'more = dict(version="2", {given})\n'
+        'env.Userspace("one", files={"/opt/f": "f"}, XSPACK_WRITER="rpmbuild", **more)\n'
+        'env.Userspace("two", files={"/opt/p": env.XsFile("p", mode=0o755)}, **more)\n'
+        'env.KernelModule("three", source="driver", ddk="kernel", **more)\n'
     )
-    ran = tree.scons("build/rpms")
-    rule = f"rpmbuild takes {line!r} for a comment and leaves it out; put a word before the #"
-    assert ran.status == 2 and f"{place}: {rule}" in ran.said
+    rule = f"{field}: rpmbuild takes line {line} for a comment and leaves it out; put a word before the #"
+    said = [
+        f"SConstruct:{at}: {target}: {rule}"
+        for at, target in ((3, "Userspace 'one'"), (5, "KernelModule 'three'"))
+    ]
+    assert tree.scons("build").refused() == said
+    tree.scons("build/rpms/three-2-1.x86_64.rpm").good()
+    ran = tree.scons("build/rpms/two-2-1.x86_64.rpm")
+    assert ran.status == 2 and "for a comment and leaves it out; put a word before the #" in ran.said

@@ -156,7 +156,20 @@ def plan_package(
         apart = debug_package(package)
         step = WriteRpmAndDebug(*common, debug=apart)
         rpms.append(replace(planned, identity=apart.identity, is_debuginfo=True, capability=""))
-    return rpm_nodes(env, rpms, by_mode(package, contents), step, target, report)
+    nodes = rpm_nodes(env, rpms, by_mode(package, contents), step, target, report)
+    session().checks.append(lambda: _lost(nodes[0], package))
+    return nodes
+
+
+def _lost(node: Node, package: Package) -> list[Problem]:
+    """What rpmbuild would lose of a package that it writes, asked when everything was read."""
+    planned = record_of(node).step
+    step = planned.step if planned else None
+    if not isinstance(step, WriteRpm) or not step.by_rpmbuild:
+        return []
+    from xspack_tool.rpm.spec import prose_problems
+
+    return prose_problems(package)
 
 
 def complete_package(node: Node, package: Package, contents: Contents, folders: Folders) -> list[Problem]:

@@ -20,7 +20,7 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, replace_step
 from xspack_tool.rpm.source import source_rpm_name, write_source_rpm
-from xspack_tool.rpm.spec import Making
+from xspack_tool.rpm.spec import Making, prose_problems
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,10 @@ def plan_source_rpm(
         report(taken)
         return node
     package, contents = _without_modules(package, contents)
-    _add(env, node, package, contents, plan)
+    # A declaration of its own: what rpmbuild would leave out here is in the RPM that xspack writes.
+    with session().declaring(planned.target, planned.place) as own:
+        own.checks.append(lambda: prose_problems(package))
+        _add(env, node, package, contents, plan)
     remove_older(env, node, f"source {slot_of(planned)}")
     return node
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xspack_tool.errors import StepError
+from xspack_tool.errors import Problem, StepError
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package
@@ -69,13 +69,29 @@ _KEYWORD = re.compile(
 
 def prose(what: str, text: str) -> str:
     """The escaped lines of %description or %changelog. Raises StepError for one that rpmbuild would leave out."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.lstrip().startswith("#"):
-            raise StepError(
-                f"{what}, line {number}: rpmbuild takes {line.strip()!r} for a comment and leaves it out; "
-                "put a word before the #"
-            )
+    for number, line in _comments(text):
+        rule = f"rpmbuild takes {line!r} for a comment and leaves it out"
+        raise StepError(f"{what}, line {number}: {rule}; {_NO_COMMENT}")
     return body(what, text)
+
+
+_NO_COMMENT = "put a word before the #"
+
+
+def _comments(text: str) -> list[tuple[int, str]]:
+    """The lines of a prose that rpmbuild would leave out, with their numbers."""
+    lines = enumerate(map(str.strip, text.split("\n")), 1)
+    return [(number, line) for number, line in lines if line.startswith("#")]
+
+
+def prose_problems(package: Package) -> list[Problem]:
+    """What of a package's prose rpmbuild would leave out, by the fields of its declaration."""
+    texts = [("description", package.description), *(("changelog", one.text) for one in package.changelog)]
+    return [
+        Problem(field, line, f"rpmbuild takes line {number} for a comment and leaves it out", _NO_COMMENT)
+        for field, text in texts
+        for number, line in _comments(text)
+    ]
 
 
 def body(what: str, text: str) -> str:
