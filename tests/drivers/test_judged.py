@@ -88,7 +88,9 @@ def test_devices_that_the_release_drives(tree: Tree, kits: list[str]) -> None:
     assert "virtio_acme of the release drives pci:v00001AF4d000010F1sv*sd*bc*sc*i*" in said
     tree.write({"two.alias": "alias usb:v1234p5678d*dc*dsc*dp*ic*isc*ip*in* other\n"})
     ran = tree.scons("pack", target).good()
-    assert not shown(ran, "D2") and ran.built <= {"build/packs/acme/records.jsonl", "build/acme-1.iso"}
+    assert not shown(ran, "D2") and "build/acme-findings.json" in ran.built
+    made = ("build/modules/", "build/rpms/", "build/signed/")
+    assert not [target for target in ran.built if target.startswith(made)]
 
 
 def test_another_package_of_the_pack_keeps_the_releases_driver_out(tree: Tree, kits: list[str]) -> None:
