@@ -16,7 +16,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from support import ROOT, need_root
+from support import ROOT, need_root, short_folder
 
 # Time limits a single example would break under load; what fails must fail again.
 hypothesis.settings.register_profile("xspack", deadline=None, derandomize=True)
@@ -89,10 +89,8 @@ def _settings() -> Path:
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """A folder with a path short enough for sockets, which other users may enter; pytest's own is neither."""
-    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from support import need
 
 _HOME = Path("/usr/lib/rpm")
@@ -193,3 +194,10 @@ def forge_folder(base: Path) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "forged"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def forged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """An RPM with the fields of Forged; equal ones are built once for all workers."""
+    folder = forge_folder(tmp_path_factory.getbasetemp())
+    return lambda **fields: forge(Forged(**fields), folder)

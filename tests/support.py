@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +45,15 @@ def need_root() -> None:
     """Go on only as root: chroot and owners of files ask for it."""
     if os.geteuid() != 0:
         lacks("root is needed: run the tests as root")
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a path short enough for sockets, which other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def processor_time() -> float:

@@ -14,18 +14,11 @@ from pathlib import Path
 import pytest
 from drivers.test_kit_over_ssh import DRIVER, HEAD, SPEC, asked, compiled, payload, words_of
 from rebuild.lab import kernel
-from sshd import Start, serving
+from sshd import Start
 from support import ROOT, lacks, need, need_root
 from trees import Ran, Tree
 
 RPM = "build/rpms/acme-2.1-1.x86_64.rpm"
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    need_root()
-    with serving(short_dir) as start:
-        yield start
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from drivers.test_enclosed_kits import RPM, SPEC, made, podman
 from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from grid_servers import Grid, grid
 from rebuild.lab import kernel
-from sshd import Start, serving
-from support import ROOT, lacks, need, need_root
+from sshd import Start
+from support import ROOT, lacks, need
 from trees import Ran, Tree
 
 __all__ = ["podman"]  # a fixture
@@ -40,13 +40,6 @@ def here(running: Grid, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grid]:
     running.kit = f"kit{len(running.workers)}"
     yield running
     running.end_workers()
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    need_root()
-    with serving(short_dir) as start:
-        yield start
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import rpmfile
 from drivers.conftest import release
 from rebuild.lab import kernel
-from sshd import Sshd, Start, serving
-from support import ROOT, need, need_root
+from sshd import Sshd, Start
+from support import ROOT, need
 from trees import Ran, Tree
 
 from xspack_tool.binary.elf import read_elf
@@ -27,14 +26,6 @@ def D(name, **more):
     return env.KernelModule(name, **{"version": "2.1", "source": env.Dir("driver"), **more})
 """
 DRIVER = {"driver/acme.c": "int acme;\n", "driver/Kbuild": "obj-m := acme.o\n"}
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    need_root()
-    need("rpmbuild", "make", "gcc", "strip")
-    with serving(short_dir) as start:
-        yield start
 
 
 def kit(start: Start, tree: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from drivers.test_kit_over_ssh import CRC, toy, words_of
 from drivers.test_kit_over_ssh import SPEC as KIT_SPEC
-from drivers.test_kit_over_ssh import sshd as sshd
 from sshd import Start
 from support import need
 from trees import Tree

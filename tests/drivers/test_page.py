@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from drivers import debian_dkms
 from drivers.conftest import release
 from drivers.test_keywords import CORE, DKMS, NIC
 from drivers.test_submission import PATCH, members
-from sshd import Start, serving
-from support import ROOT, need, need_root
+from sshd import Start
+from support import ROOT, need
 from trees import Tree
 
 PAGE = (ROOT / "docs/drivers.md").read_text(encoding="utf-8")
@@ -98,13 +97,6 @@ def test_a_driver_disk(tree: Tree, trees: dict[str, str]) -> None:
     assert tree.scons("pack").good().built == set()
     tree.scons("build/srpms/acme-nic-2.1-1.src.rpm").good()
     assert not {name for name in tree.files("nic") if not name.endswith((".c", "Kbuild", "COPYING"))}
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    need_root()
-    with serving(short_dir) as start:
-        yield start
 
 
 def test_a_kit_on_another_machine(tree: Tree, trees: dict[str, str], sshd: Start) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from drivers.conftest import release
 from drivers.test_kit_over_ssh import payload, words_of
 from rebuild.lab import kernel
-from sshd import Start, serving
-from support import need, need_root
+from sshd import Start
+from support import need
 from trees import Tree
 
 from xspack_tool.binary.module import parse_module
@@ -30,11 +30,10 @@ SAYS = 'obj-m := acme.o\nccflags-y += -DACME=\\"$(subst $(space),:,{0})\\"\n'
 
 
 @pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    need_root()
-    need("rpmbuild", "make", "gcc", "strip", "bwrap")
-    with serving(short_dir) as start:
-        yield start
+def sshd(sshd: Start) -> Start:
+    """One whose preparations bubblewrap keeps in."""
+    need("bwrap")
+    return sshd
 
 
 class Kits:

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 
 import pytest
+from support import need
 
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.pack import Pack, Rollup
@@ -34,7 +35,7 @@ def query(rpm, what):
 
 
 @pytest.fixture
-def written(need, tmp_path):
+def written(tmp_path):
     need("rpmbuild", "rpm")
 
     def write(package, contents=()):

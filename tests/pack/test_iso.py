@@ -100,7 +100,7 @@ def test_threads_have_clocks_of_their_own(files, tmp_path):
         assert pycdlib.dates.time.localtime().tm_year == 1970
 
 
-def test_what_isoinfo_shows(need, files, tmp_path):
+def test_what_isoinfo_shows(files, tmp_path):
     need("isoinfo")
     iso = tmp_path / "a.iso"
     master_iso(files, iso, "ACME_5_2", TIME)
@@ -133,7 +133,7 @@ def test_what_isoinfo_shows(need, files, tmp_path):
     assert len(set(plain)) == len(plain) and not [name for name in plain if re.search(r"[^A-Z0-9_./;]", name)]
 
 
-def test_the_kernel_mounts_it_as_the_host_does(need, files, tmp_path):
+def test_the_kernel_mounts_it_as_the_host_does(files, tmp_path):
     need("mount")
     iso, mount = tmp_path / "a.iso", tmp_path / "mnt"
     mount.mkdir()

@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 from hostile_iso import overlapping, patched
+from support import need
 
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.pack.iso import master_iso
@@ -108,7 +109,7 @@ def test_files_that_overlap_are_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "a/../../../x", "x/../y"])
-def test_links_that_lead_out(need, target, tmp_path):
+def test_links_that_lead_out(target, tmp_path):
     need("genisoimage")
     tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)
@@ -120,7 +121,7 @@ def test_links_that_lead_out(need, target, tmp_path):
     assert str(caught.value) == f"{tmp_path}/l.iso: {why}"
 
 
-def test_an_image_of_genisoimage_is_read(need, tmp_path):
+def test_an_image_of_genisoimage_is_read(tmp_path):
     need("genisoimage")
     tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rebuild.lab import LabKey, lab_keys
-from support import need
+from support import need, short_folder
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +21,5 @@ def lab_key() -> Iterator[LabKey]:
 @pytest.fixture(scope="module")
 def short() -> Iterator[Path]:
     """A folder with a short path, which other users may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with short_folder() as folder:
+        yield folder

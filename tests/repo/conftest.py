@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from xspack_tool.run import missing_program
+from support import need
 
 SPEC = """\
 Name: {name}
@@ -27,13 +26,6 @@ echo {name} > %{{buildroot}}/opt/{name}/file
 * Thu Oct 01 2020 Acme <a@acme.example> 1.0-1
 - new
 """
-
-
-def need(*programs: str) -> None:
-    """Skip without these programs, saying what to install; fail where CI=true."""
-    for program in programs:
-        if lacking := missing_program(program):
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacking)
 
 
 @pytest.fixture(scope="session")

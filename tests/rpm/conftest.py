@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forge import Forged, forge, forge_folder
+from forge import forged
 
-
-@pytest.fixture(scope="session")
-def forged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """An RPM with the fields of Forged; equal ones are built once for all workers."""
-    folder = forge_folder(tmp_path_factory.getbasetemp())
-    return lambda **fields: forge(Forged(**fields), folder)
+__all__ = ["forged"]
 
 
 @pytest.fixture

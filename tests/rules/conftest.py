@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forge import Forged, forge, forge_folder
+from forge import forged
 from pack_maker import keys, make_pack
 
 from xspack_tool.model.dependency import Dependency, parse_dependency
@@ -21,7 +21,7 @@ from xspack_tool.rules.engine import check_pack, check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import all_rules
 
-__all__ = ["keys", "make_pack"]
+__all__ = ["forged", "keys", "make_pack"]
 
 #: A profile of the tests: a release whose installer sets XS_PREVIOUS_INSTALLATION, as none of today does.
 SETS_PREVIOUS = "sets-previous"
@@ -34,13 +34,6 @@ def profile_of(name: str) -> Profile:
 
 
 UUID = "9a1f0f0e-4b4e-4f8a-9a53-0d6e0d1f5b11"
-
-
-@pytest.fixture(scope="session")
-def forged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """An RPM with the fields of Forged; equal ones are built once for all workers."""
-    folder = forge_folder(tmp_path_factory.getbasetemp())
-    return lambda **fields: forge(Forged(**fields), folder)
 
 
 def told(findings: Iterable[Finding], rpms: bool = False) -> list[str]:

@@ -1,6 +1,5 @@
 """Real keys and a real RPM, made once a worker."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support import need
 
-from xspack_tool.run import missing_program
 from xspack_tool.signing.home import end_agent, mark_throwaway
 from xspack_tool.signing.keys import PublicKey, make_test_key, read_public_key
 
@@ -30,13 +29,6 @@ head -c 300000 /dev/zero > %{buildroot}/opt/thing/zeros
 %files
 /opt/thing
 """
-
-
-def need(*programs: str) -> None:
-    """Skip without these programs, saying what to install; fail where CI=true."""
-    for program in programs:
-        if lacking := missing_program(program):
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacking)
 
 
 @dataclass(frozen=True)
