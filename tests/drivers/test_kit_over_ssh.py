@@ -473,6 +473,31 @@ def test_a_compiler_prefix_is_the_kits_own(sshd: Start, tmp_path: Path) -> None:
     assert ran.status == 2 and ": there is no slowcc; there: dnf install slowcc " in ran.said
 
 
+def test_ccache_finds_what_another_job_compiled(sshd: Start, tmp_path: Path) -> None:
+    """For a tree in another folder, on a kit where the last job was cut off in the midst of it."""
+    need("ccache", "flock")
+    cache = {"CCACHE_DIR": str(tmp_path / "cache")}
+    there = toy(Tree(tmp_path / "kit"), "one")
+    server = sshd(tree=str(there.path), environment={"PATH": os.environ["PATH"], **cache})
+    rpm = "build/rpms/acme-2.1-1.x86_64.rpm"
+    counts, made = [], set()
+    for name in ("one", "of-another-name/deeper"):
+        tree = Tree(tmp_path / name).write(DRIVER)
+        tree.declare(f'D("acme", ddk={words_of(server)}, compiler_prefix="ccache")\n', HEAD).scons(rpm).good()
+        said = subprocess.run(
+            ["ccache", "--print-stats"], env={**os.environ, **cache}, capture_output=True, text=True
+        )
+        counts.append({key: int(value) for key, value in map(str.split, said.stdout.splitlines())})
+        made.add((tree.path / rpm).read_bytes())
+        (place,) = server.room.iterdir()
+        assert list(place.iterdir()) == []
+        (place / "job/BUILD").mkdir(parents=True)
+    first, second = counts
+    assert first["cache_miss"] == second["cache_miss"] > 0
+    assert second["direct_cache_hit"] + second["preprocessed_cache_hit"] > 0
+    assert len(made) == 1
+
+
 SPEC = """\
 %define _rpmfilename %%{{ARCH}}/acme-for-%{{kernel_version}}.rpm
 Name: acme

@@ -78,7 +78,9 @@ DIST = "rpm --eval '%{?dist}'"
 #: $1 tree, $2 facts expected, $3 size of the source RPM (which comes by stdin), $4 SOURCE_DATE_EPOCH, $5 what rpmbuild
 #: is to do (--rebuild, --recompile), $6 ccache or distcc or nothing; all others are options of rpmbuild. The RPMs, and
 #: what the spec puts into %{xspack_made}, go back in base64 of a tar. ccache and distcc have their settings and their
-#: cache where the kit has them. A kit that is ours alone has a fixed place, XSPACK_JOB.
+#: cache where the kit has them, and find what another job compiled by its path: theirs is the same, unless another job
+#: is there now. The lock of its folder, which stays, is held by the watcher too. A kit that is ours alone has a fixed
+#: place, XSPACK_JOB.
 #: Elsewhere the folder's name holds the shell's process id: of what a crash or a power cut left, the next build clears
 #: up. A watcher ends the build when sshd, our parent, is gone: the connection is lost; or the shell itself, which a
 #: worker of a grid kills with its process group when nobody waits for the job any more.
@@ -109,7 +111,15 @@ if test -n "${{XSPACK_JOB:-}}"; then
     top=$XSPACK_JOB
     mkdir "$top" || exit {NO_SPACE}
 else
-    top=$(mktemp -d "$room/xspack-ddk.$$.XXXXXX") || exit {NO_SPACE}
+    place=$room/xspack-ddk-$(id -u)
+    if test -n "$6" && command -v flock >/dev/null 2>&1; then
+        mkdir "$place" 2>/dev/null
+        if test -d "$place" && test ! -L "$place" && test -O "$place" && exec 9< "$place" && flock -n 9; then
+            top=$place/job
+            rm -rf "$top" && mkdir "$top" || exit {NO_SPACE}
+        fi
+    fi
+    test -n "$top" || top=$(mktemp -d "$room/xspack-ddk.$$.XXXXXX") || exit {NO_SPACE}
 fi
 {_FACTS}
 facts=$(read_facts)
@@ -136,10 +146,10 @@ if test -n "$prefix"; then
 fi
 HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefix setsid rpmbuild "$how" \\
     --define "_topdir $top" --define "_tmppath $top/tmp" --define "kernel_tree $tree" \\
-    --define "xspack_made $top/made" "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- &
+    --define "xspack_made $top/made" "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- 9>&- &
 build=$!
 setsid sh -c '
-    while kill -0 "$1" && kill -0 "$2"; do sleep 1; done
+    while kill -0 "$1" && kill -0 "$2"; do sleep 1 9>&-; done
     kill -s KILL -- "-$3"
     kill -0 "$2" || rm -rf "$4"
 ' watcher "$parent" $$ "$build" "$top" > /dev/null 2>&1 < /dev/null 3>&- &
