@@ -125,10 +125,10 @@ def _family(first: int) -> dict[int, str]:
         with suppress(OSError, ValueError, IndexError):
             fields = _stat(name)
             parents[int(name)], begun[int(name)] = int(fields[1]), fields[19]
-    found, more = {first}, {first}
-    while more := {pid for pid, parent in parents.items() if parent in more} - found:
-        found |= more
-    return {pid: begun[pid] for pid in found if pid in begun}
+    family, more = {first}, {first}
+    while more := {pid for pid, parent in parents.items() if parent in more} - family:
+        family |= more
+    return {pid: begun[pid] for pid in family if pid in begun}
 
 
 def _stat(pid: int | str) -> list[str]:

@@ -38,8 +38,8 @@ def missing(server: Server, digests: Sequence[Any], seconds: float) -> set[str]:
 
     request = reapi.FindMissingBlobsRequest(instance_name=server.instance, blob_digests=digests)
     stub = services.ContentAddressableStorageStub(server.channel)
-    found = stub.FindMissingBlobs(request, timeout=seconds, metadata=server.authorize())
-    return {digest.hash for digest in found.missing_blob_digests}
+    answer = stub.FindMissingBlobs(request, timeout=seconds, metadata=server.authorize())
+    return {digest.hash for digest in answer.missing_blob_digests}
 
 
 def write(server: Server, hash: str, size: int, data: bytes | Path, seconds: float) -> None:

@@ -89,8 +89,8 @@ class _Execution:
             while True:
                 try:
                     if known is not None:
-                        found, known = known, None
-                        return self._taken(found)
+                        answer, known = known, None
+                        return self._taken(answer)
                     return self._taken(self._run(again=tries > 0 or not self.job.cached))
                 except _Lost as lost:
                     tries += 1
@@ -241,8 +241,8 @@ class _Execution:
 
         def listen() -> None:
             try:
-                for one in call:
-                    arrived.put(one)
+                for message in call:
+                    arrived.put(message)
                 arrived.put(None)
             except Exception as error:
                 arrived.put(error)
@@ -251,15 +251,15 @@ class _Execution:
         try:
             while True:
                 try:
-                    one = arrived.get(timeout=_LOOK)
+                    message = arrived.get(timeout=_LOOK)
                 except queue.Empty:
                     self._left()
                     continue
-                if one is None:
+                if message is None:
                     return
-                if isinstance(one, Exception):
-                    raise one
-                yield one
+                if isinstance(message, Exception):
+                    raise message
+                yield message
         finally:
             call.cancel()
 
@@ -309,11 +309,13 @@ class _Execution:
         except Exception:
             return
 
-    def _taken(self, found: Any) -> Result:
+    def _taken(self, answer: Any) -> Result:
         """What a result speaks of, brought here."""
         try:
-            err = found.stderr_raw or fetch(self.server, found.stderr_digest, self._left())
-            files = {one.path: self._file(one) for one in found.output_files if one.path in self.job.outputs}
+            err = answer.stderr_raw or fetch(self.server, answer.stderr_digest, self._left())
+            files = {
+                file.path: self._file(file) for file in answer.output_files if file.path in self.job.outputs
+            }
         except WrongBlob as error:
             raise _Lost(str(error)) from None
         except GridFailure:
@@ -322,7 +324,7 @@ class _Execution:
             if code_of(error) in PASSING or code_of(error) == "NOT_FOUND":
                 raise _Lost(f"its result cannot be had ({words_of(error, TOKEN)})") from None
             raise _failed(error) from None
-        return Result(found.exit_code, err, files)
+        return Result(answer.exit_code, err, files)
 
     def _file(self, one: Any) -> bytes:
         return one.contents or fetch(self.server, one.digest, self._left())

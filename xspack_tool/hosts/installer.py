@@ -26,14 +26,14 @@ _FORMAT, _INSTALL, _NONE, _CHECK = (
 
 def judge_installer(pack: ParsedPack, host: Host) -> Verdict:
     """Whether the installer takes the pack as a supplemental pack. It checks no signature."""
-    found = transaction(pack, host.release)
-    rejections = [*_as_any(pack, found.faults), *_no_control(pack, host)]
+    installed = transaction(pack, host.release)
+    rejections = [*_as_any(pack, installed.faults), *_no_control(pack, host)]
     is_disk = pack.index is None or pack.index.group("drivers") is not None
     return Verdict(
         "installer",
         tuple(dict.fromkeys(rejections)),
         remarks=tuple(_remarks(pack, host)),
-        unjudged=unjudged_requirements(found),
+        unjudged=unjudged_requirements(installed),
         declines=host.release.driver_disks_alone and not is_disk,
     )
 

@@ -144,7 +144,7 @@ def _sha256(iso: IsoReader, rpm: PackRpm, progress: Progress) -> str:
 
 def _texts(iso: IsoReader, pack: ParsedPack) -> dict[str, str]:
     """The small text files below /var/update of the two generated RPMs."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for rpm in (pack.update, pack.control):
         if rpm is None or rpm.info is None:
             continue
@@ -154,8 +154,8 @@ def _texts(iso: IsoReader, pack: ParsedPack) -> dict[str, str]:
         if not wanted or sum(file.size for file in rpm.info.files if file.is_file) > 64 * _MAX_SCRIPT:
             continue
         with iso.open(rpm.path) as file:
-            found |= _small_files(file, rpm, wanted)
-    return found
+            texts |= _small_files(file, rpm, wanted)
+    return texts
 
 
 def _small_files(file: BinaryIO, rpm: PackRpm, wanted: set[str]) -> dict[str, str]:

@@ -38,20 +38,20 @@ _HOTFIX = re.compile(r"XS[0-9]{2}(E[0-9]{3})?")
 
 def judge_xapi(pack: ParsedPack, host: Host) -> Verdict:
     """Whether xapi takes the pack, from its introduction to the record that it was applied."""
-    found = transaction(pack, host.release)
+    installed = transaction(pack, host.release)
     rejections = [*_introduce(pack, host)]
     if pack.document is not None:
         rejections += _precheck(pack, pack.document, host)
         # The signature of the index is xapi's own affair before yum sees it.
         signatures = (fault for fault in signature_faults(pack) if fault.rpm is not None)
-        faults = (*found.faults, *signatures, *group_faults(pack, "update"))
+        faults = (*installed.faults, *signatures, *group_faults(pack, "update"))
         rejections += _transaction(pack, faults, host)
         rejections += _applied_record(pack, pack.document)
     return Verdict(
         "xapi",
         tuple(dict.fromkeys(rejections)),
         remarks=tuple(_remarks(pack)),
-        unjudged=(*unjudged_key(pack), *unjudged_requirements(found)),
+        unjudged=(*unjudged_key(pack), *unjudged_requirements(installed)),
     )
 
 

@@ -35,13 +35,13 @@ def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
     if not isinstance(value, str):
         return Problem(field, value, "a changelog entry is a text", form)
     head, _, body = value.strip().partition("\n")
-    found = _HEAD.fullmatch(head.strip())
-    if not found or not body.strip():
+    heading = _HEAD.fullmatch(head.strip())
+    if not heading or not body.strip():
         return Problem(field, value, "a changelog entry is a dated head line and its text", form)
     if "\0" in value:
         return Problem(field, value, "a changelog holds no NUL", form)
     try:
-        date = datetime.date.fromisoformat(found["date"])
+        date = datetime.date.fromisoformat(heading["date"])
     except ValueError:
-        return Problem(field, value, f"{found['date']} is no day of the calendar", form)
-    return ChangelogEntry(date, found["who"], body.strip())
+        return Problem(field, value, f"{heading['date']} is no day of the calendar", form)
+    return ChangelogEntry(date, heading["who"], body.strip())

@@ -62,7 +62,7 @@ class Pack:
 
     def problems(self) -> list[Problem]:
         """All mistakes in the pack's own words."""
-        found = [
+        problems = [
             *syntax.check_label("label", self.label),
             *syntax.check_version("version", self.version),
             *syntax.check_uuid("uuid", self.uuid),
@@ -71,8 +71,8 @@ class Pack:
             *syntax.check_volume_id("volume_id", self.volume_id),
         ]
         for rollup in self.rollups:
-            found += syntax.check_uuid("rollups", rollup.uuid)
-        return found
+            problems += syntax.check_uuid("rollups", rollup.uuid)
+        return problems
 
 
 def make_volume_id(*words: str, cut: bool = True) -> str:

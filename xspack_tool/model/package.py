@@ -185,29 +185,29 @@ class Package:
 
     def problems(self) -> list[Problem]:
         """All mistakes in the package's own words."""
-        found = [
+        problems = [
             *syntax.check_name("name", self.name),
             *syntax.check_version("version", self.version, rest="release"),
             *syntax.check_version("release", self.release),
             *syntax.check_one_line("summary", self.summary),
         ]
         if self.license:
-            found += syntax.check_one_line("license", self.license)
+            problems += syntax.check_one_line("license", self.license)
         else:
             remedy = "give an SPDX expression as license=, or set XSPACK_LICENSE"
-            found.append(Problem("license", self.license, "an RPM must name its licence", remedy))
+            problems.append(Problem("license", self.license, "an RPM must name its licence", remedy))
         for field in ("provides", "requires"):
             for pattern in getattr(self, f"hidden_{field}"):
                 if not re.fullmatch(r"[^\s\\^\[\]%,<>=]+", pattern):
                     rule = "a pattern of names is a name in which * and ? stand for any signs"
-                    found.append(Problem(f"hide_{field}", pattern, rule, "write it as 'libcrypto.so.*'"))
-        found += syntax.check_text("description", self.description)
+                    problems.append(Problem(f"hide_{field}", pattern, rule, "write it as 'libcrypto.so.*'"))
+        problems += syntax.check_text("description", self.description)
         for entry in self.changelog:
-            found += syntax.check_text("changelog", f"{entry.author}\n{entry.text}")
+            problems += syntax.check_text("changelog", f"{entry.author}\n{entry.text}")
         for name in ("vendor", "packager", "url", "group"):
             if getattr(self, name):
-                found += syntax.check_one_line(name, getattr(self, name))
+                problems += syntax.check_one_line(name, getattr(self, name))
         if self.arch not in syntax.ARCHES:
             remedy = syntax.nearest(self.arch, syntax.ARCHES) or f"use one of {', '.join(syntax.ARCHES)}"
-            found.append(Problem("arch", self.arch, "not an architecture of dom0", remedy))
-        return found
+            problems.append(Problem("arch", self.arch, "not an architecture of dom0", remedy))
+        return problems

@@ -225,19 +225,21 @@ def schema_text() -> str:
 
 def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
     """Every mistake in the content of a profile's file; each names the file and the key."""
-    found = [
+    problems = [
         Problem(key, data[key], f"{file}: a profile has no such key", _did_you_mean(key, data))
         for key in data
         if key not in KEYS
     ]
     for key, (_, holds) in KEYS.items():
         if key not in data:
-            found.append(
+            problems.append(
                 Problem("", None, f"{file}: the key {key!r} is missing", f"give {key}: {holds.words}")
             )
         elif not holds.check(data[key]):
-            found.append(Problem(key, data[key], f"{file}: not what this key holds", f"give {holds.words}"))
-    return found
+            problems.append(
+                Problem(key, data[key], f"{file}: not what this key holds", f"give {holds.words}")
+            )
+    return problems
 
 
 def _did_you_mean(key: str, data: Mapping[str, object]) -> str:

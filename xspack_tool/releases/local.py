@@ -55,16 +55,16 @@ def kernel_trees() -> dict[str, str]:
 
     It is the tree's ``utsrelease.h`` that counts: on Debian ``kernel.release`` says something else.
     """
-    found: dict[str, str] = {}
+    trees: dict[str, str] = {}
     for pattern in KERNEL_TREES:
         for tree in sorted(glob.glob(pattern)):
             try:
                 with open(f"{tree}/include/generated/utsrelease.h", encoding="ascii") as header:
                     for version in _RELEASE.findall(header.read()):
-                        found.setdefault(version, tree)
+                        trees.setdefault(version, tree)
             except (OSError, UnicodeDecodeError):
                 continue
-    return {version: found[version] for version in sorted(found, key=_by_number)}
+    return {version: trees[version] for version in sorted(trees, key=_by_number)}
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:

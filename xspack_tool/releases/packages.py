@@ -178,12 +178,12 @@ def _add(repo: Any, info: RpmInfo) -> Any:
     solvable = repo.add_solvable()
     solvable.name, solvable.evr, solvable.arch = info.name, info.evr, info.arch
     pool = repo.pool
-    for one in info.provides:
-        solvable.add_provides(_dep(pool, one))
+    for dependency in info.provides:
+        solvable.add_provides(_dep(pool, dependency))
     for file in info.files:
         solvable.add_provides(pool.str2id(file.path))
-    for one in info.requires:
-        solvable.add_requires(_dep(pool, one))
+    for dependency in info.requires:
+        solvable.add_requires(_dep(pool, dependency))
     return solvable
 
 

@@ -63,13 +63,13 @@ def read_lines(decoder: msgspec.json.Decoder[_Line], paths: Iterable[Path]) -> l
     """What a decoder finds in files of one or more lines of JSON. Raises BadInput."""
     import msgspec
 
-    found: list[_Line] = []
+    lines: list[_Line] = []
     for path in paths:
         try:
-            found += decoder.decode_lines(path.read_bytes())
+            lines += decoder.decode_lines(path.read_bytes())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise damaged(path) from None
-    return found
+    return lines
 
 
 def make_fragment(rpm: Path, location: str) -> Fragment:
