@@ -196,9 +196,13 @@ def test_no_temporary_folder_at_all() -> None:
     try:
         lab = Lab(base / "tree", {"src/f": "f\n", "src/x.spec": SPEC})
         plain: Declaration = ("Userspace", "a", {"version": "'1'", "files": "{'/opt/a': 'f'}"})
-        hidden = "mount -t tmpfs -o ro tmpfs /tmp && mount -t tmpfs -o ro tmpfs /var/tmp"
+        # Not hidden: this checkout may lie there.
+        sealed = " && ".join(
+            f"mount --bind {place} {place} && mount -o remount,bind,ro {place}"
+            for place in ("/tmp", "/var/tmp")
+        )
         scons = f"{sys.executable} -m SCons -Q --site-dir={ROOT / 'site_scons'}"
-        argv = ["unshare", "-m", "sh", "-c", f"{hidden} || exit 77; exec {scons}"]
+        argv = ["unshare", "-m", "sh", "-c", f"{sealed} || exit 77; exec {scons}"]
         for declared, status in (([plain], 0), ([("SpecRpm", "x.spec", {})], 2)):
             lab.declare_all(declared)
             done = subprocess.run(argv, cwd=lab.path, capture_output=True, text=True)

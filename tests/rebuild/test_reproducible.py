@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from module_keys import make_pair
 from support import ROOT, need, need_root
 
 #: Two worlds: what differs between them shall not be seen in any output.
@@ -89,7 +90,7 @@ def build(tree: Path, world: Mapping[str, Any], jobs: int, user: int) -> dict[st
 
 @pytest.fixture(scope="module")
 def keys(short: Path) -> Path:
-    """The test key of the examples: a folder for build/keys."""
+    """The throwaway keys of the examples: a folder for build/keys."""
     from xspack_tool.model.changelog import CONSTANT_TIME
     from xspack_tool.signing.home import end_agent
     from xspack_tool.signing.keys import make_test_key
@@ -99,6 +100,9 @@ def keys(short: Path) -> Path:
     folder.mkdir()
     make_test_key(folder / "gnupg", folder / name, name, CONSTANT_TIME)
     end_agent(folder / "gnupg")
+    pair = make_pair(short / "pair")
+    pair.key.rename(folder / "module.key")
+    pair.certificate.rename(folder / "module.pem")
     return folder
 
 
