@@ -83,12 +83,12 @@ def read_signature(file: BinaryIO) -> Signature | None:
         return Signature(fault="it is damaged: its length is none")
     file.seek(begin)
     try:
-        found = tuple(_signers(file.read(length)))
+        signers = tuple(_signers(file.read(length)))
     except (ValueError, IndexError):
         return Signature(fault="it is damaged: no PKCS #7")
     except BadInput as bad:
         return Signature(fault=bad.why)
-    names = {one.hash for one in found if _python_name(one.hash) in hashlib.algorithms_guaranteed}
+    names = {one.hash for one in signers if _python_name(one.hash) in hashlib.algorithms_guaranteed}
     sums = {name: hashlib.new(_python_name(name), usedforsecurity=False) for name in names}
     file.seek(0)
     left = begin
@@ -100,7 +100,7 @@ def read_signature(file: BinaryIO) -> Signature | None:
     return Signature(
         tuple(
             Signer(one.name, one.key_id, one.hash, digests.get(one.hash, b""), one.value, one.issuer)
-            for one in found
+            for one in signers
         )
     )
 
@@ -141,10 +141,10 @@ def _is_of(signer: Signer, certificate: Certificate) -> bool:
         number = f"{certificate.serial_number:X}"
         return signer.issuer == certificate.issuer.public_bytes() and _plain(signer.key_id) == number
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except (x509.ExtensionNotFound, ValueError):
         return False
-    return _pairs(found.value.digest) == signer.key_id
+    return _pairs(extension.value.digest) == signer.key_id
 
 
 def _fits(signer: Signer, certificate: Certificate) -> bool:
@@ -185,10 +185,10 @@ def _signers(der: bytes) -> Iterator[Signer]:
     of_content, *_ = _items(_content(content, _SEQUENCE))
     if _content(of_content, _OID) != _DATA:
         raise BadInput("", "it is not over plain data, as kernels want it")
-    found = _items(_content(infos, _SET))
-    if not 0 < len(found) <= _MOST_SIGNERS:
+    signers = _items(_content(infos, _SET))
+    if not 0 < len(signers) <= _MOST_SIGNERS:
         raise ValueError
-    for info in found:
+    for info in signers:
         _, identity, algorithm, *rest = _items(_content(info, _SEQUENCE))
         if rest[0][0] == _OF_ATTRIBUTES:
             raise BadInput("", "it is over attributes, which kernels refuse")
@@ -237,7 +237,7 @@ def _content(item: tuple[int, bytes], tag: int) -> bytes:
 
 def _items(data: bytes) -> list[tuple[int, bytes]]:
     """The items of DER one after the other, as tags and contents. Raises ValueError, IndexError."""
-    found, at = [], 0
+    items, at = [], 0
     while at < len(data):
         tag, length, at = data[at], data[at + 1], at + 2
         if length > 0x80:
@@ -249,9 +249,9 @@ def _items(data: bytes) -> list[tuple[int, bytes]]:
             raise ValueError
         if at + length > len(data):
             raise ValueError
-        found.append((tag, data[at : at + length]))
+        items.append((tag, data[at : at + length]))
         at += length
-    return found
+    return items
 
 
 def _der(item: tuple[int, bytes]) -> bytes:

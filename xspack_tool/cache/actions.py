@@ -42,17 +42,17 @@ class Actions:
         if kind == "cas":
             return most, self._blocks(digest, most)
         try:
-            found = self._stub().GetActionResult(
+            answer = self._stub().GetActionResult(
                 self._request("GetActionResultRequest", digest, inline_stdout=True),
                 timeout=self._once,
                 metadata=self._server.authorize(),
             )
         except Exception as error:
             raise _absent(error) from None
-        if not found.stdout_raw and found.stdout_digest.size_bytes:
-            size = found.stdout_digest.size_bytes
-            return size, self._blocks(found.stdout_digest.hash, size)
-        return len(found.stdout_raw), iter([found.stdout_raw])
+        if not answer.stdout_raw and answer.stdout_digest.size_bytes:
+            size = answer.stdout_digest.size_bytes
+            return size, self._blocks(answer.stdout_digest.hash, size)
+        return len(answer.stdout_raw), iter([answer.stdout_raw])
 
     def _blocks(self, digest: str, size: int) -> Iterator[bytes]:
         try:

@@ -51,8 +51,8 @@ class Entry:
 
 def entry_of(path: str, key: str) -> Entry:
     """The entry that a built file makes."""
-    found = os.lstat(path)
-    if stat.S_ISLNK(found.st_mode):
+    state = os.lstat(path)
+    if stat.S_ISLNK(state.st_mode):
         content = os.fsencode(os.readlink(path))
         return Entry(key, hashlib.sha256(content).hexdigest(), len(content), "link")
     digest, size = hashlib.sha256(), 0
@@ -60,7 +60,7 @@ def entry_of(path: str, key: str) -> Entry:
         while block := file.read(1 << 20):
             digest.update(block)
             size += len(block)
-    return Entry(key, digest.hexdigest(), size, f"{stat.S_IMODE(found.st_mode) & 0o777:o}")
+    return Entry(key, digest.hexdigest(), size, f"{stat.S_IMODE(state.st_mode) & 0o777:o}")
 
 
 def sign_entry(entry: Entry, key: SigningKey) -> str:
@@ -81,7 +81,7 @@ def verified_entry(text: bytes, key: str, trusted: Sequence[PublicKey]) -> Entry
         raise Refused(UNSIGNED) from None
     if fields.get("format") != FORMAT or not _is_plain(entry):
         raise Refused(UNSIGNED)
-    signer = next((one for one in trusted if one.id == id), None)
+    signer = next((known for known in trusted if known.id == id), None)
     if signer is None:
         raise Refused(OTHER_KEY)
     if not signer.verifies(signature, entry.message):
@@ -122,8 +122,8 @@ def take(path: str, entry: Entry, out: str | None) -> None:
     except OSError:
         raise Refused(DAMAGED) from None
     with open(handle, "rb") as source:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode) or state.st_size != entry.size:
             raise Refused(DAMAGED)
         if out is None:
             _copy(source, entry, None)

@@ -96,8 +96,8 @@ def own_key(file: Path, create: bool) -> SigningKey | None:
                 beside.unlink()
         except OSError as error:
             raise KeyMistake(f"{file}: own key cannot be made: {error.strerror or error}") from None
-    found = os.lstat(file)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    state = os.lstat(file)
+    if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
         raise KeyMistake(f"{file}: must be a file of your own with mode 600; remove it, a new one is made")
     return read_secret(_content(file, "cache key"), str(file))
 
@@ -148,7 +148,7 @@ def _read_public(text: str, where: str) -> list[PublicKey]:
     else:
         lines = (line.strip() for line in text.splitlines())
         parts = [line.encode() for line in lines if line and not line.startswith("#")]
-    found = []
+    keys = []
     for part in parts:
         is_ssh = not part.startswith(b"-----BEGIN")
         load = serialization.load_ssh_public_key if is_ssh else serialization.load_pem_public_key
@@ -158,10 +158,10 @@ def _read_public(text: str, where: str) -> list[PublicKey]:
             raise KeyMistake(f"{where}: holds a line that is no ed25519 public key; {_REMEDY}") from None
         if not isinstance(key, Ed25519PublicKey):
             raise KeyMistake(f"{where}: must hold ed25519 keys alone; {_REMEDY}")
-        found.append(_public(key))
-    if not found:
+        keys.append(_public(key))
+    if not keys:
         raise KeyMistake(f"{where}: holds no public key; {_REMEDY}")
-    return found
+    return keys
 
 
 def _content(file: Path, what: str) -> str:

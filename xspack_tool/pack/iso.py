@@ -82,7 +82,7 @@ def _add(iso: pycdlib.PyCdlib, files: Mapping[str, Path]) -> None:
 
 def _plain_names(paths: Iterable[str]) -> dict[str, str]:
     """Each path and each folder above one -> its path in ISO 9660's own, poorer names, none of them twice."""
-    found = {"": ""}
+    names = {"": ""}
     taken: set[str] = set()
     folders = {path[:end] for path in paths for end in (match.start() for match in re.finditer("/", path))}
     for path in sorted({*paths, *folders}):
@@ -92,11 +92,11 @@ def _plain_names(paths: Iterable[str]) -> dict[str, str]:
         stem = re.sub("[^A-Z0-9_]", "_", stem.upper())[:_STEM] or "_"
         suffix = re.sub("[^A-Z0-9_]", "_", suffix.upper())[:_SUFFIX]
         ending = f".{suffix}" if path not in folders else ""
-        plain, number = f"{found[above]}/{stem}{ending}", 0
+        plain, number = f"{names[above]}/{stem}{ending}", 0
         while plain in taken:
             number += 1
-            plain = f"{found[above]}/{stem}_{number}{ending}"
+            plain = f"{names[above]}/{stem}_{number}{ending}"
         taken.add(plain)
-        found[path] = plain
-    del found[""]
-    return found
+        names[path] = plain
+    del names[""]
+    return names

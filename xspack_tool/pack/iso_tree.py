@@ -81,38 +81,38 @@ class Tree:
 
     def entries(self) -> dict[str, IsoEntry]:
         """By path, in sorted order."""
-        found: dict[str, IsoEntry] = {}
+        entries: dict[str, IsoEntry] = {}
         waiting = [("", self._iso.get_record(iso_path="/"))]
         while waiting:
             above, directory = waiting.pop()
             if above.count("/") > _DEPTH:
                 raise Trick(f"its folders are deeper than {_DEPTH}")
             for path, records in self._children(above, directory):
-                if path in found:
+                if path in entries:
                     raise Trick(f"{path!r} is there twice")
-                found[path] = self._entry(path, records)
-                if found[path].kind == "dir":
+                entries[path] = self._entry(path, records)
+                if entries[path].kind == "dir":
                     waiting.append((f"{path}/", records[0]))
         if self._iso.pvd.space_size * self._block > self._size:
             raise Trick("is truncated: its descriptor tells of more blocks than there are")
-        return dict(sorted(found.items()))
+        return dict(sorted(entries.items()))
 
     def _children(
         self, above: str, directory: pycdlib.dr.DirectoryRecord
     ) -> list[tuple[str, list[pycdlib.dr.DirectoryRecord]]]:
         """(path, its records) in a directory; a file of more than 4 GiB has several."""
-        found: list[tuple[str, list[pycdlib.dr.DirectoryRecord]]] = []
+        children: list[tuple[str, list[pycdlib.dr.DirectoryRecord]]] = []
         more = False
         for record in directory.children:
             if record.is_dot() or record.is_dotdot():
                 continue
             path = above + self._name(record)
-            if more and found[-1][0] == path:
-                found[-1][1].append(record)
+            if more and children[-1][0] == path:
+                children[-1][1].append(record)
             else:
-                found.append((path, [record]))
+                children.append((path, [record]))
             more = bool(record.file_flags & 0x80)  # ECMA-119 9.1.6: not the last of its extents
-        return found
+        return children
 
     def _name(self, record: pycdlib.dr.DirectoryRecord) -> str:
         raw = record.rock_ridge.name() if self._rock_ridge and record.rock_ridge is not None else b""

@@ -131,8 +131,8 @@ def _answer(dnf: Dnf, request: list[str], erased: list[Outcome]) -> tuple[int, s
     names = [word for word in words if not word.startswith("-") and word not in _ERASES]
     known = bool(names) and all(map(NAME.fullmatch, names))
     if known and program == "rpm" and not _QUERIES.isdisjoint(words):
-        found = dnf.rpm("-q", *names)
-        return found.status, found.out
+        answer = dnf.rpm("-q", *names)
+        return answer.status, answer.out
     if not known or _ERASES.isdisjoint(words):
         return 1, f"xspack's {program} knows {_KNOWN[program == 'rpm']}, not: {' '.join(words)}"
     if program == "rpm" and "--nodeps" not in words:

@@ -51,15 +51,15 @@ class Selectable:
 
 def selectable(root: SandboxRoot, infos: Iterable[RpmInfo]) -> list[Selectable]:
     """The variants of some RPMs that are installed, that with the highest priority of each driver last."""
-    found = set()
+    drivers = set()
     for path in {file.path for info in infos for file in info.files}:
         place = VARIANT.match(path)
         if place and place["rest"] == "info.json":
             said = _read(root, path)
             name, priority = said.get("variant"), said.get("priority")
             if isinstance(name, str) and isinstance(priority, int):
-                found.add(Selectable(place["kernel"], place["driver"], place["version"], name, priority))
-    return sorted(found, key=lambda one: (one.driver, one.kernel, one.priority, one.name, one.version))
+                drivers.add(Selectable(place["kernel"], place["driver"], place["version"], name, priority))
+    return sorted(drivers, key=lambda one: (one.driver, one.kernel, one.priority, one.name, one.version))
 
 
 def select(root: SandboxRoot, one: Selectable) -> tuple[tuple[str, ...], str]:

@@ -101,22 +101,22 @@ class StageRunner:
         self.done.append(stage)
         return stage
 
-    def _precheck(self, dnf: Dnf, one: _Unpacked) -> Stage:
-        name, document = f"precheck {one.title}", one.document
+    def _precheck(self, dnf: Dnf, pack: _Unpacked) -> Stage:
+        name, document = f"precheck {pack.title}", pack.document
         if not document.control:
             return Stage(name, why=("the pack has no control package: xapi checks nothing",))
         before = dnf.root.snapshot()
-        found = dnf.install(one.folder, self.key, document.label, [document.control])
-        if not found.good:
+        outcome = dnf.install(pack.folder, self.key, document.label, [document.control])
+        if not outcome.good:
             known = [relation.name for relation in profile_provides(self.profile) if relation.evr]
             return Stage(
                 name,
-                precheck_code(found, one.pack, known, self.profile.manager),
-                found.complaints,
-                found.steps,
+                precheck_code(outcome, pack.pack, known, self.profile.manager),
+                outcome.complaints,
+                outcome.steps,
             )
-        code, why = self._script(dnf.root, one)
-        return _stage(name, dnf.root, before, found.steps, code=code, why=why)
+        code, why = self._script(dnf.root, pack)
+        return _stage(name, dnf.root, before, outcome.steps, code=code, why=why)
 
     def _script(self, root: SandboxRoot, one: _Unpacked) -> tuple[str, tuple[str, ...]]:
         """Run the pack's own precheck as xapi does: (error code, what it said)."""
@@ -132,19 +132,19 @@ class StageRunner:
         code = said[1] if said and said[1] in KNOWN_CODES else "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR"
         return code, (f"precheck ended with status {done.status}", *(done.out + done.err).splitlines()[:10])
 
-    def _apply(self, dnf: Dnf, one: _Unpacked, edited: Mapping[str, str]) -> Stage:
+    def _apply(self, dnf: Dnf, pack: _Unpacked, edited: Mapping[str, str]) -> Stage:
         before = dnf.root.snapshot()
-        found = dnf.install(one.folder, self.key, one.document.label, ["@update"])
-        code, why = "" if found.good else "UPDATE_APPLY_FAILED", list(found.complaints)
-        if found.good:
-            code, more = _applied(dnf.root, one.document)
+        outcome = dnf.install(pack.folder, self.key, pack.document.label, ["@update"])
+        code, why = "" if outcome.good else "UPDATE_APPLY_FAILED", list(outcome.complaints)
+        if outcome.good:
+            code, more = _applied(dnf.root, pack.document)
             why += more
             why += [
                 f"{link} leads nowhere now: a variant is to be selected anew" for link in dangling(dnf.root)
             ]
         config = tuple(sorted(_kept(dnf.root, edited)))
         return _stage(
-            f"apply {one.title}", dnf.root, before, found.steps, code=code, why=tuple(why), config=config
+            f"apply {pack.title}", dnf.root, before, outcome.steps, code=code, why=tuple(why), config=config
         )
 
     def _removed(self, dnf: Dnf, one: _Unpacked, first: dict[str, str]) -> Stage:
@@ -216,11 +216,11 @@ def _applied(root: SandboxRoot, document: Document) -> tuple[str, list[str]]:
     if not record.is_file():
         return "", [f"there is no {applied_path(document)}: the pack will not be listed as applied"]
     try:
-        found = parse_document(record.read_bytes(), applied_path(document))
+        recorded = parse_document(record.read_bytes(), applied_path(document))
     except BadInput as bad:
         return "UPDATE_APPLY_FAILED", [str(bad)]
-    if found.uuid != document.uuid:
-        return "UPDATE_APPLY_FAILED", [f"{applied_path(document)} says uuid {found.uuid}"]
+    if recorded.uuid != document.uuid:
+        return "UPDATE_APPLY_FAILED", [f"{applied_path(document)} says uuid {recorded.uuid}"]
     return "", []
 
 

@@ -34,26 +34,26 @@ class Answers:
 
     def problems(self) -> list[Problem]:
         """What is wrong with them, all of it."""
-        found = list(syntax.check_label("--name", self.name))
-        found += syntax.check_version("--version", self.version)
+        problems = list(syntax.check_label("--name", self.name))
+        problems += syntax.check_version("--version", self.version)
         for field, value in (
             ("--vendor", self.vendor),
             ("--license", self.licence),
             ("--packager", self.packager),
         ):
             if not value.isprintable() or not value.strip():
-                found.append(
+                problems.append(
                     Problem(
                         field, value, "must be one line of text", f"give {field} words that can be printed"
                     )
                 )
         if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", self.packager):
-            found.append(
+            problems.append(
                 Problem(
                     "--packager", self.packager, "must be a name and a mail address", "write 'Name <mail>'"
                 )
             )
-        return found
+        return problems
 
     @property
     def key_name(self) -> str:

@@ -101,10 +101,10 @@ class Agent:
             raise AgentError("the key is not on the agent's disk")
         self._ask(f"SIGKEY {grip}")
         self._ask(f"SETHASH --hash=sha256 {digest.hex().upper()}")
-        found = re.fullmatch(rb"\(7:sig-val\(3:rsa\(1:s(\d{1,4}):(.*)\)\)\)", self._ask("PKSIGN")[0], re.S)
-        if not found or len(found[2]) != int(found[1]):
+        answer = re.fullmatch(rb"\(7:sig-val\(3:rsa\(1:s(\d{1,4}):(.*)\)\)\)", self._ask("PKSIGN")[0], re.S)
+        if not answer or len(answer[2]) != int(answer[1]):
             raise AgentError("no RSA signature")
-        return int.from_bytes(found[2], "big")
+        return int.from_bytes(answer[2], "big")
 
     def _ask(self, command: str) -> tuple[bytes, bytes]:
         try:

@@ -98,8 +98,8 @@ def _short_link(home: str) -> str:
     folder = f"/tmp/xspack-{os.getuid()}"  # not TMPDIR, which may be long itself
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    state = os.lstat(folder)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise StepError(
             f"{folder} is not a private folder of this user; remove it, or use a shorter path than {home}"
         )

@@ -169,15 +169,15 @@ def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
     ]
     env = {"GNUPGHOME": gnupg_home(home)}
     done = run(argv, env=env, timeout=ASKING, check=False, what="looking for the secret key")
-    found, token = [], "#"
+    keys, token = [], "#"
     for line in done.out.splitlines():
         fields = line.split(":")
         if fields[0] in ("sec", "ssb"):
             token = fields[14] if fields[0] == "sec" else "#"  # '#': the secret part itself is elsewhere
         elif fields[0] == "fpr" and token != "#":
-            found.append((fields[9], token))
+            keys.append((fields[9], token))
             token = "#"
-    return found
+    return keys
 
 
 def make_test_key(home: Path, public_file: Path, name: str, created: int) -> PublicKey:
@@ -191,8 +191,8 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
     uid = f"{name} (throwaway test key)"
     env = {"GNUPGHOME": gnupg_home(home)}
     gpg = ["gpg", "--batch", "--no-options", "--no-tty", "--quiet", f"--faked-system-time={created}!"]
-    found = _secret_keys(home, f"={uid}")
-    if not found:
+    keys = _secret_keys(home, f"={uid}")
+    if not keys:
         words = [
             "--pinentry-mode=loopback",
             "--passphrase-fd=0",
@@ -203,8 +203,8 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
             "never",
         ]
         run([*gpg, *words], env=env, stdin=b"\n", timeout=WORKING, what="making a test key")
-        found = _secret_keys(home, f"={uid}")
-    export = [*gpg, "--armor", "--export", found[0][0]]
+        keys = _secret_keys(home, f"={uid}")
+    export = [*gpg, "--armor", "--export", keys[0][0]]
     text = run(export, env=env, timeout=ASKING, what="exporting the test key").out
     if not public_file.exists() or public_file.read_text(encoding="ascii") != text:
         write_whole(public_file, text)

@@ -88,15 +88,15 @@ def _read_header(file: BinaryIO) -> bytes:
 def _entries(header: bytes) -> list[tuple[int, int, tuple[Value, ...]]]:
     count = _INTRO.unpack_from(header)[2]
     store = header[_INTRO.size + count * _ENTRY.size :]
-    found: list[tuple[int, int, tuple[Value, ...]]] = []
+    entries: list[tuple[int, int, tuple[Value, ...]]] = []
     for number in range(count):
         tag, kind, offset, length = _ENTRY.unpack_from(header, _INTRO.size + number * _ENTRY.size)
         if tag == SIGNATURES:
             continue
         if _UNSIGNED.get(tag) != kind or (kind != BIN and length != 1):
             raise UnusualRpmError(f"tag {tag} in the signature header")
-        found.append((tag, kind, (_value(store, kind, offset, length),)))
-    return found
+        entries.append((tag, kind, (_value(store, kind, offset, length),)))
+    return entries
 
 
 def _value(store: bytes, kind: int, offset: int, length: int) -> Value:

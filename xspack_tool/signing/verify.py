@@ -150,8 +150,8 @@ def verify_rpm(keyfile: Path | None, rpm: Path) -> RpmStatus:
             *("--checksig", "--verbose", str(link)),
         ]
         done = run(argv, check=False, timeout=WORKING, what=f"verifying {rpm.name}")
-    found = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
-    checks = tuple((match["what"], match["verdict"]) for match in found if match)
+    matches = [_CHECK.fullmatch(line) for line in done.out.splitlines()]
+    checks = tuple((match["what"], match["verdict"]) for match in matches if match)
     if not checks:
         said = next(
             (line for line in done.err.splitlines() if line.startswith("error: ")), "error: not an RPM"
