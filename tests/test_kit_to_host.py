@@ -22,7 +22,7 @@ def home(tmp_path: Path, short_dir: Path) -> Path:
     """A keyring whose agent asks nobody: the passphrase lies in a file."""
     home = short_dir / "gnupg"
     home.mkdir(mode=0o700)
-    (tmp_path / "passphrase").write_text("battery staple\n")
+    (tmp_path / "passphrase").write_text("battery horse\n")
     (home / "gpg.conf").write_text(f"batch\npinentry-mode loopback\npassphrase-file {tmp_path}/passphrase\n")
     (home / "gpg-agent.conf").write_text("allow-loopback-pinentry\n")
     return home
@@ -42,7 +42,7 @@ def test_a_key_as_the_page_makes_it_signs_a_pack_as_it_declares_it(tmp_path: Pat
     compiler = re.search(r'"python3 -m ziglang cc .*"', sconstruct)
     assert compiler
     (tree / "SConstruct").write_text(sconstruct.replace(compiler[0], '"gcc -static"'))
-    env = {**os.environ, "XSPACK_PASSPHRASE": "battery staple", "ACME_SECRET_KEY_FILE": "acme-secret.asc"}
+    env = {**os.environ, "XSPACK_PASSPHRASE": "battery horse", "ACME_SECRET_KEY_FILE": "acme-secret.asc"}
     env |= {
         "TMPDIR": str(home),
         "SCONSFLAGS": f"--site-dir={ROOT / 'site_scons'}",

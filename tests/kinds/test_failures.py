@@ -215,7 +215,7 @@ def test_a_key_that_has_expired(tmp_path: Path, short_dir: Path) -> None:
 
 def test_a_wrong_passphrase(tmp_path: Path, short_dir: Path) -> None:
     need("rpmbuild", "rpmsign", "gpg")
-    public = make_key(short_dir / "gnupg", "never", "battery staple")
+    public = make_key(short_dir / "gnupg", "never", "battery horse")
     tree = Tree(tmp_path / "tree").write({"KEY": public, "a": "a"}).declare(PACK)
     said = nothing_is_signed(tree, short_dir / "gnupg")
     assert "gpg: signing failed: Bad passphrase" in said and "\n  command: rpmsign --addsign" in said
@@ -226,6 +226,6 @@ def test_a_wrong_passphrase(tmp_path: Path, short_dir: Path) -> None:
         "\n    the key has a passphrase, and nobody is there to type it: set XSPACK_PASSPHRASE to it" in said
     )
     good = tree.scons(
-        f"XSPACK_GNUPGHOME={short_dir}/gnupg", env={"XSPACK_PASSPHRASE": "battery staple"}
+        f"XSPACK_GNUPGHOME={short_dir}/gnupg", env={"XSPACK_PASSPHRASE": "battery horse"}
     ).good()
     assert "build/p-1.iso" in good.built and "horse" not in good.said
