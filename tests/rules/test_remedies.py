@@ -14,10 +14,12 @@ from forge import module
 from rules.conftest import SETS_PREVIOUS, profile_of
 from support import ROOT, need
 
+from xspack_tool.rules.context import DriverData
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import Rule, all_rules
 
+ASKED = DriverData(shellcheck=True)
 Forge = Callable[..., Path]
 GUARD = "if runlevel >/dev/null 2>&1; then\n{}\nfi"
 ONLY_AT_LAST = 'if [ "$1" = 0 ]; then\n{}\nfi'
@@ -25,7 +27,7 @@ MODULE = "/lib/modules/4.19.0+1/updates/acme.ko"
 
 
 def findings(rpm: Path, profile: str = "xenserver-8") -> list[Finding]:
-    return [one for one in check_rpm(rpm, profile_of(profile)) if not one.skipped]
+    return [one for one in check_rpm(rpm, profile_of(profile), ASKED) if not one.skipped]
 
 
 def ids(rpm: Path, profile: str = "xenserver-8") -> set[str]:

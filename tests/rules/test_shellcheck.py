@@ -10,8 +10,10 @@ from support import need
 from trees import Tree
 
 from xspack_tool.rpm import shellcheck
+from xspack_tool.rules.context import DriverData
 
 Verdict = Callable[..., list[str]]
+ASKED = DriverData(shellcheck=True)
 CD = "cd /opt/acme\nrm -f old\n"
 SAID = "I %post: SC2164: Use 'cd ... || exit' or 'cd ... || return' in case cd fails."
 
@@ -23,17 +25,20 @@ def _ask_anew() -> None:
 
 def test_what_it_warns_of(verdict: Verdict) -> None:
     need("shellcheck")
-    assert verdict("S11", scripts={"%post": CD}) == [SAID]
+    assert verdict("S11", driver_data=ASKED, scripts={"%post": CD}) == [SAID]
+    assert verdict("S11", scripts={"%post": CD}) == []  # a machine that has it says no more than another
     # Of style it says nothing; nor of what another rule tells, or another shell's scriptlet.
-    assert verdict("S11", scripts={"%post": "echo $HOME\n"}) == []
-    assert verdict("S11", scripts={"%post": f"if true; then\n{CD}"}) == []
-    assert verdict("S11", scripts={"%post -p <lua>": "cd = 1"}) == []
-    assert verdict("S11", scripts={"%post": f"# shellcheck disable=SC2164\n{CD}"}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%post": "echo $HOME\n"}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%post": f"if true; then\n{CD}"}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%post -p <lua>": "cd = 1"}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%post": f"# shellcheck disable=SC2164\n{CD}"}) == []
 
 
 def test_of_one_scriptlet_no_more_than_five(verdict: Verdict) -> None:
     need("shellcheck")
-    said = verdict("S11", scripts={"%post": "".join(f"cd /opt/{number}\n" for number in range(8))})
+    said = verdict(
+        "S11", driver_data=ASKED, scripts={"%post": "".join(f"cd /opt/{number}\n" for number in range(8))}
+    )
     assert said == [SAID] * 5 + ["I %post: 3 more, see shellcheck's own output"]
 
 
@@ -41,7 +46,7 @@ def test_the_forms_of_kernel_devels_macros(verdict: Verdict) -> None:
     need("shellcheck")
     mark = "/var/lib/rpm-state/regenerate-initrd-4.19.0+1"
     text = f"/sbin/depmod 4.19.0+1\nif [ $1 -eq 0 ]; then\n    dracut -f /boot/i.img 4.19.0+1\nelse\n    > {mark}\nfi\n"
-    assert verdict("S11", scripts={"%postun": text}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%postun": text}) == []
 
 
 def put(folder: Path, text: str) -> Path:
@@ -60,12 +65,12 @@ def test_where_it_is_not_or_does_not_end(
         if program.name != "shellcheck":
             (others / program.name).symlink_to(program)
     monkeypatch.setenv("PATH", str(others))
-    assert verdict("S11", scripts={"%post": CD}) == []
+    assert verdict("S11", driver_data=ASKED, scripts={"%post": CD}) == []
     monkeypatch.setattr(shellcheck, "_TIME_LIMIT", 0.2)
     for name, text in (("slow", "exec sleep 60"), ("odd", "echo no JSON")):
         shellcheck.shellcheck.cache_clear()
         monkeypatch.setenv("PATH", f"{put(tmp_path / name, text)}:/usr/bin:/bin")
-        assert verdict("S11", scripts={"%post": CD}) == []
+        assert verdict("S11", driver_data=ASKED, scripts={"%post": CD}) == []
 
 
 def test_another_shellcheck_is_asked_anew(tmp_path: Path) -> None:
@@ -81,6 +86,9 @@ env.Alias("pack", env.Pack("acme", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-00
     for name in ("1.0", "2.0"):
         folder = put(tmp_path / name, answer % (name, comment % name))
         tree.declare(declared)
-        ran = tree.scons("check", env={"PATH": f"{folder}:/usr/bin:/bin"}).good()
+        ran = tree.scons("check", env={"PATH": f"{folder}:/usr/bin:/bin", "XSPACK_SHELLCHECK": "1"}).good()
         assert f"I S11 acme: tool-1-1.noarch.rpm: %post:1: SC1: said by {name}" in ran.said
-    assert tree.scons("check", env={"PATH": f"{folder}:/usr/bin:/bin"}).good().built == set()
+    assert (
+        tree.scons("check", env={"PATH": f"{folder}:/usr/bin:/bin", "XSPACK_SHELLCHECK": "1"}).good().built
+        == set()
+    )

@@ -74,6 +74,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="certificates whose signatures of modules the host takes (may be given more than once)",
     )
+    parser.add_argument("--shellcheck", action="store_true", help="ask shellcheck of scriptlets, too (S11)")
     parser.add_argument("--strict", action="store_true", help="W findings count as well")
     parser.add_argument(
         "--provenance",
@@ -105,6 +106,7 @@ def _verify(args: argparse.Namespace, iso: IsoReader, opened: ParsedPack, out: O
         args.symvers,
         read_inbox(args.inbox) if args.inbox else None,
         module_keys=tuple(args.module_keys),
+        shellcheck=args.shellcheck,
     )
     pack, findings = read_all(opened, profile, driver_data, iso)
     origin = judge_provenance(args.provenance, pack, args.key) if args.provenance else None

@@ -21,12 +21,13 @@ from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_folder, slot_of
-from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.profile import is_on, out_path, profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 #: What reads RPMs and their payload for the rules, and what reads releases and packs besides.
 READERS = (
     *("rpmfile", "pyelftools", "zstandard", "tree_sitter", "tree_sitter_bash", "tree_sitter_python"),
-    *("vermin", "license_expression", "msgspec", "cryptography", "defusedxml", "shellcheck"),
+    *("vermin", "license_expression", "msgspec", "cryptography", "defusedxml"),
 )
 PACK_READERS = (*READERS, "solv", "createrepo_c", "pycdlib", "python_gnupg")
 #: The variables that name what lies outside the tree.
@@ -78,6 +79,8 @@ class CheckRpm(Step):
     #: Digests of what lies outside the tree: the kernel build tree of a kit, and the devices that the release drives.
     symvers: str
     inbox: str
+    #: The version of shellcheck, empty where it is not asked.
+    shellcheck: str
     #: What the declaration of a driver tells.
     driver: Callable[[], DriverNotes] | None
     symvers_file: Path | None = field(metadata=UNKEYED)
@@ -95,6 +98,7 @@ class CheckRpm(Step):
             inbox=inbox,
             driver=self.driver() if self.driver else None,
             module_keys=tuple(inputs.module_keys),
+            shellcheck=bool(self.shellcheck),
         )
         with open_rpm(inputs.rpm) as file:
             write_record(outputs.record, check_open_rpm(file, str(inputs.rpm), self.profile, driver_data))
@@ -113,6 +117,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
             rules=rules_signature,
             symvers=tree.digest if tree else "",
             inbox=content_of(env, inbox),
+            shellcheck=version_of(env, "shellcheck") if is_on(env, "XSPACK_SHELLCHECK") else "",
             driver=planned.notes if planned else None,
             symvers_file=tree.symvers if tree else None,
             inbox_place=inbox,

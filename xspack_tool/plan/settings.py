@@ -26,6 +26,7 @@ VARIABLES = {
     "XSPACK_BASELINE": "folder, repository or ISO of the last release",
     "XSPACK_MODULE_KEYS": "certificates whose signatures of modules the hosts take: files, in PEM or DER",
     "XSPACK_STRICT": "W findings stop the build, too",
+    "XSPACK_SHELLCHECK": "shellcheck, where it is installed, is asked of scriptlets",
     "XSPACK_REPORT": "a page is written for each pack that was made, as `xspack report` does (0)",
     "XSPACK_VERBOSE": "a line for each step; else there is one for each package on a terminal, and one for each pack",
     "XSPACK_CACHE": "URL of a cache that several machines share: https, s3, gs, az, grpcs (docs/fleet.md)",

@@ -38,13 +38,15 @@ class DriverData:
     ``symvers`` is the Module.symvers of the kernel build tree, ``inbox`` answers which devices the
     release drives already. None: not given, the rules that need it say so. ``driver`` is what its declaration
     knows of a driver that was compiled here. ``module_keys`` are files of certificates (X.509 in PEM or DER) whose
-    signatures of modules hosts take, besides those of the profile.
+    signatures of modules hosts take, besides those of the profile. ``shellcheck`` is whether that is asked of
+    scriptlets: its findings depend on the machine, and it takes longer than all rules do.
     """
 
     symvers: Path | None = None
     inbox: Inbox | None = None
     driver: DriverNotes | None = None
     module_keys: tuple[Path, ...] = ()
+    shellcheck: bool = False
 
 
 @dataclass(frozen=True)

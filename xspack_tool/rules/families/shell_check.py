@@ -10,6 +10,7 @@ from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.families.script_lines import first_cr
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
+from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.scriptlets import shell_scriptlets
 
 #: The most that is told of one scriptlet.
@@ -19,15 +20,19 @@ _MOST = 5
 @rpm_rule(
     "S11",
     "I",
-    meaning="shellcheck, where it is installed, warns of a scriptlet",
+    meaning="shellcheck, where it is asked (`XSPACK_SHELLCHECK=1`, `xspack verify --shellcheck`), warns of a scriptlet",
     remedy="look its number up at https://www.shellcheck.net/wiki/, which tells how to leave one out, too",
     bad="%post\ncd /opt/acme\nrm -f *.old",
     good="%post\ncd /opt/acme || exit 0\nrm -f ./*.old",
 )
 def shellcheck_warns(context: RpmContext) -> Iterator[Hit]:
-    """What the shell cannot read is S8's, or B8's."""
+    """Where it is wanted. What the shell cannot read is S8's, or B8's."""
+    if not context.driver_data.shellcheck:
+        return
     for scriptlet in shell_scriptlets(context.info):
-        if first_cr(scriptlet.text) or syntax_error(scriptlet.text, scriptlet.interpreter):
+        if first_cr(scriptlet.text):
+            continue
+        if not is_plain(scriptlet.text) and syntax_error(scriptlet.text, scriptlet.interpreter):
             continue
         said = shellcheck(scriptlet.text)
         for line, words in said[:_MOST]:
