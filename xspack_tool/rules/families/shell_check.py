@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xspack_tool.rpm.shell_syntax import syntax_error
 from xspack_tool.rpm.shellcheck import shellcheck
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.families.script_lines import first_cr
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
-from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.scriptlets import shell_scriptlets
 
 #: The most that is told of one scriptlet.
@@ -30,9 +28,7 @@ def shellcheck_warns(context: RpmContext) -> Iterator[Hit]:
     if not context.driver_data.shellcheck:
         return
     for scriptlet in shell_scriptlets(context.info):
-        if first_cr(scriptlet.text):
-            continue
-        if not is_plain(scriptlet.text) and syntax_error(scriptlet.text, scriptlet.interpreter):
+        if first_cr(scriptlet.text) or scriptlet.syntax_error:
             continue
         said = shellcheck(scriptlet.text)
         for line, words in said[:_MOST]:

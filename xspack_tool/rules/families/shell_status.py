@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xspack_tool.rpm.shell_syntax import syntax_error
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.families.script_lines import first_cr
 from xspack_tool.rules.families.shell_processes import changes_what_runs
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.model import Command
-from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.scriptlets import ShellScriptlet, shell_scriptlets
 from xspack_tool.rules.shell.services import request
 
@@ -45,8 +43,7 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
     for scriptlet in shell_scriptlets(context.info):
         if first_cr(scriptlet.text) or scriptlet.text.startswith("\ufeff"):
             continue  # B8 tells the cause
-        plain = is_plain(scriptlet.text)  # a shell is a process, and most scriptlets need none
-        if not plain and (error := syntax_error(scriptlet.text, scriptlet.interpreter)):
+        if error := scriptlet.syntax_error:
             line, words = error
             yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)
         for command in scriptlet.script.commands:

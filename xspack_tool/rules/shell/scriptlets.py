@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xspack_tool.rpm.info import RpmInfo
+from xspack_tool.rpm.shell_syntax import syntax_error
 from xspack_tool.rules.shell.grammar import is_shell
 from xspack_tool.rules.shell.model import Script
+from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.walk import analyse
 
 
@@ -24,6 +26,11 @@ class ShellScriptlet:
     @property
     def where(self) -> str:
         return f"%{self.phase}"
+
+    @property
+    def syntax_error(self) -> tuple[int, str] | None:
+        """What the shell says against it: line and words. A shell is a process, and most scriptlets need none."""
+        return None if is_plain(self.text) else syntax_error(self.text, self.interpreter)
 
 
 def shell_scriptlets(info: RpmInfo) -> Iterator[ShellScriptlet]:
