@@ -219,10 +219,10 @@ ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 @contextlib.contextmanager
 def azurite(folder: Path) -> Iterator[dict[str, str]]:
     """Azure's blob storage with a container ``acme``; yields the environment."""
-    of_bootstrap = ROOT / ".venv/azurite/node_modules/.bin/azurite-blob"
+    of_bootstrap = ROOT / ".venv/npm/node_modules/.bin/azurite-blob"
     program = shutil.which("azurite-blob") or (str(of_bootstrap) if of_bootstrap.exists() else "")
     if not program:
-        lacks("azurite is needed: npm install --prefix .venv/azurite azurite")
+        lacks("azurite is needed: npm install --prefix .venv/npm azurite")
     port = free_port()
     words = [
         program,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from pack_maker import PACK, PackMaker, package, xspack
+from support import ROOT, lacks
 
+from xspack_tool.errors import Place
 from xspack_tool.evidence.formats import FORMATS
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.rules.finding import Finding
+from xspack_tool.rules.registry import all_rules
 from xspack_tool.rules.report import Report
+from xspack_tool.rules.sarif import as_sarif
 
 HOSTILE = "::error::x\n\x1b[2J]]></failure>,%"
 REPORT = Report(
@@ -60,6 +66,55 @@ def test_junit() -> None:
 def test_sarif() -> None:
     (run,) = json.loads(FORMATS["sarif"]("acme.iso", VERDICTS, REPORT))["runs"]
     assert [result["ruleId"] for result in run["results"]][:3] == ["host-xapi", "S6", "U3"]
+
+
+def validated(sarif: Path) -> set[str]:
+    """What Microsoft's validator says of a file, by the rules of SARIF and by those of GitHub's code scanning.
+
+    It has notes, too, which are left out: they want message ids, snippets and URLs that can be fetched.
+    """
+    program = ROOT / ".venv/npm/node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool"
+    if not program.exists():
+        lacks(
+            f"the validator is needed: npm install --prefix {ROOT}/.venv/npm @microsoft/sarif-multitool-linux"
+        )
+    program.chmod(0o755)
+    said = sarif.with_suffix(".said")
+    words = ["validate", sarif, "-o", said, "--rule-kind", "Sarif;Ghas", "--level", "Error;Warning"]
+    env = {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}  # else it wants ICU
+    done = subprocess.run([program, *words], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = json.loads(said.read_text(encoding="utf-8-sig"))["runs"]
+    assert run["invocations"][0]["executionSuccessful"]
+    return {f"{result['ruleId']} {result['message']}" for result in run.get("results", [])}
+
+
+def test_the_validator_of_sarif_has_no_warning(tmp_path: Path) -> None:
+    """With a finding of each rule, a host's, what was waived or not checked; with a line of the SConstruct or none."""
+    each = [
+        Finding(rule.id, rule.severity, rule.meaning, rule.remedy, "acme", "acme-1-1.noarch.rpm", "/a b", 3)
+        for rule in all_rules()
+    ]
+    report = Report("acme", "1", (*REPORT.findings, *each))
+
+    def written(name: str, text: str) -> Path:
+        (tmp_path / f"{name}.sarif").write_text(text)
+        return tmp_path / f"{name}.sarif"
+
+    def built(name: str, rpm: Place, pack: Place) -> Path:
+        places = {("acme", "acme-1-1.noarch.rpm"): rpm, ("acme", ""): pack}
+        return written(name, as_sarif(report, all_rules(), places))
+
+    files = [
+        written("empty", as_sarif(Report("acme", "1", ()), all_rules())),
+        written("finished", FORMATS["sarif"]("acme.iso", VERDICTS, report)),
+        built("below", Place("a b/SConscript", 7), Place("SConstruct", 9)),
+        built("elsewhere", Place("../lib/SConscript", 7), Place("/x y/SConstruct", 9)),
+    ]
+    assert [validated(file) for file in files] == [set()] * 4
+    cut = json.loads(files[1].read_text())
+    del cut["runs"][0]["tool"]["driver"]["rules"][0]["fullDescription"]
+    assert [said.split()[0] for said in validated(written("cut", json.dumps(cut)))] == ["GH2012"]
 
 
 @pytest.mark.parametrize("format", FORMATS)

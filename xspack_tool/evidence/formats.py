@@ -11,7 +11,7 @@ from xspack_tool.errors import visible
 from xspack_tool.evidence.text import json_text
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.finding import Finding
-from xspack_tool.rules.registry import all_rules
+from xspack_tool.rules.registry import Rule, all_rules
 from xspack_tool.rules.report import Report
 from xspack_tool.rules.sarif import as_sarif
 
@@ -108,7 +108,12 @@ def sarif(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
         for verdict in verdicts
         for one in verdict.rejections
     )
-    return as_sarif(Report(report.label, report.version, (*more, *report.findings)), all_rules())
+    hosts = [
+        Rule(f"host-{name}", "E", f"{name} takes the pack", "what it demands is in docs/commands/verify.md")
+        for name in dict.fromkeys(verdict.host for verdict in verdicts)
+    ]
+    everything = Report(report.label, report.version, (*more, *report.findings))
+    return as_sarif(everything, [*hosts, *all_rules()])
 
 
 #: Each format by its name: a function of the ISO's name, the hosts' verdicts and the rules' report.

@@ -53,6 +53,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
         "shortDescription": {"text": rule.meaning},
+        "fullDescription": {"text": rule.meaning},  # GitHub wants both
         "help": {"text": rule.remedy},
         "defaultConfiguration": {"level": WORDS[rule.severity]},
     }
@@ -81,7 +82,8 @@ def _place(finding: Finding, places: Places) -> dict[str, Any]:
     if declared is None or not declared.line:
         uri: dict[str, Any] = {"uri": quote(PurePosixPath(finding.rpm or finding.pack or "pack").name)}
         return {"artifactLocation": uri, "region": {"startLine": finding.line or 1}}
-    uri = {"uri": quote(declared.file)}
-    if not declared.file.startswith("/"):
-        uri["uriBaseId"] = "%SRCROOT%"
+    file = PurePosixPath(declared.file)
+    uri = (
+        {"uri": file.as_uri()} if file.is_absolute() else {"uri": quote(str(file)), "uriBaseId": "%SRCROOT%"}
+    )
     return {"artifactLocation": uri, "region": {"startLine": declared.line}}
