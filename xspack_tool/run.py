@@ -125,9 +125,9 @@ def _family(first: int) -> dict[int, str]:
         with suppress(OSError, ValueError, IndexError):
             fields = _stat(name)
             parents[int(name)], begun[int(name)] = int(fields[1]), fields[19]
-    family, more = {first}, {first}
-    while more := {pid for pid, parent in parents.items() if parent in more} - family:
-        family |= more
+    family, children = {first}, {first}
+    while children := {pid for pid, parent in parents.items() if parent in children} - family:
+        family |= children
     return {pid: begun[pid] for pid in family if pid in begun}
 
 

@@ -88,19 +88,26 @@ def read_signature(file: BinaryIO) -> Signature | None:
         return Signature(fault="it is damaged: no PKCS #7")
     except BadInput as bad:
         return Signature(fault=bad.why)
-    names = {one.hash for one in signers if _python_name(one.hash) in hashlib.algorithms_guaranteed}
+    names = {signer.hash for signer in signers if _python_name(signer.hash) in hashlib.algorithms_guaranteed}
     sums = {name: hashlib.new(_python_name(name), usedforsecurity=False) for name in names}
     file.seek(0)
     left = begin
     while left and (block := file.read(min(left, _BLOCK))):
         left -= len(block)
-        for one in sums.values():
-            one.update(block)
-    digests = {name: one.digest() for name, one in sums.items()}
+        for digest in sums.values():
+            digest.update(block)
+    digests = {name: digest.digest() for name, digest in sums.items()}
     return Signature(
         tuple(
-            Signer(one.name, one.key_id, one.hash, digests.get(one.hash, b""), one.value, one.issuer)
-            for one in signers
+            Signer(
+                signer.name,
+                signer.key_id,
+                signer.hash,
+                digests.get(signer.hash, b""),
+                signer.value,
+                signer.issuer,
+            )
+            for signer in signers
         )
     )
 

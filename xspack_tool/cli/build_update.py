@@ -165,9 +165,9 @@ def _judge(
         remove_script=_text(args.remove),
         precheck_script=_text(args.precheck),
     )
-    found = {path.name: check_rpm(path, profile) for path in args.rpms}
+    by_rpm = {path.name: check_rpm(path, profile) for path in args.rpms}
     own = [*_key_findings(args, key), *_group_findings(pack, infos, comps)]
-    report = judge(context, {**found, "": own})
+    report = judge(context, {**by_rpm, "": own})
     # What could not be checked, the original did not check either.
     return replace(report, findings=tuple(finding for finding in report.findings if not finding.skipped))
 

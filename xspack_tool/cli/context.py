@@ -47,7 +47,7 @@ def source_names(places: Sequence[Path] | None) -> frozenset[str] | None:
     BadInput for what is none."""
     if not places:
         return None
-    found: set[str] = set()
+    names: set[str] = set()
     for place in places:
         files = sorted(place.rglob("*.src.rpm")) if place.is_dir() else [place]
         if not files:
@@ -56,8 +56,8 @@ def source_names(places: Sequence[Path] | None) -> frozenset[str] | None:
             info = read_rpm(file)
             if not info.is_source:
                 raise BadInput(file, "no source RPM")
-            found.add(f"{info.name}-{info.version}-{info.release}.src.rpm")
-    return frozenset(found)
+            names.add(f"{info.name}-{info.version}-{info.release}.src.rpm")
+    return frozenset(names)
 
 
 def pack_context(

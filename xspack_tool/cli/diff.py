@@ -57,22 +57,24 @@ COMMAND = Command(
 
 def read_texts(pack: ParsedPack) -> Texts:
     """The scriptlets of a pack's RPMs, and their configuration files as far as those are texts of ordinary size."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for rpm, file in payloads(pack, lambda info: not info.is_source):
         assert rpm.info is not None  # payloads() yields no others
         which = f"{rpm.info.name}.{rpm.info.arch}"
-        found.update((f"{which}: %{one.phase}", one.text) for one in rpm.info.scripts)
+        texts.update((f"{which}: %{script.phase}", script.text) for script in rpm.info.scripts)
         wanted = {
-            one.path for one in rpm.info.files if one.is_config and one.is_file and one.size <= _LARGEST
+            entry.path
+            for entry in rpm.info.files
+            if entry.is_config and entry.is_file and entry.size <= _LARGEST
         }
         if not wanted:
             continue
         info, offset = read_info(file, rpm.path)
         for names, content in payload_of(file, info, offset, rpm.path):
-            for path in [one.path for one in names if one.path in wanted]:
+            for path in [entry.path for entry in names if entry.path in wanted]:
                 with suppress(UnicodeDecodeError):
-                    found[f"{which}: {path}"] = content.read(_LARGEST).decode()
-    return Texts(found)
+                    texts[f"{which}: {path}"] = content.read(_LARGEST).decode()
+    return Texts(texts)
 
 
 def _devices(pack: ParsedPack) -> tuple[DeviceRow, ...]:

@@ -30,11 +30,11 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     devices = device_table(modules, names=read_names())
     variants = variants_of_pack(pack)
     if args.json:
-        more = {
+        of_drivers = {
             "variants": [one.as_json() for one in variants],
             "modules": list(map(_describe_module, modules)),
         }
-        out.json(describe(pack, devices) | more)
+        out.json(describe(pack, devices) | of_drivers)
     else:
         _show(pack, devices, out)
         _show_variants(variants, out)
@@ -116,7 +116,7 @@ def base_requirements(pack: ParsedPack) -> list[str]:
 
 def _describe_rpm(rpm: PackRpm) -> dict[str, Any]:
     info = rpm.info
-    more = (
+    of_header = (
         {
             "nevra": info.nevra,
             "summary": info.summary,
@@ -129,7 +129,7 @@ def _describe_rpm(rpm: PackRpm) -> dict[str, Any]:
         if info
         else {}
     )
-    return {"path": rpm.path, "size": rpm.size, "fault": rpm.fault, **more}
+    return {"path": rpm.path, "size": rpm.size, "fault": rpm.fault, **of_header}
 
 
 def _scripts(pack: ParsedPack) -> list[str]:

@@ -171,20 +171,24 @@ def _driver(args: argparse.Namespace, folder: Path, answers: Answers) -> tuple[A
 
 def _from_build_update(source: Path | None, folder: Path) -> Mapping[str, Any]:
     """The call of build-update, and the RPMs it packs."""
-    found = [source] if source else build_update_files(folder)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "no file"
+    callers = [source] if source else build_update_files(folder)
+    if len(callers) != 1:
+        names = ", ".join(path.name for path in callers) or "no file"
         raise UsageError(f"{folder}: {names} calls build-update; name one with --from FILE")
-    parser = argparse.ArgumentParser(prog=f"{found[0]}: build-update", add_help=False)
+    parser = argparse.ArgumentParser(prog=f"{callers[0]}: build-update", add_help=False)
     build_update.COMMAND.add_to(parser)
-    call = parser.parse_args(build_update_words(found[0]))
+    call = parser.parse_args(build_update_words(callers[0]))
     lacking = [str(path) for path in call.rpms if not (folder / path).is_file()]
     if lacking:
-        raise StepError(f"{found[0]}: RPM not found: {', '.join(lacking)}; build it first, as the file does")
+        raise StepError(
+            f"{callers[0]}: RPM not found: {', '.join(lacking)}; build it first, as the file does"
+        )
     if call.key is not None and call.keyfile is None:
-        raise StepError(f"{found[0]}: signs with --key and names no --keyfile; add the public key file there")
+        raise StepError(
+            f"{callers[0]}: signs with --key and names no --keyfile; add the public key file there"
+        )
     values = {
-        "file": found[0].name,
+        "file": callers[0].name,
         "label": call.label,
         "version": call.version,
         "uuid": call.uuid,

@@ -18,21 +18,21 @@ def judge_provenance(statement: Path, pack: ParsedPack, keyfile: Path | None) ->
     stated, _ = read_provenance(statement)
     there = [Artifact(pack.path.name, file_digest(pack.path))]
     there += [Artifact(rpm.path, rpm.sha256) for rpm in pack.rpms]
-    found = [Rejection("SUBJECT", words) for words in differences(stated, there)]
+    rejections = [Rejection("SUBJECT", words) for words in differences(stated, there)]
     signature = statement.with_name(f"{statement.name}.asc")
     if keyfile is None:
         return Verdict(
-            "provenance", tuple(found), unjudged=("its signature: name the public key with --key",)
+            "provenance", tuple(rejections), unjudged=("its signature: name the public key with --key",)
         )
     if not signature.is_file():
-        found.append(Rejection("SIGNATURE", f"no {signature.name} beside it"))
-        return Verdict("provenance", tuple(found))
+        rejections.append(Rejection("SIGNATURE", f"no {signature.name} beside it"))
+        return Verdict("provenance", tuple(rejections))
     try:
         status = verify_file(keyfile, statement, signature)
     except BadInput as bad:
-        return Verdict("provenance", (*found, Rejection("SIGNATURE", str(bad))))
+        return Verdict("provenance", (*rejections, Rejection("SIGNATURE", str(bad))))
     if not status.accepted:
-        found.append(
+        rejections.append(
             Rejection("SIGNATURE", f"not signed by the key: gpg says no {', '.join(status.missing)}")
         )
-    return Verdict("provenance", tuple(found))
+    return Verdict("provenance", tuple(rejections))

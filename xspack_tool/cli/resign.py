@@ -203,14 +203,14 @@ def _package(info: RpmInfo, entries: list[FileEntry]) -> Package:
         packager=info.packager,
         url=info.url,
         entries=tuple(entries),
-        requires=_dependencies(one for one in info.requires if not one.flags & RPMLIB),
-        provides=_dependencies(one for one in info.provides if one.name != info.name),
+        requires=_dependencies(relation for relation in info.requires if not relation.flags & RPMLIB),
+        provides=_dependencies(relation for relation in info.provides if relation.name != info.name),
         conflicts=_dependencies(info.conflicts),
         obsoletes=_dependencies(info.obsoletes),
         scripts=tuple(
-            Script(one.phase, (ScriptPart(one.text),), one.interpreter)
-            for one in info.scripts
-            if one.phase in _SCRIPTS
+            Script(script.phase, (ScriptPart(script.text),), script.interpreter)
+            for script in info.scripts
+            if script.phase in _SCRIPTS
         ),
         changelog=tuple(
             ChangelogEntry(datetime.fromtimestamp(when, timezone.utc).date(), who, text)

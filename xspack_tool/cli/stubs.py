@@ -59,11 +59,11 @@ def _kinds_of(file: Path) -> list[Any]:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"{file}: {type(error).__name__}: {error}") from None
-    found = [
+    kinds = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Kind) and value not in (Kind, PackageKind)
     ]
-    if not found:
+    if not kinds:
         raise UsageError(f"{file}: defines no kind")
-    return found
+    return kinds

@@ -153,21 +153,21 @@ def rule_findings(
 ) -> dict[str, list[Finding]]:
     """What the rules find in each payload RPM, by file name. A payload that cannot be unpacked is X2's."""
     wanted = {id(rpm.info) for rpm in pack.payload if rpm.info and not rpm.info.is_source}
-    found: dict[str, list[Finding]] = {}
+    findings: dict[str, list[Finding]] = {}
     for rpm, file in payloads(pack, lambda info: id(info) in wanted, iso):
         assert rpm.info is not None  # payloads() yields no others
         try:
-            found[rpm.info.file_name] = check_open_rpm(
+            findings[rpm.info.file_name] = check_open_rpm(
                 file, rpm.path, profile, driver_data, header=(rpm.info, rpm.offset)
             )[1]
         except HostileInput:
             raise
         except BadInput as bad:
             remedy = "make it anew: no host can unpack it"
-            found[rpm.info.file_name] = [
+            findings[rpm.info.file_name] = [
                 Finding("X2", "E", bad.why, remedy, rpm=rpm.info.file_name, where="payload")
             ]
-    return found
+    return findings
 
 
 def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:
         "hosts": {
             verdict.host: {
                 "accepted": verdict.accepted,
-                "rejections": [vars(one) for one in verdict.rejections],
+                "rejections": [vars(rejection) for rejection in verdict.rejections],
                 "remarks": list(verdict.remarks),
                 "unjudged": list(verdict.unjudged),
             }

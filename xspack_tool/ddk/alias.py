@@ -41,20 +41,18 @@ def parse_alias(alias: str) -> DeviceId | None:
     """The ids of a PCI, USB or HID alias; None for every other."""
     if len(alias) > _MAX_LENGTH:
         return None
-    if found := _PCI.fullmatch(alias):
+    if pci := _PCI.fullmatch(alias):
         vendor, device, subvendor, subdevice = map(
-            _short, found.group("vendor", "device", "subvendor", "subdevice")
+            _short, pci.group("vendor", "device", "subvendor", "subdevice")
         )
-        device_class = _class(found["base"], found["sub"], found["interface"])
+        device_class = _class(pci["base"], pci["sub"], pci["interface"])
         return DeviceId("pci", vendor, device, subvendor, subdevice, device_class)
-    if found := _USB.fullmatch(alias):
-        whole = _class(found["base"], found["sub"], found["protocol"])
-        interface = _class(found["ibase"], found["isub"], found["iprotocol"])
-        return DeviceId(
-            "usb", _short(found["vendor"]), _short(found["device"]), device_class=interface or whole
-        )
-    if (found := _HID.fullmatch(alias)) and found["bus"] == _HID_ON_USB:
-        return DeviceId("hid", _short(found["vendor"]), _short(found["device"]))
+    if usb := _USB.fullmatch(alias):
+        whole = _class(usb["base"], usb["sub"], usb["protocol"])
+        interface = _class(usb["ibase"], usb["isub"], usb["iprotocol"])
+        return DeviceId("usb", _short(usb["vendor"]), _short(usb["device"]), device_class=interface or whole)
+    if (hid := _HID.fullmatch(alias)) and hid["bus"] == _HID_ON_USB:
+        return DeviceId("hid", _short(hid["vendor"]), _short(hid["device"]))
     return None
 
 
@@ -74,23 +72,23 @@ _Token = str | frozenset[str] | None
 @lru_cache(maxsize=65_536)
 def tokens(pattern: str) -> tuple[_Token, ...]:
     """The parts of a pattern, read as fnmatch does: ``*``, ``?``, ``[0-9A]``, ``[!0]``, plain characters."""
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     position = 0
     while position < len(pattern):
         sign = pattern[position]
         end = pattern.find("]", position + 2) if sign == "[" else -1
         if sign == "*":
-            if not found or found[-1] != _ANY_TEXT:
-                found.append(_ANY_TEXT)
+            if not tokens or tokens[-1] != _ANY_TEXT:
+                tokens.append(_ANY_TEXT)
         elif sign == "?":
-            found.append(None)
+            tokens.append(None)
         elif end > 0:
-            found.append(_set(pattern[position + 1 : end]))
+            tokens.append(_set(pattern[position + 1 : end]))
             position = end
         else:
-            found.append(frozenset(sign))
+            tokens.append(frozenset(sign))
         position += 1
-    return tuple(found)
+    return tuple(tokens)
 
 
 #: The characters that occur in aliases: what a negated set leaves.

@@ -24,7 +24,7 @@ def compile_commands(
 ) -> list[dict[str, object]]:
     """An entry for each object that the copy ``root`` of the ``sources`` holds, sorted. kbuild's compiler works in the
     kernel tree. ``place`` is where the copy was when it was compiled, if not in ``root``."""
-    found: list[dict[str, object]] = []
+    commands: list[dict[str, object]] = []
     for path in sorted(root.rglob(".*.o.cmd")):
         with path.open(encoding="utf-8", errors="replace") as file:
             noted = _NOTED.search(file.read(_LARGEST))
@@ -38,8 +38,8 @@ def compile_commands(
             for word in words
             if not word.startswith(("-Wp,-MMD,", "-Wp,-MD,"))
         ]
-        found.append({"directory": str(tree), "file": words[-1], "arguments": words})
-    return found
+        commands.append({"directory": str(tree), "file": words[-1], "arguments": words})
+    return commands
 
 
 def _words(command: str) -> list[str]:

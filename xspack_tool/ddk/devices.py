@@ -60,13 +60,13 @@ def device_table(
     """A row for each device of each module, sorted by bus and ids. Aliases that differ in nothing that a row
     shows (USB device releases) share one."""
     names = names or DeviceNames()
-    found: dict[tuple[DeviceId, str, str], set[str]] = {}
+    claims: dict[tuple[DeviceId, str, str], set[str]] = {}
     for module in modules:
         for alias in module.aliases:
             if device := parse_alias(alias):
-                found.setdefault((device, module.name, module.variant), set()).add(alias)
+                claims.setdefault((device, module.name, module.variant), set()).add(alias)
     rows = []
-    for (device, module_name, variant), aliases in found.items():
+    for (device, module_name, variant), aliases in claims.items():
         bus = "pci" if device.bus == "pci" else "usb"
         rows.append(
             DeviceRow(

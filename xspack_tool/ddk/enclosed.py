@@ -116,15 +116,15 @@ class ImageDdk:
 
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
-        found = tree_problems(self.tree, self.jobs)
+        problems = tree_problems(self.tree, self.jobs)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}", self.image):
             rule = "an image is named by its digest, NAME@sha256:.."
             name = self.image.partition("@")[0]
             remedy = f"podman inspect --format '{{{{.RepoDigests}}}}' {name} tells it"
-            found.append(Problem("image", self.image, rule, remedy))
+            problems.append(Problem("image", self.image, rule, remedy))
         if lacking := self.lacking():
-            found.append(Problem("image", self.image, lacking, "an image is run by it"))
-        return found
+            problems.append(Problem("image", self.image, lacking, "an image is run by it"))
+        return problems
 
     @property
     def name(self) -> str:

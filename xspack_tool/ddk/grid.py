@@ -41,7 +41,7 @@ class GridDdk:
 
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
-        found = tree_problems(self.tree, self.jobs)
+        problems = tree_problems(self.tree, self.jobs)
         try:
             check_url(self.grid, any(os.environ.get(name) for name in (TOKEN, TOKEN_FILE)))
             if has_libraries():
@@ -49,15 +49,15 @@ class GridDdk:
         except GridMistake as mistake:
             rule, _, remedy = str(mistake).partition("; ")
             shown = re.sub(r"//[^/]*@|\?.*", "//", self.grid)
-            found.append(Problem("grid", shown, rule, remedy))
+            problems.append(Problem("grid", shown, rule, remedy))
         if not has_libraries():
             needed, _, remedy = LACKING.partition(": ")
-            found.append(Problem("grid", self.grid, needed, remedy))
+            problems.append(Problem("grid", self.grid, needed, remedy))
         if not 0 < self.deadline <= 24 * 3600:
-            found.append(
+            problems.append(
                 Problem("deadline", self.deadline, "a number of seconds up to a day", "leave it out for 3600")
             )
-        return found
+        return problems
 
     @property
     def name(self) -> str:

@@ -41,7 +41,7 @@ class Inbox:
         wanted = parse_alias(alias)
         if wanted is None:
             return ()
-        found = set()
+        drivers = set()
         for vendor in {wanted.vendor, "*"}:
             for pattern, module in self._claims.get((wanted.bus, vendor), ()):
                 known = parse_alias(pattern)
@@ -51,8 +51,8 @@ class Inbox:
                     and ((known.vendor, known.device) == (wanted.vendor, wanted.device))
                 )
                 if overlap(pattern, alias) if same else covers(pattern, alias):
-                    found.add(module)
-        return tuple(sorted(found))
+                    drivers.add(module)
+        return tuple(sorted(drivers))
 
 
 def read_inbox(path: Path) -> Inbox:

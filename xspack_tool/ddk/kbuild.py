@@ -187,10 +187,10 @@ def _build(  # noqa: PLR0913  # as build_modules
         noted = compile_commands(
             staged.root, tree.path, {name: path.absolute() for name, path in sources.items()}
         )
-        found = _find_modules(staged.root, request, sources, expected)
-        found = _placed(_chosen(found, request), request)
+        modules = _find_modules(staged.root, request, sources, expected)
+        modules = _placed(_chosen(modules, request), request)
         made = finish_modules(
-            found,
+            modules,
             work_dir / "finished",
             debug=debug,
             sign_key=replace(sign_key, digest=tree.config("MODULE_SIG_HASH") or "") if sign_key else None,
@@ -199,7 +199,7 @@ def _build(  # noqa: PLR0913  # as build_modules
         own_symbols = [path for path in symbols[len(extra_symbols) :] if path.is_file()]
         outputs.write(made, own_symvers([path.read_text() for path in own_symbols], staged.root))
     text = "\n".join(log)
-    return BuildResult(tuple(sorted(found)), tuple(_compiled(text)), text), noted
+    return BuildResult(tuple(sorted(modules)), tuple(_compiled(text)), text), noted
 
 
 def _check_request(sources: Mapping[str, Path], links: Mapping[str, str], request: KbuildRequest) -> None:
@@ -315,25 +315,25 @@ def _find_modules(
     root: Path, request: KbuildRequest, sources: Mapping[str, Path], expected: Sequence[str]
 ) -> dict[str, Path]:
     """The modules by their places below INSTALL_MOD_DIR."""
-    found: dict[str, Path] = {}
+    modules: dict[str, Path] = {}
     for folder in request.kbuild_dirs:
         base = root / folder
         for path in sorted(base.rglob("*.ko")):
             if path.is_symlink() or path.relative_to(root).as_posix() in sources:
                 continue
             name = path.relative_to(base).as_posix()
-            if name in found:
-                both = f"{found[name].relative_to(root)} and {path.relative_to(root)}"
+            if name in modules:
+                both = f"{modules[name].relative_to(root)} and {path.relative_to(root)}"
                 raise StepError(f"two modules for one place, {name}: {both}; build them as two drivers")
-            found[name] = path
-    if not found:
+            modules[name] = path
+    if not modules:
         raise StepError(
             "kbuild made no module: no Kbuild or Makefile adds one to obj-m; is a CONFIG_ switch missing?"
         )
-    names = set(map(module_name, found))
+    names = set(map(module_name, modules))
     if lacking := [name for name in expected if module_name(name) not in names]:
-        raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(found))}")
-    return found
+        raise StepError(f"kbuild did not make {', '.join(lacking)}; it made {', '.join(sorted(modules))}")
+    return modules
 
 
 def _compiled(log: str) -> list[str]:

@@ -37,11 +37,11 @@ def words_of(command: str) -> tuple[str, ...] | Problem:
     if not words:
         return Problem("prepare", command, "no command", "name a script, or a command of the sources")
     for word in words:
-        for found in _VARIABLE.finditer(word):
-            if (found[1] or found[2]) not in meanings:
-                rule = f"{found[0]} is no variable of a kit"
+        for variable in _VARIABLE.finditer(word):
+            if (variable[1] or variable[2]) not in meanings:
+                rule = f"{variable[0]} is no variable of a kit"
                 return Problem("prepare", command, rule, "use $KVER, $KDIR or $PWD, or write a script")
-    return tuple(_VARIABLE.sub(lambda found: meanings[found[1] or found[2]], word) for word in words)
+    return tuple(_VARIABLE.sub(lambda variable: meanings[variable[1] or variable[2]], word) for word in words)
 
 
 def prepare_sources(

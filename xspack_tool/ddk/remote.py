@@ -198,10 +198,10 @@ def compile_remote(
     _spread(made["commands.tar"], noted, lambda name: name.endswith(".o.cmd"), what)
     modules = work / "modules"
     modules.mkdir()
-    found = _spread(made["modules.tar"], modules, lambda name: name.endswith(".ko"), what)
+    placed = _spread(made["modules.tar"], modules, lambda name: name.endswith(".ko"), what)
     place = made["sources"].decode(errors="replace")
     commands = compile_commands(noted, Path(facts.tree), sources, place=place)
-    return Compiled(found, made["Module.symvers"].decode(errors="replace"), commands, said)
+    return Compiled(placed, made["Module.symvers"].decode(errors="replace"), commands, said)
 
 
 @dataclass(frozen=True)
@@ -262,17 +262,17 @@ def _build(
 
 def _spread(archive: bytes, folder: Path, is_wanted: Callable[[str], bool], what: str) -> dict[str, Path]:
     """Write the plain files of an archive below ``folder``, by their names in it."""
-    found = {}
+    written = {}
     with _opened(archive, what) as tar:
         for member in tar:
             name = posixpath.normpath(member.name)
             content = tar.extractfile(member) if member.isfile() and is_wanted(name) else None
             if content is None or name.startswith(("/", "../")):
                 continue
-            found[name] = folder / name
-            found[name].parent.mkdir(parents=True, exist_ok=True)
-            found[name].write_bytes(content.read())
-    return found
+            written[name] = folder / name
+            written[name].parent.mkdir(parents=True, exist_ok=True)
+            written[name].write_bytes(content.read())
+    return written
 
 
 def _unpack(text: str, what: str) -> dict[str, bytes]:

@@ -109,43 +109,43 @@ class KbuildRequest:
 
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
-        found = []
+        problems = []
         folders = [f"{posixpath.normpath(folder)}/".removeprefix("./") for folder in self.kbuild_dirs]
         for number, folder in enumerate(folders):
             if any(folder.startswith(other) for at, other in enumerate(folders) if at != number):
                 rule = "the folder lies in another of them, or is named twice"
                 remedy = "name the outer folder alone (kbuild descends), or build two drivers"
-                found.append(Problem("kbuild_dir", self.kbuild_dirs[number], rule, remedy))
+                problems.append(Problem("kbuild_dir", self.kbuild_dirs[number], rule, remedy))
         for folder in self.kbuild_dirs:
             if folder.startswith("/") or ".." in folder.split("/") or re.search(r"[\s:%$#]", folder):
                 rule = "a folder below the sources, without blanks and the characters : % $ #"
-                found.append(
+                problems.append(
                     Problem("kbuild_dir", folder, rule, "name the folder that holds Kbuild or Makefile")
                 )
         for name, value in self.make_variables.items():
             if not _NAME.fullmatch(name) or name.startswith("CONFIG_"):
                 remedy = "put CONFIG_ switches into kconfig=" if name.startswith("CONFIG_") else "rename it"
-                found.append(Problem("make_variables", name, "no name of a make variable", remedy))
+                problems.append(Problem("make_variables", name, "no name of a make variable", remedy))
             elif name in _OWN:
-                found.append(
+                problems.append(
                     Problem("make_variables", name, "xspack sets this variable itself", "leave it out")
                 )
             elif re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-                found.append(
+                problems.append(
                     Problem("make_variables", value, f"{name} must be one line of text", "remove line breaks")
                 )
         for name, value in self.config.items():
             if not _NAME.fullmatch(name.removeprefix("CONFIG_")):
-                found.append(
+                problems.append(
                     Problem("kconfig", name, "no name of a CONFIG_ switch", "write it as ACME_DEBUG")
                 )
             elif not _SWITCH.fullmatch(value):
-                found.append(
+                problems.append(
                     Problem(
                         "kconfig", value, f"{name} is y, m, n or a number", "put texts into make_variables"
                     )
                 )
-        return found
+        return problems
 
 
 def module_name(path: str) -> str:

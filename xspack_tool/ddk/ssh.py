@@ -55,21 +55,23 @@ class RemoteDdk:
 
     def problems(self) -> list[Problem]:
         """All mistakes in it."""
-        found = []
+        problems = []
         if not re.fullmatch(
             r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?", self.host
         ):
-            found.append(Problem("host", self.host, "no host as ssh takes it", 'write it as "root@ddk-8.4"'))
+            problems.append(
+                Problem("host", self.host, "no host as ssh takes it", 'write it as "root@ddk-8.4"')
+            )
         if self.port is not None and not 0 < self.port < 65536:
-            found.append(
+            problems.append(
                 Problem("port", self.port, "a port is a number from 1 to 65535", "leave it out for 22")
             )
         for name in ("identity", "known_hosts"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
-                found.append(Problem(name, str(path), "there is no such file", "name one that is there"))
-        found += tree_problems(self.tree, self.jobs)
-        return found
+                problems.append(Problem(name, str(path), "there is no such file", "name one that is there"))
+        problems += tree_problems(self.tree, self.jobs)
+        return problems
 
     @property
     def name(self) -> str:

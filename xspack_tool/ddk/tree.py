@@ -47,14 +47,14 @@ class KernelTree:
 
 def config_value(autoconf: str, name: str) -> str | None:
     """A switch out of autoconf.h, in which ``m`` is a macro of its own with the ending _MODULE."""
-    found = re.search(
+    definition = re.search(
         rf"^#define CONFIG_{re.escape(name)}(?P<module>_MODULE)? (?P<value>.*)$", autoconf, re.M
     )
-    if not found:
+    if not definition:
         return None
-    if found["module"]:
+    if definition["module"]:
         return "m"
-    value = found["value"].strip()
+    value = definition["value"].strip()
     return "y" if value == "1" else value.strip('"')
 
 

@@ -38,21 +38,21 @@ class Variant:
 
     def problems(self) -> list[Problem]:
         """What no host could select it by."""
-        found = []
+        problems = []
         for field, value in (("name", self.driver), ("variant", self.variant), ("version", self.version)):
             if not NAME.fullmatch(value):
                 rule = "xapi takes letters, digits and _ . @ in what is selected by"
-                found.append(Problem(field, value, rule, "rename it"))
+                problems.append(Problem(field, value, rule, "rename it"))
         for field, value in (
             ("category", self.category),
             ("status", self.status),
             ("description", self.description),
         ):
             if not value.isascii() or not value.isprintable():
-                found.append(
+                problems.append(
                     Problem(field, value, "info.json is read as ASCII, a line a value", "write it so")
                 )
-        return found
+        return problems
 
     @property
     def place(self) -> str:

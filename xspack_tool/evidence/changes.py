@@ -201,15 +201,15 @@ def _script_changes(old: RpmInfo, new: RpmInfo) -> Iterable[Change]:
 def _file_changes(old: Iterable[PayloadFile], new: Iterable[PayloadFile]) -> Iterable[Change]:
     before, after = {file.path: file for file in old}, {file.path: file for file in new}
     for path in sorted(before.keys() | after.keys()):
-        one, other = before.get(path), after.get(path)
-        if one is None or other is None:
-            there = one or other
+        old_file, new_file = before.get(path), after.get(path)
+        if old_file is None or new_file is None:
+            there = old_file or new_file
             assert there is not None  # the path comes from one of the two
-            yield Change("+" if one is None else "-", path, new=_shape(there))
+            yield Change("+" if old_file is None else "-", path, new=_shape(there))
             continue
-        if _shape(one) != _shape(other):
-            yield Change("~", path, _shape(one), _shape(other))
-        elif one.digest != other.digest:
+        if _shape(old_file) != _shape(new_file):
+            yield Change("~", path, _shape(old_file), _shape(new_file))
+        elif old_file.digest != new_file.digest:
             yield Change("~", path, new="other content of the same size")
 
 

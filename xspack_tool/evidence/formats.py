@@ -67,13 +67,13 @@ def gitlab(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
     return json_text(
         [
             {
-                "description": f"{one.by}: {one.place}: {one.words}",
-                "check_name": one.by,
-                "fingerprint": hashlib.sha256(f"{one.by}\0{one.place}\0{one.words}".encode()).hexdigest(),
-                "severity": _GITLAB[one.severity],
-                "location": {"path": iso, "lines": {"begin": one.line or 1}},
+                "description": f"{said.by}: {said.place}: {said.words}",
+                "check_name": said.by,
+                "fingerprint": hashlib.sha256(f"{said.by}\0{said.place}\0{said.words}".encode()).hexdigest(),
+                "severity": _GITLAB[said.severity],
+                "location": {"path": iso, "lines": {"begin": said.line or 1}},
             }
-            for one in _said(verdicts, report)
+            for said in _said(verdicts, report)
         ]
     )
 
@@ -81,22 +81,22 @@ def gitlab(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
 def junit(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
     """JUnit's XML: a case for each host, and for each rule that found something; notes are no failures."""
     cases: dict[str, list[_Said]] = {verdict.host: [] for verdict in verdicts}
-    for one in _said(verdicts, report):
-        cases.setdefault(one.by, []).append(one)
-    failed = {name: [one for one in found if one.severity != "I"] for name, found in cases.items()}
+    for said in _said(verdicts, report):
+        cases.setdefault(said.by, []).append(said)
+    failed = {name: [said for said in of_case if said.severity != "I"] for name, of_case in cases.items()}
     suite = ElementTree.Element(
         "testsuite",
         name=f"xspack verify {iso}",
         tests=str(len(cases)),
         failures=str(sum(map(bool, failed.values()))),
     )
-    for name, found in cases.items():
+    for name, of_case in cases.items():
         case = ElementTree.SubElement(suite, "testcase", classname="xspack", name=name)
         if failed[name]:
             failure = ElementTree.SubElement(case, "failure", message=failed[name][0].words)
-            failure.text = "\n".join(f"{one.severity} {one.place}: {one.words}" for one in failed[name])
-        elif found:
-            ElementTree.SubElement(case, "system-out").text = "\n".join(one.words for one in found)
+            failure.text = "\n".join(f"{said.severity} {said.place}: {said.words}" for said in failed[name])
+        elif of_case:
+            ElementTree.SubElement(case, "system-out").text = "\n".join(said.words for said in of_case)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -39,9 +39,9 @@ def draw(requires: Mapping[str, Sequence[str]]) -> Drawing:
         for row, name in enumerate(names)
     }
     lines = [
-        (boxes[one].x + WIDTH, boxes[one].y + HEIGHT // 2, boxes[other].x, boxes[other].y + HEIGHT // 2)
-        for one in sorted(requires)
-        for other in sorted(requires[one])
+        (boxes[name].x + WIDTH, boxes[name].y + HEIGHT // 2, boxes[other].x, boxes[other].y + HEIGHT // 2)
+        for name in sorted(requires)
+        for other in sorted(requires[name])
         if other in boxes
     ]
     return Drawing(

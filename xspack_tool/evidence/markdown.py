@@ -30,8 +30,8 @@ def as_markdown(changes: PackChanges, old: Texts, new: Texts) -> str:
     lines += _section("Pack", changes.document)
     lines += _names("Removed", changes.removed)
     lines += _names("Added", changes.added)
-    for name, found in changes.changed.items():
-        lines += _section(name, found)
+    for name, changed in changes.changed.items():
+        lines += _section(name, changed)
     lines += _section("Variants", changes.variants)
     lines += _section("Devices", changes.devices)
     for name in sorted(old.by_name.keys() & new.by_name.keys()):

@@ -37,7 +37,7 @@ class PackedVariant:
 
 def variants_of_pack(pack: ParsedPack) -> list[PackedVariant]:
     """The variants of drivers in a pack, by kernel, driver and folder. Raises BadInput for an RPM that is damaged."""
-    found = []
+    variants = []
     for rpm, file in payloads(pack, lambda info: bool(_info_files(info))):
         info, offset = read_info(file, rpm.path)
         wanted = _info_files(info)
@@ -46,8 +46,8 @@ def variants_of_pack(pack: ParsedPack) -> list[PackedVariant]:
                 place = VARIANT.match(path)
                 assert place is not None  # it was wanted for that
                 facts = _facts(content.read(_LARGEST))
-                found.append(PackedVariant(place["kernel"], place["driver"], place["version"], facts))
-    return sorted(found, key=lambda one: (one.kernel, one.driver, one.folder))
+                variants.append(PackedVariant(place["kernel"], place["driver"], place["version"], facts))
+    return sorted(variants, key=lambda variant: (variant.kernel, variant.driver, variant.folder))
 
 
 def _info_files(info: RpmInfo) -> set[str]:

@@ -28,9 +28,9 @@ def spdx(inventory: Inventory, version: str) -> str:
     relations = [(_DOCUMENT, "DESCRIBES", _PACK), (_DOCUMENT, "DESCRIBES", _RELEASE)]
     relations += [(_PACK, "CONTAINS", id) for id in ids.values()]
     relations += [
-        (ids[path], "DEPENDS_ON", ids[other])
+        (ids[path], "DEPENDS_ON", ids[related])
         for path, wanted in sorted(required_components(inventory).items())
-        for other in wanted
+        for related in wanted
     ]
     data: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3",
@@ -44,8 +44,8 @@ def spdx(inventory: Inventory, version: str) -> str:
         },
         "packages": packages,
         "relationships": [
-            {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
-            for one, kind, other in relations
+            {"spdxElementId": element, "relationshipType": kind, "relatedSpdxElement": related}
+            for element, kind, related in relations
         ],
     }
     if texts:

@@ -65,7 +65,7 @@ def read_timeline(place: Path, sha256: str) -> Timeline | None:
     try:
         if os.path.getsize(place) > 64 << 20:
             return None
-        found = msgspec.json.decode(place.read_bytes(), type=Timeline)
+        timeline = msgspec.json.decode(place.read_bytes(), type=Timeline)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
-    return found if found.sha256 == sha256 else None
+    return timeline if timeline.sha256 == sha256 else None

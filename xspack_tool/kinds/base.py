@@ -145,11 +145,11 @@ class Kind:
         ]
         for key, value in given.items():
             field = self.FIELDS.get(key)
-            found = validators.text_problems(key, value)
-            if not found and value is not None and field and field.validator:
+            wrong = validators.text_problems(key, value)
+            if not wrong and value is not None and field and field.validator:
                 needed = field.required or bool(field.unless)
-                found = field.validator.problems(key, value, needed=needed)
-            problems += found
+                wrong = field.validator.problems(key, value, needed=needed)
+            problems += wrong
         return problems
 
 
@@ -333,13 +333,13 @@ class PackageKind(Kind):
         declaration.problems.clear()
         declaration.close(is_awaited=any(node.depends for node in nodes))
         package, contents = declaration.finish(**identity)
-        found = declaration.problems
-        if not found and nodes and record_of(nodes[0]).rpm:
-            found = self.complete(nodes, package, contents, Folders(declaration.trees))
+        problems = declaration.problems
+        if not problems and nodes and record_of(nodes[0]).rpm:
+            problems = self.complete(nodes, package, contents, Folders(declaration.trees))
             for node in nodes:
                 if declared := record_of(node).declared:
                     own_record(node).declared = replace(declared, package=package)
-        return [problem.at(self.place, self.target) for problem in found]
+        return [problem.at(self.place, self.target) for problem in problems]
 
     def licence_texts(self) -> list[Any]:
         """The files that hold the texts of its licences."""
@@ -408,9 +408,9 @@ class PackageKind(Kind):
         made = [
             accounts.Account(user) if isinstance(user, str) else user for user in users if user not in wrong
         ]
-        found = accounts.account_problems(made, groups)
-        declaration.problems += found
-        if found or wrong:
+        invalid = accounts.account_problems(made, groups)
+        declaration.problems += invalid
+        if invalid or wrong:
             return
         for phase, text in accounts.account_scripts(made, groups).items():
             declaration.script(phase, text, field="users")

@@ -20,7 +20,7 @@ from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
 def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[Any, ...]:
     """The Module.symvers of each driver, or file, whose symbols are used. A driver that was built for several
     kits gives that for this one, and must be there where this one is installed."""
-    found: dict[Any, None] = {}
+    symbols: dict[Any, None] = {}
     drivers: dict[tuple[Any, str], list[Any]] = {}
     for node in nodes_of(declaration.env, listed(value)):
         built = record_of(node).rpm
@@ -31,7 +31,7 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
             continue
         if built is None:
             declaration.need("extra_symbols", node)
-            found[node] = None
+            symbols[node] = None
         elif record_of(node).symvers is None:
             rule, remedy = f"{built.target} is no driver", "name a driver, or a Module.symvers"
             declaration.problem("extra_symbols", built.identity.name, rule, remedy)
@@ -46,8 +46,8 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
         for node in same[:1]:
             identity = rpm_of(node).identity
             declaration.relate("requires", Dependency(identity.name, ">=", identity.evr))
-            found[record_of(node).symvers] = None
-    return tuple(found)
+            symbols[record_of(node).symvers] = None
+    return tuple(symbols)
 
 
 def signing_pair(declaration: PackageDeclaration, value: Any) -> SigningPair | None:
@@ -82,15 +82,17 @@ def prepare_commands(
     beside those. A text that names a file beside the SConstruct is a script."""
     commands: list[tuple[str, ...]] = []
     scripts: list[TreeItem] = []
-    for one in listed(value):
-        if isinstance(one, str) and (is_dir(node := nodes_of(declaration.env, one)[0]) or not node.exists()):
-            words = words_of(one)
+    for command in listed(value):
+        if isinstance(command, str) and (
+            is_dir(node := nodes_of(declaration.env, command)[0]) or not node.exists()
+        ):
+            words = words_of(command)
             if isinstance(words, Problem):
                 declaration.problems.append(words)
             else:
                 commands.append(words)
             continue
-        for node in nodes_of(declaration.env, one):
+        for node in nodes_of(declaration.env, command):
             declaration.need("prepare", node)
             name = f"{SCRIPTS}/{len(scripts)}-{node.name}"
             scripts.append(TreeItem(name, node))

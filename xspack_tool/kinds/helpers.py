@@ -142,15 +142,13 @@ def _made(kind: type, value: Any) -> Any:
 
 def xs_ddk(env: Any, tree: Any = "", **options: Any) -> Any:
     """A kit: a kernel build tree here, or a machine (``host``), a folder (``root``), an image or a ``grid`` of them."""
-    found = _value(Ddk, "Ddk", tree, options)
-    problems = ddk_problems(env, found)
+    ddk = _value(Ddk, "Ddk", tree, options)
+    problems = ddk_problems(env, ddk)
     session().problems.extend(
-        problem.at(
-            user_place(), f"Ddk {str(tree or found.host or found.root or found.image or found.grid)!r}"
-        )
+        problem.at(user_place(), f"Ddk {str(tree or ddk.host or ddk.root or ddk.image or ddk.grid)!r}")
         for problem in problems
     )
-    return found if problems else ddk_paths(env, found)
+    return ddk if problems else ddk_paths(env, ddk)
 
 
 def xs_patch(env: Any, source: Any, **options: Any) -> Any:

@@ -196,26 +196,26 @@ class KernelModule(PackageKind):
             return super().declare()
         nodes = NodeList()
         for kit, folder in self._with_folders(kits):
-            one = copy.copy(self)
-            one.env, one.problems = kit.for_env(self.env), list(self.problems)
-            one._kit, one._folder = kit, folder
+            variant = copy.copy(self)
+            variant.env, variant.problems = kit.for_env(self.env), list(self.problems)
+            variant._kit, variant._folder = kit, folder
             if self.given["kernel_in_name"]:
-                one._capability = f"{self.name}-modules"
-                one.name = f"{one._capability}-{self.given['flavour']}-{kit.kernel}".replace("+", "_")
-            nodes += PackageKind.declare(one)
+                variant._capability = f"{self.name}-modules"
+                variant.name = f"{variant._capability}-{self.given['flavour']}-{kit.kernel}".replace("+", "_")
+            nodes += PackageKind.declare(variant)
         return nodes
 
     def _kits(self) -> list[Kit] | None:
         """The kits, none where one of them is wrong; None where one is not to be asked in this run."""
-        found = kits_of(self.env, self.given["ddk"])
-        if any(isinstance(kit, Unasked) for kit in found):
+        kits = kits_of(self.env, self.given["ddk"])
+        if any(isinstance(kit, Unasked) for kit in kits):
             return None
-        problems = [kit for kit in found if isinstance(kit, Problem)]
-        if not found:
+        problems = [kit for kit in kits if isinstance(kit, Problem)]
+        if not kits:
             rule = "modules are compiled against the kernel of the release"
             problems.append(Problem("ddk", None, rule, "set XSPACK_DDK, or give ddk=, a kernel build tree"))
         self.note(problems)
-        return [] if problems else [kit for kit in found if isinstance(kit, Kit)]
+        return [] if problems else [kit for kit in kits if isinstance(kit, Kit)]
 
     def _with_folders(self, kits: list[Kit]) -> list[tuple[Kit, str]]:
         """The kits, each with a folder below rpms/ where file names alone do not tell the RPMs of several apart; the

@@ -141,17 +141,17 @@ class Pack(Kind):
 
     def _of(self, release: str, uuid: str, packages: list[Any]) -> Any:
         """The pack of one of several releases."""
-        one = copy.copy(self)
+        pack = copy.copy(self)
         if wrong := release_problems(self.env, "releases", release):
             self.report([*self.problems, *wrong])
             return []
-        one.env = self.env.Override({"XSPACK_TARGET": release})
-        profile = profile_of(one.env)
-        packages, problems = packages_for(one.env, packages)
-        one.problems = [*self.problems, *problems]
-        one.name, one.given = release_label(self.name, profile.name), {**self.given, "uuid": uuid}
-        one._added = release_requirements(profile, one._requires())
-        return one._declare(packages)
+        pack.env = self.env.Override({"XSPACK_TARGET": release})
+        profile = profile_of(pack.env)
+        packages, problems = packages_for(pack.env, packages)
+        pack.problems = [*self.problems, *problems]
+        pack.name, pack.given = release_label(self.name, profile.name), {**self.given, "uuid": uuid}
+        pack._added = release_requirements(profile, pack._requires())
+        return pack._declare(packages)
 
     def _declare(self, packages: list[Any]) -> Any:
         self._same_names(packages)
@@ -196,19 +196,19 @@ class Pack(Kind):
 
     def _packages(self) -> list[Any]:
         """The RPM nodes that the user names, found through Install and Alias as well."""
-        found: dict[Any, None] = {}
+        rpm_nodes: dict[Any, None] = {}
         for node in nodes_of(self.env, listed(self.given["packages"])):
             rpms = list(_rpms_behind(node))
             if rpms:
                 session().checks.append(functools.partial(_is_whole, node, rpms))
-            found.update(dict.fromkeys(rpms))
+            rpm_nodes.update(dict.fromkeys(rpms))
             if not rpms:
                 rule = "not a package of xspack"
                 remedy = "name what env.Userspace and the like return, or a path below their statement"
                 self.problems.append(Problem("packages", str(node), rule, remedy))
-        if not found:
+        if not rpm_nodes:
             self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
-        return [node for node in found if not ((built := record_of(node).rpm) and built.is_debuginfo)]
+        return [node for node in rpm_nodes if not ((built := record_of(node).rpm) and built.is_debuginfo)]
 
     def _same_names(self, packages: list[Any]) -> None:
         names: dict[tuple[str, str], Any] = {}

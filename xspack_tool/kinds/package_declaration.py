@@ -131,13 +131,13 @@ class PackageDeclaration:
             return
         if len(nodes) == 1 and is_installed(nodes[0]):
             below = False
-        one = _Open(field, destination, tuple(nodes), below, options)
+        placed = _Open(field, destination, tuple(nodes), below, options)
         if any(map(is_open, nodes)):
             if wrong := syntax.check_destination(field, destination):
                 self.problems += wrong
-            self._open.append(one)
+            self._open.append(placed)
         else:
-            self._place_open(one, nodes)
+            self._place_open(placed, nodes)
 
     def _given_modes(self, field: str, path: str, value: XsFile | XsDir | XsConfig) -> dict[str, Any]:
         """The options of an entry that an XsFile or an XsDir says."""
@@ -148,10 +148,10 @@ class PackageDeclaration:
             modes = {"mode": value.mode}
         for name, mode in modes.items():
             if mode is not None:
-                found = read_mode(field, mode, path)
-                options[name] = found
-                if isinstance(found, Problem):
-                    self.problems.append(found)
+                number = read_mode(field, mode, path)
+                options[name] = number
+                if isinstance(number, Problem):
+                    self.problems.append(number)
                     options[name] = None if name == "mode" else 0o755
         if isinstance(value, XsDir):
             options["limit"] = options["folder_mode"] & 0o777
@@ -350,11 +350,11 @@ class PackageDeclaration:
             remedy = syntax.nearest(kind, TRIGGERS) or f"begin it with one of {', '.join(TRIGGERS)}"
             self.problem(field, words, "no such trigger", remedy)
             return
-        found = [parse_dependency(field, name.strip()) for name in names.split(",")]
-        wrong = [one for one in found if isinstance(one, Problem)]
+        watched = [parse_dependency(field, name.strip()) for name in names.split(",")]
+        wrong = [dependency for dependency in watched if isinstance(dependency, Problem)]
         self.problems += wrong
         if not wrong:
-            self._add_script(f"{kind} -- {', '.join(map(str, found))}", body, field)
+            self._add_script(f"{kind} -- {', '.join(map(str, watched))}", body, field)
 
     def _add_script(self, phase: str, body: Any, field: str) -> None:
         if isinstance(body, str):
@@ -387,7 +387,7 @@ class PackageDeclaration:
         phases = [*PHASES, *sorted(self._scripts.keys() - set(PHASES))]
         scripts = [(phase, self._scripts[phase]) for phase in phases if phase in self._scripts]
         relations: dict[str, Any] = {
-            field: tuple(dict.fromkeys(found)) for field, found in self._relations.items()
+            field: tuple(dict.fromkeys(given)) for field, given in self._relations.items()
         }
         package = Package(
             name=self.name,

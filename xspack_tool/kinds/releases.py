@@ -48,14 +48,14 @@ def packages_for(env: Any, packages: Sequence[Any]) -> tuple[list[Any], list[Pro
 def nowhere(env: Any, packages: Sequence[Any], releases: Iterable[str]) -> dict[Any, Problem]:
     """The packages that are for the kernel of none of the releases, each with a Problem that says so."""
     profiles = [profile_of(env.Override({"XSPACK_TARGET": name})) for name in releases]
-    found = {}
+    problems = {}
     for node in packages:
         planned = record_of(node).rpm
         if planned and not any(_may_be_for(planned, profile) for profile in profiles):
             rule = f"it is for kernel {', '.join(planned.kernels)}, which none of the releases has"
             remedy = "leave it out, or add its release"
-            found[node] = Problem("packages", planned.identity.file_name, rule, remedy)
-    return found
+            problems[node] = Problem("packages", planned.identity.file_name, rule, remedy)
+    return problems
 
 
 def _may_be_for(planned: PlannedRpm, profile: Profile) -> bool:

@@ -242,11 +242,11 @@ class SpecRpm(Kind):
         self._folder = ""
 
     def declare(self) -> Any:
-        found = [] if self.problems or not self.given["ddk"] else kits_of(self.env, self.given["ddk"])
-        if any(isinstance(kit, Unasked) for kit in found):
+        answers = [] if self.problems or not self.given["ddk"] else kits_of(self.env, self.given["ddk"])
+        if any(isinstance(kit, Unasked) for kit in answers):
             return NodeList()
-        wrong = [kit for kit in found if isinstance(kit, Problem)]
-        kits = [kit for kit in found if isinstance(kit, Kit)]
+        wrong = [kit for kit in answers if isinstance(kit, Problem)]
+        kits = [kit for kit in answers if isinstance(kit, Kit)]
         folders = kit_folders(kits) if len(kits) > 1 else [(kit, "") for kit in kits]
         if isinstance(folders, Problem):
             wrong.append(folders)
@@ -255,10 +255,10 @@ class SpecRpm(Kind):
             return self._declare()
         nodes = NodeList()
         for kit, folder in folders:
-            one = copy.copy(self)
-            one.env, one.problems = kit.for_env(self.env), list(self.problems)
-            one._kit, one._folder = kit, folder
-            nodes += one._declare()
+            for_kit = copy.copy(self)
+            for_kit.env, for_kit.problems = kit.for_env(self.env), list(self.problems)
+            for_kit._kit, for_kit._folder = kit, folder
+            nodes += for_kit._declare()
         return nodes if folders else self._declare()
 
     def _declare(self) -> Any:
@@ -344,17 +344,19 @@ class SpecRpm(Kind):
 
     def _late_problems(self, sources: list[Any]) -> list[Problem]:
         """What is known when everything was read: a statement that comes later may build a file."""
-        found = [
+        problems = [
             problem
             for node in sources
             for problem in pointer_problems("sources", node) or file_problems("sources", node)
         ]
         if self._named:
-            found += file_problems("", self.spec)
-            found += [problem for node in self._macro_files for problem in file_problems("macros", node)]
+            problems += file_problems("", self.spec)
+            problems += [problem for node in self._macro_files for problem in file_problems("macros", node)]
         else:
-            found += [problem for node in self._read if node.has_builder() for problem in self._unread(node)]
-        return [problem.at(self.place, self.target) for problem in found]
+            problems += [
+                problem for node in self._read if node.has_builder() for problem in self._unread(node)
+            ]
+        return [problem.at(self.place, self.target) for problem in problems]
 
     @cached_property
     def _named(self) -> list[Identity | Problem]:

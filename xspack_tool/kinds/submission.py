@@ -112,8 +112,10 @@ class Submission(Kind):
             if built.holds_modules and record_of(rpm).source_rpm is None:
                 self._lacks(name, 1, "declare it with env.KernelModule")
             if (built.holds_modules or firmware) and not declared.licence_texts and not has_licences:
-                number, more = (1, ", or put COPYING into its sources") if built.holds_modules else (2, "")
-                self._lacks(name, number, f"its licence text is missing: give it licenses={more}")
+                number, otherwise = (
+                    (1, ", or put COPYING into its sources") if built.holds_modules else (2, "")
+                )
+                self._lacks(name, number, f"its licence text is missing: give it licenses={otherwise}")
             if firmware and not has_statement:
                 self._lacks(
                     name, 2, "say where it is public, or which agreement there is: firmware_statement="

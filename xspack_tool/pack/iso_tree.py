@@ -102,16 +102,16 @@ class Tree:
     ) -> list[tuple[str, list[pycdlib.dr.DirectoryRecord]]]:
         """(path, its records) in a directory; a file of more than 4 GiB has several."""
         children: list[tuple[str, list[pycdlib.dr.DirectoryRecord]]] = []
-        more = False
+        continues = False
         for record in directory.children:
             if record.is_dot() or record.is_dotdot():
                 continue
             path = above + self._name(record)
-            if more and children[-1][0] == path:
+            if continues and children[-1][0] == path:
                 children[-1][1].append(record)
             else:
                 children.append((path, [record]))
-            more = bool(record.file_flags & 0x80)  # ECMA-119 9.1.6: not the last of its extents
+            continues = bool(record.file_flags & 0x80)  # ECMA-119 9.1.6: not the last of its extents
         return children
 
     def _name(self, record: pycdlib.dr.DirectoryRecord) -> str:

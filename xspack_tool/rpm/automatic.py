@@ -136,13 +136,13 @@ def classify(files: Sequence[File], class_of_file: Classify) -> None:
 
 def find_dependencies(files: Sequence[File], provides: Relations, requires: Relations) -> FoundIn | None:
     """Put what the files provide and require into the sets."""
-    found = list(_all_found(files))
-    found.sort(
-        key=lambda one: not one[2][2] & SENSE
+    items = list(_all_found(files))
+    items.sort(
+        key=lambda item: not item[2][2] & SENSE
     )  # with a version first, else in the order of rpm's generators
     versioned: set[tuple[int, bytes]] = set()
     taken: list[tuple[int, bytes, Item]] = []
-    for number, letter, item in found:
+    for number, letter, item in items:
         key = (files[number].color, item[0])
         if letter == b"R" and item[2] & SENSE:
             versioned.add(key)
@@ -152,7 +152,7 @@ def find_dependencies(files: Sequence[File], provides: Relations, requires: Rela
     sets = {b"P": provides, b"R": requires}
     for _, letter, item in taken:
         sets[letter].merge(item)
-    taken.sort(key=lambda one: one[0])
+    taken.sort(key=lambda item: item[0])
     return _dictionary(taken, sets, len(files)) if taken else None
 
 

@@ -70,7 +70,7 @@ def key_ids(packets: bytes) -> list[str]:
 
 def certified_by(content: bytes, key_id: str) -> tuple[str, ...]:
     """The hashes of the certifications that a key gave to user ids: of a key file, armoured or not."""
-    found = []
+    hashes = []
     packets = _dearmoured(content, b"PUBLIC KEY BLOCK")
     while packets:
         tag, body, packets = _packet(packets)
@@ -78,8 +78,8 @@ def certified_by(content: bytes, key_id: str) -> tuple[str, ...]:
             continue
         kind, number = (body[1], body[3]) if body[:1] == b"\x04" else (body[2], body[16])
         if kind in _CERTIFICATIONS:
-            found.append(_HASHES.get(number, f"hash {number}"))
-    return tuple(dict.fromkeys(found))
+            hashes.append(_HASHES.get(number, f"hash {number}"))
+    return tuple(dict.fromkeys(hashes))
 
 
 def _packet(data: bytes) -> tuple[int, bytes, bytes]:

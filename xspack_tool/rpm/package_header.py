@@ -204,13 +204,13 @@ class PackageHeader:
             classes.setdefault(kept(file.kind), len(classes))
         put(1141, INT32, *(classes[kept(file.kind)] for file in files))
         put(1142, STRINGS, *classes)
-        found = (
+        dependencies = (
             find_dependencies(files, self.provides, self.requires) if package.automatic_dependencies else None
         )
-        if found:
-            put(1143, INT32, *found.firsts)
-            put(1144, INT32, *found.counts)
-            put(1145, INT32, *found.dictionary)
+        if dependencies:
+            put(1143, INT32, *dependencies.firsts)
+            put(1144, INT32, *dependencies.counts)
+            put(1145, INT32, *dependencies.dictionary)
 
     def _payload(self) -> None:
         flags = self.payload.partition(".")[0]
@@ -226,17 +226,17 @@ class PackageHeader:
     def _relations(self) -> None:
         """The four sets, and the features that their versions need."""
         sets = (self.provides, self.requires, self.conflicts, self.obsoletes)
-        versions = [version for one in sets for _, version, _ in one]
+        versions = [version for relations in sets for _, version, _ in relations]
         if any(b"~" in version for version in versions):
             self._feature(b"TildeInVersions", b"4.10.0-1")
         if any(b"^" in version for version in versions):
             self._feature(b"CaretInVersions", b"4.15.0-1")
         tags = ((1047, 1113, 1112), (1049, 1050, 1048), (1054, 1055, 1053), (1090, 1115, 1114))
-        for one, (names, versions_tag, flags) in zip(sets, tags, strict=True):
-            if len(one):
-                self.header.put(names, STRINGS, *(name for name, _, _ in one))
-                self.header.put(versions_tag, STRINGS, *(version for _, version, _ in one))
-                self.header.put(flags, INT32, *(flag for _, _, flag in one))
+        for relations, (names, versions_tag, flags) in zip(sets, tags, strict=True):
+            if len(relations):
+                self.header.put(names, STRINGS, *(name for name, _, _ in relations))
+                self.header.put(versions_tag, STRINGS, *(version for _, version, _ in relations))
+                self.header.put(flags, INT32, *(flag for _, _, flag in relations))
 
     def _feature(self, name: bytes, version: bytes) -> None:
         """Require a feature of rpm itself."""
@@ -253,11 +253,11 @@ def split_paths(paths: Iterable[bytes]) -> tuple[list[bytes], list[bytes], list[
     indexes: list[int] = []
     for path in paths:
         cut = path.rfind(b"/") + 1
-        found = _bisect(folders, path[:cut])
-        if found == len(folders):
+        place = _bisect(folders, path[:cut])
+        if place == len(folders):
             folders.append(path[:cut])
         bases.append(path[cut:])
-        indexes.append(found)
+        indexes.append(place)
     return bases, folders, indexes
 
 

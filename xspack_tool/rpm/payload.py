@@ -109,7 +109,7 @@ class _Cpio:
             return None
         name = raw.decode("utf-8", "backslashreplace")
         name = name[1:] if name.startswith("./") else name
-        found = self.expected.pop(name, None)
-        if found is None:
+        expected = self.expected.pop(name, None)
+        if expected is None:
             raise BadInput(self.name, f"its payload holds {name[:80]!r}, which its header does not name so")
-        return found, inode, links, size
+        return expected, inode, links, size

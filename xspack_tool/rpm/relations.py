@@ -37,7 +37,7 @@ class UnusualError(Exception):
 def parse(text: bytes) -> list[Item]:
     """The relations of a line. Raises UnusualError where rpm would complain."""
     words = _WORD.findall(text)
-    found: list[Item] = []
+    items: list[Item] = []
     at = 0
     while at < len(words):
         name = words[at]
@@ -50,8 +50,8 @@ def parse(text: bytes) -> list[Item]:
                 raise UnusualError(f"the dependency {text.decode(errors='replace')!r}")
             version, flags = words[at + 1], _OPERATORS[words[at]]
             at += 2
-        found.append((name, version, flags))
-    return found
+        items.append((name, version, flags))
+    return items
 
 
 def read_relations(declared: Iterable[object]) -> list[Item]:

@@ -24,5 +24,5 @@ def syntax_error(text: str, interpreter: str) -> tuple[int, str] | None:
     if not done.status:
         return None
     first = done.err.strip().partition("\n")[0]
-    found = re.search(r"line (\d+): (.*)", first)
-    return (int(found[1]), found[2]) if found else (0, first or f"bash ended with status {done.status}")
+    fault = re.search(r"line (\d+): (.*)", first)
+    return (int(fault[1]), fault[2]) if fault else (0, first or f"bash ended with status {done.status}")

@@ -32,7 +32,7 @@ def shellcheck(text: str) -> tuple[tuple[int, str], ...]:
     try:
         done = run(argv, stdin=text.encode("utf-8", "replace"), timeout=_TIME_LIMIT, check=False)
         comments = json.loads(done.out)["comments"]
-        found = {(one["line"], f"SC{one['code']}: {one['message']}") for one in comments}
+        remarks = {(comment["line"], f"SC{comment['code']}: {comment['message']}") for comment in comments}
     except (StepError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(sorted(found))
+    return tuple(sorted(remarks))

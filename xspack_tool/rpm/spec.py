@@ -180,7 +180,7 @@ def render_filters(package: Package) -> list[str]:
     lines = []
     for name in ("provides", "requires"):
         patterns = [
-            "".join(signs.get(c, f"[{c}]") for c in one) for one in getattr(package, f"hidden_{name}")
+            "".join(signs.get(c, f"[{c}]") for c in hidden) for hidden in getattr(package, f"hidden_{name}")
         ]
         if patterns:
             lines.append(f"%global __{name}_exclude ^({'|'.join(patterns)})$")

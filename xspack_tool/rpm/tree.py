@@ -35,8 +35,8 @@ def walk_disk(folder: str, prefix: str = "", exclude: frozenset[str] = frozenset
     """Everything below a folder. ``exclude`` are absolute paths to leave out, besides what SCons and git keep for
     themselves. Links are kept as links; nothing behind one is read."""
     try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
         yield Found(prefix.rstrip("/"), "wrong", folder, error.strerror or "cannot be read")
         return
@@ -44,8 +44,8 @@ def walk_disk(folder: str, prefix: str = "", exclude: frozenset[str] = frozenset
         relative = prefix + entry.name
         if entry.path in exclude or _BOOKKEEPING.fullmatch(entry.name):
             continue
-        yield (one := _one(relative, entry.path))
-        if one.kind == "dir":
+        yield (item := _one(relative, entry.path))
+        if item.kind == "dir":
             yield from walk_disk(entry.path, relative + "/", exclude)
 
 
@@ -78,8 +78,8 @@ class Tree:
         for relative, target in self.links:
             items[relative] = Found(relative, "link", "", target)
         for relative, place in self.places:
-            items[relative] = one = _one(relative, place)
-            if one.kind == "dir":
+            items[relative] = item = _one(relative, place)
+            if item.kind == "dir":
                 below = walk_disk(place, f"{relative}/" if relative else "", self.exclude)
                 items.update((item.relative, item) for item in below)
         for relative in list(items):

@@ -81,18 +81,18 @@ _MACRO = re.compile(r"%\s*([A-Za-z_]\w*(?:\([^)\n]*\))?)[ \t]+")
 def macros_of(text: str) -> list[str]:
     """The macros of a macro file, each as ``--define`` takes one: a body goes on after a backslash, and until its
     brackets are closed."""
-    found: list[str] = []
+    macros: list[str] = []
     lines = iter(text.split("\n"))
     for line in lines:
         if not (begun := _MACRO.match(line)):
             continue
         body = line[begun.end() :]
         while (body.endswith("\\") or body.count("{") > body.count("}")) and (
-            more := next(lines, None)
+            following := next(lines, None)
         ) is not None:
-            body += f"\n{more}"
-        found.append(f"{begun[1]} {body}")
-    return found
+            body += f"\n{following}"
+        macros.append(f"{begun[1]} {body}")
+    return macros
 
 
 def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
@@ -102,7 +102,7 @@ def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
     Raises StepError with rpmspec's own words.
     """
     lines = _ask(spec, macros, "--builtrpms", _QUERY)
-    found: list[list[Any]] = []
+    packages: list[list[Any]] = []
     for line in lines:
         name, epoch, version, release, arch, requires = line.split("\t")
         if not _DEBUG.search(name):
@@ -113,10 +113,10 @@ def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
                 "release": release,
                 "arch": arch,
             }
-            found.append([identity, sorted(set(_KERNEL.findall(requires)))])
-    if not found:
+            packages.append([identity, sorted(set(_KERNEL.findall(requires)))])
+    if not packages:
         raise StepError(f"{spec.name} makes no binary RPM: it has no %files")
-    return found
+    return packages
 
 
 def build_spec(

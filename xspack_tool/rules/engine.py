@@ -46,14 +46,14 @@ def check_open_rpm(
     chosen = all_rules() if rules is None else rules
     info, offset = header or read_info(file, name)
     context = RpmContext(info, profile, driver_data or DriverData())
-    found = [
+    findings = [
         finding
         for rule in chosen
         if (check := rule.on_rpm) is not None
         for finding in _run(rule, info.file_name, check, context)
     ]
-    found += _check_members(file, offset, name, context, chosen)
-    return info, sorted(set(found), key=lambda finding: finding.order)
+    findings += _check_members(file, offset, name, context, chosen)
+    return info, sorted(set(findings), key=lambda finding: finding.order)
 
 
 def check_pack(context: PackContext, rules: Sequence[Rule] | None = None) -> list[Finding]:
@@ -122,8 +122,8 @@ def _run(rule: Rule, rpm: str, check: Callable[..., Hits], *given: object) -> It
         raise StepError(f"rule {rule.id} failed{about}: {type(why).__name__}: {why} ({place})") from why
     for hit in hits:
         if isinstance(hit, Skipped):
-            found = f"not checked: {hit.needs}"
-            yield Finding(rule.id, "I", found, "", rpm=rpm, skipped=True)
+            text = f"not checked: {hit.needs}"
+            yield Finding(rule.id, "I", text, "", rpm=rpm, skipped=True)
             continue
         yield Finding(
             rule.id,

@@ -99,7 +99,7 @@ def _new_in_python3(node: ast.AST) -> str:
     if isinstance(node, ast.Raise) and node.cause:
         return "raise .. from"
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)) and any(
-        isinstance(one, ast.Starred) for one in node.elts
+        isinstance(element, ast.Starred) for element in node.elts
     ):
         return "an unpacking with *"
     if isinstance(node, ast.Dict) and None in node.keys:

@@ -52,17 +52,17 @@ class Rule:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the rule itself; a user's own may be."""
-        found = []
+        problems = []
         if not _ID.fullmatch(self.id):
-            found.append(Problem("id", self.id, "a rule's id is letters and a number", 'such as "ACME1"'))
+            problems.append(Problem("id", self.id, "a rule's id is letters and a number", 'such as "ACME1"'))
         if self.severity not in SEVERITIES:
-            found.append(Problem("severity", self.severity, "no severity", 'use "E", "W" or "I"'))
+            problems.append(Problem("severity", self.severity, "no severity", 'use "E", "W" or "I"'))
         for name in ("meaning", "remedy"):
             if not getattr(self, name).strip():
-                found.append(Problem(name, getattr(self, name), f"a rule has a {name}", "give a sentence"))
+                problems.append(Problem(name, getattr(self, name), f"a rule has a {name}", "give a sentence"))
         if not (self.on_rpm or self.on_member or self.on_pack):
-            found.append(Problem("check", None, "a rule has a function that checks", "give check="))
-        return found
+            problems.append(Problem("check", None, "a rule has a function that checks", "give check="))
+        return problems
 
     @property
     def signature(self) -> str:
@@ -178,14 +178,16 @@ def waiver_problems(waive: object) -> list[Problem]:
         form = 'write it as {"P4": "why the rule does not apply here"}'
         return [Problem("waive", waive, "waivers are a mapping of rule ids to reasons", form)]
     ids = [rule.id for rule in all_rules()]
-    found = []
+    problems = []
     for id, reason in waive.items():
         if id not in ids:
             remedy = nearest(str(id).upper(), ids) or "see xspack rules for the list"
-            found.append(Problem("waive", id, "no rule has this id", remedy))
+            problems.append(Problem("waive", id, "no rule has this id", remedy))
         elif not isinstance(reason, str) or not reason.strip():
-            found.append(Problem(f"waive[{id!r}]", reason, "a waiver gives its reason", "say why in words"))
-    return found
+            problems.append(
+                Problem(f"waive[{id!r}]", reason, "a waiver gives its reason", "say why in words")
+            )
+    return problems
 
 
 def _source(check: Callable[..., object]) -> str:

@@ -63,22 +63,24 @@ def judge(
     """The report on a pack: the findings of its RPMs (by file name), the rules of the pack, the waivers."""
     shipped = {file.path for info in context.rpms for file in info.files if not file.is_dir}
     shipped |= {PurePosixPath(path).name for path in shipped}
-    kept_out = {finding.keeps_out for one in rpm_findings.values() for finding in one}
-    named = Counter(finding.unless_alone for one in rpm_findings.values() for finding in one)
-    found = [
+    kept_out = {finding.keeps_out for findings in rpm_findings.values() for finding in findings}
+    named = Counter(finding.unless_alone for findings in rpm_findings.values() for finding in findings)
+    kept = [
         finding
-        for one in rpm_findings.values()
-        for finding in one
+        for findings in rpm_findings.values()
+        for finding in findings
         if not finding.keeps_out
         and not (finding.unless_kept_out and kept_out.issuperset(finding.unless_kept_out))
         and not (finding.unless_alone and named[finding.unless_alone] == 1)
         and not (finding.unless_shipped and finding.unless_shipped in shipped)
         and not (finding.unless_provided and _is_provided(context, finding))
     ]
-    found += check_pack(context, rules)
+    kept += check_pack(context, rules)
     label = context.pack.label
-    all_findings = _waive([*_once(found)], waivers or Waivers())
-    placed = sorted((replace(one, pack=label) for one in all_findings), key=lambda one: one.order)
+    all_findings = _waive([*_once(kept)], waivers or Waivers())
+    placed = sorted(
+        (replace(finding, pack=label) for finding in all_findings), key=lambda finding: finding.order
+    )
     return Report(label, context.pack.version, tuple(placed))
 
 
@@ -87,10 +89,13 @@ def _is_provided(context: PackContext, finding: Finding) -> bool:
     it; and without a repository only what the pack itself claims to provide is known."""
     name = finding.unless_provided
     package_set = context.package_set
-    if any(one.name == name for info in context.rpms for one in info.provides):
+    if any(provided.name == name for info in context.rpms for provided in info.provides):
         return package_set is not None and bool(package_set.providers(Relation(name, 0, ""))[1])
     required = any(
-        one.name == name for info in context.rpms if info.file_name == finding.rpm for one in info.requires
+        wanted.name == name
+        for info in context.rpms
+        if info.file_name == finding.rpm
+        for wanted in info.requires
     )
     return required or package_set is None or package_set.is_provided(Relation(name, 0, ""))
 
@@ -138,14 +143,23 @@ def as_text(
     """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
     that was lacking, and the counts a pack; empty without packs. ``places`` say where a pack and an RPM of it
     (empty: the pack itself) were declared; with ``width``, lines are no longer."""
-    every = sorted((one for report in reports for one in report.findings), key=lambda one: one.order)
+    every = sorted(
+        (finding for report in reports for finding in report.findings), key=lambda finding: finding.order
+    )
     where = places or {}
     lines = [
-        _line(one, colour, str(where.get((one.pack, one.rpm)) or where.get((one.pack, "")) or ""), width)
-        for one in every
-        if not one.skipped
+        _line(
+            finding,
+            colour,
+            str(where.get((finding.pack, finding.rpm)) or where.get((finding.pack, "")) or ""),
+            width,
+        )
+        for finding in every
+        if not finding.skipped
     ]
-    lines += [_folded(line, width) for line in _skipped_lines(one for one in every if one.skipped)]
+    lines += [
+        _folded(line, width) for line in _skipped_lines(finding for finding in every if finding.skipped)
+    ]
     for report in sorted(reports, key=lambda report: report.label):
         lines.append(visible(f"{report.label}-{report.version}: {report.counts}"))
     return "".join(f"{line}\n" for line in lines)

@@ -34,15 +34,19 @@ def as_sarif(report: Report, rules: Sequence[Rule], places: Places | None = None
             {
                 "executionSuccessful": True,
                 "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": one.found}, "associatedRule": {"id": one.rule}}
-                    for one in report.findings
-                    if one.skipped
+                    {
+                        "level": "note",
+                        "message": {"text": finding.found},
+                        "associatedRule": {"id": finding.rule},
+                    }
+                    for finding in report.findings
+                    if finding.skipped
                 ],
             }
         ],
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the folder of the SConstruct"}}},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(one, places or {}) for one in report.findings if not one.skipped],
+        "results": [_result(finding, places or {}) for finding in report.findings if not finding.skipped],
     }
     return json_text(
         {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}

@@ -137,8 +137,8 @@ class StageRunner:
         outcome = dnf.install(pack.folder, self.key, pack.document.label, ["@update"])
         code, why = "" if outcome.good else "UPDATE_APPLY_FAILED", list(outcome.complaints)
         if outcome.good:
-            code, more = _applied(dnf.root, pack.document)
-            why += more
+            code, refusals = _applied(dnf.root, pack.document)
+            why += refusals
             why += [
                 f"{link} leads nowhere now: a variant is to be selected anew" for link in dangling(dnf.root)
             ]

@@ -84,7 +84,7 @@ class _Bumper:
         self.said: list[str] = []
 
     def edits(self) -> list[Edit]:
-        found: dict[int, Edit] = {}
+        edits: dict[int, Edit] = {}
         for call in _calls(self._tree):
             kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             fields = {one.arg: one.value for one in call.keywords if one.arg}
@@ -92,8 +92,8 @@ class _Bumper:
                 self._refuse(call, f"{kind} is given ** something")
             name = self._name(call)
             mine = self._pack(name, fields, call) if kind == "Pack" else self._package(name, fields, call)
-            found.update((edit.start, edit) for edit in mine)
-        return list(found.values())
+            edits.update((edit.start, edit) for edit in mine)
+        return list(edits.values())
 
     def _pack(self, name: str, fields: dict[str, ast.expr], call: ast.Call) -> Iterator[Edit]:
         if not self._next.release:
@@ -195,7 +195,7 @@ class _Bumper:
                 node.value
                 for node in ast.walk(self._tree)
                 if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.For))
-                and any(isinstance(one, ast.Name) and one.id == value.id for one in _targets(node))
+                and any(isinstance(target, ast.Name) and target.id == value.id for target in _targets(node))
                 and not isinstance(node, ast.For)
             ]
             if len(assigned) == 1 and isinstance(assigned[0], ast.Constant):

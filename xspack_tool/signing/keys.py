@@ -97,10 +97,10 @@ def read_public_key(path: Path) -> PublicKey:
         raise BadInput(path, error.strerror or "cannot be read") from None
     if len(content) > _LARGEST:
         raise BadInput(path, "larger than 1 MiB: no key file")
-    found = _scan(content)
-    if found is None:
+    key = _scan(content)
+    if key is None:
         raise BadInput(path, "holds no OpenPGP key; export one with: gpg --armor --export FINGERPRINT")
-    return found
+    return key
 
 
 @functools.lru_cache(maxsize=16)

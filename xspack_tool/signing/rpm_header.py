@@ -65,10 +65,10 @@ def signed_begin(file: BinaryIO, key: RsaKey, time: int) -> bytes:
     before = writer.size()
     writer.put(_RSA_HEADER, BIN, key.signature(header, time))
     room = writer.tags[_RESERVED][1][0] if _RESERVED in writer.tags else b""
-    more = writer.size() - before
-    if not isinstance(room, bytes) or more >= len(room):
+    growth = writer.size() - before
+    if not isinstance(room, bytes) or growth >= len(room):
         raise UnusualRpmError("no room for a signature")
-    writer.put(_RESERVED, BIN, bytes(len(room) - more))
+    writer.put(_RESERVED, BIN, bytes(len(room) - growth))
     return lead + padded(writer) + header
 
 

@@ -40,7 +40,7 @@ class Account:
 
 def account_problems(users: Sequence[Account], groups: Sequence[object]) -> list[Problem]:
     """What is wrong with the accounts as ``users=`` and ``groups=`` of a declaration."""
-    found = []
+    problems = []
     rule, remedy = "an account's name is small letters, digits and _ . -, 32 at most", "choose such a name"
     named: list[tuple[str, object]] = [("users", user.name) for user in users]
     named += [
@@ -48,19 +48,19 @@ def account_problems(users: Sequence[Account], groups: Sequence[object]) -> list
     ]
     for field, name in [*named, *(("groups", group) for group in groups)]:
         if not isinstance(name, str) or not ACCOUNT.fullmatch(name):
-            found.append(Problem(field, name, rule, remedy))
+            problems.append(Problem(field, name, rule, remedy))
     for user in users:
         for path in (user.home, user.shell):
             if not path.startswith("/") or path != shlex.quote(path):
-                found.append(Problem("users", path, "an absolute path of plain signs", "begin it with /"))
+                problems.append(Problem("users", path, "an absolute path of plain signs", "begin it with /"))
         if user.comment:
-            found += check_one_line("users", user.comment)
+            problems += check_one_line("users", user.comment)
         if ":" in user.comment or '"' in user.comment:
-            found.append(Problem("users", user.comment, "a comment holds no : and no quotes", "reword it"))
+            problems.append(Problem("users", user.comment, "a comment holds no : and no quotes", "reword it"))
     names = [user.name for user in users]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append(Problem("users", name, "named twice", "keep one of them"))
-    return found
+        problems.append(Problem("users", name, "named twice", "keep one of them"))
+    return problems
 
 
 def account_scripts(users: Sequence[Account], groups: Sequence[str]) -> dict[str, str]:

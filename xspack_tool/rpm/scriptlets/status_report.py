@@ -81,43 +81,45 @@ class StatusReport:
         return found
 
     def _name_problems(self) -> list[Problem]:
-        found = []
+        problems = []
         for field, value in (("category", self.category), ("name", self.name or "x")):
             if not _NAME.fullmatch(value):
                 rule = f"a report's {field} must be letters, digits and _ . -"
-                found.append(Problem(field, value, rule, "choose such a name"))
+                problems.append(Problem(field, value, rule, "choose such a name"))
         if self.pii not in PII:
             remedy = nearest(str(self.pii), PII) or f"use one of {', '.join(PII)}"
-            found.append(Problem("pii", self.pii, "it says whether personal data may be collected", remedy))
+            problems.append(
+                Problem("pii", self.pii, "it says whether personal data may be collected", remedy)
+            )
         if not re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", self.mime):
-            found.append(Problem("mime", self.mime, "no media type", 'write it as "text/plain"'))
-        return found
+            problems.append(Problem("mime", self.mime, "no media type", 'write it as "text/plain"'))
+        return problems
 
     def _collect_problems(self) -> list[Problem]:
-        found = []
+        problems = []
         if not (self.files or self.directories or self.commands):
             remedy = "give files=, directories= or commands="
-            found.append(Problem("files", self.files, "the report collects nothing", remedy))
+            problems.append(Problem("files", self.files, "the report collects nothing", remedy))
         paths = [("files", path) for path in self.files]
         paths += [("directories", directory.path) for directory in self.directories]
         for field, path in paths:
             if not path.startswith("/") or ".." in path.split("/"):
-                found.append(
+                problems.append(
                     Problem(field, path, "a path here is absolute and holds no '..'", "begin it with /")
                 )
         for path in self.files:
             if re.search(r"\s", path):
                 rule = "xen-bugtool splits names at blanks"
-                found.append(Problem("files", path, rule, "collect its folder with directories="))
+                problems.append(Problem("files", path, rule, "collect its folder with directories="))
         for directory in self.directories:
-            found += _pattern_problems(directory.pattern)
+            problems += _pattern_problems(directory.pattern)
         texts = [*self.files, *[d.path + d.pattern for d in self.directories]]
         texts += [command.command + command.label for command in self.commands]
         for text in texts:
             if not text.strip() or "\n" in text or no_text(text):
                 rule = "empty, or it holds what XML cannot say"
-                found.append(Problem("status_report", text, rule, "give one line of text"))
-        return found
+                problems.append(Problem("status_report", text, rule, "give one line of text"))
+        return problems
 
 
 def render(report: StatusReport) -> list[tuple[str, str]]:

@@ -86,15 +86,15 @@ def _glibcxx_needs(context: RpmContext, member: Member) -> dict[str, str]:
     """The libstdc++ symbol versions that it needs as numbers of GLIBCXX; none where the RPM has its own."""
     if any(file.path.endswith("/libstdc++.so.6") for file in context.info.files):
         return {}
-    found = {}
+    needs = {}
     for _, version in member.elf.needs if member.elf else ():
         match = _NUMBERED.fullmatch(version)
         if match and match[1] == "GLIBCXX":
-            found[version] = match[2]
+            needs[version] = match[2]
         elif match and match[1] == "CXXABI" and match[2].startswith("1.3."):
             minor = int(match[2].split(".")[2])
-            found[version] = f"3.4.{_CXXABI.get(minor, 0 if minor < 8 else minor + 18)}"
-    return found
+            needs[version] = f"3.4.{_CXXABI.get(minor, 0 if minor < 8 else minor + 18)}"
+    return needs
 
 
 @member_rule(

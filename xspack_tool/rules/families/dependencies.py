@@ -53,13 +53,13 @@ def _conflicts(info: RpmInfo, package_set: PackageSet) -> Iterator[Hit]:
         pack, release = package_set.providers(wanted)
         for other in pack:
             if other is not info:
-                found = f"{wanted}: {other.file_name} in the same pack provides it"
-                yield Hit("Conflicts", found, rpm=info.file_name, remedy="leave one of the two out")
+                text = f"{wanted}: {other.file_name} in the same pack provides it"
+                yield Hit("Conflicts", text, rpm=info.file_name, remedy="leave one of the two out")
         if release:
-            found = f"{wanted}: the release has {', '.join(release)}; hosts with it refuse the pack"
+            text = f"{wanted}: the release has {', '.join(release)}; hosts with it refuse the pack"
             yield Hit(
                 "Conflicts",
-                found,
+                text,
                 "W",
                 rpm=info.file_name,
                 remedy="say in the pack's notes which hosts it is for",
@@ -105,11 +105,11 @@ def _taken(info: RpmInfo, package_set: PackageSet) -> Iterator[Hit]:
             if owner.name in replaced:
                 continue
             if owner.file is None:
-                found = f"{owner.nevra} of the release owns it; that RPM is not at hand to compare"
-                yield Hit(file.path, found, "W", rpm=info.file_name)
+                text = f"{owner.nevra} of the release owns it; that RPM is not at hand to compare"
+                yield Hit(file.path, text, "W", rpm=info.file_name)
             elif difference := file_difference(file, owner.file):
-                found = f"{owner.nevra} of the release owns it, with {difference}"
-                yield Hit(file.path, found, rpm=info.file_name)
+                text = f"{owner.nevra} of the release owns it, with {difference}"
+                yield Hit(file.path, text, rpm=info.file_name)
 
 
 @pack_rule(

@@ -47,10 +47,10 @@ def driven_already(context: RpmContext, member: Member) -> Hits:
         if drivers and own not in drivers:
             claimed.setdefault(drivers, []).append(alias)
     for drivers, aliases in sorted(claimed.items()):
-        more = f" and {len(aliases) - 1} more" if len(aliases) > 1 else ""
-        found = f"{', '.join(drivers)} of the release drives {sorted(aliases)[0]}{more}"
+        others = f" and {len(aliases) - 1} more" if len(aliases) > 1 else ""
+        text = f"{', '.join(drivers)} of the release drives {sorted(aliases)[0]}{others}"
         names = tuple(sorted({name.replace("-", "_") for name in drivers}))
-        yield Hit(member.file.path, found, unless_kept_out=names)
+        yield Hit(member.file.path, text, unless_kept_out=names)
 
 
 @also_on_rpm("D2")

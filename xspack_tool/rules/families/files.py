@@ -64,8 +64,8 @@ def firmware_place(context: RpmContext) -> Hits:
         if not file.path.split("/lib/firmware/", 1)[1].startswith("updates/"):
             yield Hit(file.path, "firmware outside /lib/firmware/updates/<kernel>")
         elif not place or not _VERSION.match(place[1]):
-            found = "firmware for every kernel that the host will ever run, not for one"
-            yield Hit(file.path, found, "W")
+            text = "firmware for every kernel that the host will ever run, not for one"
+            yield Hit(file.path, text, "W")
         elif known and place[1] not in known:
             runs = f"{context.profile.title} runs {', '.join(known)}"
             yield Hit(file.path, f"{place[1]!r} is not the kernel's version; {runs}")

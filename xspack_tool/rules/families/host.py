@@ -47,5 +47,5 @@ def index_readable(context: PackContext) -> Hits:
             )
         if record.checksum_type != "sha256":
             remedy = "write the index with sha256"
-            found = f"its checksum is {record.checksum_type}; the installer compares sha256"
-            yield Hit(f"repodata: {record.type}", found, remedy=remedy)
+            text = f"its checksum is {record.checksum_type}; the installer compares sha256"
+            yield Hit(f"repodata: {record.type}", text, remedy=remedy)

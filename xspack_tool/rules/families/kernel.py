@@ -50,11 +50,11 @@ def module_place(context: RpmContext) -> Hits:
         place = _PLACE.match(file.path)
         if place and place[2] == first:
             continue
-        found = f"a kernel module in {place[2]}" if place else "a kernel module outside /lib/modules"
+        text = f"a kernel module in {place[2]}" if place else "a kernel module outside /lib/modules"
         if place and place[2] in others:
-            yield Hit(file.path, f"{found}, which {context.profile.title} takes, other hosts do not", "W")
+            yield Hit(file.path, f"{text}, which {context.profile.title} takes, other hosts do not", "W")
         else:
-            yield Hit(file.path, found)
+            yield Hit(file.path, text)
 
 
 @rpm_rule(

@@ -37,8 +37,8 @@ def good_key(context: PackContext) -> Hits:
         if key.expires <= context.now:
             yield Hit(context.key_name, f"the key expired on {day}", remedy=_extend(key.fingerprint))
         elif key.expires - context.now <= _SOON:
-            found = f"the key expires on {day}: hosts reject the pack from then on"
-            yield Hit(context.key_name, found, "W", remedy=_extend(key.fingerprint))
+            text = f"the key expires on {day}: hosts reject the pack from then on"
+            yield Hit(context.key_name, text, "W", remedy=_extend(key.fingerprint))
 
 
 def _extend(fingerprint: str) -> str:
@@ -57,8 +57,8 @@ def _extend(fingerprint: str) -> str:
 )
 def signed_by_it(context: PackContext) -> Hits:
     if not context.pack.key:
-        found = "the pack is not signed: no host takes it"
-        yield Hit("key", found, "I", remedy="give key= before it leaves the house")
+        text = "the pack is not signed: no host takes it"
+        yield Hit("key", text, "I", remedy="give key= before it leaves the house")
         return
     if context.key_name and context.key_name != context.pack.key:
         yield Hit("key", f"update.xml names {context.pack.key!r}, the key file is {context.key_name!r}")

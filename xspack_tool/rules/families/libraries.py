@@ -36,8 +36,8 @@ def library_names(context: RpmContext, member: Member) -> Hits:
     suffix = "" if elf.machine in _32_BITS else "()(64bit)"
     claimed = {one.name for one in context.info.provides}
     if elf.soname and elf.soname + suffix in claimed:
-        found = f"its SONAME is {elf.soname}, and no file is called so"
-        yield _hit(member, found, elf.soname, suffix)
+        text = f"its SONAME is {elf.soname}, and no file is called so"
+        yield _hit(member, text, elf.soname, suffix)
     for library in elf.needed:
         if not _EVERYWHERE.fullmatch(library):
             yield _hit(member, f"it needs {library}, and no file is called so", library, suffix)
@@ -63,12 +63,14 @@ def private_library(context: PackContext) -> Hits:
         yield Skipped(NEEDS_BASE)
         return
     for info in context.rpms:
-        replaced = {info.name, *(one.name for one in info.obsoletes)}
-        for one in sorted(set(info.provides), key=str):
-            if not _LIBRARY.fullmatch(one.name):
+        replaced = {info.name, *(obsolete.name for obsolete in info.obsoletes)}
+        for provided in sorted(set(info.provides), key=str):
+            if not _LIBRARY.fullmatch(provided.name):
                 continue
-            _, release = package_set.providers(one)
+            _, release = package_set.providers(provided)
             others = [name for name in release if name.rsplit("-", 2)[0] not in replaced]
             if others:
-                found = f"{one}: {', '.join(others)} of the release provides it, and others may get this one"
-                yield Hit("Provides", found, rpm=info.file_name)
+                text = (
+                    f"{provided}: {', '.join(others)} of the release provides it, and others may get this one"
+                )
+                yield Hit("Provides", text, rpm=info.file_name)

@@ -116,18 +116,18 @@ def modules_that_no_host_selects(context: RpmContext) -> Hits:
         if not _DMV.match(file.path):
             continue
         if not VARIANT.match(file.path):
-            found, remedy = (
+            text, remedy = (
                 "not in a folder dmv/<driver>/<version>: driver-tool does not find it",
                 "put it there",
             )
-            yield Hit(file.path, found, remedy=remedy)
+            yield Hit(file.path, text, remedy=remedy)
         elif not file.path.endswith(".ko"):
-            found, remedy = "compressed: driver-tool selects files called *.ko alone", "pack it as it is"
-            yield Hit(file.path, found, remedy=remedy)
+            text, remedy = "compressed: driver-tool selects files called *.ko alone", "pack it as it is"
+            yield Hit(file.path, text, remedy=remedy)
         elif f"{posixpath.dirname(file.path)}/info.json" not in paths:
-            found = "no info.json beside it: driver-tool fails once it is selected"
+            text = "no info.json beside it: driver-tool fails once it is selected"
             remedy = "have all modules of a variant in one folder, as env.KernelModule(variant=..) has them"
-            yield Hit(file.path, found, remedy=remedy)
+            yield Hit(file.path, text, remedy=remedy)
 
 
 def _is_id(value: object) -> bool:

@@ -56,8 +56,8 @@ def known_owners(context: PackContext) -> Hits:
                     continue
                 said.add((kind, name))
                 late = " early enough" if name in later[at][kind == "group"] else ""
-                found = f"it belongs to the {kind} {name!r}, which nothing makes{late}"
-                yield Hit(file.path, found, rpm=info.file_name)
+                text = f"it belongs to the {kind} {name!r}, which nothing makes{late}"
+                yield Hit(file.path, text, rpm=info.file_name)
 
 
 def _released(context: PackContext, kind: str, name: str) -> bool:

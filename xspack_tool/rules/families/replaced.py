@@ -40,14 +40,14 @@ def same_kinds(context: PackContext) -> Hits:
 
 def _kinds(rpms: Iterable[RpmInfo]) -> dict[str, str]:
     """What each path is; folders above are told by what lies below them."""
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for info in rpms:
         for file in info.files:
             if file.is_ghost:
                 continue
-            found[file.path] = _FOLDER if file.is_dir else _LINK if file.is_link else _FILE
+            kinds[file.path] = _FOLDER if file.is_dir else _LINK if file.is_link else _FILE
             above = file.path.rsplit("/", 1)[0]
-            while above and above not in found:
-                found[above] = _FOLDER
+            while above and above not in kinds:
+                kinds[above] = _FOLDER
                 above = above.rsplit("/", 1)[0]
-    return found
+    return kinds

@@ -70,8 +70,8 @@ def _for_other_kernels(context: RpmContext, phases: Sequence[str], names: frozen
             continue
         for where, command, made in calls[:1]:
             is_for = f"kernel {made}" if made else "the kernel that runs at that time"
-            found = f"{command.shown!r} is for {is_for}; the modules are for {kernel}"
-            yield Hit(where, found, line=command.line, remedy=f"name the kernel: {_example(command, kernel)}")
+            text = f"{command.shown!r} is for {is_for}; the modules are for {kernel}"
+            yield Hit(where, text, line=command.line, remedy=f"name the kernel: {_example(command, kernel)}")
 
 
 _ANY = "*"

@@ -93,8 +93,8 @@ def saves_unrestored(context: RpmContext) -> Iterator[Hit]:
         and (scriptlet.where, family) not in told
     )
     for scriptlet, command, family in _first(lost):
-        found = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
-        yield Hit(scriptlet.where, found, line=command.line)
+        text = f"{command.shown!r} with no {family}-restore < {saved_file(family)} before it"
+        yield Hit(scriptlet.where, text, line=command.line)
 
 
 @rpm_rule(
@@ -115,8 +115,8 @@ def appends_unreachable(context: RpmContext) -> Iterator[Hit]:
             continue
         earlier = [done for other in scriptlet.script.before(command) if (done := change(other))]
         if not any(done.chain == added.chain and done.action in ("delete", "flush") for done in earlier):
-            found = f"{command.shown!r} appends to {added.chain}, where all packets end in a REJECT before"
-            yield Hit(scriptlet.where, found, line=command.line)
+            text = f"{command.shown!r} appends to {added.chain}, where all packets end in a REJECT before"
+            yield Hit(scriptlet.where, text, line=command.line)
 
 
 @rpm_rule(

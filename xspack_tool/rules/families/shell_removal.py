@@ -46,8 +46,8 @@ def remove_script(context: PackContext) -> Iterator[Hit]:
         if not places:
             yield Hit("remove", f"it does not {words}", severity)
         elif max(places) < reached:
-            found = f"it takes a step too early: {words}"
-            yield Hit("remove", found, severity, script.commands[max(places)].line)
+            text = f"it takes a step too early: {words}"
+            yield Hit("remove", text, severity, script.commands[max(places)].line)
         else:
             reached = max(reached, min(place for place in places if place >= reached))
 

@@ -48,11 +48,11 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
             yield Hit(scriptlet.where, f"sh -n says: {words}", line=line)
         for command in scriptlet.script.commands:
             if _MACRO.match(command.name):
-                found = f"{command.shown!r} is a macro that was not known where the RPM was built"
-                yield Hit(scriptlet.where, found, "E", command.line, _NO_MACRO)
+                text = f"{command.shown!r} is a macro that was not known where the RPM was built"
+                yield Hit(scriptlet.where, text, "E", command.line, _NO_MACRO)
         if not scriptlet.script.complete:
-            found = "it is too long or nested too deeply to be judged"
-            yield Hit(scriptlet.where, found, remedy="move the work into a program of the payload")
+            text = "it is too long or nested too deeply to be judged"
+            yield Hit(scriptlet.where, text, remedy="move the work into a program of the payload")
 
 
 @rpm_rule(

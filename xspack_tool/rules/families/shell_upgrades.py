@@ -70,11 +70,11 @@ def misuses_previous(context: RpmContext) -> Iterator[Hit]:
     for scriptlet in shell_scriptlets(context.info):
         for command in scriptlet.script.commands:
             if PREVIOUS not in command.guards and _reads(command):
-                found = f"{command.shown!r} without testing that {PREVIOUS_VARIABLE} is set"
-                yield Hit(scriptlet.where, found, line=command.line)
+                text = f"{command.shown!r} without testing that {PREVIOUS_VARIABLE} is set"
+                yield Hit(scriptlet.where, text, line=command.line)
             if _writes_below(command):
-                found = f"{command.shown!r} writes below {PREVIOUS_VARIABLE}"
-                yield Hit(scriptlet.where, found, line=command.line)
+                text = f"{command.shown!r} writes below {PREVIOUS_VARIABLE}"
+                yield Hit(scriptlet.where, text, line=command.line)
 
 
 @rpm_rule(

@@ -44,13 +44,16 @@ def _for_all(context: PackContext, stated: list[Dependency]) -> Iterator[Hit]:
         yield Hit(
             "requires", f"the pack is for {names} and requires none of product-version, platform-version"
         )
-    for one in stated:
-        versions = [profile.provides.get(one.name, "") for profile in context.releases]
+    for dependency in stated:
+        versions = [profile.provides.get(dependency.name, "") for profile in context.releases]
         lowest = min((version for version in versions if version), key=_ordered, default="")
-        if lowest and one.operator != ">=":
-            yield Hit("requires", f"{one} in a pack for {names}; the lowest is {lowest}")
-        elif lowest and compare_evr(one.evr, lowest):
-            yield Hit("requires", f"{one} in a pack for {names}; the lowest is {lowest}, not {one.evr}")
+        if lowest and dependency.operator != ">=":
+            yield Hit("requires", f"{dependency} in a pack for {names}; the lowest is {lowest}")
+        elif lowest and compare_evr(dependency.evr, lowest):
+            yield Hit(
+                "requires",
+                f"{dependency} in a pack for {names}; the lowest is {lowest}, not {dependency.evr}",
+            )
 
 
 def _ordered(version: str) -> tuple[int, ...]:
@@ -83,8 +86,8 @@ def rising(context: PackContext) -> Hits:
                 "version", f"{info.evr} is lower than {newest.evr} of the last release", rpm=info.file_name
             )
         elif order == 0 and (changed := _changes(info, newest)):
-            found = f"{', '.join(changed)} changed since the last release, its version is still {info.evr}"
-            yield Hit("version", found, rpm=info.file_name)
+            text = f"{', '.join(changed)} changed since the last release, its version is still {info.evr}"
+            yield Hit("version", text, rpm=info.file_name)
 
 
 def _same_kernel(info: RpmInfo, old: RpmInfo) -> bool:
@@ -148,15 +151,19 @@ def version_of_driver(context: PackContext) -> Hits:
 )
 def can_be_met(context: PackContext) -> Hits:
     known = {name: version for name, version in context.profile.provides.items() if version}
-    for one in context.pack.requires:
-        if one.operator and one.operator not in OPERATORS:
+    for dependency in context.pack.requires:
+        if dependency.operator and dependency.operator not in OPERATORS:
             yield Hit(
-                "requires", f"{one}: unknown operator {one.operator!r}; use one of {' '.join(OPERATORS)}"
+                "requires",
+                f"{dependency}: unknown operator {dependency.operator!r}; use one of {' '.join(OPERATORS)}",
             )
-        elif one.name == "product-build":
-            yield Hit("requires", f"{one}: hosts provide product-build as the constant 0x")
-        elif one.name in known and not satisfies(known, relation(one)):
-            yield Hit("requires", f"{one}: {context.profile.title} has {one.name} {known[one.name]}")
+        elif dependency.name == "product-build":
+            yield Hit("requires", f"{dependency}: hosts provide product-build as the constant 0x")
+        elif dependency.name in known and not satisfies(known, relation(dependency)):
+            yield Hit(
+                "requires",
+                f"{dependency}: {context.profile.title} has {dependency.name} {known[dependency.name]}",
+            )
 
 
 @pack_rule(

@@ -103,17 +103,17 @@ def of_case(value: Word, pattern: str) -> Guards:
 
 def tokens_of(node: Node, expand: Callable[[Node], Word]) -> list[Word | str]:
     """A ``[ .. ]`` or ``[[ .. ]]`` as a flat list: operands as words, operators and brackets as texts."""
-    found: list[Word | str] = []
+    tokens: list[Word | str] = []
     pending = list(reversed(node.children))
     while pending:
         child = pending.pop()
         if child.type in _OPERANDS:
-            found.append(expand(child))
+            tokens.append(expand(child))
         elif child.type == "test_operator" or not child.child_count:
-            found.append(text_of(child).strip())
+            tokens.append(text_of(child).strip())
         else:
             pending.extend(reversed(child.children))
-    return [token for token in found if token not in ("[", "]", "[[", "]]", "")]
+    return [token for token in tokens if token not in ("[", "]", "[[", "]]", "")]
 
 
 def tokens_of_test(words: Sequence[Word]) -> list[Word | str]:

@@ -41,8 +41,8 @@ class Change:
 
 def change(command: Command) -> Change | None:
     """What a call of iptables changes in a chain, None for other commands."""
-    found = program(command)
-    if found is None or found[1]:
+    called = program(command)
+    if called is None or called[1]:
         return None
     actions = {"-A": "append", "-I": "insert", "-D": "delete", "-F": "flush", "-R": "replace"}
     actions |= {"--append": "append", "--insert": "insert", "--delete": "delete", "--flush": "flush"}
@@ -56,7 +56,7 @@ def change(command: Command) -> Change | None:
             action, chain = actions[word], behind
         elif re.fullmatch(r"-[AIDR][A-Za-z].*", word) and not action:
             action, chain = actions[word[:2]], word[2:]
-    return Change(found[0], action, chain, table, args) if action else None
+    return Change(called[0], action, chain, table, args) if action else None
 
 
 def touches(command: Command) -> bool:

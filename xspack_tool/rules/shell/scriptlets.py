@@ -44,12 +44,12 @@ def shell_scriptlets(info: RpmInfo) -> Iterator[ShellScriptlet]:
 
 def programs(info: RpmInfo, phase: str) -> frozenset[str]:
     """The base names of the programs that one phase of an RPM runs, its interpreter among them."""
-    found = {
+    names = {
         posixpath.basename(scriptlet.interpreter.split()[0])
         for scriptlet in info.scripts
         if scriptlet.phase == phase and scriptlet.interpreter.split()
     }
     for scriptlet in shell_scriptlets(info):
         if scriptlet.phase == phase:
-            found |= {command.name for command in scriptlet.script.commands}
-    return frozenset(found)
+            names |= {command.name for command in scriptlet.script.commands}
+    return frozenset(names)

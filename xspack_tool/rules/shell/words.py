@@ -136,7 +136,7 @@ class Expander:
 
     def _substitution(self, node: Node) -> Word:
         commands = self._run(node)
-        found = frozenset(f"$({command.name}" for command in commands)
+        called = frozenset(f"$({command.name}" for command in commands)
         refs = frozenset(ref for command in commands for word in command.words for ref in word.refs)
         if len(commands) == 1:
             only = commands[0]
@@ -145,7 +145,7 @@ class Expander:
                 return Word(posixpath.basename(only.operands[-1]))
             if only.name in ("echo", "printf") and only.args:
                 return Word(" ".join(only.args), refs)
-        return Word("$()", found | refs)
+        return Word("$()", called | refs)
 
     def _opaque(self, node: Node) -> Word:
         if node.type == "process_substitution":
