@@ -103,16 +103,16 @@ def junit(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
 
 def sarif(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
     """SARIF 2.1.0 of the rules' findings; what a host refuses is a finding of its own."""
-    more = tuple(
-        Finding(f"host-{verdict.host}", "E", f"{one.code}: {one.why}", pack=report.label)
+    refused = tuple(
+        Finding(f"host-{verdict.host}", "E", f"{rejection.code}: {rejection.why}", pack=report.label)
         for verdict in verdicts
-        for one in verdict.rejections
+        for rejection in verdict.rejections
     )
     hosts = [
         Rule(f"host-{name}", "E", f"{name} takes the pack", "what it demands is in docs/commands/verify.md")
         for name in dict.fromkeys(verdict.host for verdict in verdicts)
     ]
-    everything = Report(report.label, report.version, (*more, *report.findings))
+    everything = Report(report.label, report.version, (*refused, *report.findings))
     return as_sarif(everything, [*hosts, *all_rules()])
 
 

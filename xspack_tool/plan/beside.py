@@ -63,11 +63,11 @@ def _inventory(pack: Pack, distro: str, licences: dict[str, str | None], inputs:
 
     infos = {info.file_name: info for info, _ in read_records(inputs.records)}
     components = []
-    for one in read_fragments(inputs.fragments):
-        info = infos[one.location.rpartition("/")[2]]
+    for record in read_fragments(inputs.fragments):
+        info = infos[record.location.rpartition("/")[2]]
         tag = info.license
         licence = licences[tag] if tag in licences else spdx_expression(tag)
-        components.append(Component(info, one.location, one.sha256, one.size, licence))
+        components.append(Component(info, record.location, record.sha256, record.size, licence))
     return make_inventory(
         pack.label, pack.version, pack.uuid, pack.description, pack.vendor, distro, components
     )
@@ -156,11 +156,12 @@ def own(env: Any, pack: Pack, iso: Node, nodes: list[Node]) -> None:
 def materials(env: Any, iso: Node) -> list[tuple[str, str]]:
     """Each file that an ISO is made of and that nothing builds, by its path in the tree; one outside by its name."""
     top = SCons.Node.FS.get_default_fs().Top.get_abspath() + os.sep
-    found = {}
+    digests = {}
     for node in reached([iso]):
         if not isinstance(node, SCons.Node.FS.File) or node.has_builder() or not node.rexists():
             continue
         source = node.rfile()  # below a VariantDir without copies the node's own path is empty
         path = source.get_abspath()
-        found[path.removeprefix(top) if path.startswith(top) else Path(path).name] = file_sha256(env, source)
-    return sorted(found.items())
+        name = path.removeprefix(top) if path.startswith(top) else Path(path).name
+        digests[name] = file_sha256(env, source)
+    return sorted(digests.items())

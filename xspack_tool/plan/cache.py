@@ -92,8 +92,8 @@ class SignedCache(SCons.CacheDir.CacheDir):
             return why
         try:
             if not env.cache_timestamp_newer:
-                found = os.lstat(place)
-                times = (found.st_atime_ns, found.st_mtime_ns)
+                stored = os.lstat(place)
+                times = (stored.st_atime_ns, stored.st_mtime_ns)
                 os.utime(beside, ns=times, follow_symlinks=False)
             os.replace(beside, output)
         except OSError as error:

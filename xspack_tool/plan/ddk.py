@@ -103,29 +103,31 @@ class Kit:
 
 def ddk_problems(env: Any, ddk: Ddk) -> list[Problem]:
     """What is wrong with the kit as the user wrote it, before it is looked for."""
-    found = []
+    problems = []
     elsewhere = {name: value for name in ELSEWHERE if (value := getattr(ddk, name))}
     if not ddk.tree and not elsewhere:
         rule = (
             "a kit is a kernel build tree here, or a machine, a root folder, an image or a grid that has one"
         )
-        found.append(
+        problems.append(
             Problem("tree", ddk.tree, rule, 'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")')
         )
     if len(elsewhere) > 1:
         rule = f"a kit is one of {', '.join(f'{name}=' for name in ELSEWHERE)}"
-        found.append(Problem(list(elsewhere)[1], list(elsewhere.values())[1], rule, "leave the others out"))
+        problems.append(
+            Problem(list(elsewhere)[1], list(elsewhere.values())[1], rule, "leave the others out")
+        )
     for name in ("host", "image", "grid", "release", "inbox"):
         if not isinstance(getattr(ddk, name), str):
-            found.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
+            problems.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
     for name in ("platform", "deadline"):
         if getattr(ddk, name) and not ddk.grid:
-            found.append(
+            problems.append(
                 Problem(name, getattr(ddk, name), f"{name}= is of a grid", "leave it out, or name grid=")
             )
-    if not found and ddk.release:
-        found += release_problems(env, "release", ddk.release)
-    return found
+    if not problems and ddk.release:
+        problems += release_problems(env, "release", ddk.release)
+    return problems
 
 
 def ddk_paths(env: Any, ddk: Ddk) -> Ddk:
@@ -323,8 +325,8 @@ def compiler_of(env: Any, tree: KernelTree, variables: Mapping[str, str], prefix
     """The compiler for modules of ``tree``; asked for its version again only when its file changes."""
     command = variables.get("CC") or default_command(tree, variables)
     file = shutil.which(command.split(" ")[0])
-    found = os.stat(file) if file else None
-    state = [file, found.st_size, found.st_mtime_ns] if found else None
+    status = os.stat(file) if file else None
+    state = [file, status.st_size, status.st_mtime_ns] if status else None
     key = f"compiler {command} {prefix} {sorted(variables.items())}"
     try:
         fields = read_cached(env, key, state, lambda: asdict(find_compiler(tree, variables, prefix)))

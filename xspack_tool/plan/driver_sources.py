@@ -24,19 +24,19 @@ def driver_items(env: Any, field: str, folder: Node) -> tuple[list[TreeItem], li
     """The files and links of a driver's folder, sorted. A link to something in it stays a link; what another leads to
     outside becomes part of the sources under the link's name."""
     top = os.path.realpath(folder.srcnode().get_abspath())
-    found: dict[str, TreeItem] = {}
+    items: dict[str, TreeItem] = {}
     problems = []
     for item in walk(env, folder):
         if item.link:
-            for one in _behind(item, top):
-                found[one.relative] = one
+            for reached in _behind(item, top):
+                items[reached.relative] = reached
         elif item.node is not None:
-            found[item.relative] = item
-    for item in found.values():
+            items[item.relative] = item
+    for item in items.values():
         if item.wrong:
             remedy = "mend the link, or put a copy of what is meant in its place"
             problems.append(Problem(field, f"{folder}/{item.relative}", item.wrong, remedy))
-    return [found[name] for name in sorted(found) if not found[name].wrong], problems
+    return [items[name] for name in sorted(items) if not items[name].wrong], problems
 
 
 def _behind(item: TreeItem, top: str) -> Iterator[TreeItem]:

@@ -139,13 +139,13 @@ def _module_keys(env: Any) -> list[Node]:
     """The files of XSPACK_MODULE_KEYS. One that is not there is reported with the other mistakes."""
     name = "XSPACK_MODULE_KEYS"
     value = env.get(name) or []
-    found = nodes_of(env, value.split() if isinstance(value, str) else value)
-    for node in found:
+    key_nodes = nodes_of(env, value.split() if isinstance(value, str) else value)
+    for node in key_nodes:
         if not node.exists() and not node.has_builder():
             problem = Problem(name, str(node), "no such file", "name files of certificates, in PEM or DER")
             if problem not in session().general.problems:
                 session().general.problems.append(problem)
-    return found
+    return key_nodes
 
 
 def content_of(env: Any, path: Path | None) -> str:
@@ -277,9 +277,9 @@ class JudgePack(Step):
             remove_script=_text(script) if script else self.remove or None,
             precheck_script=_text(precheck) if precheck else None,
         )
-        found = {info.file_name: findings for info, findings in payload}
+        by_rpm = {info.file_name: findings for info, findings in payload}
         waivers = Waivers(dict(self.waive), {rpm: dict(own) for rpm, own in self.waive_rpms.items()})
-        report = judge(context, found, waivers)
+        report = judge(context, by_rpm, waivers)
         write_whole(outputs.findings, as_json(report))
         note_report(outputs.findings, report)
 

@@ -250,13 +250,13 @@ class PackPlan:
         generated = [self._update(time, size), *self._control(time)]
         if any(record_of(rpm).rpm is None for rpm in generated):
             return NodeList([])
-        more = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
-        own = [fragment(self.env, rpm, signed) for rpm, signed in more]
+        own_rpms = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
+        own = [fragment(self.env, rpm, signed) for rpm, signed in own_rpms]
         index = self._index([joined, *own], time)
         records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
-        own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in more]
+        own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in own_rpms]
         findings = self._findings(records, own_records)
-        rpms = {rpm_path(identity_of(rpm).file_name): signed for rpm, signed in [*payload, *more]}
+        rpms = {rpm_path(identity_of(rpm).file_name): signed for rpm, signed in [*payload, *own_rpms]}
         nodes = self._iso(iso, document, index, rpms, time, findings)
         # Order alone: SCons goes down to each RPM from here, and has one judged and indexed while the next are
         # written.

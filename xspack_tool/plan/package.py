@@ -205,24 +205,24 @@ def rpm_nodes(
 ) -> NodeList:
     """The nodes of RPMs that one step makes, its output ``rpms``: claimed, and known to `-c` with their older
     versions. ``target`` is the place of the first, where the user names it."""
-    places = [out_path(env, "rpms", *path_of(one)) for one in planned]
+    places = [out_path(env, "rpms", *path_of(rpm)) for rpm in planned]
     if target:
         places = [target, *places[1:]]
     files = [output_node(env, place) for place in places]
     taken = [
         problem
-        for one, node in zip(planned, files, strict=True)
-        for problem in session().claim_output(node, one.place, one.target)
+        for rpm, node in zip(planned, files, strict=True)
+        for problem in session().claim_output(node, rpm.place, rpm.target)
     ]
     taken += _circles(files, inputs)
     if taken:
         report(taken)
         return broken_package(env, next(iter(planned)).identity.name)
     nodes = add_step(env, step, inputs=inputs, outputs={"rpms": files}).rpms
-    for one, node in zip(planned, nodes, strict=True):
-        own_record(node).rpm = one
-        remove_older(env, node, f"rpm {slot_of(one)}")
-        tell(one.target, node)
+    for rpm, node in zip(planned, nodes, strict=True):
+        own_record(node).rpm = rpm
+        remove_older(env, node, f"rpm {slot_of(rpm)}")
+        tell(rpm.target, node)
     return NodeList(nodes)
 
 

@@ -121,8 +121,8 @@ def _timeline(sha256: str, nodes: Sequence[Node]) -> Timeline:
     """What of the steps that nodes need ran in this run."""
     from xspack_tool.evidence.timeline import Ran, Timeline
 
-    found = map(_step_of, reached(nodes))
-    steps = {planned.nodes[0]: planned for planned in found if planned}
+    maybe_steps = map(_step_of, reached(nodes))
+    steps = {planned.nodes[0]: planned for planned in maybe_steps if planned}
     ran = {node: session().ran[node] for node in steps if node in session().ran}
     start = min((begun for begun, _, _ in ran.values()), default=0.0)
     counts, fetched, needs = dict[str, int](), dict[str, int](), dict[str, set[str]]()

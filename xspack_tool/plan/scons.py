@@ -87,15 +87,17 @@ def record_in_words() -> None:
         try:
             inner()
         except OSError as error:
-            place = next((one._file_name for one in database.DB_sync_list if hasattr(one, "_file_name")), "")
+            place = next(
+                (store._file_name for store in database.DB_sync_list if hasattr(store, "_file_name")), ""
+            )
             _unwritten.append(place)
             sys.stderr.write(f"scons: *** {place}: what was built cannot be noted: {system_words(error)}\n")
             end_with(2)
             # It would be tried again when Python ends.
-            for one in database.DB_sync_list:
-                one._needs_sync = False
+            for store in database.DB_sync_list:
+                store._needs_sync = False
                 with suppress(AttributeError, OSError):
-                    os.unlink(one._tmp_name)
+                    os.unlink(store._tmp_name)
 
     def opened(folder: Any) -> Any:
         try:

@@ -245,13 +245,13 @@ def walk(env: Any, folder: Node) -> list[TreeItem]:
     source = folder.srcnode()
     out = _out_folder(env)
     items = {}
-    for found in walk_disk(source.get_abspath(), exclude=frozenset([out])):
-        wrong = found.text if found.kind == "wrong" else ""
-        link = found.text if found.kind == "link" else ""
+    for entry in walk_disk(source.get_abspath(), exclude=frozenset([out])):
+        wrong = entry.text if entry.kind == "wrong" else ""
+        link = entry.text if entry.kind == "link" else ""
         # A leading # would mean the top of the tree to SCons.
-        name = found.relative if found.relative[:1] != "#" else f"./{found.relative}"
-        node = source.File(name) if found.kind == "file" else None
-        items[found.relative] = TreeItem(found.relative, node, link, wrong)
+        name = entry.relative if entry.relative[:1] != "#" else f"./{entry.relative}"
+        node = source.File(name) if entry.kind == "file" else None
+        items[entry.relative] = TreeItem(entry.relative, node, link, wrong)
     for place in _places(folder):
         for item in _declared(place, "", out):
             items[item.relative] = item

@@ -146,8 +146,8 @@ class StepAction(FunctionAction):
             text += "\0damaged"
         if planned.with_mode:
             text += "\0" + "".join(map(_mode, _with_mode(planned, source)))
-        if found := planned.step.found():
-            text += "\0" + found
+        if state := planned.step.found():
+            text += "\0" + state
         return text.encode()
 
     def genstring(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:

@@ -102,11 +102,11 @@ class WriteSubmission(Step):
 
     def _parts(self, inputs: Named, members: dict[str, Path | bytes]) -> Iterator[Part]:
         """The packages as the table of contents has them; their licence texts join the members."""
-        for one in self.packages:
-            content = _read(inputs.rpms[one.rpm])
+        for package in self.packages:
+            content = _read(inputs.rpms[package.rpm])
             info = content.info
             texts = {Path(name).name: text for name, text in content.licences.items()}
-            given: list[Path] = [inputs.texts[name] for name in one.texts]
+            given: list[Path] = [inputs.texts[name] for name in package.texts]
             texts |= {path.name: path.read_bytes() for path in given}
             places = {f"licences/{info.name}/{name}": text for name, text in texts.items()}
             firmware = tuple(f.path for f in info.files if f.is_file and _FIRMWARE.fullmatch(f.path))
@@ -122,9 +122,9 @@ class WriteSubmission(Step):
                 info.evr,
                 info.arch,
                 info.license,
-                one.packs,
+                package.packs,
                 tuple(sorted({module.kernel for module in content.modules})),
-                one.source,
+                package.source,
                 tuple(sorted(places)),
                 firmware,
                 tuple(_module(module) for module in content.modules),
@@ -136,15 +136,15 @@ class WriteSubmission(Step):
         from xspack_tool.ddk.devices import device_table, table_lines
         from xspack_tool.ddk.inbox import read_inbox
 
-        found: dict[str, Path | bytes] = {}
+        tables: dict[str, Path | bytes] = {}
         for label, inbox in self.inbox_places.items():
             own = [one for one in self.packages if label in one.packs]
             modules = [module for one in own for module in _read(inputs.rpms[one.rpm]).modules]
             rows = device_table(modules, read_inbox(inbox) if inbox else None)
-            found[f"devices/{label}.txt"] = "".join(f"{line}\n" for line in table_lines(rows)).encode()
+            tables[f"devices/{label}.txt"] = "".join(f"{line}\n" for line in table_lines(rows)).encode()
             data = json.dumps([row.as_json() for row in rows], indent=2, sort_keys=True)
-            found[f"devices/{label}.json"] = f"{data}\n".encode()
-        return found
+            tables[f"devices/{label}.json"] = f"{data}\n".encode()
+        return tables
 
 
 def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
@@ -158,12 +158,12 @@ def plan_submission(env: Any, node: Node, plan: SubmissionPlan) -> NodeList:
         members[f"packs/{iso.name}"] = iso
         if inputs.key:
             members[f"keys/{inputs.key.name}"] = inputs.key.node
-        found = pack_findings(
+        findings = pack_findings(
             packed.env, packed.pack, packed.judged, inputs.key, packed.remove, inputs.waive, submission=True
         )
-        judged.append(found)
-        members[f"findings/{packed.pack.label}.json"] = found
-    members.update({f"licences/{one.name}": one for one in plan.licences})
+        judged.append(findings)
+        members[f"findings/{packed.pack.label}.json"] = findings
+    members.update({f"licences/{text.name}": text for text in plan.licences})
     inboxes = {packed.pack.label: _inbox(packed) for packed in packs.values()}
     packages, of_packages = _packages(packs)
     is_file = isinstance(plan.statement, Node)
@@ -196,7 +196,7 @@ def _packages(packs: dict[str, Packed]) -> tuple[tuple[SubmittedRpm, ...], dict[
     for packed in packs.values():
         for rpm in packed.inputs.packages:
             holders.setdefault(rpm, []).append(packed.pack.label)
-    found = []
+    submitted = []
     inputs: dict[str, dict[str, Node]] = {"rpms": {}, "sources": {}, "texts": {}}
     for rpm, labels in holders.items():
         name = "/".join([*folder_of(rpm), identity_of(rpm).file_name])
@@ -210,8 +210,8 @@ def _packages(packs: dict[str, Packed]) -> tuple[tuple[SubmittedRpm, ...], dict[
             f"{name} {number}": text for number, text in enumerate(declared.licence_texts if declared else ())
         }
         inputs["texts"].update(texts)
-        found.append(SubmittedRpm(name, tuple(labels), place, tuple(texts)))
-    return tuple(found), inputs
+        submitted.append(SubmittedRpm(name, tuple(labels), place, tuple(texts)))
+    return tuple(submitted), inputs
 
 
 def _inbox(packed: Packed) -> Path | None:

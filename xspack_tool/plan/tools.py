@@ -52,9 +52,8 @@ def _ask(path: str) -> str:
 
 @functools.cache
 def _distribution_version(name: str) -> str:
-    found = _distributions().get(_normal(name))
-    if found:
-        return found
+    if installed := _distributions().get(_normal(name)):
+        return installed
     # Imported here: with what it brings along it costs more than all the rest of reading a small tree.
     from importlib.metadata import PackageNotFoundError, version
 
