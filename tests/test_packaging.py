@@ -67,10 +67,7 @@ def scons(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (own / "borrowed.pth").write_text(f"{Path(spec.origin).parents[1]}\n")
     words = ["--python", venv / "bin/python", "install", "-q", "--no-deps", "--no-index", wheel]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
-    program = venv / "bin/scons"
-    program.write_text(f"#!{venv}/bin/python\nfrom SCons.Script.Main import main\nmain()\n")
-    program.chmod(0o755)
-    return program
+    return venv / "bin/scons"
 
 
 def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
