@@ -16,7 +16,7 @@ from support import ROOT
 
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.model import syntax
-from xspack_tool.model.canonical import canonical, lines
+from xspack_tool.model.canonical import canonical, fields
 from xspack_tool.model.changelog import CONSTANT_TIME, ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack, Rollup
@@ -233,7 +233,7 @@ def test_what_has_no_canonical_text_is_refused() -> None:
             canonical([value])
 
 
-def test_lines_name_each_field() -> None:
+def test_fields_by_name() -> None:
     package = Package(
         **{
             **vars(PACKAGE),
@@ -241,16 +241,16 @@ def test_lines_name_each_field() -> None:
             "requires": (Dependency("x", ">", "1"),),
         }
     )
-    assert lines(package) == [
-        "entries[/a].kind = \"file\"",
-        "entries[/a].mode = 384",
-        "entries[/a].path = \"/a\"",
-        "license = \"MIT\"",
-        "name = \"x\"",
-        "release = \"1\"",
-        "requires[x].evr = \"1\"",
-        "requires[x].name = \"x\"",
-        "requires[x].operator = \">\"",
-        "summary = \"s\"",
-        "version = \"1\"",
-    ]  # fmt: skip
+    assert fields(canonical(package)) == {
+        "entries[/a].kind": "file",
+        "entries[/a].mode": 384,
+        "entries[/a].path": "/a",
+        "license": "MIT",
+        "name": "x",
+        "release": "1",
+        "requires[x].evr": "1",
+        "requires[x].name": "x",
+        "requires[x].operator": ">",
+        "summary": "s",
+        "version": "1",
+    }  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pack_maker import xspack
@@ -39,6 +41,35 @@ def test_it_tells_what_was_built_and_why(tree: Tree) -> None:
     assert "<code>build/rpms/acme-b-1-1.noarch.rpm</code>" not in second
     row = '<tr><td>Sign</td><td class="number">5</td><td class="number">4</td><td class="number">0</td>'
     assert row + '<td class="number">1</td></tr>' in second
+
+
+def test_the_timeline_names_what_each_step_was_built_for(tree: Tree) -> None:
+    def why(target: str) -> str:
+        (said,) = (one["why"] for one in timeline(tree)["ran"] if one["target"] == f"build/{target}")
+        return said
+
+    build(tree, report="").good()
+    assert why("rpms/acme-a-1-1.noarch.rpm") == "it doesn't exist"
+    tree.write({"a": "another\n"}).declare(
+        PACK.replace('"acme-a", version="1"', '"acme-a", version="1", release="2"')
+    )
+    build(tree, report="").good()
+    assert why("rpms/acme-a-1-2.noarch.rpm") == "it doesn't exist"
+    assert why("packs/acme/index.jsonl") == (
+        "`build/index/RPM-GPG-KEY-Acme/acme-a-1-1.noarch.rpm.json' is no longer a dependency; "
+        "`build/index/RPM-GPG-KEY-Acme/acme-a-1-2.noarch.rpm.json' is a new dependency"
+    )
+    tree.write({"b": "another\n"}).declare(PACK.replace('"1", summary="b"', '"1", summary="c"'))
+    build(tree, report="").good()
+    assert why("rpms/acme-b-1-1.noarch.rpm") == '`b\' changed; package.summary: "b" -> "c"'
+    for pack in (PACK, PACK.replace("[a, b]", "[b, a]")):
+        tree.declare(pack)
+        build(tree, report="").good()
+    assert why("packs/acme/index.jsonl").startswith("the dependency order changed")
+
+
+def timeline(tree: Tree) -> Any:
+    return json.loads((tree.path / "build/.xspack/timeline-acme.json").read_text())
 
 
 def test_it_is_no_target(tree: Tree) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -50,15 +51,20 @@ def _shallow(value: Any) -> Any:
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_shallow)
 
 
-def lines(value: Any, prefix: str = "") -> list[str]:
-    """The declaration field by field, ``field = value`` a line: what --debug=explain compares."""
-    data = plain(value)
+def fields(text: str) -> dict[str, Any]:
+    """Each field of a declaration's canonical text with its value, by its name: what --debug=explain compares."""
+    return dict(_named(json.loads(text), ""))
+
+
+def _named(data: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if isinstance(data, dict):
-        named = ((f"{prefix}.{key}" if prefix else key, data[key]) for key in sorted(data))
-        return [line for name, item in named for line in lines(item, name)]
-    if isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
-        return [line for n, item in enumerate(data) for line in lines(item, f"{prefix}[{_label(item, n)}]")]
-    return [f"{prefix} = {json.dumps(data, ensure_ascii=False, sort_keys=True)}"]
+        for key in sorted(data):
+            yield from _named(data[key], f"{prefix}.{key}" if prefix else key)
+    elif isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
+        for number, item in enumerate(data):
+            yield from _named(item, f"{prefix}[{_label(item, number)}]")
+    else:
+        yield prefix, data
 
 
 def _label(item: Any, number: int) -> str:

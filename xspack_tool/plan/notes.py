@@ -35,5 +35,7 @@ def read_notes(file: Path) -> dict[str, Any] | None:
 
 def write_notes(file: Path, notes: dict[str, Any]) -> None:
     """Write notes, whole or not at all."""
-    text = json.dumps(notes, sort_keys=True, indent=0).encode()
+    text = json.dumps(
+        notes, sort_keys=True, separators=(",", ":")
+    ).encode()  # indented, Python's own code writes it
     write_whole(file, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)

@@ -130,6 +130,31 @@ def stored_declaration(node: Node) -> str:
     return getattr(stored and stored.binfo, "bact", "") or ""
 
 
+def sources_now(node: Node) -> dict[Node, str]:
+    """The sources of a node that is about to be built, each with what tells its content."""
+    return _sources(node.get_binfo())
+
+
+def sources_before(node: Node) -> dict[Node, str]:
+    """The same as of when it was built last; none where that is not known."""
+    stored = node.get_stored_info()
+    prepare = getattr(stored and stored.binfo, "prepare_dependencies", None)
+    if prepare is None:
+        return {}
+    prepare()  # what is written are names
+    return _sources(stored.binfo)
+
+
+def _sources(info: Any) -> dict[Node, str]:
+    kinds = {"bsources": "bsourcesigs", "bdepends": "bdependsigs", "bimplicit": "bimplicitsigs"}
+    nodes = (node for kind in kinds for node in getattr(info, kind, None) or ())
+    seen = (one for kind in kinds.values() for one in getattr(info, kind, None) or ())
+    return {
+        node: str(getattr(one, "csig", None) or getattr(one, "timestamp", ""))
+        for node, one in zip(nodes, seen, strict=False)
+    }
+
+
 def note_by(note: Callable[[Node], None]) -> Callable[[Node], None]:
     """A function that has ``note`` called for a node whenever SCons is about to note what it saw of it. Does nothing
     where SCons has no such table: then SCons reads outputs again."""
