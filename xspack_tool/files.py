@@ -40,6 +40,17 @@ def copy_whole(source: Path, place: Path) -> None:
         shutil.copyfile(source, beside)
 
 
+def first_bytes(path: Path, most: int) -> bytes:
+    """A file's content as far as ``most`` bytes. Memory is taken for what is there: Python takes it for all that is
+    asked for."""
+    blocks = []
+    with open(path, "rb") as file:
+        while most and (block := file.read(min(most, _BLOCK))):
+            blocks.append(block)
+            most -= len(block)
+    return b"".join(blocks)
+
+
 def digest_of(
     file: IO[bytes], kind: str = "sha256", progress: Callable[[int], None] = lambda count: None
 ) -> str:

@@ -9,38 +9,62 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 import random
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from forge import module
+from forge import Forged, forge, module
+from module_keys import make_pair, signed_by
 from pack_maker import PACK, PackMaker, make_key, package
+from soak.commands import (
+    OF_PACKS,
+    OF_RPMS,
+    by_commands,
+    harmless,
+    harmless_form,
+    harmless_in_colour,
+    harmless_page,
+)
 from soak.mutate import mutated
+from support import ROOT
 
 from xspack_tool.binary.compressed import compression
 from xspack_tool.binary.module import parse_module
+from xspack_tool.cache import keys as cache_keys
 from xspack_tool.cache.entry import Refused, entry_of, sign_entry, take, verified_entry
-from xspack_tool.cache.keys import make_pair, read_secret, read_signing, read_trusted
+from xspack_tool.cache.keys import read_secret, read_signing, read_trusted
 from xspack_tool.cli.context import pack_context
 from xspack_tool.cli.verify import rule_findings
-from xspack_tool.errors import UNSEEN, BadInput, XspackError
+from xspack_tool.ddk.compile_commands import write_compile_commands
+from xspack_tool.ddk.dkms import parse_dkms
+from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.errors import BadInput, Place, XspackError
 from xspack_tool.evidence.changes import pack_changes
 from xspack_tool.evidence.formats import FORMATS
 from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.page import Page, render_page
+from xspack_tool.evidence.provenance import Artifact, provenance
+from xspack_tool.evidence.timeline import Ran, Timeline, read_timeline, write_timeline
 from xspack_tool.evidence.verdicts import judge_hosts
+from xspack_tool.files import file_digest
 from xspack_tool.hosts.index import read_groups, read_index
 from xspack_tool.hosts.reading import hash_rpms, open_pack
 from xspack_tool.hosts.release import Host
+from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Script, ScriptPart
 from xspack_tool.pack.document import parse_document
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.plan.findings import read_records, write_record
+from xspack_tool.plan.notes import read_notes, write_notes
+from xspack_tool.plan.pack import read_number
+from xspack_tool.plan.verdict import read_report
 from xspack_tool.releases import load_profile
 from xspack_tool.releases.known import KnownRelease
 from xspack_tool.repo.fragment import make_fragment, read_fragments
@@ -50,12 +74,27 @@ from xspack_tool.rpm.payload import payload_of
 from xspack_tool.rpm.read import read_info
 from xspack_tool.rules.context import DriverData
 from xspack_tool.rules.engine import check_open_rpm
-from xspack_tool.rules.report import as_text, judge
+from xspack_tool.rules.registry import all_rules
+from xspack_tool.rules.report import Report, as_json, as_text, judge
+from xspack_tool.rules.sarif import as_sarif
+from xspack_tool.sandbox.stages import _Unpacked
 from xspack_tool.signing.home import end_agent
 from xspack_tool.signing.keys import read_public_key
 
 #: The release that packs are judged by, and when.
 _PROFILE, _NOW = "xenserver-8", 1_700_000_000
+_DKMS = b"""\
+PACKAGE_NAME="acme"
+PACKAGE_VERSION=1.0
+BUILT_MODULE_NAME[0]="acme"
+BUILT_MODULE_LOCATION[0]="src/"
+DEST_MODULE_LOCATION[0]="/updates"
+MAKE[0]="make KVER=$kernelver CONFIG_ACME=m -C ${dkms_tree}/${PACKAGE_NAME}/${PACKAGE_VERSION}/build/src"
+PATCH[0]="a.patch"
+PATCH_MATCH[0]="^4.19"
+if true; then AUTOINSTALL="yes"; fi
+BUILD_EXCLUSIVE_KERNEL="^4\\.19"
+"""
 _SCRIPTS = (Script("post", parts=(ScriptPart("if [ $1 -gt 1 ]; then\n  echo ${x:-$(date)}\nfi\n"),)),)
 
 
@@ -81,12 +120,6 @@ class Kind:
         if self.head is not None and rng.random() < 0.9:
             return mutated(original[: self.head], rng, self.originals) + original[self.head :]
         return mutated(original, rng, self.originals)
-
-
-def harmless(text: str, what: str) -> None:
-    """Raise AssertionError where a text would do harm to who looks at it."""
-    bad = UNSEEN.search(text.replace("\n", "").replace("\t", ""))
-    assert bad is None, f"{what} holds {bad[0]!r} raw: ..{text[max(0, bad.start() - 60) : bad.end() + 20]!r}"
 
 
 def try_one(kind: Kind, content: bytes, place: Path) -> bool:
@@ -126,9 +159,10 @@ def _read_header(content: bytes, place: Path) -> None:
 
 
 def _read_rpm(content: bytes, place: Path) -> None:
-    """As the rules read it, and its whole payload."""
+    """As the rules read it, each form in which they tell of it, and its whole payload."""
     file = io.BytesIO(content)
-    check_open_rpm(file, "soak.rpm", load_profile(_PROFILE), DriverData())
+    info, findings = check_open_rpm(file, "soak.rpm", load_profile(_PROFILE), DriverData())
+    _tell(Report(info.name, info.version, tuple(findings)), ())
     info, offset = read_info(file, "soak.rpm")
     for _, member in payload_of(file, info, offset, "soak.rpm"):
         while member.read(1 << 16):
@@ -153,11 +187,20 @@ def _read_iso(content: bytes, place: Path) -> None:
     verdicts = judge_hosts(pack, Host(KnownRelease(profile, pack.infos, None)))
     changes = pack_changes(pack, pack, (), ())
     assert not changes.any
-    for name, form in FORMATS.items():
-        harmless(form("soak.iso", verdicts, report), name)
-    harmless(as_text([report]), "the report")
+    _tell(report, verdicts)
     inventory = inventory_of(pack, profile.name)
-    harmless(render_page(Page(inventory, "soak", "", 0, verdicts, report, [], changes)), "the page")
+    harmless_page(render_page(Page(inventory, "soak", "", 0, verdicts, report, [], changes)))
+
+
+def _tell(report: Report, verdicts: Sequence[Verdict]) -> None:
+    """All that is told of findings: to CI systems, on a terminal, in a build's log and its files."""
+    for name, form in FORMATS.items():
+        harmless_form(name, form("soak.iso", verdicts, report))
+    place = {(report.label, ""): Place("SConstruct", 1)}
+    harmless(as_text([report], places=place, width=80), "the report")
+    harmless_in_colour(as_text([report], colour=True), "the report")
+    harmless(as_json(report), "the file of findings")
+    harmless(as_sarif(report, all_rules(), place), "the build's SARIF")
 
 
 def _read_signature(content: bytes, place: Path) -> None:
@@ -183,7 +226,27 @@ def _own_files(content: bytes, place: Path) -> None:
     """Files of a build, by each of their readers."""
     with_words(lambda: read_fragments([place]))
     with_words(lambda: read_records([place]))
-    iso_names(place)
+    with_words(lambda: iso_names(place))
+    with_words(lambda: read_number(place))
+    with_words(lambda: _tell(read_report(place), ()))
+    read_timeline(place, "")
+    read_notes(place)
+    write_compile_commands(place.with_name("commands"), [place])
+
+
+def _read_dkms(content: bytes, place: Path) -> None:
+    parse_dkms(content.decode("utf-8", "replace"), "soak.conf")
+
+
+def _read_inbox(content: bytes, place: Path) -> None:
+    read_inbox(place).drivers("pci:v00008086d000010FBsv*sd*bc*sc*i*")
+
+
+def _read_unpacked(content: bytes, place: Path) -> None:
+    """What `xspack try` reads of a pack before any program is started."""
+    folder = place.with_name("unpacked")
+    shutil.rmtree(folder, ignore_errors=True)
+    _Unpacked(place, folder)
 
 
 @contextmanager
@@ -227,8 +290,51 @@ def _kinds(folder: Path, maker: PackMaker) -> dict[str, Kind]:
         **_repodata(shelves),
         **_keys(folder, maker, isos),
         **_cache(folder),
-        "modules": Kind([module(), module(symbols=["printk 0x1"])], _read_module, 4),
+        "modules": Kind(_modules(folder), _read_module, 4),
+        **_by_commands(folder, maker, images, rpm_bytes),
         "files of a build": Kind(_built(folder, rpms, shelves), _own_files, 5, on_disk=True),
+    }
+
+
+def _modules(folder: Path) -> list[bytes]:
+    plain = module(alias=["pci:v00008086d000010FBsv*sd*bc*sc*i*"], symbols=["printk 0x1"])
+    return [module(), plain, signed_by(plain, make_pair(folder / "module-keys"))]
+
+
+def _by_commands(folder: Path, maker: PackMaker, images: list[bytes], rpms: list[bytes]) -> dict[str, Kind]:
+    """Packs, RPMs and the files that commands are given besides, as users have them looked at."""
+    pair = make_pair(folder / "module-key")
+    driver = signed_by(module(alias=["pci:v00008086d000010FBsv*sd*bc*sc*i*"], symbols=["printk 0x1"]), pair)
+    nic = Forged("acme-nic", files={"/lib/modules/4.19.0+1/updates/acme.ko": driver})
+    good = maker(PACK, [forge(nic, folder / "forged")])
+    certificate = pair.certificate.read_bytes()
+    stated = [
+        Artifact(good.name, file_digest(good)),
+        Artifact("Packages/acme-nic-1.0-1.x86_64.rpm", "0" * 64),
+    ]
+    alias = b"alias pci:v00008086d000010FBsv*sd*bc*sc*i* ixgbe\nalias usb:v0B95p1790d*dc*dsc*dp*ic*isc*ip*in* ax\n"
+    given = {
+        "provenance": (
+            [provenance(stated, stated, {"label": "acme"}, {"xspack": "1"}).encode()],
+            "--provenance",
+        ),
+        "waivers": ([b'L1 = "it does"\n["acme-nic-1.0-1.x86_64.rpm"]\nK3 = "so it is"\n'], "--waive"),
+        "lists of devices": ([alias], "--inbox"),
+        "Module.symvers": ([b"0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\n" * 3], "--symvers"),
+        "certificates": ([certificate], "--module-keys"),
+        "profiles": ([(ROOT / f"xspack_tool/releases/{_PROFILE}.toml").read_bytes()], "--target"),
+    }
+    found = {
+        name: Kind(originals, by_commands([f"verify GOOD {option} FILE"], good), 2)
+        for name, (originals, option) in given.items()
+    }
+    images = [*images, good.read_bytes()]
+    return {
+        "packs by commands": Kind(images, by_commands(OF_PACKS, good, ".iso"), 14),
+        "RPMs by commands": Kind(rpms, by_commands(OF_RPMS, good, ".rpm"), 8),
+        "packs that are tried": Kind(images, _read_unpacked, 3, on_disk=True),
+        "dkms.conf": Kind([_DKMS], _read_dkms, 2),
+        **found,
     }
 
 
@@ -286,7 +392,7 @@ def _keys(folder: Path, maker: PackMaker, isos: list[Path]) -> dict[str, Kind]:
 
 def _cache(folder: Path) -> dict[str, Kind]:
     """The signature beside an entry, the entry itself, and the keys that sign."""
-    make_pair(folder / "cache-key")
+    cache_keys.make_pair(folder / "cache-key")
     signer, trusted = read_signing(str(folder / "cache-key")), read_trusted([str(folder / "cache-key.pub")])
     entry = folder / "0123456789abcdef"
     entry.write_bytes(b"what was built\n" * 300)
@@ -321,4 +427,14 @@ def _built(folder: Path, rpms: list[Path], shelves: list[dict[str, bytes]]) -> l
         with rpm.open("rb") as file:
             write_record(record, check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData()))
         found.append(record.read_bytes())
-    return found
+        with rpm.open("rb") as file:
+            _, findings = check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData())
+        found.append(as_json(Report("acme", "1", tuple(findings))).encode())
+    write_timeline(
+        record, Timeline("", (Ran("a", "Sign", 0.0, 1.0, "new"),), {"Sign": 2}, {}, {"Sign": ["Rpm"]})
+    )
+    found.append(record.read_bytes())
+    write_notes(record, {"a": [1, 2], "b": {"c": "d"}})
+    found.append(record.read_bytes())
+    commands = [{"file": "a.c", "directory": "/d", "arguments": ["gcc", "-c", "a.c"]}]
+    return [*found, b"1234567\n", json.dumps(commands).encode()]

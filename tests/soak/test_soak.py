@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from soak.inputs import Kind, harmless, kinds, try_one
+from soak.commands import harmless
+from soak.inputs import Kind, kinds, try_one
 from soak.mutate import mutated
 from soak.work import Limits, Worker, input_of
 from support import ROOT, need
 
 from xspack_tool.ddk.compile_commands import write_compile_commands
+from xspack_tool.ddk.devices import read_names
+from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput
+from xspack_tool.evidence.provenance import read_provenance
 from xspack_tool.evidence.timeline import read_timeline
 from xspack_tool.plan.findings import read_records
 from xspack_tool.plan.verdict import read_report
@@ -80,12 +86,17 @@ def _page(content: bytes, place: Path) -> None:
     harmless("a\x1b[2J", "a page")
 
 
+def _library(content: bytes, place: Path) -> None:
+    os.write(2, b"error: \x1b[2J: BAD\n")
+
+
 FAULTS: dict[Callable[[bytes, Path], None], str] = {
     _crash: r"the reader ended with -11",
     _loop: r"the reader took more than 1 s",
     _wrong: r"ValueError: 'no words of ours' at .*test_soak\.py:\d+",
     _raw: r"AssertionError: 'two\\nlines' at ",
     _greedy: r"MemoryError: '' at ",
+    _library: r"AssertionError: .*what a library said holds .* raw",
     _page: r"AssertionError: .*a page holds .* raw",
 }
 
@@ -129,6 +140,31 @@ def test_what_was_found_lines_in_lines() -> None:
     bad = BadInput("a\nb.rpm", "its payload is zstd, its header says zs\r\n")
     assert str(bad) == "a\\x0ab.rpm: its payload is zstd, its header says zs\\x0d\\x0a"
     assert bad.why == "its payload is zstd, its header says zs\\x0d\\x0a"
+
+
+def test_what_was_found_memory_for_the_largest_file(tmp_path: Path) -> None:
+    """It is taken for what is there."""
+    place = tmp_path / "small"
+    place.write_text("alias pci:v00008086d*sv*sd*bc*sc*i* acme\n")
+    with pytest.raises(BadInput, match="no provenance"):
+        read_provenance(place)
+    tracemalloc.start()
+    for read in (
+        lambda: read_inbox(place),
+        lambda: read_names({"pci": [place]}),
+        lambda: read_provenance(place),
+    ):
+        with contextlib.suppress(BadInput):
+            read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_what_was_found_a_timeline_that_is_no_text(tmp_path: Path) -> None:
+    place = tmp_path / "timeline"
+    place.write_bytes(b'{"sha256":"\xfd"}')
+    assert read_timeline(place, "") is None
 
 
 def test_what_was_found_json_that_is_nested(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from soak.commands import harmless
 from soak.inputs import Kind, try_one
 
 _FORK = multiprocessing.get_context("fork")
@@ -92,6 +93,9 @@ class Worker:
         faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_AS, (self.limits.memory, self.limits.memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # What libraries and programs say by themselves, past Python.
+        self._said = os.memfd_create("said")
+        os.dup2(self._said, 2)
         while request := conn.recv():
             conn.send(self._slice(*request))
 
@@ -105,12 +109,22 @@ class Worker:
             signal.setitimer(signal.ITIMER_REAL, self.limits.seconds)
             try:
                 count.taken += try_one(kind, content, self.place)
+                harmless(self._said_since(), "what a library said")
             except BaseException as fault:
                 count.faults.append((number, _told(fault)))
             signal.setitimer(signal.ITIMER_REAL, 0)
             count.slowest = max(count.slowest, time.monotonic() - begin)
             count.inputs += 1
         return count
+
+    def _said_since(self) -> str:
+        """What was written to the standard error since this was asked last."""
+        size = os.fstat(self._said).st_size
+        text = os.pread(self._said, size, 0).decode(errors="replace") if size else ""
+        if size:
+            os.ftruncate(self._said, 0)
+            os.lseek(self._said, 0, os.SEEK_SET)
+        return text
 
 
 def _told(fault: BaseException) -> str:

@@ -12,6 +12,7 @@ from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.ddk.alias import DeviceId, parse_alias
 from xspack_tool.ddk.inbox import Inbox
 from xspack_tool.errors import columns
+from xspack_tool.files import first_bytes
 
 #: Where distributions put the lists of names, by bus.
 _NAME_FILES = {
@@ -93,9 +94,7 @@ def read_names(files: Mapping[str, Iterable[Path]] = _NAME_FILES) -> DeviceNames
         if path is None:
             continue
         vendor = ""
-        with path.open("rb") as file:
-            text = file.read(_MAX_NAMES).decode("utf-8", "replace")
-        for line in text.splitlines():
+        for line in first_bytes(path, _MAX_NAMES).decode("utf-8", "replace").splitlines():
             number, _, name = line.strip().partition("  ")
             if line.startswith(("\t\t", "#")) or not name:
                 continue

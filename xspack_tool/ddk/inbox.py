@@ -8,6 +8,7 @@ from pathlib import Path
 from xspack_tool.binary.module import MODULE, read_module
 from xspack_tool.ddk.alias import covers, overlap, parse_alias
 from xspack_tool.errors import BadInput
+from xspack_tool.files import first_bytes
 
 #: A release's modules.alias has about 2 MB.
 _MAX_LIST = 256 * 1024 * 1024
@@ -88,8 +89,7 @@ def inbox_files(path: Path) -> list[Path]:
 
 def _read_list(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_LIST + 1)
+        data = first_bytes(path, _MAX_LIST + 1)
     except OSError as failure:
         raise BadInput(path, f"cannot be read: {failure.strerror or failure}") from failure
     if len(data) > _MAX_LIST:

@@ -11,6 +11,7 @@ from typing import Any
 
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.text import json_text
+from xspack_tool.files import first_bytes
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -62,8 +63,7 @@ def provenance(
 def read_provenance(path: Path) -> tuple[list[Artifact], frozenset[str]]:
     """The subjects of a statement, and the file names of the RPMs whose source RPM was at hand when they were built.
     Raises BadInput for what is no statement."""
-    with open(path, "rb") as file:
-        content = file.read(_LARGEST + 1)
+    content = first_bytes(path, _LARGEST + 1)
     try:
         if len(content) > _LARGEST:
             raise ValueError(f"larger than {_LARGEST >> 20} MiB")

@@ -66,6 +66,6 @@ def read_timeline(place: Path, sha256: str) -> Timeline | None:
         if os.path.getsize(place) > 64 << 20:
             return None
         timeline = msgspec.json.decode(place.read_bytes(), type=Timeline)
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return timeline if timeline.sha256 == sha256 else None
