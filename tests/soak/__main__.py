@@ -30,7 +30,9 @@ _HEAD = """\
 `./bootstrap python -m tests.soak --minutes {minutes:g} --seed {seed}` on the machine that RESULTS.md names: files are
 changed at random and read by all that reads them, with 512 MB of memory and 30 seconds for each; builds are killed and
 outputs damaged, and the next build is compared with a clean one in every file. A fault is anything but a file that is
-taken, or refused in words: a crash, another error, a control character in a message or a page, a byte that differs.
+taken, or refused in words: a crash, another error, a control character in a message, a page, a report for CI or on a
+terminal, a byte that differs, a folder or a mount that is left. "by commands": `xspack` with all of its commands that
+read such a file, and all forms of what they print.
 
 """
 
