@@ -141,6 +141,15 @@ BY_HAND = {
     f'{U}("f2"': f'{U}("f2", **S(files={{"/opt/a": "a.txt"}}))',
     f'{U}("f3"': f'{U}("f3", **S(files={{"/opt/a": env.XsLink("b")}})); {U}("f3b", version="1")',
     f'{U}("x1"': f'{U}("x1", **S(systemd_units=["acme.service"]))',
+    f'{U}("ty1"': (
+        f'{U}("ty1", **S(users=["acme", env.XsUser("acmed")], changelog=["2026-11-20 Name <mail> 1.0-1\\n- what"], '
+        'status_report=env.XsStatusReport("acme", pii="no", files="/var/log/acme.log")))'
+    ),
+    f'{U}("ty2"': f'{U}("ty2", **S(provides="a = 1", conflicts="b >= 5", obsoletes=["c"]))',
+    f'{U}("ty3"': (
+        f'{U}("ty3", **S(firewall="-p tcp --dport 80 -j ACCEPT", migrate=["/etc/acme"], waive={{"P4": "read by it"}}))'
+    ),
+    'env.Pack("ty4"': 'env.Pack("ty4", **P(after_apply="restartHost", requires="product-version >= 8.2"))',
     f'{U}("z1"': (
         f'{U}("z1", **S(version="1", release="1.0", requires=["name >= version"], files={{"/x": "no.txt"}}, '
         'vendor="x"))'

@@ -51,6 +51,12 @@ def test_good_declarations_pass(tree: Path) -> None:
     more += (
         'env.Pack("b", version="1", releases={"xenserver-8": "u"}, description="d", packages=[app, tools])\n'
     )
+    more += (
+        'env.Userspace("d", version="1", users=["acme", env.XsUser("acmed")], requires=["a >= 1"], waive={"P4": "w"}, '
+        'status_report=env.XsStatusReport("a", pii="no"), changelog="2026-11-20 A <a@b> 1-1", migrate=("/e",))\n'
+        'env.KernelModule("e", version="1", source="s", ddk=[env.Ddk("/usr/src/k"), *env.XsKernelTrees()])\n'
+        'env.Submission("b", patches=env.XsPatch("fix.patch"), licences=env.TestKey("k"))\n'
+    )
     assert mypy(tree, code.replace("env = Environment(", "env = Environment(") + more) == []
 
 
@@ -64,10 +70,48 @@ def test_good_declarations_pass(tree: Path) -> None:
         ('env.Userspace("a")', 'Missing named argument "version" for "Userspace"'),
         ('env.PythonApp("a", version="1", source="s", modul="m")', 'Unexpected keyword argument "modul"'),
         ('env.Userspace("a", version=1)', 'Argument "version" to "Userspace" of "Environment" has incompat'),
+        *(
+            (f'env.Userspace("a", version="1", {name}={value})', f'Argument "{name}" to "Userspace" of "Env')
+            for name, value in {
+                "changelog": "2026",
+                "conflicts": "b'acme'",
+                "firewall": "5900",
+                "migrate": "{'/etc/acme': 1}.values()",
+                "obsoletes": "5",
+                "provides": "5.2",
+                "requires": "8",
+                "status_report": "'acme'",
+                "users": "env.XsLink('acme')",
+            }.items()
+        ),
+        ('env.Userspace("a", version="1", waive=["P4"])', 'Argument "waive" to "Userspace" of "Environment'),
+        ('env.Userspace("a", version="1", requires=["a", 5])', 'List item 1 has incompatible type "int"'),
+        (
+            'env.Userspace("a", version="1", users=env.XsFile("a"))',
+            'Argument "users" to "Userspace" of "Envi',
+        ),
+        (
+            'env.Pack("a", version="1", uuid="u", description="d", packages=[], after_apply=True)',
+            'Argument "after_apply"',
+        ),
+        (
+            'env.KernelModule("a", version="1", source="s", ddk=5)',
+            'Argument "ddk" to "KernelModule" of "Envir',
+        ),
     ],
 )
 def test_mistakes_are_named(tree: Path, text: str, said: str) -> None:
     assert [line for line in mypy(tree, text) if line.startswith("SConstruct:3: error: " + said)]
+
+
+def test_each_keyword_has_a_type() -> None:
+    untyped = [
+        f"{kind.__name__}.{name}"
+        for kind in xspack_tool.kinds.all_kinds()
+        for name, field in kind.FIELDS.items()
+        if not field.validator or field.validator.hint == "Any"
+    ]
+    assert untyped == []
 
 
 def test_kinds_of_ones_own_that_are_none(tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ class Field:
         return None if self.required else self.default
 
 
+#: Of each kind that the rules look at.
+WAIVE = Field(
+    "rule id -> why it does not hold here",
+    None,
+    validators.WAIVERS,
+    example='{"P4": "the installer reads this text"}',
+)
+
+
 class Kind:
     """A kind of target. A subclass names its fields and says in ``declare`` what they mean; ``env.XsKind(cls)``,
     or being one of our own, makes it ``env.<class name>``."""
@@ -229,6 +238,7 @@ class PackageKind(Kind):
         "users": Field(
             "system users to make before the files are laid: names, or env.XsUser(..)",
             None,
+            validators.USERS,
             example='["acme", env.XsUser("acmed", home="/var/lib/acme")]',
         ),
         "groups": Field(
@@ -237,10 +247,13 @@ class PackageKind(Kind):
         "requires": Field(
             "what it needs: 'name' or 'name >= version'",
             None,
+            validators.DEPENDENCIES,
             example='["bash", "python3 >= 3.6"]',
             expands=True,
         ),
-        "provides": Field("what it provides", None, example='["acme-agent-api = 2"]', expands=True),
+        "provides": Field(
+            "what it provides", None, validators.DEPENDENCIES, example='["acme-agent-api = 2"]', expands=True
+        ),
         "hide_provides": Field(
             "patterns of names, such as 'libcrypto.so.*', that rpm finds in the payload and that it does not provide",
             None,
@@ -256,8 +269,16 @@ class PackageKind(Kind):
         "automatic_requires": Field(
             "False: rpm looks for nothing that the payload requires", True, validators.FLAG, example="False"
         ),
-        "conflicts": Field("what it cannot stand beside", None, example='["acme-legacy"]', expands=True),
-        "obsoletes": Field("what it replaces", None, example='["acme-monitor < 5"]', expands=True),
+        "conflicts": Field(
+            "what it cannot stand beside",
+            None,
+            validators.DEPENDENCIES,
+            example='["acme-legacy"]',
+            expands=True,
+        ),
+        "obsoletes": Field(
+            "what it replaces", None, validators.DEPENDENCIES, example='["acme-monitor < 5"]', expands=True
+        ),
         "scripts": Field(
             "scriptlet (pre, post, ..) -> shell text or file",
             None,
@@ -273,6 +294,7 @@ class PackageKind(Kind):
         "changelog": Field(
             "entries: '2026-11-20 Name <mail> 1.0-1\\n- what changed'",
             None,
+            validators.CHANGELOG,
             example='["2026-11-20 Acme Builds <builds@acme.example> 5.2-1\\n- listen on IPv6"]',
             expands=True,
         ),
@@ -282,9 +304,7 @@ class PackageKind(Kind):
             validators.FILE,
             example='"#build/agent.rpm"',
         ),
-        "waive": Field(
-            "rule id -> why it does not hold here", None, example='{"P4": "the installer reads this text"}'
-        ),
+        "waive": WAIVE,
     }
     #: The architecture of the RPM where none is given.
     ARCH: ClassVar[str] = "x86_64"
@@ -402,15 +422,10 @@ class PackageKind(Kind):
             return
         from xspack_tool.rpm.scriptlets import accounts
 
-        wrong = [user for user in users if not isinstance(user, (str, accounts.Account))]
-        for user in wrong:
-            declaration.problem("users", user, "no user", 'give a name, or env.XsUser("name", ..)')
-        made = [
-            accounts.Account(user) if isinstance(user, str) else user for user in users if user not in wrong
-        ]
+        made = [accounts.Account(user) if isinstance(user, str) else user for user in users]
         invalid = accounts.account_problems(made, groups)
         declaration.problems += invalid
-        if invalid or wrong:
+        if invalid:
             return
         for phase, text in accounts.account_scripts(made, groups).items():
             declaration.script(phase, text, field="users")

@@ -10,4 +10,5 @@ from xspack_tool.plan.ddk import Ddk
 KITS = Validator(
     "a kernel build tree, env.Ddk(..), or a list of them",
     lambda value: all(isinstance(one, Ddk) or is_source(one) for one in flatten([value])),
+    "Sources | Ddk",
 )

@@ -11,7 +11,7 @@ from SCons.Util import NodeList
 
 from xspack_tool.errors import Problem
 from xspack_tool.kinds import validators
-from xspack_tool.kinds.base import REQUIRED, Field, Kind, listed
+from xspack_tool.kinds.base import REQUIRED, WAIVE, Field, Kind, listed
 from xspack_tool.kinds.releases import nowhere, packages_for, release_label, release_requirements
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack as PackModel
@@ -69,11 +69,16 @@ class Pack(Kind):
         ),
         "requires": Field(
             "base requirement, such as 'product-version >= 8.2.0'",
+            None,
+            validators.DEPENDENCIES,
             example='["product-version >= 8.2.0"]',
             expands=True,
         ),
         "after_apply": Field(
-            "guidance: restartXAPI, restartHost, restartPV, restartHVM", example='["restartHost"]'
+            "guidance: restartXAPI, restartHost, restartPV, restartHVM",
+            None,
+            validators.TEXTS,
+            example='["restartHost"]',
         ),
         "precheck": Field(
             "script that hosts run before the pack is applied", None, validators.FILE, example='"precheck.sh"'
@@ -113,9 +118,7 @@ class Pack(Kind):
             validators.FILE,
             example='"#build/acme.iso"',
         ),
-        "waive": Field(
-            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
-        ),
+        "waive": WAIVE,
     }
 
     def declare(self) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from xspack_tool.errors import BadInput, Problem
 from xspack_tool.files import copy_whole
 from xspack_tool.kinds import validators
-from xspack_tool.kinds.base import Field, Kind
+from xspack_tool.kinds.base import WAIVE, Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
@@ -58,9 +58,7 @@ class PrebuiltRpm(Kind):
             validators.FILE,
             example='"#build/agent.rpm"',
         ),
-        "waive": Field(
-            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
-        ),
+        "waive": WAIVE,
     }
 
     def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:

@@ -18,7 +18,7 @@ from SCons.Util import NodeList
 from xspack_tool.ddk.remote import Reached, RemoteFacts, build_remote, read_dist
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.kinds import validators
-from xspack_tool.kinds.base import Field, Kind, listed
+from xspack_tool.kinds.base import WAIVE, Field, Kind, listed
 from xspack_tool.kinds.kits import KITS
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.ddk import Kit, Unasked, kernel_of, kit_folders, kits_of
@@ -229,9 +229,7 @@ class SpecRpm(Kind):
             validators.FLAG,
             example="False",
         ),
-        "waive": Field(
-            "rule id -> why it does not hold here", example='{"P4": "the installer reads this text"}'
-        ),
+        "waive": WAIVE,
     }
 
     def __init__(self, env: Any, name: Any, given: dict[str, Any], place: Any) -> None:

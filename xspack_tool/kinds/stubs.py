@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 
 from SCons.Script.SConscript import BuildDefaultGlobals
@@ -11,7 +12,6 @@ from xspack_tool.kinds import HELPERS, all_kinds, helpers
 from xspack_tool.kinds.base import Field, Kind
 from xspack_tool.model.profile import schema_text
 from xspack_tool.plan.settings import VARIABLES
-from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
 _HEAD = '''\
 """What SConstruct and SConscript files see. Made by `xspack stubs`."""
@@ -22,10 +22,14 @@ from typing import Any, TypeAlias
 class Nodes(list[Any]):
     """What a builder returns."""
 
-class XsFile: ...
-class XsDir: ...
+class Ddk: ...
 class XsConfig: ...
+class XsDir: ...
+class XsFile: ...
 class XsLink: ...
+class XsPatch: ...
+class XsStatusReport: ...
+class XsUser: ...
 
 Source: TypeAlias = str | Nodes | Sequence[Any]
 Sources: TypeAlias = str | Nodes | Sequence[Any]
@@ -39,9 +43,11 @@ class Environment:
     def __getitem__(self, name: str) -> Any: ...
     def __setitem__(self, name: str, value: Any) -> None: ...
 '''
-#: What a helper gives that a table of files takes.
-_GIVES = {one.__name__: one.__name__ for one in (XsFile, XsDir, XsConfig, XsLink)} | {
-    "XsKernelTrees": "list[str]"
+#: What a helper gives; one that is not here gives what builders return.
+_GIVES = {
+    **{name: name for name in re.findall(r"(?m)^class (\w+): \.\.\.$", _HEAD)},
+    "XsKernelTrees": "list[str]",
+    "XsRule": "None",
 }
 _BUILTINS = '"""For pyright: what needs no import. Made by `xspack stubs`."""\n\nfrom SCons.Script import *\n'
 _SCONS = "from typing import Any\n\ndef __getattr__(name: str) -> Any: ...\n"
@@ -65,7 +71,7 @@ def _script(kinds: Iterable[type[Kind]]) -> str:
         text += f"        {_variables()},\n    ) -> Nodes:\n{_docstring(kind.__doc__)}"
     for name, function in HELPERS.items():
         helper = getattr(helpers, function)
-        text += f"\n    def {name}(self, *words: Any, **options: Any) -> {_GIVES.get(name, 'Any')}:\n"
+        text += f"\n    def {name}(self, *words: Any, **options: Any) -> {_GIVES.get(name, 'Nodes')}:\n"
         text += _docstring(helper.__doc__)
     known = {"Environment", "Builder", "Node"}
     names = sorted(name for name in BuildDefaultGlobals() if name.isidentifier() and name not in known)

@@ -25,10 +25,12 @@ from xspack_tool.plan.submission import SubmissionPlan, plan_submission
 _PATCHES = validators.Validator(
     "env.XsPatch(..), or a list of them",
     lambda value: all(isinstance(one, XsPatch) or validators.is_source(one) for one in flatten([value])),
+    "Sources | XsPatch | Sequence[XsPatch]",
 )
 _STATEMENT = validators.Validator(
     "a text, or a file that holds it",
     lambda value: validators.TEXT.holds(value) or validators.FILE.holds(value),
+    "Source",
 )
 
 

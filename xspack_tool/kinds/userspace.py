@@ -33,15 +33,21 @@ class Userspace(PackageKind):
         ),
         "firewall": Field(
             "rules of iptables, such as '-p tcp --dport 5900 -j ACCEPT'",
+            None,
+            validators.TEXTS,
             example='["-p tcp --dport 5900 -j ACCEPT"]',
         ),
         "migrate": Field(
             "files and folders that a release upgrade carries over from the previous installation",
+            None,
+            validators.TEXTS,
             example='["/etc/acme.conf", "/var/lib/acme"]',
             expands=True,
         ),
         "status_report": Field(
             "what xen-bugtool collects: env.XsStatusReport(..)",
+            None,
+            validators.REPORTS,
             example='env.XsStatusReport("acme", pii="no", files=["/var/log/acme.log"])',
         ),
         "logrotate": Field(
@@ -96,13 +102,8 @@ class Userspace(PackageKind):
 
     def _status_report(self, declaration: PackageDeclaration) -> None:
         for report in listed(self.given["status_report"]):
-            from xspack_tool.rpm.scriptlets.status_report import FOLDER, StatusReport, render
+            from xspack_tool.rpm.scriptlets.status_report import FOLDER, render
 
-            if not isinstance(report, StatusReport):
-                declaration.problem(
-                    "status_report", report, "not a status report", "give env.XsStatusReport(..)"
-                )
-                continue
             named = report if report.name else replace(report, name=self.name)
             declaration.problems += named.problems()
             if not named.problems():

@@ -10,6 +10,7 @@ from SCons.Node import Node
 from SCons.Util import flatten, is_Sequence
 
 from xspack_tool.errors import Problem
+from xspack_tool.model.changelog import FORM
 from xspack_tool.model.syntax import check_text
 from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
@@ -17,18 +18,30 @@ from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 @dataclass(frozen=True)
 class Validator:
     """``words`` say what a value is that ``holds``: "a text". ``hint`` says it as a type, with the names of
-    kinds/stubs.py."""
+    kinds/stubs.py; ``remedy`` is what to do with another, besides correcting it."""
 
     words: str
     holds: Callable[[Any], bool]
     hint: str = "Any"
+    remedy: str = ""
 
     def problems(self, field: str, value: object, *, needed: bool = False) -> list[Problem]:
         """What is wrong with the value of a field, by its type alone. One that is ``needed`` must not be left out."""
         if not self.holds(value):
-            remedy = "correct it" if needed else "correct it, or leave it out"
+            remedy = self.remedy or ("correct it" if needed else "correct it, or leave it out")
             return [Problem(field, value, f"{field} must be {self.words}", remedy)]
         return []
+
+
+@dataclass(frozen=True)
+class ItemValidator(Validator):
+    """Of a field that takes one thing or lists of it, where ``holds`` is asked of each: one that is wrong is told by
+    itself, and ``words`` are the whole rule."""
+
+    def problems(self, field: str, value: object, *, needed: bool = False) -> list[Problem]:
+        return [
+            Problem(field, item, self.words, self.remedy) for item in flatten([value]) if not self.holds(item)
+        ]
 
 
 def settled(value: Any) -> Any:
@@ -69,6 +82,18 @@ def _is_plain(value: Any) -> bool:
 def is_source(value: Any) -> bool:
     """Whether a value can be what a file, or a target, is named by."""
     return isinstance(value, Node) or (isinstance(value, str) and bool(value.strip()))
+
+
+def _is_user(value: Any) -> bool:
+    from xspack_tool.rpm.scriptlets.accounts import Account
+
+    return isinstance(value, (str, Account))
+
+
+def _is_report(value: Any) -> bool:
+    from xspack_tool.rpm.scriptlets.status_report import StatusReport
+
+    return isinstance(value, StatusReport)
 
 
 def _is_payload(value: Any) -> bool:
@@ -121,6 +146,33 @@ PATHS_WITH_MODES = Validator(
     "paths, or a table, path -> mode",
     lambda value: TEXTS.holds(value) or PLAIN_TABLE.holds(value),
     "Texts | Mapping[str, str | int]",
+)
+DEPENDENCIES = ItemValidator(
+    "a dependency must be a text", _is_text, "Texts", 'write it as "name >= version"'
+)
+CHANGELOG = ItemValidator(
+    "a changelog entry must be a text",
+    _is_text,
+    "Texts",
+    f'write it as "{FORM}"',
+)
+USERS = ItemValidator(
+    "a user must be a name or env.XsUser(..)",
+    _is_user,
+    "Texts | XsUser | Sequence[str | XsUser]",
+    'give a name, or env.XsUser("name", ..)',
+)
+REPORTS = ItemValidator(
+    "a status report must be env.XsStatusReport(..)",
+    _is_report,
+    "XsStatusReport | Sequence[XsStatusReport]",
+    "give env.XsStatusReport(..)",
+)
+WAIVERS = Validator(
+    "a table, rule id -> reason",
+    lambda value: isinstance(value, dict),
+    "Mapping[str, str]",
+    'write it as {"P4": "why the rule does not apply here"}',
 )
 ROLLUPS = Validator(
     "uuids, or a table, uuid -> label",

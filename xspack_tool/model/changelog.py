@@ -11,6 +11,8 @@ from xspack_tool.errors import Problem
 #: The time of a package that has no changelog, where SOURCE_DATE_EPOCH is not set: 2020-01-01.
 CONSTANT_TIME = 1577836800
 
+#: How an entry is written, as errors say it.
+FORM = "2026-11-20 Name <mail> 1.0-1\\n- what changed"
 _HEAD = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)\s+(?P<who>\S.*)")
 
 
@@ -31,9 +33,9 @@ class ChangelogEntry:
 
 def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
     r"""Read ``"2026-11-20 Name <mail> 5.2-1\n- what changed"``."""
-    form = 'write it as "2026-11-20 Name <mail> 1.0-1\\n- what changed"'
+    form = f'write it as "{FORM}"'
     if not isinstance(value, str):
-        return Problem(field, value, "a changelog entry is a text", form)
+        return Problem(field, value, "a changelog entry must be a text", form)
     head, _, body = value.strip().partition("\n")
     heading = _HEAD.fullmatch(head.strip())
     if not heading or not body.strip():
