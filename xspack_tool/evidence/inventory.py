@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,10 +139,12 @@ def required_components(inventory: Inventory) -> dict[str, list[str]]:
     }
 
 
+@functools.cache
 def _slug(vendor: str) -> str:
     """A vendor's name as a package URL's namespace: lower case, one word."""
     return "-".join("".join(c if c.isalnum() else " " for c in vendor.lower()).split())
 
 
+@functools.cache
 def _quoted(text: str) -> str:
     return quote(text, safe="-._~:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,14 @@ class Fragment:
 def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
     """The fragments in files of one or more lines; msgspec, since a pack reads those of all its RPMs in every
     build. Raises BadInput."""
+    return read_lines(_decoder(), paths)
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Fragment]:
     import msgspec
 
-    return read_lines(msgspec.json.Decoder(Fragment), paths)
+    return msgspec.json.Decoder(Fragment)
 
 
 _Line = TypeVar("_Line")
@@ -66,10 +72,16 @@ def read_lines(decoder: msgspec.json.Decoder[_Line], paths: Iterable[Path]) -> l
     lines: list[_Line] = []
     for path in paths:
         try:
-            lines += decoder.decode_lines(path.read_bytes())
+            lines += _decoded(decoder, path.read_bytes())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise damaged(path) from None
     return lines
+
+
+@functools.lru_cache(maxsize=4)
+def _decoded(decoder: msgspec.json.Decoder[_Line], content: bytes) -> tuple[_Line, ...]:
+    """Several steps of a pack read the same lines, one after the other."""
+    return tuple(decoder.decode_lines(content))
 
 
 def make_fragment(rpm: Path, location: str) -> Fragment:
