@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 from support import ROOT, need, need_module
+from test_readme import blocks
 
 DECLARATION = """
 rpm = env.Userspace(
@@ -104,34 +105,28 @@ def test_a_tree_of_ones_own_builds_with_it(scons: Path, tmp_path: Path, way: str
 
 
 @pytest.mark.long
-def test_uv_and_pipx_give_both_programs(wheel: Path, tmp_path: Path) -> None:
-    """As the README has it. They fetch what xspack needs, so a registry must be at hand."""
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_each_line_of_the_readme_gives_both_programs(tmp_path: Path, line: int) -> None:
+    """In a checkout, with a home of its own. They fetch what xspack needs, so a registry must be at hand."""
     need_module("uv")
+    checkout, home, programs = tmp_path / "checkout", tmp_path / "home", tmp_path / "programs"
+    subprocess.run(["git", "clone", "-q", ROOT, checkout], check=True)
+    home.mkdir()
+    programs.mkdir()
+    (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    (programs / "pipx").write_text('#!/bin/sh\nexec uv tool run pipx "$@"\n')
+    (programs / "pipx").chmod(0o755)
     env = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
     }
-    places = {
-        "UV_TOOL_DIR": f"{tmp_path}/uv",
-        "UV_TOOL_BIN_DIR": f"{tmp_path}/uv-bin",
-        "PIPX_HOME": f"{tmp_path}/pipx",
+    env |= {
+        "HOME": str(home),
+        "PATH": f"{home}/.local/bin:{home}/xspack/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
     }
-    env |= {**places, "PIPX_BIN_DIR": f"{tmp_path}/pipx-bin"}
-    readme = (ROOT / "README.md").read_text()
-    uv, pipx = (
-        re.findall(rf"^{words} .*$", readme, re.M)[0].split()[:-1] for words in ("uv tool", "pipx install")
-    )
-    run = [sys.executable, "-m", "uv"]
-    subprocess.run([*run, *uv[1:], wheel], env=env, check=True)
-    subprocess.run([*run, "tool", "run", *pipx, wheel], env=env, check=True)
-    for name in ("uv-bin", "pipx-bin"):
-        path = f"{tmp_path / name}:{os.environ['PATH']}"
-        for words in (["xspack", "new", "acme", "--vendor", "Acme"], ["scons", "-C", "acme", "pack"]):
-            folder = tmp_path / f"tree-{name}"
-            folder.mkdir(exist_ok=True)
-            subprocess.run(
-                [tmp_path / name / words[0], *words[1:]], cwd=folder, env={**env, "PATH": path}, check=True
-            )
-        assert (tmp_path / f"tree-{name}/acme/build/acme-1.0.iso").is_file()
+    words = blocks("README.md", "sh")[1].splitlines()[line]
+    subprocess.run(["sh", "-ec", words], cwd=checkout, env=env, check=True)
+    use = "xspack new acme --vendor Acme && cd acme && scons pack && xspack verify build/acme-1.0.iso"
+    subprocess.run(["sh", "-ec", use], cwd=home, env=env, check=True)
 
 
 def test_a_kind_that_is_a_package_of_its_own(scons: Path, tmp_path: Path) -> None:
