@@ -176,6 +176,7 @@ def test_the_sarif_for_ci() -> None:
     data = json.loads(as_sarif(report, all_rules(), places))
     assert (data["version"], data["$schema"]) == ("2.1.0", "https://json.schemastore.org/sarif-2.1.0.json")
     (run,) = data["runs"]
+    assert run["automationDetails"] == {"id": "xspack/acme/"}
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["B3", "K8", "P4"]
     assert run["tool"]["driver"]["rules"][1]["defaultConfiguration"] == {"level": "error"}
     error, warning = run["results"]

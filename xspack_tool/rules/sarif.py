@@ -30,6 +30,8 @@ def as_sarif(report: Report, rules: Sequence[Rule], places: Places | None = None
     }
     run = {
         "tool": {"driver": driver},
+        # What GitHub tells the runs of several packs of one build by.
+        "automationDetails": {"id": f"xspack/{quote(report.label)}/"},
         "invocations": [
             {
                 "executionSuccessful": True,
