@@ -7,6 +7,10 @@ from typing import Any
 
 def generate(env: Any) -> None:
     """Add xspack's declarations and variables to a construction environment; may run many times."""
+    # First of all: to import the rest takes a while.
+    from xspack_tool.plan.interrupted import end_by_signals
+
+    end_by_signals()
     from xspack_tool.kinds import install
 
     install(env)

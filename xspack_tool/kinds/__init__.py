@@ -15,6 +15,7 @@ from xspack_tool.plan.aliases import make_aliases
 from xspack_tool.plan.cache import SignedCache
 from xspack_tool.plan.explain import install_explain
 from xspack_tool.plan.help import introduce, tell_kind
+from xspack_tool.plan.interrupted import end_when_read
 from xspack_tool.plan.session import install_gate, session, user_place
 from xspack_tool.plan.settings import DEFAULTS, unknown_variables
 
@@ -70,7 +71,7 @@ def install(env: Any) -> None:
     introduce()
     session().environments.append((env, user_place()))
     if session().first_time("aliases"):
-        session().when_read += [unknown_variables, make_aliases]
+        session().when_read += [end_when_read, unknown_variables, make_aliases]
     env.SetDefault(**DEFAULTS, CACHEDIR_CLASS=SignedCache)
     for name in KINDS:
         env.AddMethod(_declaration(name), name)

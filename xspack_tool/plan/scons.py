@@ -195,6 +195,30 @@ def _parallel() -> type | None:
     return found if code and "results_queue_lock" in code.co_names else None
 
 
+#: What SCons says where the user ends it while it reads.
+INTERRUPTED = "scons: Build interrupted."
+
+
+def fail_in_words(stopping: Callable[[], bool]) -> None:
+    """Have SCons say so, once ``stopping()``, instead of showing where it was when it failed."""
+    reading = getattr(SCons.Script, "_SConscript", None)
+    names = ("_scons_syntax_error", "_scons_internal_error", "_scons_user_error")
+    for module, name in ((reading, "SConscript_exception"), *((SCons.Script.Main, name) for name in names)):
+        inner = getattr(module, name, None)
+        if inner is not None:
+            setattr(module, name, _or_interrupted(inner, stopping))
+
+
+def _or_interrupted(inner: Callable[..., Any], stopping: Callable[[], bool]) -> Callable[..., Any]:
+    def told(*args: Any) -> Any:
+        if not stopping():
+            return inner(*args)
+        print(INTERRUPTED)
+        raise SystemExit(2)
+
+    return told
+
+
 def interrupt_by(told: Callable[[], None]) -> None:
     """Have ``told`` called when the user ends a build; in a signal's handler. Where SCons has no such place, steps that
     wait are waited for."""
