@@ -148,6 +148,12 @@ def program(*options: str) -> bytes:
     return _gcc(options, '#include <stdio.h>\nint main(void) { return puts(""); }\n')
 
 
+def sections(file: Path) -> set[str]:
+    """The names of an ELF file's sections."""
+    said = subprocess.run(["readelf", "-SW", file], check=True, capture_output=True, text=True).stdout
+    return {word for word in said.split() if word.startswith(".")}
+
+
 def needing(library: str, version: str) -> bytes:
     """A shared object that needs a symbol version of a library, whatever this machine has."""
     need("gcc")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
 from support import lacks, need, need_root
 
 from xspack_tool.ddk.ssh import RemoteDdk
@@ -101,3 +102,10 @@ def serving(short_dir: Path) -> Iterator[Start]:
         for process in started:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture
+def sshd(short_dir: Path) -> Iterator[Start]:
+    """Starts servers that hold a kit."""
+    with serving(short_dir) as start:
+        yield start

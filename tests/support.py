@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.run import missing_program
 
 #: The folder of the checkout.
@@ -54,6 +57,34 @@ def short_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+def entry(text: str) -> ChangelogEntry:
+    """A changelog entry as a declaration has it."""
+    found = parse_entry("changelog", text)
+    assert isinstance(found, ChangelogEntry)
+    return found
+
+
+def flip(path: Path, at: int) -> None:
+    """Turn over one bit of the byte at ``at``."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
+    """Until it holds; what has not come by then does not come, however busy the machine is."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what is waited for does not come"
+        time.sleep(0.05)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page of the checkout."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def processor_time() -> float:

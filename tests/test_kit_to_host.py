@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from pack_maker import xspack
-from support import ROOT, need
-from test_readme import blocks
+from support import ROOT, blocks, need
 
 PAGE = "docs/kit-to-host.md"
 AGENT = '#include <stdio.h>\nint main(void) { puts("agent"); return 0; }\n'

@@ -19,8 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from support import ROOT, need, need_module
-from test_readme import blocks
+from support import ROOT, blocks, need, need_module
 
 DECLARATION = """
 rpm = env.Userspace(
@@ -132,9 +131,8 @@ def test_each_line_of_the_readme_gives_both_programs(tmp_path: Path, line: int) 
 def test_a_kind_that_is_a_package_of_its_own(scons: Path, tmp_path: Path) -> None:
     """As docs/extending.md has it: built, installed, and used by a tree."""
     need_module("pip", "hatchling")
-    page = (ROOT / "docs/extending.md").read_text()
-    (project,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
-    tool, _, elsewhere, sconstruct = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (project,) = blocks("docs/extending.md", "toml")
+    tool, _, elsewhere, sconstruct = blocks("docs/extending.md", "python")
     source, tree = tmp_path / "source", tmp_path / "tree"
     (source / "acme_kinds").mkdir(parents=True)
     (source / "pyproject.toml").write_text(project)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from support import ROOT, need
+from support import ROOT, blocks, need
 from trees import Tree
 
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.reference import reference_page
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
 
 
 def test_the_first_pack_of_the_readme_builds_as_it_stands(tmp_path: Path) -> None:

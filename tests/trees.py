@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 from steps import labels
 from support import ROOT
 
+#: SCons in a process of its own; more words follow.
+SCONS = (sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}")
 HEAD = 'env = Environment(tools=["xspack"], XSPACK_LICENSE="MIT", ENV={"PATH": "/usr/bin:/bin"})\n'
 _STEP = re.compile(r"^(?P<step>[A-Z]\w+) +(?P<target>\S.*)$")
 
@@ -89,9 +92,8 @@ class Tree:
 
     def real_scons(self, *args: str, env: Mapping[str, str] | None = None, cwd: str = "") -> Ran:
         """The same with a process of its own."""
-        argv = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
         done = subprocess.run(
-            argv,
+            [*SCONS, *args],
             cwd=self.path / cwd,
             env={**os.environ, "XSPACK_VERBOSE": "1", **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -99,6 +101,10 @@ class Tree:
             stderr=subprocess.STDOUT,
         )
         return Ran(done.returncode, done.stdout.decode(errors="replace"))
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of a file below the folder."""
+        return hashlib.sha256((self.path / name).read_bytes()).hexdigest()
 
     def files(self, folder: str = "") -> set[str]:
         """Everything below the folder but SCons's database, relative to it."""

@@ -21,7 +21,7 @@ import pytest
 from cache_servers import READER, WRITER, Answer, Nginx, azurite, bucket, faulty, nginx, reply, seaweedfs
 from grid_servers import casd
 from rebuild.lab import Lab, kernel, steps
-from support import ROOT, need, need_module, need_root
+from support import ROOT, blocks, need, need_module, need_root
 from trees import Ran
 
 from xspack_tool.cache.keys import make_pair
@@ -675,7 +675,7 @@ def test_a_number_of_seconds_is_one(fleet: Fleet) -> None:
 def test_the_server_of_the_page_works_as_it_says(fleet: Fleet, short_dir: Path) -> None:
     """The nginx of docs/fleet.md, with our port and folder, and no TLS: everyone reads, who has the token writes."""
     page = (ROOT / "docs/fleet.md").read_text()
-    config = page.split("```nginx\n")[1].split("```")[0]
+    (config, *_) = blocks("docs/fleet.md", "nginx")
     token = config.split('"Bearer ')[1].split('"')[0]
     with nginx(short_dir, config=config) as server:
         env = {**fleet.writer, "XSPACK_CACHE": server.url}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from pack_maker import Key, xspack
-from support import ROOT, need
+from support import ROOT, blocks, need
+from trees import SCONS
 
 SPEC = """\
 Name: acme-agent
@@ -29,15 +29,10 @@ install -D -m 755 %{SOURCE0} %{buildroot}/opt/acme/agent
 """
 
 
-def blocks() -> dict[str, str]:
-    """The page's Makefile and SConstruct."""
-    page = (ROOT / "docs/from-build-update.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"```(make|python)\n(.*?)```", page, re.DOTALL))
-
-
 def test_both_make_the_same_pack(keys: dict[str, Key], tmp_path: Path) -> None:
     need("make", "rpmbuild", "rpmsign", "gpg", "awk")
-    key, texts = keys["Acme"], blocks()
+    key, page = keys["Acme"], "docs/from-build-update.md"
+    (makefile,), (sconstruct,) = blocks(page, "make"), blocks(page, "python")
     # A public key alone in its ring is what the Makefile's GPG_UID counts on.
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin/build-update"
@@ -51,16 +46,15 @@ def test_both_make_the_same_pack(keys: dict[str, Key], tmp_path: Path) -> None:
         "GNUPGHOME": str(key.home),
     }
     for name, text in (
-        ("Makefile", texts["make"]),
-        ("SConstruct", texts["python"]),
+        ("Makefile", makefile),
+        ("SConstruct", sconstruct),
         ("acme-agent.spec", SPEC),
         ("agent.sh", "#!/bin/sh\nexit 0\n"),
         ("precheck.sh", "#!/bin/sh\nexit 0\n"),
         ("RPM-GPG-KEY-Acme", key.file.read_text()),
     ):
         (tmp_path / name).write_text(text)
-    scons = [sys.executable, "-m", "SCons", f"--site-dir={ROOT / 'site_scons'}", "-Q", "pack"]
-    for argv in (["make", "-s"], scons):
+    for argv in (["make", "-s"], [*SCONS, "pack"]):
         done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     made, built = tmp_path / "acme-agent.iso", tmp_path / "build/acme-agent-5.2.iso"

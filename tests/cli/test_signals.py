@@ -15,7 +15,7 @@ import pytest
 from pack_maker import Key, PackMaker
 from rebuild.lab import kernel
 from support import ROOT, need, need_root
-from trees import Tree
+from trees import SCONS, Tree
 
 #: What a stand-in of a program does: a child of it works on.
 STANDS = '#!/bin/sh\n[ "$*" = --version ] && exec REAL "$@"\n: > MARK\nsleep 612 & wait\n'
@@ -120,8 +120,7 @@ def test_a_build(tmp_path: Path, program: str, number: int) -> None:
         if program == "rpmbuild"
         else f"env.KernelModule('k', version='1', source=env.Dir('driver'), ddk={kits[program]})\n"
     )
-    argv = ["-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}"]
-    status, said = Interrupted(tmp_path, program).run(argv, number, tree.path)
+    status, said = Interrupted(tmp_path, program).run([*SCONS[1:]], number, tree.path)
     assert status == 2, said
     assert [name for name in tree.files("build") if not name.startswith((".xspack/", "modules/.work/"))] == []
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sshd import sshd
 from support import lacks, need
 
 from xspack_tool.ddk.kbuild import build_modules
 from xspack_tool.ddk.modules import Outputs
 from xspack_tool.ddk.staging import driver_sources
 from xspack_tool.ddk.tree import KernelTree, read_tree
+
+__all__ = ["sshd"]
 
 _INSTALL = "apt-get install linux-headers-amd64 (EL: dnf install kernel-devel)"
 

@@ -9,13 +9,13 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sshd import Sshd, Start, keygen, serving
-from support import lacks
+from sshd import Sshd, Start, keygen
+from support import lacks, wait_for
 
 from xspack_tool.ddk.kbuild import build_modules
 from xspack_tool.ddk.modules import Outputs
@@ -29,13 +29,6 @@ from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.package import Package
 from xspack_tool.rpm.source import write_source_rpm
 from xspack_tool.rpm.spec import Making
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    """Starts servers."""
-    with serving(short_dir) as start:
-        yield start
 
 
 @pytest.fixture
@@ -95,17 +88,8 @@ def failing(kit: Sshd, facts: RemoteFacts, source: Path, out: Path) -> str:
     with pytest.raises(StepError) as failure:
         build(kit, facts, source, out)
     assert not out.exists() or not list(out.glob("*tiny*"))
-    assert wait_for(lambda: list(kit.room.iterdir()) == [])
+    wait_for(lambda: list(kit.room.iterdir()) == [])
     return str(failure.value)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 def test_facts_are_asked_for_once(kit: Sshd, tree: KernelTree, tmp_path: Path) -> None:
@@ -192,7 +176,7 @@ def test_a_lost_connection_and_a_retry(kit: Sshd, tmp_path: Path, source_rpm: Ca
     source = source_rpm(f"touch {mark}\nsleep 60; touch {mark}.after")
 
     def cut() -> None:
-        assert wait_for(mark.exists)
+        wait_for(mark.exists)
         for session in kit.sessions():
             os.kill(session, signal.SIGKILL)
 
@@ -215,10 +199,10 @@ def test_a_killed_client_leaves_nothing(kit: Sshd, tmp_path: Path, source_rpm: C
         os.setsid()
         build(kit, facts, source, tmp_path / "out")
         os._exit(0)
-    assert wait_for(mark.exists)
+    wait_for(mark.exists)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert wait_for(lambda: list(kit.room.iterdir()) == [])
+    wait_for(lambda: list(kit.room.iterdir()) == [])
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(kit.room) not in listed
 

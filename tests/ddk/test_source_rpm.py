@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import rpmfile
 from ddk.test_request import USUAL, VERSIONS
+from rpm_asked import asked, payload, query
 from support import need
 
 from xspack_tool.ddk.kbuild import build_modules
@@ -55,21 +55,6 @@ def write(folder: Path, files: dict[str, str]) -> Path:
         folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
         folder.joinpath(name).write_text(text)
     return folder
-
-
-def payload(rpm: Path) -> dict[str, bytes]:
-    """The plain files of an RPM and their content."""
-    with rpmfile.open(str(rpm)) as opened:
-        return {
-            m.name.removeprefix("."): opened.extractfile(m).read() for m in opened.getmembers() if not m.isdir
-        }
-
-
-def asked(rpm: Path, query: str) -> list[str]:
-    said = subprocess.run(
-        ["rpm", "-qp", "--nosignature", *query.split(), rpm], capture_output=True, text=True
-    )
-    return said.stdout.splitlines()
 
 
 @pytest.fixture(autouse=True)
@@ -128,14 +113,14 @@ def test_rebuild_gives_the_same(tree: KernelTree, tmp_path: Path, listing: Listi
         write_source_rpm(rest, contents, making, sources, out, payload="w2.xzdio", time=CONSTANT_TIME)
         made.append(out)
     assert made[0].read_bytes() == made[1].read_bytes()
-    assert asked(made[0], "--qf [%{FILENAMES}\\n]") == [
+    assert query(made[0], "[%{FILENAMES}\\n]") == [
         "0.symvers",
         "acme-1.0.tar",
         "acme.spec",
         "payload.tar",
     ]
-    assert asked(made[0], "--qf %{BUILDHOST}") == ["xspack"]
-    assert str(tmp_path) not in "\n".join(asked(made[0], "--qf %{SPEC}"))
+    assert query(made[0], "%{BUILDHOST}") == ["xspack"]
+    assert str(tmp_path) not in asked(made[0], "--qf", "%{SPEC}")
 
     nowhere = run_rebuild(made[0], tmp_path / "top", tmp_path)
     assert nowhere.returncode != 0
@@ -148,13 +133,9 @@ def test_rebuild_gives_the_same(tree: KernelTree, tmp_path: Path, listing: Listi
     assert payload(rebuilt[0]) == payload(local)
     with tarfile.open(outputs.modules) as archive:
         assert {f"{folder}/{name}" for name in archive.getnames()} < set(payload(local))
-    for query in (
-        "--requires",
-        "--provides",
-        "--scripts",
-        "--qf [%{FILENAMES}%{FILEMODES:octal}%{FILEUSERNAME}\\n]",
-    ):
-        assert asked(rebuilt[0], query) == asked(local, query), query
+    modes = "--qf=[%{FILENAMES}%{FILEMODES:octal}%{FILEUSERNAME}\\n]"
+    for option in ("--requires", "--provides", "--scripts", modes):
+        assert asked(rebuilt[0], option) == asked(local, option), option
 
 
 def rebuild(source: Path, top: Path, tree: KernelTree) -> list[Path]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sshd import Start, serving
-from support import ROOT, lacks, need, need_root
+from sshd import sshd
+from support import ROOT, lacks, need
 
 from xspack_tool.releases.local import kernel_trees
+
+__all__ = ["sshd"]
 
 
 @pytest.fixture(scope="session")
@@ -23,15 +24,6 @@ def trees() -> dict[str, str]:
             "(EL: dnf install kernel-devel)"
         )
     return dict(list(found.items())[:2])
-
-
-@pytest.fixture
-def sshd(short_dir: Path) -> Iterator[Start]:
-    """Starts servers that hold a kit."""
-    need_root()
-    need("rpmbuild", "make", "gcc", "strip")
-    with serving(short_dir) as start:
-        yield start
 
 
 def release(kernel: str, product: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cache_servers import nginx
-from drivers.test_kit_over_ssh import payload
+from rpm_asked import payload
 from support import need
 from trees import Tree
 
@@ -126,6 +126,6 @@ def test_the_folder_that_xcp_ng_wants(tree: Tree, trees: dict[str, str], place: 
     tree.write({"SConstruct": text.replace("env.KernelModule", "nic = env.KernelModule") + pack})
     assert (tree.scons().status == 0) is (said == "W")
     kernel = next(iter(trees))
-    assert list(payload(tree.path / RPM)) == [f"./lib/modules/{kernel}/{place}/acme.ko"]
+    assert list(payload(tree.path / RPM)) == [f"/lib/modules/{kernel}/{place}/acme.ko"]
     findings = json.loads((tree.path / "build/disk-findings.json").read_text())["findings"]
     assert [one["severity"] for one in findings if one["rule"] == "K2"] == [said]

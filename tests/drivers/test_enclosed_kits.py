@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import DRIVER, HEAD, SPEC, asked, compiled, payload, words_of
+from drivers.test_kit_over_ssh import DRIVER, HEAD, SPEC, compiled, words_of
 from rebuild.lab import kernel
+from rpm_asked import asked, payload
 from sshd import Start
-from support import ROOT, lacks, need, need_root
-from trees import Ran, Tree
+from support import lacks, need, need_root, wait_for
+from trees import SCONS, Ran, Tree
 
 RPM = "build/rpms/acme-2.1-1.x86_64.rpm"
 
@@ -47,7 +45,7 @@ def without_bwrap(folder: Path) -> dict[str, str]:
 def made(tree: Tree, kit: str, env: dict[str, str] | None = None) -> tuple[Ran, str]:
     tree.write(DRIVER).declare(f'D("acme", ddk={kit})\n', HEAD)
     ran = tree.scons(RPM, env=env).good()
-    return ran, hashlib.sha256((tree.path / RPM).read_bytes()).hexdigest()
+    return ran, tree.digest(RPM)
 
 
 @pytest.fixture(autouse=True)
@@ -171,11 +169,6 @@ def sleeping(nap: str) -> str:
     return subprocess.run(["pgrep", "-f", f"sleep {nap}"], capture_output=True, text=True).stdout
 
 
-def wait_for(done: Callable[[], bool]) -> None:
-    while not done():
-        time.sleep(0.1)
-
-
 def test_a_killed_build_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
     """What was compiling ends with it, and the next build removes its folder."""
     need("bwrap", "pgrep")
@@ -183,9 +176,8 @@ def test_a_killed_build_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
     kit.write({"Makefile": f"modules: nap\n{makefile}nap:\n\tsleep {nap}\n"})
     tree = Tree(tmp_path / "tree").write(DRIVER)
     tree.declare(f'D("acme", ddk=env.Ddk(root="/", tree="{kit.path}"))\n', HEAD)
-    words = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", RPM]
     with subprocess.Popen(
-        words, cwd=tree.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*SCONS, RPM], cwd=tree.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as scons:
         wait_for(lambda: bool(sleeping(nap)) or scons.poll() is not None)
         assert sleeping(nap)

@@ -7,9 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,8 @@ from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from grid_servers import Grid, grid
 from rebuild.lab import kernel
 from sshd import Start
-from support import ROOT, lacks, need
-from trees import Ran, Tree
+from support import lacks, need, wait_for
+from trees import SCONS, Ran, Tree
 
 __all__ = ["podman"]  # a fixture
 
@@ -67,10 +65,6 @@ def declared(folder: Path, kit: str) -> Tree:
     return tree
 
 
-def digest(tree: Tree) -> str:
-    return hashlib.sha256((tree.path / RPM).read_bytes()).hexdigest()
-
-
 def failed(ran: Ran, status: int = 2) -> str:
     """The error of a run, on one line."""
     assert ran.status == status and "Traceback" not in ran.said, ran.said
@@ -85,18 +79,13 @@ def mark_of(kit: Tree) -> Path:
     return mark
 
 
-def wait_for(done: Callable[[], bool]) -> None:
-    while not done():
-        time.sleep(0.1)
-
-
 def rooms() -> set[Path]:
     """The folders of jobs on this machine."""
     return set(Path("/var/tmp").glob("xspack-ddk.*"))
 
 
 def start_scons(tree: Tree, *args: str) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", RPM, *args]
+    argv = [*SCONS, RPM, *args]
     with open(tree.path / "said", "wb") as out:
         return subprocess.Popen(argv, cwd=tree.path, stdout=out, stderr=out, start_new_session=True)
 
@@ -136,7 +125,7 @@ def test_what_somebody_had_made_is_not_made_again(here: Grid, kit: Tree, tmp_pat
     kit.write({"Makefile": f"modules: count\n{makefile}count:\n\techo x >> {marked}\n"})
     first, second = (declared(tmp_path / name, words(here, kit)) for name in ("one", "other/clone"))
     assert compiled(first.scons(RPM).good()) and compiled(second.scons(RPM).good())
-    assert marked.read_text() == "x\n" and digest(first) == digest(second)
+    assert marked.read_text() == "x\n" and first.digest(RPM) == second.digest(RPM)
     # Another source is another job, and so is another state of the kit.
     second.write({"driver/acme.c": "int other;\n"})
     second.scons(RPM).good()
@@ -197,7 +186,7 @@ def test_a_killed_worker_s_job_is_done_by_another(here: Grid, kit: Tree, tmp_pat
     assert scons.returncode == 0, (tree.path / "said").read_text()
     plain = declared(tmp_path / "plain", words(here, kit))
     plain.scons(RPM).good()
-    assert digest(tree) == digest(plain)
+    assert tree.digest(RPM) == plain.digest(RPM)
 
 
 def test_all_workers_killed_is_one_error_within_the_deadline(here: Grid, kit: Tree, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import rpmfile
 from drivers.conftest import release
 from rebuild.lab import kernel
+from rpm_asked import asked, payload
 from sshd import Sshd, Start
 from support import ROOT, need
 from trees import Ran, Tree
@@ -37,15 +37,6 @@ def words_of(server: Sshd) -> str:
     ddk = server.ddk
     files = f'identity="{ddk.identity}", known_hosts="{ddk.known_hosts}"'
     return f'env.Ddk(host="{ddk.host}", port={ddk.port}, {files}, tree="{ddk.tree}", jobs=2)'
-
-
-def payload(rpm: Path) -> dict[str, bytes]:
-    with rpmfile.open(str(rpm)) as opened:
-        return {m.name: opened.extractfile(m).read() for m in opened.getmembers() if not m.isdir}
-
-
-def asked(rpm: Path, *query: str) -> str:
-    return subprocess.run(["rpm", "-qp", "--nosignature", *query, rpm], capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("with_conf", [False, True])
@@ -395,7 +386,7 @@ def test_a_variant_as_of_a_kit_here(
     assert all(one.good() for one in ran.values())
     here, *others = (payload(tree.path / f"{name}/rpms/acme-generic-2.1-1.x86_64.rpm") for name in ran)
     assert others == [here, here]
-    place = f"./lib/modules/{next(iter(trees))}/dmv/acme/2.1"
+    place = f"/lib/modules/{next(iter(trees))}/dmv/acme/2.1"
     assert set(here) == {f"{place}/acme.ko", f"{place}/info.json"}
     said = json.loads(here[f"{place}/info.json"])
     assert (said["variant"], said["priority"], len(said["pci_ids"]["acme.ko"])) == ("generic", 3, 2)
@@ -421,12 +412,12 @@ def test_modules_of_a_variant_lie_in_one_folder(sshd: Start, trees: dict[str, st
         {rpm.name: payload(rpm) for rpm in (tree.path / name / "rpms").iterdir()} for name in ran
     )
     assert others == [here, here]
-    place = f"./lib/modules/{next(iter(trees))}/dmv/acme/2.1"
+    place = f"/lib/modules/{next(iter(trees))}/dmv/acme/2.1"
     assert set(here["acme-generic-2.1-1.x86_64.rpm"]) == {
         f"{place}/{name}" for name in ("acme.ko", "below.ko", "bottom.ko", "info.json")
     }
     (apart,) = (files for name, files in here.items() if "debuginfo" in name)
-    debug = f"./usr/lib/debug{place[1:]}"
+    debug = f"/usr/lib/debug{place}"
     assert set(apart) == {f"{debug}/{name}.ko.debug" for name in ("acme", "below", "bottom")}
 
     tree.write({"driver/two/Kbuild": "obj-m := bottom.o\n", "driver/two/bottom.c": source})

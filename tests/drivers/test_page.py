@@ -12,11 +12,11 @@ from drivers.conftest import release
 from drivers.test_keywords import CORE, DKMS, NIC
 from drivers.test_submission import PATCH, members
 from sshd import Start
-from support import ROOT, need
+from support import ROOT, blocks, need
 from trees import Tree
 
 PAGE = (ROOT / "docs/drivers.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
+BLOCKS = blocks("docs/drivers.md", "python")
 #: The files that the page speaks of.
 WORLD = {
     "multi/core/Kbuild": "ccflags-y += -DLEVEL=$(ACME_DEBUG_LEVEL)\nobj-m := acme_core.o\n",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import payload
 from module_keys import Pair, make_pair, openssl_agrees
 from pack_maker import program
+from rpm_asked import payload
 from support import lacks, need
 from trees import Tree
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from drivers.conftest import release
-from drivers.test_kit_over_ssh import payload
 from forge import Forged, forge
 from module_keys import make_pair
 from pack_maker import program, xspack
+from rpm_asked import payload
 from support import ROOT, need, need_root
 from trees import Tree
 
@@ -53,7 +53,7 @@ class Made:
 
     def files(self, rpm: str) -> dict[str, bytes]:
         """The payload of an RPM by its paths."""
-        return {path.lstrip("."): content for path, content in payload(self.tree.path / rpm).items()}
+        return payload(self.tree.path / rpm)
 
 
 @pytest.fixture(scope="module")

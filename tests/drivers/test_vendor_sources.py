@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from drivers.conftest import release
-from drivers.test_kit_over_ssh import payload, words_of
+from drivers.test_kit_over_ssh import words_of
 from rebuild.lab import kernel
+from rpm_asked import payload
 from sshd import Start
 from support import need
 from trees import Tree
@@ -325,7 +326,7 @@ def test_symbols_firmware_switches_and_sub_folders(kits: Kits) -> None:
         for name in ("one", kits.kernel)
     )
     assert here == there and set(here) == {"core-2.1-1.x86_64.rpm", "port-2.1-1.x86_64.rpm"}
-    below = f"./lib/modules/{kits.kernel}/updates"
+    below = f"/lib/modules/{kits.kernel}/updates"
     assert {name for name in here["core-2.1-1.x86_64.rpm"] if name.startswith(below)} == {
         f"{below}/{name}.ko" for name in ("core", "more", "sub/below")
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pack_maker import xspack
-from support import ROOT
+from support import ROOT, blocks
 
 import xspack_tool.kinds
 
@@ -45,8 +45,7 @@ def mypy(tree: Path, text: str) -> list[str]:
 
 
 def test_good_declarations_pass(tree: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
-    code = readme.partition("```python\n")[2].partition("```")[0]
+    (code,) = blocks("README.md", "python")
     more = 'app = env.PythonApp("a", version="1", source="app", module="m", XSPACK_OUT="#out")\n'
     more += (
         'env.Pack("b", version="1", releases={"xenserver-8": "u"}, description="d", packages=[app, tools])\n'

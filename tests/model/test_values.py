@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT
+from support import ROOT, entry
 
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.model import syntax
@@ -89,12 +89,6 @@ def test_dependencies(text: str, found: Dependency) -> None:
 
 
 # Changelog and time
-
-
-def entry(text: str) -> ChangelogEntry:
-    found = parse_entry("changelog", text)
-    assert isinstance(found, ChangelogEntry)
-    return found
 
 
 def test_a_changelog_entry() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from rpm_asked import query
 from support import need
 from trees import Tree
 
@@ -25,10 +25,8 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "tree").write({"a.conf": "a", "b.conf": "b", "c.conf": "c", "d.conf": "d"})
 
 
-def query(tree: Tree, form: str) -> list[str]:
-    rpm = next((tree.path / "build/rpms").glob("x-*.rpm"))
-    argv = ["rpm", "-qp", "--nosignature", "--queryformat", form, rpm]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+def header(tree: Tree, form: str) -> list[str]:
+    return query(next((tree.path / "build/rpms").glob("x-*.rpm")), form)
 
 
 def test_kinds_of_configuration_and_ghosts(tree: Tree) -> None:
@@ -40,7 +38,7 @@ def test_kinds_of_configuration_and_ghosts(tree: Tree) -> None:
 """,
         head=HEAD,
     ).scons("build").good()
-    assert query(tree, "[%{FILENAMES} %{FILEFLAGS:fflags} %{FILEMODES:octal} %{FILEGROUPNAME}\\n]") == [
+    assert header(tree, "[%{FILENAMES} %{FILEFLAGS:fflags} %{FILEMODES:octal} %{FILEGROUPNAME}\\n]") == [
         "/etc/a cn 100644 root",
         "/etc/b c 100600 root",
         "/etc/c cmn 100644 root",
@@ -68,12 +66,12 @@ def test_what_rpm_finds_by_itself(tree: Tree, more: str, provides: bool, require
     declared = f'env.Userspace("x", version="1", files=files{", " * bool(more)}{more})\n'
     tree.declare(LIBRARY + declared, head=HEAD).scons("build").good()
     name = "libcrypto.so.10()(64bit)"
-    assert (name in query(tree, "[%{PROVIDES}\\n]")) == provides
-    found = query(tree, "[%{REQUIRES}\\n]")
+    assert (name in header(tree, "[%{PROVIDES}\\n]")) == provides
+    found = header(tree, "[%{REQUIRES}\\n]")
     assert (name in found) == requires
     automatic = "automatic_requires=False" not in more
     assert ("/bin/sh" in found) == automatic and ("libc.so.6()(64bit)" in found) == automatic
-    assert "x" in query(tree, "[%{PROVIDES}\\n]")
+    assert "x" in header(tree, "[%{PROVIDES}\\n]")
     assert ("libcrypto.so.10" in found) == ("requires='" in more)
 
 
@@ -94,14 +92,14 @@ def test_triggers(tree: Tree) -> None:
 """,
         head=HEAD,
     ).scons("build").good()
-    assert query(tree, "[%{TRIGGERTYPE} %{TRIGGERCONDS}|%{TRIGGERSCRIPTPROG}|%{TRIGGERSCRIPTS}\\n]") == [
+    assert header(tree, "[%{TRIGGERTYPE} %{TRIGGERCONDS}|%{TRIGGERSCRIPTPROG}|%{TRIGGERSCRIPTS}\\n]") == [
         "in kernel-xen >= 4.19|/bin/sh|echo 100% in $1",
         "postun bash, x < 2:1-1|/bin/bash|#!/bin/bash",
         "echo file",
         "prein dash|/bin/sh|",
         "un kernel-xen|/bin/sh|echo un",
     ]
-    assert query(tree, "%{POSTTRANS}") == ["echo last"]
+    assert header(tree, "%{POSTTRANS}") == ["echo last"]
     assert tree.scons("build").good().built == set()
     (tree.path / "t.sh").write_text("#!/bin/bash\necho other\n")
     assert tree.scons("build").good().built == {"build/rpms/x-1-1.noarch.rpm"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -80,10 +79,6 @@ def made(tree: Tree, out: str = "build") -> set[str]:
     return {name for name in tree.files(out) if not name.startswith(others)}
 
 
-def digest(tree: Tree, name: str) -> str:
-    return hashlib.sha256((tree.path / name).read_bytes()).hexdigest()
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """Built by one SConstruct in one folder."""
@@ -113,8 +108,8 @@ def test_other_layouts_give_the_same_bytes(plain: Tree, tmp_path: Path, layout: 
     tree.declare("", head=LAYOUTS[layout])
     tree.scons("pack").good()
     assert made(tree) == MADE
-    assert digest(tree, "build/rpms/agent-1.0-1.x86_64.rpm") == digest(
-        plain, "build/rpms/agent-1.0-1.x86_64.rpm"
+    assert tree.digest("build/rpms/agent-1.0-1.x86_64.rpm") == plain.digest(
+        "build/rpms/agent-1.0-1.x86_64.rpm"
     )
     assert tree.scons("pack").good().said == "scons: `pack' is up to date.\n"
     # A changed byte reaches the ISO from there, too; so does a new file in a folder.
@@ -146,7 +141,7 @@ def test_the_key_alone_decides_the_signatures(plain: Tree, tmp_path: Path) -> No
     tree = plant(tmp_path / "tree").declare(DECLARATION, head=ENVIRONMENT)
     shutil.copytree(plain.path / "build/keys", tree.path / "build/keys")
     tree.scons("-j2", "pack").good()
-    assert digest(tree, "build/agents-1.0.iso") == digest(plain, "build/agents-1.0.iso")
+    assert tree.digest("build/agents-1.0.iso") == plain.digest("build/agents-1.0.iso")
 
 
 def test_two_jobs_and_going_on_after_a_failure(tmp_path: Path) -> None:
@@ -167,9 +162,9 @@ def test_a_dry_run_builds_nothing(tmp_path: Path) -> None:
     } <= ran.built
     assert tree.files() == before and not (tree.path / "build").exists()
     tree.scons("pack").good()
-    content = {name: digest(tree, name) for name in tree.files()}
+    content = {name: tree.digest(name) for name in tree.files()}
     tree.scons("-n", "-c", "pack").good()
-    assert {name: digest(tree, name) for name in tree.files()} == content
+    assert {name: tree.digest(name) for name in tree.files()} == content
     assert tree.scons("-q", "pack").status == 0
 
 
@@ -202,7 +197,7 @@ def test_a_cache_of_another_tree(tmp_path: Path) -> None:
     assert not any("signed/" in line or ".iso" in line or ".asc" in line for line in retrieved(ran.said))
     assert made(second) == MADE
     rpm = "build/rpms/agent-1.0-1.x86_64.rpm"
-    assert digest(first, rpm) == digest(second, rpm)
+    assert first.digest(rpm) == second.digest(rpm)
 
 
 def retrieved(said: str) -> list[str]:

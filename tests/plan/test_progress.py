@@ -6,12 +6,10 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import ROOT
-from trees import HEAD, Tree
+from trees import HEAD, SCONS, Tree
 
 PACK = """
 quick = env.Userspace("acme-quick", version="1", summary="Quick", arch="noarch", files={"/opt/quick": "payload"})
@@ -52,15 +50,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1", **more}
 
 
-def scons(*args: str) -> list[str]:
-    return [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
-
-
 def on_terminal(tree: Tree, *args: str, **env: str) -> str:
     """What a build prints on a real pseudo-terminal."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        scons(*args),
+        [*SCONS, *args],
         cwd=tree.path,
         env=environment(**env),
         stdin=theirs,
@@ -84,7 +78,7 @@ def on_terminal(tree: Tree, *args: str, **env: str) -> str:
 
 def in_pipe(tree: Tree, *args: str) -> str:
     done = subprocess.run(
-        scons(*args), cwd=tree.path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*SCONS, *args], cwd=tree.path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == 0, done.stdout.decode()
     return done.stdout.decode()

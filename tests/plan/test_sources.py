@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 import SCons.Environment
+from rpm_asked import asked, payload, query
 from support import need
 from trees import Tree
 
@@ -25,28 +25,25 @@ def tree(tmp_path: Path) -> Tree:
     )
 
 
-def payload(tree: Tree, name: str = "x") -> list[str]:
+def rpm_of(tree: Tree, name: str = "x") -> Path:
+    return next((tree.path / "build/rpms").glob(f"{name}-*.rpm"))
+
+
+def modes(tree: Tree, name: str = "x") -> list[str]:
     """Mode, path and link target of each file of the RPM."""
-    rpm = next((tree.path / "build/rpms").glob(f"{name}-*.rpm"))
-    form = "[%{FILEMODES:octal} %{FILENAMES} %{FILELINKTOS}\n]"
-    argv = ["rpm", "-qp", "--nosignature", "--queryformat", form, rpm]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return [line.rstrip() for line in said.splitlines()]
+    found = query(rpm_of(tree, name), "[%{FILEMODES:octal} %{FILENAMES} %{FILELINKTOS}\n]")
+    return [line.rstrip() for line in found]
 
 
 def content(tree: Tree, path: str) -> str:
     """The text of a file of the RPM."""
-    rpm = next((tree.path / "build/rpms").glob("x-*.rpm"))
-    with open(rpm, "rb") as file:
-        cpio = subprocess.run(["rpm2cpio"], stdin=file, capture_output=True, check=True).stdout
-    argv = ["cpio", "--quiet", "-i", "--to-stdout", f".{path}"]
-    return subprocess.run(argv, input=cpio, capture_output=True, check=True).stdout.decode()
+    return payload(rpm_of(tree))[path].decode()
 
 
 def build(tree: Tree, files: str, head: str = HEAD, more: str = "") -> list[str]:
     tree.declare(f'env.Userspace("x", version="1", files={files})\n{more}', head=head)
     tree.scons().good()
-    return payload(tree)
+    return modes(tree)
 
 
 def test_a_folder_file_by_file(tree: Tree) -> None:
@@ -93,7 +90,7 @@ def test_no_change_in_a_folder_is_missed(tree: Tree, change: object) -> None:
     before = build(tree, '{"/opt/x": env.Dir("share")}')
     change(tree.path / "share")  # type: ignore[operator]
     assert tree.scons().good().built == RPM
-    after = payload(tree)
+    after = modes(tree)
     assert tree.scons().good().built == set()
     assert after != before or change is None or (tree.path / "share/one").read_text() == "other"
 
@@ -380,7 +377,7 @@ def test_a_folder_is_what_it_is_when_the_build_has_filled_it(
         *(f"{line.split()[0]} /opt/x/{' '.join(line.split()[1:])}" for line in FILLED[filler]),
     ]
     tree.scons("build").good()
-    assert payload(tree) == wanted
+    assert modes(tree) == wanted
     assert tree.scons("build").good().built == set()
     if filler != "as a whole":  # SCons itself makes a folder once, whatever becomes of its sources
         (tree.path / "a.txt").write_text("changed")
@@ -388,7 +385,7 @@ def test_a_folder_is_what_it_is_when_the_build_has_filled_it(
         assert tree.scons("build").good().built == set()
     (tree.path / "stage/by-hand").write_text("kept by hand")
     assert tree.scons("build").good().built == RPM
-    assert "100644 /opt/x/by-hand" in payload(tree)
+    assert "100644 /opt/x/by-hand" in modes(tree)
 
 
 def test_what_a_built_folder_must_not_hold_is_said(tree: Tree) -> None:
@@ -454,7 +451,7 @@ def test_a_versioned_library_is_shipped_with_its_links(tree: Tree, files: str, t
     for path in tree.path.glob("**/libl.so*"):
         path.unlink()
     tree.scons().good()
-    assert [line for line in payload(tree) if "/opt/x/" in line] == found
+    assert [line for line in modes(tree) if "/opt/x/" in line] == found
 
 
 # Modes and owners of folders
@@ -462,10 +459,7 @@ def test_a_versioned_library_is_shipped_with_its_links(tree: Tree, files: str, t
 
 def owned(tree: Tree) -> list[str]:
     """Mode, owner, group and path of each file of the RPM."""
-    rpm = next((tree.path / "build/rpms").glob("x-*.rpm"))
-    form = "[%{FILEMODES:octal} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\n]"
-    argv = ["rpm", "-qp", "--nosignature", "--queryformat", form, rpm]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    return query(rpm_of(tree), "[%{FILEMODES:octal} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\n]")
 
 
 @pytest.mark.parametrize(
@@ -540,9 +534,7 @@ def test_an_empty_folder_of_ones_own(tree: Tree) -> None:
 def test_configuration_in_a_folder_is_configuration(tree: Tree) -> None:
     tree.declare('env.Userspace("x", version="1", config={"/etc/x": "share"})\n', head=HEAD)
     tree.scons().good()
-    rpm = next((tree.path / "build/rpms").glob("x-*.rpm"))
-    said = subprocess.run(["rpm", "-qpc", "--nosignature", rpm], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["/etc/x/deep/two", "/etc/x/one"]
+    assert asked(rpm_of(tree), "-c").split() == ["/etc/x/deep/two", "/etc/x/one"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 import pytest
 from rebuild.lab import Declaration, Lab, kernel, steps
-from support import ROOT, need
+from support import need
+from trees import SCONS
 
 BYTES = random.Random(1).randbytes(200_000)
 FILES: dict[str, str | bytes] = {
@@ -112,8 +112,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, lab_key: Any) -> World:
 def start(lab: Lab, *args: str, path: str = "", kill: str = "") -> subprocess.Popen[bytes]:
     """A real SCons in a process group of its own, which takes signals even where this test ignores them. It has begun
     to read: what Python says of a signal while it loads SCons is not ours."""
-    python = ["env", "--default-signal=INT,TERM", sys.executable]
-    argv = [*python, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
+    argv = ["env", "--default-signal=INT,TERM", *SCONS, *args]
     begun = lab.path.parent / f".{lab.path.name}.begun"
     begun.unlink(missing_ok=True)
     more = {

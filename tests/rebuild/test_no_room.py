@@ -4,9 +4,9 @@ is written by half."""
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from rebuild.lab import Declaration, Lab
 from rebuild.test_interrupted import World, world
-from support import ROOT, lacks, need_root
+from support import lacks, need_root
+from trees import SCONS
 
 __all__ = ["world"]
 
@@ -45,9 +46,8 @@ def disk(tmp_path: Path) -> Disk:
 
 def scons(lab: Lab, *args: str, **env: str | None) -> tuple[int, list[str]]:
     """A real SCons: its status, and what it said of what went wrong; None takes a variable away."""
-    argv = [sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}", *args]
     given = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
-    done = subprocess.run(argv, cwd=lab.path, env=given, capture_output=True, text=True)
+    done = subprocess.run([*SCONS, *args], cwd=lab.path, env=given, capture_output=True, text=True)
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
     return done.returncode, [line for line in said.splitlines() if "***" in line or "Could not" in line]
@@ -201,8 +201,7 @@ def test_no_temporary_folder_at_all() -> None:
             f"mount --bind {place} {place} && mount -o remount,bind,ro {place}"
             for place in ("/tmp", "/var/tmp")
         )
-        scons = f"{sys.executable} -m SCons -Q --site-dir={ROOT / 'site_scons'}"
-        argv = ["unshare", "-m", "sh", "-c", f"{sealed} || exit 77; exec {scons}"]
+        argv = ["unshare", "-m", "sh", "-c", f"{sealed} || exit 77; exec {shlex.join(SCONS)}"]
         for declared, status in (([plain], 0), ([("SpecRpm", "x.spec", {})], 2)):
             lab.declare_all(declared)
             done = subprocess.run(argv, cwd=lab.path, capture_output=True, text=True)

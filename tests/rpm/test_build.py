@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rpm_asked import asked, unpack
 from rpm_oracle import OWN_TAGS, differences, machine
 from rpm_packages import PLAIN, Case, cases, compile_files, elf_cases, texts
 from support import need
@@ -82,13 +83,7 @@ def test_what_rpmbuild_would_lose_is_kept(tmp_path: Path) -> None:
     assert [entry[1:] for entry in info.changelog] == [(one.author, one.text) for one in log]
     assert [(script.phase, script.text) for script in info.scripts] == [("post", text)]
     need("rpm")
-    said = subprocess.run(
-        ["rpm", "-qp", "--nosignature", "--qf", "%{DESCRIPTION}", rpm],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout == package.description
+    assert asked(rpm, "--qf", "%{DESCRIPTION}") == package.description
 
 
 def test_a_backslash_at_the_end_of_a_text_is_one_for_rpmbuild_too(tmp_path: Path) -> None:
@@ -101,15 +96,12 @@ def test_a_backslash_at_the_end_of_a_text_is_one_for_rpmbuild_too(tmp_path: Path
 
 @pytest.mark.parametrize("payload", ["w3.zstdio", "w19.zstdio"])
 def test_zstd_is_read_back(tmp_path: Path, payload: str) -> None:
-    need("rpm2cpio", "cpio")
     content = "some text, again and again\n" * 50_000
     case = Case(replace(PLAIN, entries=(FileEntry("/opt/a", "file", text=content),)), payload=payload)
     rpm = build(case, tmp_path / "x.rpm")
     assert rpm.read_bytes() == build(case, tmp_path / "y.rpm").read_bytes()
     assert "rpmlib(PayloadIsZstd)" in {one.name for one in read_rpm(rpm).requires}
-    archive = subprocess.run(["rpm2cpio", rpm], capture_output=True, check=True).stdout
-    subprocess.run(["cpio", "-id", "--quiet"], input=archive, cwd=tmp_path, check=True)
-    assert (tmp_path / "opt/a").read_text() == content
+    assert (unpack(rpm, tmp_path) / "opt/a").read_text() == content
 
 
 def of(*entries: FileEntry, **given: Any) -> Case:

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from forge import program
+from forge import program, sections
+from rpm_asked import unpack
 from support import need
 from trees import Tree
 
@@ -24,23 +25,16 @@ MADE = '{"/opt/acme/bin/agent": env.Program("agent", "agent.c"), "/opt/acme/agen
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    need("gcc", "strip", "rpm2cpio", "cpio")
+    need("gcc", "strip")
     return Tree(tmp_path / "tree").write({"agent.c": SOURCE})
 
 
 def laid(tree: Tree) -> Path:
     """What both RPMs hold."""
     root = tree.path.parent / "root"
-    root.mkdir()
     for rpm in RPMS:
-        archive = subprocess.run(["rpm2cpio", tree.path / rpm], check=True, capture_output=True).stdout
-        subprocess.run(["cpio", "-idm", "--quiet"], input=archive, cwd=root, check=True)
+        unpack(tree.path / rpm, root)
     return root
-
-
-def sections(file: Path) -> set[str]:
-    said = subprocess.run(["readelf", "-SW", file], check=True, capture_output=True, text=True).stdout
-    return {word for word in said.split() if word.startswith(".")}
 
 
 def test_gdb_finds_it_by_path_and_by_id(tree: Tree) -> None:

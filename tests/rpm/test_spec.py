@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import entry
 
 from xspack_tool.errors import StepError
-from xspack_tool.model.changelog import ChangelogEntry, parse_entry
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.spec import (
@@ -25,12 +25,6 @@ from xspack_tool.rpm.spec import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def entry(text: str) -> ChangelogEntry:
-    found = parse_entry("changelog", text)
-    assert isinstance(found, ChangelogEntry)
-    return found
 
 
 SMALL = Package(name="small", version="1", release="1", summary="A small thing", license="MIT")
@@ -141,7 +135,6 @@ def test_lines_that_rpmbuild_would_leave_out_are_refused(line: str) -> None:
     rule = f"rpmbuild takes {line.strip()!r} for a comment and leaves it out; put a word before the #"
     with pytest.raises(StepError, match=re.escape(f"description, line 2: {rule}")):
         render_spec(package, (), {})
-    entry = parse_entry("changelog", f"2026-11-20 A <a@b> 1-1\n- a\n{line}")
-    assert isinstance(entry, ChangelogEntry)
+    made = entry(f"2026-11-20 A <a@b> 1-1\n- a\n{line}")
     with pytest.raises(StepError, match=re.escape(rule)):
-        render_spec(replace(package, description="", changelog=(entry,)), (), {})
+        render_spec(replace(package, description="", changelog=(made,)), (), {})

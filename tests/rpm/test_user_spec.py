@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from forge import sections
+from rpm_asked import asked, payload, unpack
 from support import need
 
 from xspack_tool.errors import StepError
@@ -132,11 +133,6 @@ def build(folder: Path, *places: str) -> list[Path]:
     return outs
 
 
-def asked(rpm: Path, *options: str) -> list[str]:
-    argv = ["rpm", "-qp", "--nosignature", *options, rpm]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
 NAMES = ("hello-1.2-3.xs8.x86_64.rpm", "hello-devel-1.2-3.xs8.noarch.rpm")
 
 
@@ -155,15 +151,14 @@ def test_sources_patches_and_build_requirements(tmp_path: Path, database: Path) 
     """What is installed here is not asked: where packages are not RPMs, rpm knows of none. As root, rpmbuild would
     even make an empty database to look into."""
     hello, devel = build(tmp_path / "a", *NAMES)
-    assert asked(hello, "-l") == [
+    assert asked(hello, "-l").splitlines() == [
         "/usr/bin/hello",
         "/usr/lib/systemd/system/hello.service",
         "/usr/share/licenses/hello-1.2",
         "/usr/share/licenses/hello-1.2/LICENSE",
     ]
-    assert asked(devel, "-l") == ["/usr/include/hello.h"]
-    unpacked = subprocess.run(["rpm2cpio", hello], capture_output=True, check=True).stdout
-    assert b"#!/bin/sh\necho hello world\n" in unpacked
+    assert asked(devel, "-l").splitlines() == ["/usr/include/hello.h"]
+    assert payload(hello)["/usr/bin/hello"] == b"#!/bin/sh\necho hello world\n"
     assert sorted(os.listdir(tmp_path / "a/out")) == sorted(NAMES)
     assert not database.exists()
 
@@ -222,23 +217,9 @@ def compiled(folder: Path, *, brp: bool = True) -> Path:
     return out
 
 
-def unpacked(rpm: Path, to: Path) -> Path:
-    to.mkdir()
-    content = subprocess.run(["rpm2cpio", rpm], capture_output=True, check=True).stdout
-    subprocess.run(["cpio", "-idm", "--quiet"], input=content, cwd=to, check=True)
-    return to
-
-
-def sections(program: Path) -> list[str]:
-    """The names of its sections."""
-    argv = ["readelf", "-S", "-W", program]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  \[ *\d+\] (\S+)", said, re.MULTILINE)
-
-
 def test_what_rpm_does_after_install(tmp_path: Path) -> None:
     """As plain rpmbuild; whatever the spec calls the RPM's file, it is found."""
-    need("gcc", "strip", "file", "rpm2cpio", "cpio")
+    need("gcc", "strip", "file")
     ours, left = compiled(tmp_path / "a"), compiled(tmp_path / "b", brp=False)
     argv = [
         "rpmbuild",
@@ -253,7 +234,7 @@ def test_what_rpm_does_after_install(tmp_path: Path) -> None:
     (plain,) = (tmp_path / "plain/RPMS").rglob("*.rpm")
     assert plain.name == "tool-for-two.rpm"
     found = {
-        name: sections(unpacked(rpm, tmp_path / f"{name} files") / "opt/acme/tool")
+        name: sections(unpack(rpm, tmp_path / f"{name} files") / "opt/acme/tool")
         for name, rpm in (("ours", ours), ("left", left), ("plain", plain))
     }
     assert found["ours"] == found["plain"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from forge import forged
 from pack_maker import keys, make_pack
+from support import need
 
 from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.pack import Pack
@@ -42,6 +43,12 @@ def told(findings: Iterable[Finding], rpms: bool = False) -> list[str]:
         f"{one.severity} {f'{one.rpm}: ' if rpms and one.rpm else ''}{one.where}: {one.found}"
         for one in findings
     ]
+
+
+@pytest.fixture
+def bash() -> None:
+    """Rules that ask `bash -n`."""
+    need("bash")
 
 
 @pytest.fixture(scope="session")

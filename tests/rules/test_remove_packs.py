@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from pack_maker import PACK, TIME, UUID, PackMaker
-from support import need_module
 
 from xspack_tool.cli.context import pack_context
 from xspack_tool.hosts.reading import open_pack
@@ -39,7 +38,6 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def payload(forged: Callable[..., Path]) -> list[Path]:
-    need_module("tree_sitter", "tree_sitter_bash", "rpmfile")
     return [forged(name=name, files={f"/opt/{name}": b"x"}) for name in ("agent", "tool")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support import need, need_module
 
 from xspack_tool.model.pack import Pack
 from xspack_tool.releases import load_profile
@@ -16,6 +15,7 @@ from xspack_tool.rpm.scriptlets.units import unit_scripts
 from xspack_tool.rules.context import PackContext, RpmContext
 from xspack_tool.rules.registry import all_rules
 
+pytestmark = pytest.mark.usefixtures("bash")
 RULES = ["-p tcp --dport 5900 -j ACCEPT", "-p udp --dport 7000 -j ACCEPT"]
 UUID = "9a1f0f0e-0000-4000-8000-000000000001"
 SCRIPTLET_RULES = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "U1", "U2", "U4")
@@ -27,12 +27,6 @@ GENERATED = {
     # The user is told that no installer of this release sets the variable.
     "migrate": (migrate_script(["/etc/acme.conf"], "acme"), "xenserver-8", ["U1"]),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    need("bash")
-    need_module("tree_sitter", "tree_sitter_bash")
 
 
 @pytest.mark.parametrize("name", GENERATED)

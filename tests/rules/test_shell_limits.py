@@ -7,7 +7,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import need_module
 
 from xspack_tool.rules.shell.walk import analyse
 
@@ -52,11 +51,6 @@ PIECES = (
     *("\n", "${a:-", "f", "sh -c", "eval", "set -e", "exit 1", "return", "runlevel", "systemctl start a"),
     *(">", "< /x", "iptables -A", "\\", "#", "\0", "\udc80", "é"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    need_module("tree_sitter", "tree_sitter_bash")
 
 
 @pytest.mark.parametrize("name", DEEP)

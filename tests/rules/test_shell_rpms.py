@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from forge import Forged, forge, module
 from rules.conftest import SETS_PREVIOUS, profile_of
-from support import need_module
 
 from xspack_tool.rules.engine import check_rpm
 from xspack_tool.rules.registry import all_rules
@@ -70,11 +69,6 @@ CASES = [
      'put it inside: if [ "$1" = 0 ]; then .. fi'),
      {"%preun": 'if [ "$1" = 0 ]; then userdel acme || :; fi', "%postun": "/sbin/depmod"}),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    need_module("tree_sitter", "tree_sitter_bash", "rpmfile")
 
 
 def findings(rule_id: str, profile: str, rpm: Path) -> list[str]:

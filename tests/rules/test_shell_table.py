@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from rules.conftest import SETS_PREVIOUS, profile_of
-from support import need, need_module
 
 from xspack_tool.rpm.info import RpmInfo, Scriptlet
 from xspack_tool.rules.context import RpmContext
 from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import all_rules
 
+pytestmark = pytest.mark.usefixtures("bash")
 IDS = {"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "U1", "U2", "U4"}
 RESTORE = "iptables-restore < /etc/sysconfig/iptables\n"
 SAVE = "iptables-save > /etc/sysconfig/iptables\n"
@@ -243,12 +243,6 @@ CAREFUL = [
     ("echo '$XS_PREVIOUS_INSTALLATION is a variable'", ""),
     ("# cp $XS_PREVIOUS_INSTALLATION/a /a\n:", ""),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    need("bash")
-    need_module("tree_sitter", "tree_sitter_bash")
 
 
 def verdict(phase: str, text: str, profile: str = "xenserver-8", interpreter: str = "/bin/sh") -> list[str]:
