@@ -10,8 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-from support import ROOT, need
-from test_readme import blocks
+from support import ROOT, blocks, need
 
 #: Pages whose blocks for a shell are run here, in a folder with what they name.
 RUN = (
