@@ -48,6 +48,19 @@ def test_kbuild_calls() -> None:
     assert conf.config == {"ACME": "m"}
 
 
+@pytest.mark.parametrize(
+    ("make", "variables"),
+    [
+        (r'''"make 'M=$kernelver' CC=\"gcc -m64\" A=a\\ b"''', {"CC": "gcc -m64", "A": "a b"}),
+        ("'B=2 make A=1 >log 2>&1 || exit 1'", {"B": "2", "A": "1"}),
+        ("""'make A=$(nproc --all) C="#" # B=2'""", {"A": "$(nproc --all)", "C": "#"}),
+        ("'(cd x && $MAKE A=1); $(MAKE) B=2'", {"A": "1", "B": "2"}),
+    ],
+)
+def test_words_are_those_of_bash(make: str, variables: dict[str, str]) -> None:
+    assert parse_dkms(HEAD + f"MAKE={make}\n").make_variables == variables
+
+
 def test_shell_that_is_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     conf = parse_dkms(
@@ -82,8 +95,8 @@ def test_hostile() -> None:
     assert parse_dkms(grows + HEAD + "BUILT_MODULE_NAME[0]=$A\nBUILT_MODULE_NAME[1]=b\n").modules == (
         DkmsModule("b"),
     )
-    with pytest.raises(BadInput, match=r"^dkms\.conf: a dkms\.conf whose parts are nested too deeply$"):
-        parse_dkms(HEAD + 'MAKE="' + "(" * 5000 + "make" + ")" * 5000 + '"\n')
+    deep = parse_dkms(HEAD + 'MAKE="' + "( " * 5000 + "make DEBUG=1" + ")" * 5000 + '"\n')
+    assert (deep.make_variables, deep.refused) == ({"DEBUG": "1"}, ())
 
 
 def test_too_large() -> None:

@@ -16,6 +16,7 @@ from support import ROOT, lacks, need
 
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.releases.local import kernel_trees
+from xspack_tool.scaffold.found import build_update_words
 
 BIN = Path(sys.executable).parent
 
@@ -177,6 +178,35 @@ def test_a_call_of_build_update(
     assert document.after_apply == ("restartXAPI", "restartHost")
     assert [one.uuid for one in document.rollups] == ["9a1f0f0e-1111-4222-8333-44445555aaaa"]
     assert (document.key, document.control) == ("RPM-GPG-KEY-Acme", "control-acme-agent")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "Makefile",
+            "A = x y\n\nall: b\n\tbuild-update --a $(A) -o $@ $<",
+            ["--a", "x", "y", "-o", "all", "b"],
+        ),
+        ("Makefile", 'A = "x y"\nall:\n\t-@sudo build-update --a $(A) # c', ["--a", "x y"]),
+        ("Makefile", "all:\n\tX=1 /opt/build-update \\\n\t--a '$$B' >log 2>&1 || exit 1", ["--a", "$B"]),
+        ("pack.mk", "B := build-update\nbuild-update:\n\twhich $B\n\t$(B) --a `x`c", ["--a", "`x`c"]),
+        (
+            "p.sh",
+            'A="x y"\nif test z; then\n  B=1\nfi\nbuild-update --a "$A" $A -b${B} $C',
+            ["--a", *["x y", "x", "y"], "-b1"],
+        ),
+        (
+            "pack",
+            "#!/bin/sh\necho build-update\nexport D='/o p'\n\"$D/build-update\" --a \\\n  b\\ c && true",
+            ["--a", "b c"],
+        ),
+        ("p.sh", "build-update --a $(cat x) 'b\nc'", ["--a", "$(cat x)", "b\nc"]),
+    ],
+)
+def test_the_words_of_a_call(tmp_path: Path, name: str, text: str, words: list[str]) -> None:
+    (tmp_path / name).write_text(f"{text}\n")
+    assert build_update_words(tmp_path / name) == words
 
 
 def test_it_asks_on_a_terminal(tmp_path: Path) -> None:

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from xspack_tool.binary.grammars import parser, text_of
-from xspack_tool.ddk.assignments import Assigned, assignments
+from xspack_tool.binary.bash import Assigned, assignments, commands
 from xspack_tool.ddk.request import KERNEL, SOURCES, TREE
 from xspack_tool.errors import BadInput
 
-if TYPE_CHECKING:
-    from tree_sitter import Node
-
 #: Raised when more is read out of a dkms.conf: what is cached of one is invalid.
-SCHEMA = 3
+SCHEMA = 4
 _MAX_SIZE = 1024 * 1024
 #: What dkms itself sets before it reads the file; the kernel stands for whichever it will be.
 _KERNEL = "@kernel@"
@@ -100,10 +94,7 @@ def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
     """Read a dkms.conf. Raises BadInput where it does not plainly name its package and version."""
     if len(text) > _MAX_SIZE:
         raise BadInput(file, f"a dkms.conf of more than {_MAX_SIZE // 1024} KiB")
-    try:
-        return _read(assignments(text, _GIVEN), file)
-    except RecursionError as deep:
-        raise BadInput(file, "a dkms.conf whose parts are nested too deeply") from deep
+    return _read(assignments(text, _GIVEN), file)
 
 
 def _read(assigned: Assigned, file: object) -> DkmsConf:
@@ -117,7 +108,8 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     modules = _modules(arrays, name)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
     make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
-    calls = list(_commands(parser("bash").parse(make.encode()).root_node))
+    # The program first, then what it is given, also as its environment.
+    calls = [[*words[:1], *environment, *words[1:]] for words, environment in commands(make)]
     folders, variables = _kbuild_calls(calls, build)
     own: list[tuple[str, ...]] = []
     if not folders:
@@ -282,20 +274,3 @@ def _kbuild_calls(calls: Iterable[Sequence[str]], build: str) -> tuple[list[str]
                 if folder not in folders:
                     folders.append(folder)
     return folders, variables
-
-
-def _commands(node: Node) -> Iterator[list[str]]:
-    """The words of each command of a piece of shell: the program first, then what it is given, also as its
-    environment."""
-    if node.type == "command":
-        try:
-            words = shlex.split(text_of(node))
-        except ValueError:
-            return
-        environment = 0
-        while environment < len(words) and re.match(r"'?[A-Za-z_]\w*=", words[environment]):
-            environment += 1
-        yield [*words[environment : environment + 1], *words[:environment], *words[environment + 1 :]]
-        return
-    for child in node.named_children:
-        yield from _commands(child)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xspack_tool.binary import bash
 from xspack_tool.errors import BadInput
 
 _MAX_TEXT = 1 << 20
@@ -18,6 +18,8 @@ _REFERENCE = re.compile(
     r"\$\$|\$[({](\w+)[)}]|\$\(shell\b[^()]*(?:\([^()]*\)[^()]*)*\)|\$([A-Za-z_]\w*|[@<^])"
 )
 _DEEPEST = 20
+_MAKEFILE = re.compile(r"makefile|\.ma?ke?$", re.IGNORECASE)
+_TELLS_OF_IT = ("echo", "printf", "which", "type", "command")
 
 
 def driver_sources(folder: Path) -> bool:
@@ -38,12 +40,12 @@ def rpms_in(folder: Path) -> list[Path]:
 def build_update_files(folder: Path) -> list[Path]:
     """The Makefiles and shell scripts of a folder that call build-update, sorted by name."""
     candidates = sorted([*folder.glob("[Mm]akefile"), *folder.glob("*.mk"), *folder.glob("*.sh")])
-    return [path for path in candidates if path.is_file() and any(_calls(read_text(path)))]
+    return [path for path in candidates if path.is_file() and any(_calls(path))]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A logical line, with the target and the prerequisites of the rule it stands in."""
+    """A logical line of a Makefile, with the target and the prerequisites of the rule it stands in."""
 
     text: str
     target: str
@@ -55,24 +57,10 @@ def build_update_words(path: Path) -> list[str]:
 
     Raises BadInput where it is not called once, or not plainly.
     """
-    text = read_text(path)
-    calls = list(_calls(text))
+    calls = list(_calls(path))
     if len(calls) != 1:
         raise BadInput(path, f"build-update is called {len(calls)} times, where one call is wanted")
-    line = calls[0]
-    values = _values(text)
-    special = {
-        "@": line.target,
-        "<": " ".join(line.prerequisites.split()[:1]),
-        "^": line.prerequisites,
-    }
-    expanded = _expand(line.text, {**values, **special}, 0)
-    try:
-        words = shlex.split(expanded, comments=True)
-    except ValueError as error:
-        raise BadInput(path, f"the call of build-update cannot be read: {error}") from None
-    at = next(number for number, word in enumerate(words) if Path(word).name == "build-update")
-    return words[at + 1 :]
+    return calls[0]
 
 
 def read_text(path: Path) -> str:
@@ -93,30 +81,43 @@ def _lines(text: str) -> Iterator[Line]:
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
         if not line[:1].isspace() and (rule := _RULE.match(line)) and not _ASSIGNMENT.match(line):
             target, prerequisites = rule[1], rule[2]
-        yield Line(line.strip(), target, prerequisites)
+            continue
+        yield Line(line, target, prerequisites)
 
 
-def _calls(text: str) -> Iterator[Line]:
-    for line in _lines(text):
-        words = line.text.lstrip("@-+").split()
-        if any(Path(word).name == "build-update" for word in words[:2]) and not line.text.startswith("#"):
-            yield Line(line.text.lstrip("@-+"), *_expanded_rule(line, text))
+def _calls(path: Path) -> Iterator[list[str]]:
+    """What build-update is called with: in a shell script, or in the recipes of a Makefile."""
+    text = read_text(path)
+    if _MAKEFILE.search(path.name) and not text.startswith("#!"):
+        calls = [call for line in _recipes(text) for call in bash.commands(line)]
+    else:
+        calls = list(bash.commands(text, bash.assignments(text, {}, conditional=True).values))
+    for words, _ in calls:
+        # Another program may run it, such as sudo.
+        at = next((number for number, word in enumerate(words[:2]) if Path(word).name == "build-update"), -1)
+        if at >= 0 and words[0] not in _TELLS_OF_IT:
+            yield words[at + 1 :]
 
 
-def _expanded_rule(line: Line, text: str) -> Sequence[str]:
+def _recipes(text: str) -> Iterator[str]:
+    """The lines of a Makefile's recipes, with the values of its variables, as a shell gets them."""
     values = _values(text)
-    return [_expand(one, values, 0) for one in (line.target, line.prerequisites)]
+    for line in _lines(text):
+        if _ASSIGNMENT.match(line.text):
+            continue  # One in a recipe is indented.
+        target, prerequisites = (_expand(words, values, 0) for words in (line.target, line.prerequisites))
+        special = {"@": target, "<": " ".join(prerequisites.split()[:1]), "^": prerequisites}
+        recipe = _expand(line.text.lstrip("\t @-+"), {**values, **special}, 0)
+        if "build-update" in recipe:
+            yield recipe
 
 
 def _values(text: str) -> dict[str, str]:
-    """The plain assignments of a Makefile or of a shell script."""
+    """The plain assignments of a Makefile."""
     values = {}
     for line in _lines(text):
         if assigned := _ASSIGNMENT.match(line.text):
-            value = assigned[2]
-            if value[:1] in "\"'" and value[-1:] == value[:1] and len(value) > 1:
-                value = value[1:-1]
-            values[assigned[1]] = value
+            values[assigned[1]] = assigned[2].rstrip()
     return values
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xspack_tool.binary.bash import parts
 from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell.branches import Branches
 from xspack_tool.rules.shell.grammar import line_of
@@ -17,7 +18,6 @@ from xspack_tool.rules.shell.variables import Variables
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 _LONGEST = 64 * 1024
 _DEEPEST = 20
 
@@ -58,14 +58,9 @@ class Expander:
 
     def _word(self, node: Node) -> Word:
         kind = node.type
-        if kind in ("word", "number", "extglob_pattern", "regex") and not node.named_child_count:
-            return Word(re.sub(r"\\(\n?)(.?)", lambda m: m[2], text_of(node), flags=re.DOTALL))
-        if kind == "raw_string":
-            return Word(text_of(node)[1:-1])
-        if kind == "ansi_c_string":
-            return Word(re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), text_of(node)[2:-1]))
-        if kind in ("string", "translated_string"):
-            return self._string(node)
+        pieces = list(parts(node))
+        if pieces != [node]:
+            return _joined([Word(piece) if isinstance(piece, str) else self.word(piece) for piece in pieces])
         if kind == "simple_expansion":
             return self._variable(text_of(node).lstrip()[1:], self._line(node))
         if kind == "expansion":
@@ -80,20 +75,6 @@ class Expander:
 
     def _line(self, node: Node) -> int:
         return line_of(node) + self.offset
-
-    def _string(self, node: Node) -> Word:
-        data = node.text or b""
-        place, parts = 1, []
-        for child in node.named_children:
-            start, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
-            if child.type == "string_content":
-                continue
-            # The grammar counts blanks before a $ as part of it.
-            source = text_of(child)
-            blanks = source[: len(source) - len(source.lstrip())]
-            parts += [_quoted(data[place:start]), Word(blanks), self.word(child)]
-            place = end
-        return _joined([*parts, _quoted(data[place : max(place, len(data) - 1)])])
 
     def _expansion(self, node: Node) -> Word:
         names = [child for child in node.named_children if child.type.endswith("variable_name")]
@@ -163,11 +144,6 @@ class Expander:
     def reads_argument(self, node: Node) -> bool:
         """Whether an arithmetic command looks at the scriptlet's ``$1``."""
         return self._opaque(node).reads_argument
-
-
-def _quoted(data: bytes) -> Word:
-    text = data.decode("utf-8", "replace")
-    return Word(re.sub(r'\\([$`"\\\n])', lambda m: "" if m[1] == "\n" else m[1], text))
 
 
 def _joined(words: list[Word]) -> Word:
