@@ -21,6 +21,25 @@ env = Environment(tools={tools!r}, toolpath=[{toolpath!r}])
 env.Command("out", "in", Copy("$TARGET", "$SOURCE"))
 Default("out")
 """
+#: SCons, and how long the check of an ISO took: seconds by the clock, and of its thread's processor time.
+TIMED_CHECK = """\
+import time
+import xspack_tool.pack.iso as iso
+master_iso = iso.master_iso
+
+def timed(files, place, volume, made, check):
+    def checked(image):
+        begin, used = time.perf_counter(), time.thread_time()
+        check(image)
+        with open("checked", "w") as note:
+            note.write(f"{time.perf_counter() - begin} {time.thread_time() - used}")
+
+    master_iso(files, place, volume, made, checked)
+
+iso.master_iso = timed
+import SCons.Script
+SCons.Script.main()
+"""
 
 
 @dataclass(frozen=True)
@@ -275,6 +294,31 @@ def iso(lab: Lab) -> Iterator[Row]:
         made.unlink()
 
 
+def check(lab: Lab) -> Iterator[Row]:
+    """What is compared before an ISO gets its name, and the build that it is a part of."""
+    arm = lab.xspack("check", Shape(2 if lab.quick else 50))
+    arm.command = [sys.executable, "-c", TIMED_CHECK, *arm.command[3:]]
+    arm.env = {"PYTHONPATH": str(ROOT)}
+    steps = {"xspack": partial(_check_of, arm), "its full build": partial(_built, arm)}
+    row = Row(
+        f"check before an ISO is named, {arm.tree.shape.packages} packages", interleaved(lab.rounds, steps)
+    )
+    part = 100 * row.cpu("xspack") / row.cpu("its full build")
+    row.goals.append(at_most("of the processor time", part, 2, " %"))
+    yield row
+
+
+def _check_of(arm: Arm) -> Sample:
+    """The check in a full build, by that build's own clocks."""
+    _built(arm)
+    return Sample(*map(float, (arm.tree.folder / "checked").read_text(encoding="ascii").split()), memory=0)
+
+
+def _built(arm: Arm) -> Sample:
+    arm.clean()
+    return arm.run("pack")
+
+
 def large(lab: Lab) -> Iterator[Row]:
     """4 GiB of payload: memory is what counts."""
     size = MIB if lab.quick else 1024 * MIB
@@ -301,6 +345,7 @@ CASES: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "payload": payload,
     "driver": driver,
     "iso": iso,
+    "check": check,
     "large": large,
     "thousand": thousand,
 }

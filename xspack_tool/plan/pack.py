@@ -194,7 +194,6 @@ class MasterIso(Step):
     strict: bool
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        from xspack_tool.hosts.sound import check_sound
         from xspack_tool.pack.iso import master_iso
 
         report = refuse_if_stopped(inputs.findings, self.strict)
@@ -202,6 +201,8 @@ class MasterIso(Step):
         key: Path | None = next(iter(inputs.key), None)
 
         def check(image: Path) -> None:
+            from xspack_tool.hosts.sound import check_sound
+
             check_sound(image, inputs.files, key)
 
         master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
