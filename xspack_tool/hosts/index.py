@@ -8,7 +8,7 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
 from xspack_tool.binary.compressed import Uncompressed, compression
-from xspack_tool.binary.xml import child_of, iterate_xml, parse_xml, tag_of
+from xspack_tool.binary.xml import iterate_xml, parse_xml, tag_of
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.files import digest_of
 from xspack_tool.pack.iso_read import IsoReader
@@ -23,6 +23,7 @@ _MAX_ELEMENTS, _MAX_DEPTH = 100_000, 32
 #: More files than any package has.
 _MAX_FILES = 2_000_000
 _BLOCK = 1 << 20
+_EMPTY = Element("")
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,15 @@ def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
             if count >= _MAX_PACKAGES:
                 raise HostileInput(name, f"lists more than {_MAX_PACKAGES} packages")
             if tag_of(node) == "package":
-                checksum, size = child_of(node, "checksum"), child_of(node, "size").get("package", "")
+                parts: dict[str, Element] = {}
+                for child in node:
+                    parts.setdefault(tag_of(child), child)
+                checksum = parts.get("checksum", _EMPTY)
+                size = parts.get("size", _EMPTY).get("package", "")
                 yield IndexedPackage(
-                    name=child_of(node, "name").text or "",
-                    arch=child_of(node, "arch").text or "",
-                    href=child_of(node, "location").get("href", ""),
+                    name=parts.get("name", _EMPTY).text or "",
+                    arch=parts.get("arch", _EMPTY).text or "",
+                    href=parts.get("location", _EMPTY).get("href", ""),
                     size=int(size) if size.isascii() and size.isdigit() and len(size) < 19 else -1,
                     checksum_type=checksum.get("type", ""),
                     checksum=(checksum.text or "").strip().lower(),
