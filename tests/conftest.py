@@ -16,6 +16,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from marks import LEFT_OUT, PROGRAMS, needs
 from support import ROOT, need_root, short_folder
 
 # Time limits a single example would break under load; what fails must fail again.
@@ -27,19 +28,39 @@ _STARTS = re.compile(
     r"^(?:from|import) subprocess\b|\b(?:need|need_root|need_module|run|Popen)\(", re.MULTILINE
 )
 _IMPORTS = re.compile(r"^(?:from|import) (\w+)", re.MULTILINE)
-#: The test that runs and is marked quick.
-_quick: list[str] = []
+#: The test that runs.
+_running: list[pytest.Item] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A plain `pytest` leaves out what needs servers, containers, a browser or minutes; CI runs it."""
+    asked = config.args_source is not config.ArgsSource.TESTPATHS or config.option.markexpr != "not long"
+    if not asked and os.environ.get("CI") != "true":
+        config.option.markexpr = f"not ({' or '.join(('long', *LEFT_OUT))})"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Which tests are chosen by their marks."""
+    return f"marks: {config.option.markexpr}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as quick what starts no program, by its file, those of its fixtures, and what of ours they import."""
+    """Mark what needs more than usual programs, by what it calls. Mark as quick what starts no program, by its file,
+    those of its fixtures, and what of ours they import."""
     for item in items:
-        if isinstance(item, pytest.Function) and not item.get_closest_marker("long"):
-            fixtures = [one.func for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
-            files = [Path(inspect.getsourcefile(fixture) or "") for fixture in fixtures]
-            ours = {item.path, *(file for file in files if file.is_relative_to(ROOT))} - {Path(__file__)}
-            if "scratch_root" not in item.fixturenames and not any(map(_starts_programs, ours)):
-                item.add_marker("quick")
+        if not isinstance(item, pytest.Function):
+            continue
+        fixtures = [one.func for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
+        for mark in needs(item.function, fixtures, item.callspec.params if hasattr(item, "callspec") else ()):
+            item.add_marker(mark)
+        files = [Path(inspect.getsourcefile(fixture) or "") for fixture in fixtures]
+        ours = {item.path, *(file for file in files if file.is_relative_to(ROOT))} - {Path(__file__)}
+        if (
+            not item.get_closest_marker("long")
+            and "scratch_root" not in item.fixturenames
+            and not any(map(_starts_programs, ours))
+        ):
+            item.add_marker("quick")
 
 
 @functools.cache
@@ -50,19 +71,38 @@ def _starts_programs(file: Path) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Note whether it is a quick test that runs."""
-    _quick[:] = [item.nodeid] if item.get_closest_marker("quick") else []
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Note which test's fixtures are made; what ends with another test's fixtures is no fault of its marks."""
+    _running[:] = [item]
     try:
         return (yield)
     finally:
-        _quick.clear()
+        _running.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note which test runs."""
+    return (yield from pytest_runtest_setup(item))
 
 
 def _audit(event: str, args: Any) -> None:
-    if _quick and event in ("subprocess.Popen", "os.posix_spawn", "os.system"):
+    if not _running or event not in ("subprocess.Popen", "os.posix_spawn", "os.system"):
+        return
+    item = _running[0]
+    program = os.path.basename(os.fsdecode(args[0] or args[1][0]))
+    wrong = [
+        mark
+        for mark, programs in PROGRAMS.items()
+        if program in programs and not item.get_closest_marker(mark)
+    ]
+    if wrong:
         raise RuntimeError(
-            f"{_quick[0]} is marked quick, but starts a program: {args}; see tests/conftest.py"
+            f"{item.nodeid} starts {program}, but is not marked {wrong[0]}; see tests/marks.py"
+        )
+    if item.get_closest_marker("quick"):
+        raise RuntimeError(
+            f"{item.nodeid} is marked quick, but starts a program: {args}; see tests/conftest.py"
         )
 
 
