@@ -10,8 +10,10 @@ import struct
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from xspack_tool.model.changelog import ChangelogEntry
 from xspack_tool.model.dependency import Dependency

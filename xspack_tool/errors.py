@@ -6,8 +6,10 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TextIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 #: What moves a terminal's cursor, ends a line for some readers, changes the direction of text or cannot be seen, and
 #: what is no character at all.
@@ -46,8 +48,7 @@ def counted(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A line of a user's file, as a message shows it; line 0 for what is no file."""
 
     file: str
@@ -57,8 +58,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One mistake of the user: what was found, which rule it breaks, what to do.
 
     ``place`` and ``target`` are filled in by whoever knows them (see :meth:`at`); the room that

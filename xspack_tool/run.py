@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import Interrupted, StepError
 
@@ -44,8 +45,7 @@ PATIENCE = 60.0
 ASKING, WORKING, BUILDING = 60.0, 900.0, 6 * 3600.0
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Struct, frozen=True):
     """What a finished program said and how it ended."""
 
     status: int
@@ -282,8 +282,7 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(Struct, frozen=True):
     """A folder for programs to work in. ``lock`` is to be in `pass_fds` of each: it is held while one runs."""
 
     path: Path

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pack_maker import xspack
 from support import need
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from forge import Forged, forge
+from msgspec.structs import asdict
 from pack_maker import UUID, Key, PackMaker, Said, package, xspack
 
 from xspack_tool import cli
@@ -58,7 +59,7 @@ def test_everything_it_can_be_told(rpm: Path, make_pack: PackMaker, tmp_path: Pa
     assert said.status == 0, said.err
     pack = open_pack(tmp_path / "a.iso", make_pack.key.file)
     assert pack.document is not None
-    assert vars(pack.document) == {
+    assert asdict(pack.document) == {
         "label": "acme",
         "version": "5.2",
         "uuid": UUID,

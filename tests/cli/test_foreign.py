@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from pack_maker import PACK, Key, PackMaker, package, xspack
 from support import need, need_root
 

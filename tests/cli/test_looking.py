@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from forge import module
+from msgspec.structs import asdict, replace
 from pack_maker import PACK, UUID, PackMaker, package, xspack
 
 from xspack_tool.evidence.text import size_words
@@ -110,7 +110,7 @@ OLD = package(
 )
 NEW = Package(
     **{
-        **vars(package("acme-agent", {"/opt/acme/agent": "two\n", "/etc/acme.conf": "a\n"}, version="5.2")),
+        **asdict(package("acme-agent", {"/opt/acme/agent": "two\n", "/etc/acme.conf": "a\n"}, version="5.2")),
         "scripts": (Script("post", (ScriptPart("true"),)),),
         "requires": (Dependency("python3", ">=", "3.6"),),
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from pack_maker import PACK, TIME, UUID, Key, PackMaker, package, xspack
 
 from xspack_tool.signing.home import mark_throwaway

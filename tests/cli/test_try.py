@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pack_maker import PACK, UUID, PackMaker, package, xspack
 from support import ROOT, lacks, need, need_root
 

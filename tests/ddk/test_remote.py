@@ -10,10 +10,10 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sshd import Sshd, Start, keygen
 from support import lacks, wait_for
 

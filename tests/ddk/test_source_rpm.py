@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import tarfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ddk.test_request import USUAL, VERSIONS
+from msgspec.structs import replace
 from rpm_asked import asked, payload, query
 from support import need
 

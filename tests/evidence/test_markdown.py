@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from pack_maker import PACK, UUID, PackMaker, package, xspack
 
 from xspack_tool.evidence.changes import Change, PackChanges

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from browser import Browser, browser
+from msgspec.structs import replace
 from pack_maker import PACK, PackMaker, package, xspack
 from support import need
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 from forge import Forged, forge
+from msgspec.structs import replace
 from pack_maker import PACK, Key, PackMaker, package
 
 from xspack_tool.hosts.package_manager import judge_package_manager

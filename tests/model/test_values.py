@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from support import ROOT, entry
 
 from xspack_tool.errors import DeclarationError, Place, Problem
@@ -140,12 +141,12 @@ def test_the_interpreter_of_a_script(text: str, program: str) -> None:
 def test_a_pack() -> None:
     assert PACK.problems() == []
     assert (PACK.control_name, PACK.update_name, PACK.groups) == ("", "update-acme", ("update",))
-    more = Pack(**{**vars(PACK), "requires": (Dependency("x"),), "driver_disk": True})
+    more = Pack(**{**asdict(PACK), "requires": (Dependency("x"),), "driver_disk": True})
     assert (more.control_name, more.groups) == ("control-acme", ("update", "drivers"))
-    assert Pack(**{**vars(PACK), "has_precheck": True}).control_name == "control-acme"
-    assert Pack(**{**vars(PACK), "has_remove": True}).control_name == "control-acme"
+    assert Pack(**{**asdict(PACK), "has_precheck": True}).control_name == "control-acme"
+    assert Pack(**{**asdict(PACK), "has_remove": True}).control_name == "control-acme"
     bad = Pack(
-        **{**vars(PACK), "rollups": (Rollup("x", "old"),), "after_apply": ("restartAll",), "label": "main"}
+        **{**asdict(PACK), "rollups": (Rollup("x", "old"),), "after_apply": ("restartAll",), "label": "main"}
     )
     assert [problem.field for problem in bad.problems()] == ["label", "after_apply", "rollups"]
 
@@ -199,9 +200,10 @@ def test_every_field_shows_in_the_canonical_text() -> None:
         **{name: (Dependency("x"),) for name in relations},
     }  # fmt: skip
     texts = {
-        canonical(Package(**{**vars(PACKAGE), name: changes.get(name, "other")})) for name in vars(PACKAGE)
+        canonical(Package(**{**asdict(PACKAGE), name: changes.get(name, "other")}))
+        for name in asdict(PACKAGE)
     }
-    assert len(texts) == len(vars(PACKAGE)) and base not in texts
+    assert len(texts) == len(asdict(PACKAGE)) and base not in texts
     entries = [{"mode": 0o600}, {"owner": "a"}, {"group": "a"}, {"link": "a"}, {"text": "a"}, {"role": "doc"}]
     entries.append({"source": "a"})
     assert len({canonical(FileEntry("/a", "file", **change)) for change in ({}, *entries)}) == 8  # type: ignore[arg-type]
@@ -230,7 +232,7 @@ def test_what_has_no_canonical_text_is_refused() -> None:
 def test_fields_by_name() -> None:
     package = Package(
         **{
-            **vars(PACKAGE),
+            **asdict(PACKAGE),
             "entries": (FileEntry("/a", "file", 0o600),),
             "requires": (Dependency("x", ">", "1"),),
         }

@@ -1,8 +1,8 @@
 """The generated RPMs, written by rpmbuild and asked by rpm."""
 
-import dataclasses
 import subprocess
 
+import msgspec
 import pytest
 from rpm_asked import asked, payload, requires
 from support import need
@@ -73,7 +73,7 @@ def test_what_it_does_after_the_transaction(written, tmp_path):
 
 
 def test_without_guidance_and_rollups_there_is_no_script():
-    plain = dataclasses.replace(PACK, after_apply=("restartXAPI",), rollups=())
+    plain = msgspec.structs.replace(PACK, after_apply=("restartXAPI",), rollups=())
     assert update_package(plain, PAYLOAD, "<update/>\n").scripts == ()
 
 
@@ -95,5 +95,5 @@ def test_the_control_rpm(written, tmp_path):
 
 
 def test_a_control_rpm_may_hold_a_requirement_alone(written):
-    bare = dataclasses.replace(PACK, has_precheck=False, has_remove=False)
+    bare = msgspec.structs.replace(PACK, has_precheck=False, has_remove=False)
     assert asked(written(control_package(bare)), "-l") in ("", "(contains no files)\n")

@@ -8,7 +8,6 @@ golden/keys.json, step by step; and where code that decides on bytes changes, so
 from __future__ import annotations
 
 import ast
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -19,6 +18,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 from steps import all_steps
 from support import ROOT
@@ -39,7 +39,7 @@ REMEDY = (
 
 def sample(kind: type[Step], **given: Any) -> Step:
     """A step each of whose fields says its own name."""
-    return kind(**{**{field.name: f"<{field.name}>" for field in dataclasses.fields(kind)}, **given})
+    return kind(**{**{field: f"<{field}>" for field in kind.__struct_fields__}, **given})
 
 
 def planned(step: Step) -> Planned:
@@ -48,7 +48,7 @@ def planned(step: Step) -> Planned:
 
 
 def notes(kind: type[Step]) -> dict[str, Any]:
-    unkeyed = [field.name for field in dataclasses.fields(kind) if field.name not in set(kind.keyed())]
+    unkeyed = [field for field in kind.__struct_fields__ if field not in set(kind.keyed())]
     key = json.loads(planned(sample(kind)).key)
     return {"label": kind.label, "modes": list(kind.modes), "not in the key": unkeyed, "key": key}
 
@@ -91,9 +91,9 @@ def test_code_that_writes_changes_with_its_keys() -> None:
 def test_each_field_is_in_the_key_or_said_to_be_none_of_it(kind: type[Step]) -> None:
     base = planned(sample(kind)).signature
     keyed = set(kind.keyed())
-    for field in dataclasses.fields(kind):
-        other = planned(sample(kind, **{field.name: "another"})).signature
-        assert (other != base) == (field.name in keyed), field.name
+    for field in kind.__struct_fields__:
+        other = planned(sample(kind, **{field: "another"})).signature
+        assert (other != base) == (field in keyed), field
 
 
 @pytest.mark.parametrize("kind", all_steps(), ids=lambda kind: kind.__name__)
@@ -115,7 +115,7 @@ def test_which_input_is_which_is_in_the_key() -> None:
         {"one": 0, "many": {"a": 1, "b": 2}},
         {"one": 0, "many": {"a": 2, "b": 1}},
     ]
-    found = {dataclasses.replace(base, inputs=layout).key for layout in layouts}
+    found = {msgspec.structs.replace(base, inputs=layout).key for layout in layouts}
     assert len(found | {base.key}) == len(layouts) + 1
 
 

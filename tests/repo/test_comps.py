@@ -1,6 +1,6 @@
 """The groups of a pack."""
 
-import dataclasses
+import msgspec
 
 from xspack_tool.model.pack import Pack
 from xspack_tool.repo.comps import comps_xml
@@ -36,4 +36,4 @@ DRIVERS = """\
 
 def test_groups():
     assert comps_xml(PACK) == UPDATE + "</comps>\n"
-    assert comps_xml(dataclasses.replace(PACK, driver_disk=True)) == UPDATE + DRIVERS + "</comps>\n"
+    assert comps_xml(msgspec.structs.replace(PACK, driver_disk=True)) == UPDATE + DRIVERS + "</comps>\n"

@@ -1,6 +1,5 @@
 """An index made of fragments, judged by dnf and by createrepo_c's own reader."""
 
-import dataclasses
 import gzip
 import hashlib
 import json
@@ -10,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import msgspec
 import pytest
 from support import need
 
@@ -43,7 +43,9 @@ def test_a_fragment_says_what_the_rpm_is(rpms, tmp_path):
         "installed_size": 4,
         "build_time": 1601553600,
     }
-    assert {name: value for name, value in dataclasses.asdict(found).items() if name in expected} == expected
+    assert {
+        name: value for name, value in msgspec.structs.asdict(found).items() if name in expected
+    } == expected
     assert found.evr == "3:1.0-1"
     assert '<time file="1601553600" build="1601553600"/>' in found.primary
     assert '<location href="Packages/x &amp; y.rpm"/>' in found.primary
@@ -117,7 +119,7 @@ def test_foreign_indexes(text, why, tmp_path):
 def test_five_hundred_fragments_are_quick(fragments, tmp_path):
     files = "".join(f"  <file>/opt/one/file-{n}</file>\n" for n in range(50))
     many = [
-        dataclasses.replace(
+        msgspec.structs.replace(
             fragments[0],
             location=f"Packages/{n}.rpm",
             filelists=fragments[0].filelists.replace("</package>", f"{files}</package>"),

@@ -8,10 +8,10 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rpm_asked import query, requires
 from rpm_packages import FUNNY as _FUNNY
 from support import entry, need, need_root

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forge import forged
+from msgspec.structs import replace
 from pack_maker import keys, make_pack
 from support import need
 
@@ -88,7 +88,7 @@ def pack_context(rpms: Iterable[Path], profile: str = "xenserver-8", **fields: A
     requires = tuple(map(dependency, fields.pop("requires", ())))
     of_context = fields.pop("of_context", {})
     signed = tuple(map(read_rpm, fields.pop("signed_rpms", ())))
-    of_pack = {name: fields.pop(name) for name in list(fields) if name in Pack.__dataclass_fields__}
+    of_pack = {name: fields.pop(name) for name in list(fields) if name in Pack.__struct_fields__}
     pack = Pack(**{**words, "requires": requires, **of_pack})
     infos = tuple(map(read_rpm, rpms))
     return PackContext(pack, load_profile(profile), infos, signed=signed, **fields, **of_context)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support import need
 
 from xspack_tool.signing.keys import PublicKey, read_public_key

@@ -1,9 +1,9 @@
 """Signatures made by gpg and rpmsign, judged by gpg and rpmkeys."""
 
-import dataclasses
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from xspack_tool.errors import BadInput, StepError
@@ -137,7 +137,7 @@ def test_damage_is_seen(signing_key, plain_rpm, tmp_path):
 def test_failures_say_what_gpg_said_and_leave_nothing(signing_key, locked_key, plain_rpm, tmp_path):
     data = tmp_path / "data"
     data.write_bytes(b"data")
-    absent = Signer(signing_key.home, dataclasses.replace(signing_key.key, fingerprint="A" * 40))
+    absent = Signer(signing_key.home, msgspec.structs.replace(signing_key.key, fingerprint="A" * 40))
     wrong = Signer(locked_key.home, locked_key.key, "wrong horse")
     for signer, words in ((absent, "No secret key"), (wrong, "Bad passphrase")):
         with pytest.raises(StepError, match=f"(?s)signing {plain_rpm.name}: .*{words}"):

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from pack_maker import PACK, Key, PackMaker, package
 from rebuild.lab import Lab, lab_keys, steps
 from rebuild.test_damage import DAMAGES, damage

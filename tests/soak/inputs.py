@@ -15,12 +15,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from forge import Forged, forge, module
 from module_keys import make_pair, signed_by
+from msgspec.structs import replace
 from pack_maker import PACK, PackMaker, make_key, package
 from soak.commands import (
     OF_PACKS,

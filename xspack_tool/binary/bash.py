@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from xspack_tool.binary.grammars import parser, text_of
 
@@ -22,8 +23,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 Value = Callable[["Node"], "str | None"]
 
 
-@dataclass(frozen=True)
-class Assigned:
+class Assigned(Struct, frozen=True):
     """``values`` are variables, and array elements as ``NAME[0]``, after the assignments of a script. ``untold`` are
     the names of those whose value takes more than reading, or that are assigned under a condition."""
 

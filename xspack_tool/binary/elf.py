@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from xspack_tool.binary.signature import Signature, read_signature
 from xspack_tool.errors import BadInput
@@ -20,8 +21,7 @@ NOTE_SECTION, NOTE_OWNER, NOTE_TYPE = ".note.XenServer", "XenServer", 1
 _MAX_NOTES = 3
 
 
-@dataclass(frozen=True)
-class Elf:
+class Elf(Struct, frozen=True):
     """``machine`` is as in elf.h (``EM_X86_64``); ``needs`` are (library, symbol version) pairs; ``modinfo``
     a module's own words; ``versions`` the CRC of each symbol that a module imports; ``soname``
     is the name that a library gives itself, ``needed`` are those that the loader looks for."""

@@ -9,9 +9,10 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.binary.elf import MAGIC, read_elf
@@ -26,8 +27,7 @@ _IN_MEMORY = 32 * 1024 * 1024
 _BLOCK = 256 * 1024
 
 
-@dataclass(frozen=True)
-class ModuleInfo:
+class ModuleInfo(Struct, frozen=True):
     """A module's own words, by key, in their order; ``versions`` are the CRCs of the symbols it imports."""
 
     file: str

@@ -7,9 +7,10 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 
@@ -44,8 +45,7 @@ _SEQUENCE, _SET, _INTEGER, _BYTES, _OID, _OF_ATTRIBUTES, _OF_KEY_ID = 0x30, 0x31
 Verdict = Literal["good", "broken", "unknown"]
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """One signature over a module. It names its certificate by issuer and serial number, or by its subject key id;
     ``digest`` is that of the content before the signature, empty where the hash is none of ours."""
 
@@ -57,8 +57,7 @@ class Signer:
     issuer: bytes = b""
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """What is appended to a module: ``fault`` says why no kernel takes it, empty where it is well-formed."""
 
     signers: tuple[Signer, ...] = ()

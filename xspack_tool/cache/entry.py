@@ -10,9 +10,11 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xspack_tool.cache.keys import PublicKey, SigningKey
 
@@ -33,8 +35,7 @@ class Refused(Exception):
     """An entry that is not taken; the text is one of the reasons."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """The key by which a result is found, and the file that it is: mode in octal digits, or ``link`` for a symbolic
     link, whose content is where it leads."""
 
@@ -74,7 +75,7 @@ def verified_entry(text: bytes, key: str, trusted: Sequence[PublicKey]) -> Entry
     """The entry that a signature's text speaks of. Raises Refused unless one of ``trusted`` signed it for ``key``."""
     try:
         fields = json.loads(text)
-        entry = Entry(**{name: fields[name] for name in Entry.__dataclass_fields__})
+        entry = Entry(**{name: fields[name] for name in Entry.__struct_fields__})
         signature = base64.b64decode(fields["signature"], validate=True)
         id = fields["signed_by"]
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):

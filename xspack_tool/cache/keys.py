@@ -12,12 +12,12 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from xspack_tool.errors import XspackError
 
@@ -33,8 +33,7 @@ class KeyMistake(XspackError):
     """A key that cannot be used. The text tells why and what to do; it holds no secret."""
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """Whose entries are taken."""
 
     id: str
@@ -49,8 +48,7 @@ class PublicKey:
         return True
 
 
-@dataclass(frozen=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True):
     """By which entries are signed."""
 
     key: Ed25519PrivateKey

@@ -17,9 +17,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xspack_tool.cache.entry import (
     DAMAGED,
@@ -63,8 +64,7 @@ class _Failed(Exception):
     """What a server did, in words."""
 
 
-@dataclass
-class Counts:
+class Counts(Struct):
     """What was done, for one line at the end."""
 
     taken: int = 0
@@ -84,19 +84,20 @@ class Counts:
         return ", ".join([*parts, *([self.failure] if self.failure else [])])
 
 
-@dataclass
 class Store:
     """A shared cache. ``seconds`` is what a slow or failing server may cost a build, ``tell`` says something once.
 
     Results are written by a thread of its own; :meth:`finish` waits for it.
     """
 
-    url: str
-    tell: Callable[[str], None]
-    seconds: float = 20.0
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        url: str,
+        tell: Callable[[str], None],
+        seconds: float = 20.0,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.url, self.tell, self.seconds, self.environ = url, tell, seconds, environ
         self.counts = Counts()
         self.reads = self.writes = True
         self._left = self.seconds * 0.6

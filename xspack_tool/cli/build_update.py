@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.compose import PackParts, compose

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.cli.output import Output
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command: its one-line help, its arguments, what it does, and command lines that show it.
 
     ``run`` returns the exit status: 0, or 1 for findings or a rejected pack. It raises an XspackError for what

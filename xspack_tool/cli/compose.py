@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.pack import Pack
@@ -27,8 +28,7 @@ _SIGNERS = 2
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class PackParts:
+class PackParts(Struct, frozen=True):
     """What a pack is made of besides its declaration. ``signer`` None leaves it unsigned, ``comps`` None
     writes the groups that the declaration asks for; ``payload`` is rpm's `_binary_payload`."""
 
@@ -40,8 +40,7 @@ class PackParts:
     signer: Signer | None = None
 
 
-@dataclass(frozen=True)
-class IsoParts:
+class IsoParts(Struct, frozen=True):
     """Everything that goes onto an ISO but the index: RPMs and other files by their path there."""
 
     document: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.parsed import ParsedPack

@@ -6,6 +6,8 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import DeviceRow, device_table, read_names
@@ -86,12 +88,12 @@ def describe(changes: PackChanges) -> dict[str, object]:
     return {
         "summary": changes.summary,
         "differ": changes.any,
-        "document": [vars(change) for change in changes.document],
+        "document": [asdict(change) for change in changes.document],
         "rpms_added": list(changes.added),
         "rpms_removed": list(changes.removed),
-        "rpms_changed": {name: [vars(one) for one in found] for name, found in changes.changed.items()},
-        "devices": [vars(change) for change in changes.devices],
-        "variants": [vars(change) for change in changes.variants],
+        "rpms_changed": {name: [asdict(one) for one in found] for name, found in changes.changed.items()},
+        "devices": [asdict(change) for change in changes.devices],
+        "variants": [asdict(change) for change in changes.variants],
     }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.binary.signature import Signature
 from xspack_tool.cli.command import Command
@@ -55,7 +57,7 @@ def describe(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> dict[str, Any]
     """A pack as JSON's types."""
     document, index = pack.document, pack.index
     return {
-        "document": vars(document) | {"rollups": [vars(one) for one in document.rollups]}
+        "document": asdict(document) | {"rollups": [asdict(one) for one in document.rollups]}
         if document
         else None,
         "document_fault": pack.document_fault,

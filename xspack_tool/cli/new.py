@@ -8,10 +8,11 @@ import re
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from xspack_tool.cli import build_update
 from xspack_tool.cli.command import Command, UsageError

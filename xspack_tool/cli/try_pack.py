@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.output import Output

@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from xspack_tool.cli.command import Command
 from xspack_tool.cli.context import pack_context, source_names
@@ -177,7 +178,7 @@ def describe(verdicts: Sequence[Verdict], report: Report) -> dict[str, Any]:
         "hosts": {
             verdict.host: {
                 "accepted": verdict.accepted,
-                "rejections": [vars(rejection) for rejection in verdict.rejections],
+                "rejections": [asdict(rejection) for rejection in verdict.rejections],
                 "remarks": list(verdict.remarks),
                 "unjudged": list(verdict.unjudged),
             }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 _ID4, _ID8, _BYTE = r"[0-9A-F]{4}|\*", r"[0-9A-F]{8}|\*", r"[0-9A-F]{2}|\*"
 _PCI = re.compile(
@@ -21,8 +22,7 @@ _HID_ON_USB = "0003"
 _MAX_LENGTH = 1000
 
 
-@dataclass(frozen=True, order=True)
-class DeviceId:
+class DeviceId(Struct, frozen=True, order=True):
     """The ids in an alias: four lower case hexadecimal digits each, or ``*`` for any.
 
     ``bus`` is pci, usb, or hid (an input device, with the ids of its USB device). ``device_class`` is base

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from xspack_tool.binary.module import ModuleInfo
 from xspack_tool.ddk.alias import DeviceId, parse_alias
@@ -24,16 +25,14 @@ _NAME_FILES = {
 _MAX_NAMES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class DeviceNames:
+class DeviceNames(Struct, frozen=True):
     """Names of vendors and devices, by bus and id; empty where the machine has no lists."""
 
     vendors: Mapping[tuple[str, str], str] = field(default_factory=dict)
     devices: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, order=True)
-class DeviceRow:
+class DeviceRow(Struct, frozen=True, order=True):
     """One device that a module claims. ``inbox`` are the modules of the release that claim it, too."""
 
     id: DeviceId
@@ -47,8 +46,8 @@ class DeviceRow:
 
     def as_json(self) -> dict[str, Any]:
         """The row as JSON's types."""
-        ids = dataclasses.asdict(self.id)
-        rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "id"}
+        ids = asdict(self.id)
+        rest = {name: value for name, value in asdict(self).items() if name != "id"}
         return {
             **ids,
             **{key: list(value) if isinstance(value, tuple) else value for key, value in rest.items()},

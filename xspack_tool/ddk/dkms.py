@@ -9,7 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xspack_tool.binary.bash import Assigned, assignments, commands
 from xspack_tool.ddk.request import KERNEL, SOURCES, TREE
@@ -37,8 +38,7 @@ _HARMLESS = ("cd", "find", "mv", "cp", "true", ":", "echo", "pushd", "popd")
 _MAKE_DEFAULT = f"make -C {_TREE} M={_GIVEN['dkms_tree']}/$PACKAGE/build"
 
 
-@dataclass(frozen=True)
-class DkmsModule:
+class DkmsModule(Struct, frozen=True):
     """A module that dkms expects: its folder below the build, and where dkms would install it."""
 
     name: str
@@ -46,16 +46,14 @@ class DkmsModule:
     destination: str = ""
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """A patch of the folder patches/, and the kernels it is for: a regular expression, empty for all."""
 
     name: str
     kernels: str = ""
 
 
-@dataclass(frozen=True)
-class Exclusive:
+class Exclusive(Struct, frozen=True):
     """The kernels and architectures that a dkms.conf is for (regular expressions), the switches that their
     configuration must have (those with ! must not), and the lowest and highest kernel."""
 
@@ -66,8 +64,7 @@ class Exclusive:
     highest: str = ""
 
 
-@dataclass(frozen=True)
-class DkmsConf:
+class DkmsConf(Struct, frozen=True):
     """What a dkms.conf says. ``kbuild_dirs``, ``make_variables`` and ``config`` are as in KbuildRequest, ``prepare``
     is the command of PRE_BUILD, ``own_makes`` are calls of the driver's own Makefile. ``refused`` tells of each
     directive that changes the build and is not followed, by its name; ``not_run`` are those whose programs are for the

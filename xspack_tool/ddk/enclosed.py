@@ -8,8 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.ddk.ssh import slots, tree_problems
 from xspack_tool.errors import Problem, StepError
@@ -37,8 +38,7 @@ exec chroot "$root" "$@"
 """
 
 
-@dataclass(frozen=True)
-class RootDdk:
+class RootDdk(Struct, frozen=True):
     """A kit as a folder: an unpacked image, or what debootstrap made. ``tree`` is the kernel build tree in it, empty
     for the one that it has. ``jobs`` builds run there at once."""
 
@@ -104,8 +104,7 @@ class RootDdk:
         return [*words, str(self.root), str(seen), str(room), "/usr/bin/env", "-i", *values]
 
 
-@dataclass(frozen=True)
-class ImageDdk:
+class ImageDdk(Struct, frozen=True):
     """A kit as an image that podman runs, named by its digest: a tag may be another image tomorrow."""
 
     image: str

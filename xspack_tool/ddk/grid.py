@@ -7,8 +7,9 @@ import hashlib
 import os
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.ddk.enclosed import ENVIRONMENT
 from xspack_tool.ddk.ssh import slots, tree_problems
@@ -25,8 +26,7 @@ FACTS_PROPERTY = "kit-facts"
 _WITH_FILES = 'script=$1; shift; exec /bin/sh -c "$script" xspack "$@" <stdin >stdout'
 
 
-@dataclass(frozen=True)
-class GridDdk:
+class GridDdk(Struct, frozen=True):
     """A kit that a grid has: ``platform`` are the properties of its workers. ``tree`` is the kernel build tree there,
     empty for the one that it has. ``jobs`` of ours run there at once, each for at most ``deadline`` seconds with its
     waiting."""

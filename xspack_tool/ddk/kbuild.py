@@ -10,8 +10,10 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.compiler import find_compiler
@@ -46,8 +48,7 @@ _ERROR = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class BuildResult:
+class BuildResult(Struct, frozen=True):
     """What kbuild made. ``modules`` are paths in the tar; ``compiled`` the objects that were compiled this
     time, relative to the sources; ``log`` is all that kbuild said, with the user's own paths."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.ddk.request import module_name
@@ -18,8 +19,7 @@ from xspack_tool.run import WORKING, run
 TOKEN = "pkcs11:"
 
 
-@dataclass(frozen=True)
-class ModuleKey:
+class ModuleKey(Struct, frozen=True):
     """A key that signs modules: the file of the private key (PEM) or its URI in a token (``pkcs11:..``, RFC 7512), and
     the file of its certificate (PEM or DER). ``digest`` is what the kernel's CONFIG_MODULE_SIG_HASH says.
 
@@ -32,16 +32,14 @@ class ModuleKey:
     digest: str = ""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """Modules and their separate debug data, by their places in the archives."""
 
     modules: dict[str, Path]
     debuginfo: dict[str, Path]
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(Struct, frozen=True):
     """The files to write: the stripped modules, the driver's Module.symvers, the separate debug data."""
 
     modules: Path

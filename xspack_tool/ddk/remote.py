@@ -12,8 +12,10 @@ import shlex
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
@@ -48,8 +50,7 @@ _PACKAGES = {"rpmbuild": "rpm-build", "strip": "binutils", "setsid": "util-linux
 LARGEST_SYMVERS = 1 << 24
 
 
-@dataclass(frozen=True)
-class RemoteFacts:
+class RemoteFacts(Struct, frozen=True):
     """What a kit is: its kernel (`uname -r` of the modules) and where its tree lies, the architecture of its
     RPMs, its release, compiler and rpm in their own words, the compiler that made its kernel, the digest by which that
     wants modules signed (CONFIG_MODULE_SIG_HASH), and a digest of the tree's configuration and CRCs."""
@@ -77,7 +78,7 @@ def read_facts(ddk: Reached, cache_file: Path) -> RemoteFacts:
     done = ddk.run(FACTS, [ddk.tree], stdin=b"", what=what)
     _raise_for(ddk, done, what, cache_file)
     pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
-    names = list(RemoteFacts.__dataclass_fields__)
+    names = list(RemoteFacts.__struct_fields__)
     if sorted(pairs) != sorted(names) or not pairs["kernel"]:
         raise StepError(
             f"{what}: {ddk.name}: its login shell answers with {done.out[:200]!r}; it must print nothing"
@@ -157,8 +158,7 @@ def build_remote(
     return said
 
 
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """What kbuild made on a kit: modules by their places below INSTALL_MOD_DIR, with their debug data if that was asked
     for; the driver's Module.symvers; how each source was compiled; the warnings, as lines."""
 
@@ -204,8 +204,7 @@ def compile_remote(
     return Compiled(placed, made["Module.symvers"].decode(errors="replace"), commands, said)
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A call of rpmbuild on a kit: what it is to do, more of its options, ccache or distcc, and the folder in which a
     build that fails leaves what to build again."""
 

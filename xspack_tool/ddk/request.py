@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xspack_tool.errors import Problem
 
@@ -62,8 +63,7 @@ _TREES = (
 )
 
 
-@dataclass(frozen=True)
-class KbuildRequest:
+class KbuildRequest(Struct, frozen=True):
     """A driver's own part of a kbuild call.
 
     ``kbuild_dirs`` are the folders with a Kbuild or a Makefile, relative to the sources, built in this order:
@@ -158,8 +158,7 @@ def usual_variables(kernel: str, tree: str) -> dict[str, str]:
     return dict.fromkeys(_VERSIONS, kernel) | dict.fromkeys(_TREES, tree)
 
 
-@dataclass(frozen=True)
-class KbuildPlace:
+class KbuildPlace(Struct, frozen=True):
     """Where kbuild works: paths, or a shell's words. ``compiler`` is used where there is a prefix."""
 
     tree: str
@@ -171,8 +170,7 @@ class KbuildPlace:
     compiler: str = ""
 
 
-@dataclass(frozen=True)
-class Compiler:
+class Compiler(Struct, frozen=True):
     """The compiler that kbuild is to use. ``prefix`` is ccache or distcc, ``version`` its own first line."""
 
     command: str

@@ -7,8 +7,9 @@ import re
 import shlex
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.ddk.prepare import prepare_lines
 from xspack_tool.ddk.request import (
@@ -110,8 +111,7 @@ printf '%%s' "$sources" > %{{xspack_made}}/sources
 """
 
 
-@dataclass(frozen=True)
-class DriverSource:
+class DriverSource(Struct, frozen=True):
     """A driver as its source RPM holds it. ``folder`` is where its modules go on the host; ``symbols`` is the
     number of other drivers' Module.symvers, the RPM's sources after the first."""
 
@@ -124,8 +124,7 @@ class DriverSource:
     expected: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SourceSections:
+class SourceSections(Struct, frozen=True):
     """The pieces of a spec: what stands before the tags, and the bodies of three sections."""
 
     head: str

@@ -6,9 +6,10 @@ import os
 import re
 import shlex
 import threading
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.run import BUILDING, Done, run
@@ -36,8 +37,7 @@ _REASONS = (
 )
 
 
-@dataclass(frozen=True)
-class RemoteDdk:
+class RemoteDdk(Struct, frozen=True):
     """Where a kit is: ``host`` as ssh takes it (``root@ddk-8.4``), and how to get in.
 
     ``identity`` and ``known_hosts`` are files; without them ssh's own configuration counts. ``tree`` is the

@@ -9,8 +9,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from xspack_tool.errors import Interrupted, StepError
 
@@ -39,8 +40,7 @@ def _is_leftover(path: PurePosixPath, known: set[str]) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """An up-to-date staged copy: the sources as given, and what earlier builds made of them."""
 
     root: Path

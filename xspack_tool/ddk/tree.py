@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 
@@ -20,8 +21,7 @@ COMPILE = "include/generated/compile.h"
 SYMVERS = "Module.symvers"
 
 
-@dataclass(frozen=True)
-class KernelTree:
+class KernelTree(Struct, frozen=True):
     """A kernel build tree, as ``make -C path M=..`` takes it.
 
     ``kernel`` is what `uname -r` says on the host and what vermagic begins with (on Debian it differs from

@@ -7,7 +7,8 @@ import json
 import re
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.binary.elf import NOTE_OWNER, NOTE_SECTION, NOTE_TYPE
 from xspack_tool.binary.module import ModuleInfo
@@ -24,8 +25,7 @@ _MACHINES = {"x86_64": 62, "aarch64": 183}
 _ALIGNED = 4
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """What info.json says of a variant besides its devices. ``driver`` and ``version`` are folders, too."""
 
     driver: str

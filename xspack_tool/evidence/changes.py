@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import counted
@@ -22,8 +24,7 @@ GENERATED = ("update-", "control-")
 _RELATIONS = ("requires", "provides", "conflicts", "obsoletes")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """One difference: ``what`` it is about, its kind (``+``, ``-`` or ``~``), and the two sides in words."""
 
     kind: str
@@ -36,8 +37,7 @@ class Change:
         return f"{self.kind} {self.what}" + (f": {sides}" if sides else "")
 
 
-@dataclass(frozen=True)
-class PackChanges:
+class PackChanges(Struct, frozen=True):
     """The differences of two packs. ``changed`` has those of each RPM that is in both, by name and
     architecture; RPMs without any are left out."""
 
@@ -152,7 +152,7 @@ def _document_fields(pack: ParsedPack) -> dict[str, str]:
     document = pack.document
     if document is None:
         return {"update.xml": pack.document_fault, "volume id": pack.volume_id}
-    values = {one.name.replace("_", " "): _words(getattr(document, one.name)) for one in fields(document)}
+    values = {name.replace("_", " "): _words(value) for name, value in asdict(document).items()}
     return {**values, "volume id": pack.volume_id}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 WIDTH, HEIGHT, GAP_X, GAP_Y = 220, 30, 50, 14
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """A package, with its upper left corner in pixels."""
 
     name: str
@@ -17,8 +17,7 @@ class Box:
     y: int
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """Boxes, and lines between the right side of one and the left side of another."""
 
     width: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID, uuid5
+
+from msgspec import Struct
 
 from xspack_tool.errors import XspackError
 from xspack_tool.evidence.licence import spdx_expression
@@ -20,8 +21,7 @@ from xspack_tool.rpm.read import open_rpm, read_info
 _NAMESPACE = UUID("5f3c8f64-6a1c-5d0b-9a53-6a8f1c2f3b10")
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(Struct, frozen=True):
     """An RPM of a pack: its header, its file's path in the pack, SHA-256 and size in bytes, as signed, and its licence
     as an SPDX expression, None where the tag is none."""
 
@@ -47,8 +47,7 @@ class Component:
         return f"pkg:rpm/{name}@{_quoted(f'{info.version}-{info.release}')}?{words}"
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """A pack and its RPMs; of a single RPM there is no ``uuid``. ``distro`` is the name of the release it was judged
     by, such as ``xcp-ng-8.3``; ``time`` is the build time of its newest RPM, in seconds since 1970."""
 

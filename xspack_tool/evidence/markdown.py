@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import visible
 from xspack_tool.evidence.changes import Change, PackChanges
@@ -16,8 +17,7 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+.!|~&-])")
 _SHOWN = 200
 
 
-@dataclass(frozen=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """The texts of a pack that a reader wants to see changes of: scriptlets and configuration files, by what they are
     (``acme-agent.noarch: %post``)."""
 

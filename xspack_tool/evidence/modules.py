@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
 from xspack_tool.hosts.parsed import ParsedPack
@@ -21,8 +22,7 @@ FACTS = ("variant", "version", "priority", "status", "category", "description")
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True)
-class PackedVariant:
+class PackedVariant(Struct, frozen=True):
     """A variant of a driver in a pack: its folder, and what its info.json says; empty where that says nothing."""
 
     kernel: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import visible
@@ -25,8 +26,7 @@ _SHOWN = 400
 _DRAWN = 60
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """What is told: ``sha256`` and ``size`` (bytes) of the ISO, ``title`` of the release it was judged by, the hosts'
     verdicts, the findings, the devices, what changed since an older pack where one was given, and how it was built
     where that is known."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.text import json_text
@@ -21,8 +22,7 @@ BUILDER = "https://pypi.org/project/xspack"
 _LARGEST = 64 << 20
 
 
-@dataclass(frozen=True, order=True)
-class Artifact:
+class Artifact(Struct, frozen=True, order=True):
     """A file by its name and SHA-256: what was made (a subject), or what it was made of (a material)."""
 
     name: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
+from msgspec import Struct
 
 from xspack_tool.evidence.text import json_text
 from xspack_tool.files import write_whole
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A step that ran: its first target, its word, when it began (seconds since the first one did), how long it took
     (seconds), and why it ran."""
 
@@ -23,8 +24,7 @@ class Ran:
     why: str
 
 
-@dataclass(frozen=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """A run that made an ISO, ``sha256`` being that of its content. ``steps`` are how many of each word the ISO needs,
     ``fetched`` how many of them came out of a cache; ``needs`` says which word needs which."""
 
@@ -55,13 +55,11 @@ def timeline_place(folder: Path, label: str) -> Path:
 
 def write_timeline(place: Path, timeline: Timeline) -> None:
     """Note a timeline for who asks for the report later."""
-    write_whole(place, json_text(asdict(timeline)))
+    write_whole(place, json_text(msgspec.to_builtins(timeline)))
 
 
 def read_timeline(place: Path, sha256: str) -> Timeline | None:
     """The timeline of the ISO with this digest; None where none is noted, or what is noted is damaged."""
-    import msgspec
-
     try:
         if os.path.getsize(place) > 64 << 20:
             return None

@@ -8,10 +8,11 @@ import netrc
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from xspack_tool.errors import XspackError
 
@@ -26,8 +27,7 @@ class GridMistake(XspackError):
     """A URL or a setting that makes no sense."""
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """A connection. ``instance`` is the part of the server that the URL's path names, ``authorize`` gives the headers
     of each call."""
 

@@ -6,8 +6,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from xspack_tool.errors import XspackError
 from xspack_tool.grid.blobs import WrongBlob, digest_of, fetch, missing, write
@@ -33,8 +34,7 @@ class _Lost(Exception):
     """A worker, a connection or a blob that is gone: the job is as good as before."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """A command, the files in its folder, those that it makes there, and the properties of who may run it."""
 
     arguments: tuple[str, ...]
@@ -48,8 +48,7 @@ class Job:
     deadline: int
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """How a command ended, what it said on stderr, and the files that it made."""
 
     status: int
@@ -67,8 +66,7 @@ def execute(server: Server, job: Job, *, stopping: Callable[[], bool], waiting: 
     return _Execution(server, job, stopping, waiting).result()
 
 
-@dataclass
-class _Execution:
+class _Execution(Struct, dict=True):
     server: Server
     job: Job
     stopping: Callable[[], bool]

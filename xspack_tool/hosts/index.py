@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import BinaryIO
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.binary.xml import iterate_xml, parse_xml, tag_of
@@ -26,8 +28,7 @@ _BLOCK = 1 << 20
 _EMPTY = Element("")
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True):
     """A file that repomd.xml names. ``fault`` says what a reader of it would trip over, empty if nothing."""
 
     type: str
@@ -38,8 +39,7 @@ class Record:
     fault: str = ""
 
 
-@dataclass(frozen=True)
-class IndexedPackage:
+class IndexedPackage(Struct, frozen=True):
     """An RPM as primary tells it; ``size`` in bytes, ``href`` relative to the pack's root."""
 
     name: str
@@ -50,8 +50,7 @@ class IndexedPackage:
     checksum: str
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group of comps with the packages that come with it (mandatory and default ones)."""
 
     id: str
@@ -59,8 +58,7 @@ class Group:
     packages: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(Struct, frozen=True):
     """A pack's index. ``comps`` is the text of its group file, empty without one."""
 
     records: tuple[Record, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.release import Host, Release
@@ -16,8 +17,7 @@ from xspack_tool.rpm.info import PAYLOAD_FEATURES, PayloadFile, Relation, RpmInf
 Kind = Literal["INDEX", "DOWNLOAD", "GPG", "REQUIRES", "CONFLICTS", "FILE_CONFLICT", "RPM", "GROUP"]
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Something that ends a transaction: ``rpm`` is the RPM to blame, None for the index or the pack as a
     whole; ``relation`` the dependency that fails."""
 
@@ -27,8 +27,7 @@ class Fault:
     relation: Relation | None = None
 
 
-@dataclass(frozen=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """What a package manager finds: faults, and the requirements of which it is not known who meets them."""
 
     faults: tuple[Fault, ...]

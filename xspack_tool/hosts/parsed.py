@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from xspack_tool.hosts.index import Index
 from xspack_tool.pack.document import Document
@@ -15,8 +16,7 @@ from xspack_tool.signing.keys import PublicKey
 from xspack_tool.signing.verify import SignatureStatus
 
 
-@dataclass(frozen=True)
-class PackRpm:
+class PackRpm(Struct, frozen=True):
     """An RPM of a pack, ``path`` being its place there and ``size`` its length in bytes.
 
     ``fault`` says why it cannot be read (``info`` is None then). ``signature`` is one of ``unsigned``, and
@@ -31,7 +31,7 @@ class PackRpm:
     signature: str = "unknown"
     sha256: str = ""
     #: Where its payload begins.
-    offset: int = field(default=0, compare=False)
+    offset: int = 0
 
     @property
     def name(self) -> str:
@@ -39,8 +39,7 @@ class PackRpm:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class ParsedPack:
+class ParsedPack(Struct, frozen=True):
     """What is in an ISO. A part that is missing or damaged is None, and its fault says why.
 
     ``signatures`` has what gpg said of the signed files, where a key was given; ``signers`` the key ids that

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from xspack_tool.pack.document import Document
 from xspack_tool.rpm.info import PayloadFile, Relation
@@ -56,8 +57,7 @@ class Release(Protocol):
         """The packages of the release that own a path."""
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(Struct, frozen=True):
     """A host: its release, the free space on ``/`` in bytes, and the packs that were introduced there."""
 
     release: Release

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.pack.iso_read import IsoReader

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """One reason to refuse a pack: the error code that the host's user sees, and what is behind it."""
 
     code: str
@@ -16,8 +15,7 @@ class Rejection:
         return f"{self.code}: {self.why}"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What one host says.
 
     ``remarks`` are what it takes but does not treat as its author may expect; ``unjudged`` is what could not

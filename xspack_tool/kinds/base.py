@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
@@ -33,8 +34,7 @@ from xspack_tool.plan.sources import Folders, nodes_of
 REQUIRED = object()
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """A keyword of a kind: its meaning, as help and errors show it, what it is when it is not given, and the
     validator of its value (None: any). ``unless`` names a field that stands for it; one with neither a default nor
     such a field beside it is told to be missing. ``example`` is a value as it stands in a SConstruct. ``expands``

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import convert
+from msgspec import Struct, convert, field
+from msgspec.structs import replace
 
 from xspack_tool.ddk.dkms import SCHEMA, DkmsConf, excluded, matches, parse_dkms
 from xspack_tool.ddk.request import KbuildRequest
@@ -20,8 +20,7 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import built_problems, is_dir, nodes_of
 
 
-@dataclass(frozen=True)
-class DkmsFields:
+class DkmsFields(Struct, frozen=True):
     """What a dkms.conf says: as keywords of env.KernelModule, the modules that it promises, and what differs from
     kit to kit."""
 

@@ -189,7 +189,7 @@ def xs_rule(
 
 def _value(kind: Any, name: str, first: Any, options: dict[str, Any]) -> Any:
     """A value of ``kind``; unknown options are mistakes of the user's."""
-    known = list(kind.__dataclass_fields__)[1:]
+    known = list(kind.__struct_fields__)[1:]
     problems = [
         Problem(key, value, "unknown keyword", nearest(key, known) or f"the keywords are {', '.join(known)}")
         for key, value in options.items()

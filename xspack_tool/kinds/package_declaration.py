@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Node.Alias import Alias
 from SCons.Node.Python import Value
 
@@ -48,8 +49,7 @@ from xspack_tool.plan.sources import (
 OWNED_BELOW = ("/opt", "/usr/share/doc", "/usr/share/licenses", "/var/update", "/lib/firmware/updates")
 
 
-@dataclass(frozen=True)
-class _Placed:
+class _Placed(Struct, frozen=True):
     """An entry, the node of its content, and the field that put it there."""
 
     entry: FileEntry
@@ -59,8 +59,7 @@ class _Placed:
     weight: int = 2
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(Struct, frozen=True):
     """What a destination was given, some of it known only when everything was read."""
 
     field: str

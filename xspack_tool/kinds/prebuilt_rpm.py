@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,8 +21,7 @@ from xspack_tool.plan.sources import built_problems, exists, file_problems, node
 from xspack_tool.plan.step import Named, Step
 
 
-@dataclass(frozen=True)
-class TakeRpm(Step):
+class TakeRpm(Step, frozen=True):
     """An existing RPM under the name that its header says."""
 
     label: ClassVar[str] = "Copy"

@@ -6,8 +6,7 @@ import copy
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +29,7 @@ from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.read_cache import read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.user_spec import (
@@ -58,8 +57,7 @@ NO_BRP = "--define=__os_install_post %{nil}"
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}(\([^()\s]*\))?")
 
 
-@dataclass(frozen=True)
-class SpecStep(Step):
+class SpecStep(Step, frozen=True):
     """What rpmbuild makes of a spec, its sources and macro files."""
 
     uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
@@ -83,30 +81,33 @@ class SpecStep(Step):
         are known."""
 
 
-@dataclass(frozen=True)
-class NamedRpms(SpecStep):
+class NamedRpms(SpecStep, frozen=True, kw_only=True):
     """Of a spec whose RPMs the declaration names, since the spec is built."""
 
-    rpms: tuple[Identity, ...] = field(kw_only=True)
+    rpms: tuple[Identity, ...]
 
     def check(self, inputs: Named) -> None:
-        made = {Identity(**identity) for identity, _ in query_spec(inputs.spec, self.macros(inputs))}
-        if made != set(self.rpms):
-            named = ", ".join(f'"{rpm_text(one)}"' for one in sorted(made, key=rpm_text))
-            raise StepError(f"{inputs.spec.name} makes other RPMs than rpms= names; write rpms=[{named}]")
+        _check_names(self, self.rpms, inputs)
 
 
-@dataclass(frozen=True)
-class BuildSpec(SpecStep):
+def _check_names(step: SpecStep, rpms: Sequence[Identity], inputs: Named) -> None:
+    made = {Identity(**identity) for identity, _ in query_spec(inputs.spec, step.macros(inputs))}
+    if made != set(rpms):
+        named = ", ".join(f'"{rpm_text(one)}"' for one in sorted(made, key=rpm_text))
+        raise StepError(f"{inputs.spec.name} makes other RPMs than rpms= names; write rpms=[{named}]")
+
+
+class BuildSpec(SpecStep, frozen=True):
     """The RPMs that rpmbuild makes of a spec."""
 
     label: ClassVar[str] = "SpecRpm"
     shown: ClassVar[str] = "terminal"
     version: ClassVar[int] = 2
+    unkeyed: ClassVar[tuple[str, ...]] = ("failed", "jobs")
 
     #: Where a failed build leaves what it was made of.
-    failed: Path = field(metadata=UNKEYED)
-    jobs: int = field(metadata=UNKEYED)
+    failed: Path
+    jobs: int
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.check(inputs)
@@ -121,13 +122,16 @@ class BuildSpec(SpecStep):
         )
 
 
-@dataclass(frozen=True)
-class BuildNamedRpms(NamedRpms, BuildSpec):
+class BuildNamedRpms(BuildSpec, frozen=True, kw_only=True):
     """The same of a spec that is built."""
 
+    rpms: tuple[Identity, ...]
 
-@dataclass(frozen=True)
-class WriteSpecSource(SpecStep):
+    def check(self, inputs: Named) -> None:
+        _check_names(self, self.rpms, inputs)
+
+
+class WriteSpecSource(SpecStep, frozen=True):
     """The source RPM of a spec."""
 
     label: ClassVar[str] = "SourceRpm"
@@ -137,21 +141,21 @@ class WriteSpecSource(SpecStep):
         write_spec_source(inputs.spec, inputs.sources, macros, outputs.rpm, source_date_epoch=self.epoch)
 
 
-@dataclass(frozen=True)
-class BuildSpecRemotely(Step):
+class BuildSpecRemotely(Step, frozen=True):
     """The RPMs that the rpmbuild of a kit on another machine makes of a spec's source RPM."""
 
     label: ClassVar[str] = "Remote"
+    unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file", "failed")
 
     #: What the kit is; not where it is.
     kit: dict[str, str]
     #: Of rpmbuild there, besides the macro files.
     spec: SpecStep
-    remote: Reached = field(metadata=UNKEYED)
-    facts: RemoteFacts = field(metadata=UNKEYED)
-    cache_file: Path = field(metadata=UNKEYED)
+    remote: Reached
+    facts: RemoteFacts
+    cache_file: Path
     #: Where a failed build leaves what it was made of.
-    failed: Path = field(metadata=UNKEYED)
+    failed: Path
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.spec.check(inputs)

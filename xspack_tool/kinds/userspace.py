@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from xspack_tool.kinds import validators
 from xspack_tool.kinds.base import Field, PackageKind, listed

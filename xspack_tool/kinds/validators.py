@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from SCons.Node import Node
 from SCons.Util import flatten, is_Sequence
 
@@ -15,8 +15,7 @@ from xspack_tool.model.syntax import check_text
 from xspack_tool.plan.sources import XsConfig, XsDir, XsFile, XsLink
 
 
-@dataclass(frozen=True)
-class Validator:
+class Validator(Struct, frozen=True):
     """``words`` say what a value is that ``holds``: "a text". ``hint`` says it as a type, with the names of
     kinds/stubs.py; ``remedy`` is what to do with another, besides correcting it."""
 
@@ -33,8 +32,7 @@ class Validator:
         return []
 
 
-@dataclass(frozen=True)
-class ItemValidator(Validator):
+class ItemValidator(Validator, frozen=True):
     """Of a field that takes one thing or lists of it, where ``holds`` is asked of each: one that is wrong is told by
     itself, and ``words`` are the whole rule."""
 

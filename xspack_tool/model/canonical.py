@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import NODEFAULT, Struct, StructMeta
+
 
 def plain(value: Any) -> Any:
-    """Frozen dataclasses, tuples and dates as the lists, dicts and texts of JSON; defaults left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: plain(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if getattr(value, f.name) != f.default
-        }
+    """Structs, tuples and dates as the lists, dicts and texts of JSON; defaults left out."""
+    if isinstance(value, Struct):
+        return {name: plain(item) for name, item in _declared(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -35,17 +32,23 @@ def canonical(value: Any) -> str:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
+def _fields(kind: StructMeta) -> tuple[tuple[str, Any], ...]:
+    """The fields of values of a kind, each with its default."""
+    names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    return tuple(zip(names, (NODEFAULT,) * (len(names) - len(defaults)) + defaults, strict=True))
+
+
+def _declared(value: Struct) -> Iterator[tuple[str, Any]]:
+    """The fields whose values are not their defaults."""
+    for name, default in _fields(type(value)):
+        item = getattr(value, name)
+        if item is not default and item != default:
+            yield name, item
 
 
 def _shallow(value: Any) -> Any:
     """What :func:`plain` says of one value, the values within it as they are: every target is encoded each time."""
-    kind: type = type(value)
-    if dataclasses.is_dataclass(kind):
-        named = ((name, getattr(value, name), default) for name, default in _fields(kind))
-        return {name: item for name, item, default in named if item is not default and item != default}
-    return plain(value)
+    return dict(_declared(value)) if isinstance(value, Struct) else plain(value)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_shallow)

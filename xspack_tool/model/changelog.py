@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 
@@ -16,8 +17,7 @@ FORM = "2026-11-20 Name <mail> 1.0-1\\n- what changed"
 _HEAD = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)\s+(?P<who>\S.*)")
 
 
-@dataclass(frozen=True)
-class ChangelogEntry:
+class ChangelogEntry(Struct, frozen=True):
     """One dated entry. ``author`` is ``Name <mail> version-release`` as rpm shows it."""
 
     date: datetime.date

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 
@@ -14,8 +15,7 @@ CAPABILITY = re.compile(r"[A-Za-z0-9_/][^\s,<>=]*")
 EVR = re.compile(r"(?:(?P<epoch>[0-9]+):)?(?P<version>[A-Za-z0-9_.+~]+)(?:-(?P<release>[A-Za-z0-9_.+~]+))?")
 
 
-@dataclass(frozen=True, order=True)
-class Dependency:
+class Dependency(Struct, frozen=True, order=True):
     """``name``, or ``name operator evr`` with evr as ``[epoch:]version[-release]``."""
 
     name: str

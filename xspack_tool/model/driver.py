@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: Where the variants of a driver lie side by side: what an administrator selects is linked into updates/.
 VARIANT = re.compile(
@@ -11,8 +12,7 @@ VARIANT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class DriverNotes:
+class DriverNotes(Struct, frozen=True):
     """``running_kernel`` are the lines of Makefiles that ask for the running kernel: file, line, text.
     ``compilers`` are that of the kernel and that of the kit in their own words, where they differ by more than a minor
     version; ``not_run`` the directives of a dkms.conf, named first, whose programs are not run."""

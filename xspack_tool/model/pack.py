@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
 from xspack_tool.model.dependency import Dependency
 
 
-@dataclass(frozen=True)
-class Rollup:
+class Rollup(Struct, frozen=True):
     """An older pack that this one replaces."""
 
     uuid: str
     label: str
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(Struct, frozen=True):
     """A supplemental pack. ``key`` is the base name of the public key file, empty for an unsigned pack.
 
     ``driver_disk`` None: what the pack holds decides, see :meth:`holding`.

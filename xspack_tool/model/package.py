@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
@@ -24,8 +25,7 @@ Role = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """One path of the payload.
 
     ``kind`` is ``file``, ``dir`` (the folder itself), ``link``, ``archive``: a tar file made while building,
@@ -95,16 +95,14 @@ def interpreter_of(text: str) -> str:
     return first[2:].split()[0] if first.startswith("#!") and first[2:].strip() else ""
 
 
-@dataclass(frozen=True)
-class ScriptPart:
+class ScriptPart(Struct, frozen=True):
     """A piece of a scriptlet: a text, or (None) what has the name ``source`` among the package's contents."""
 
     text: str | None
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(Struct, frozen=True):
     """A scriptlet: its parts run one after the other in one shell, or in ``interpreter``."""
 
     phase: str
@@ -112,8 +110,7 @@ class Script:
     interpreter: str = "/bin/sh"
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The NEVRA of an RPM that exists or will: what is known of it while reading."""
 
     name: str
@@ -133,8 +130,7 @@ class Identity:
         return evr_text(self.epoch, self.version, self.release)
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(Struct, frozen=True):
     """An RPM as declared. The functions that write it take its ``contents``: the files by the names that its
     entries and the parts of its scripts have for them (``source``)."""
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.canonical import canonical
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """The data of one dom0 release. An empty value means: not known, so nothing is judged by it.
 
     ``kernels`` are as ``uname -r`` says them; ``module_dirs`` are the folders below ``/lib/modules/<kernel>``
@@ -33,12 +33,12 @@ class Profile:
     module_dirs: tuple[str, ...]
     glibc: str
     glibcxx: str
-    pythons: Mapping[str, str] = field(hash=False)
+    pythons: Mapping[str, str]
     interpreters: tuple[str, ...]
     rpm: str
     payload: str
     rpmlib: tuple[str, ...]
-    provides: Mapping[str, str] = field(hash=False)
+    provides: Mapping[str, str]
     releasever: str
     sets_previous_installation: bool
     #: Whether drivers lie side by side in variants, of which an administrator selects one (driver-tool).
@@ -54,6 +54,9 @@ class Profile:
     driver_disks_alone: bool = False
     #: "el9" where its rpm refuses what the policy of EL 9 and later refuses, "" where that is not known.
     crypto_policy: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.kernels))
 
     @property
     def has_sysusers(self) -> bool:
@@ -113,8 +116,7 @@ def _pythons(value: object) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class Holds:
+class Holds(Struct, frozen=True):
     """What a key holds: a check, the check in words, and as JSON Schema, for editors."""
 
     check: Callable[[object], bool]

@@ -5,7 +5,7 @@ The rules are those of its "Requirements for submission of drivers for inclusion
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 
@@ -23,8 +23,7 @@ def rule(number: int) -> str:
     return f"submission rule {number} of the guide: {RULES[number]}"
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A late fix: the name of its patch, and what the guide's rule 7 wants to know of it."""
 
     patch: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+
+from msgspec import Struct
 
 from xspack_tool.binary.xml import parse_xml
 from xspack_tool.errors import BadInput
@@ -15,8 +16,7 @@ from xspack_tool.model.pack import Pack, Rollup
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """What an update document says. ``installation_size`` is in bytes, ``after_apply`` are the tokens as
     written, known or not."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import pycdlib
@@ -17,8 +18,7 @@ _METADATA = 8 << 20
 _DEPTH = 16
 
 
-@dataclass(frozen=True)
-class IsoEntry:
+class IsoEntry(Struct, frozen=True):
     """A path of an ISO, relative to its root, without a leading slash; ``size`` in bytes."""
 
     path: str

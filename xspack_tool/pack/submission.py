@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from xspack_tool.files import whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.submission import Fix
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A package of a submission, as its table of contents tells it. ``paths`` are files of the archive."""
 
     name: str
@@ -65,7 +65,7 @@ def contents_text(title: str, parts: Sequence[Part], packs: Sequence[str], fixes
 
 def contents_json(parts: Sequence[Part]) -> str:
     """The same of the packages, for programs: names, versions, SPDX ids, modules."""
-    rows = [{name: _plain(getattr(part, name)) for name in Part.__dataclass_fields__} for part in parts]
+    rows = [{name: _plain(getattr(part, name)) for name in Part.__struct_fields__} for part in parts]
     return json.dumps(rows, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import SCons.Node.FS
+from msgspec.structs import replace
 from SCons.Node import Node
 
 from xspack_tool.files import write_whole
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 _PROGRAMS = ("xspack", "SCons", "createrepo_c", "pycdlib", "gpg")
 
 
-@dataclass(frozen=True)
-class WriteSboms(Step):
+class WriteSboms(Step, frozen=True):
     """The bill of materials of a pack, as CycloneDX and as SPDX."""
 
     label: ClassVar[str] = "SBOM"
@@ -73,8 +72,7 @@ def _inventory(pack: Pack, distro: str, licences: dict[str, str | None], inputs:
     )
 
 
-@dataclass(frozen=True)
-class WriteProvenance(Step):
+class WriteProvenance(Step, frozen=True):
     """How a pack was made: an in-toto statement with SLSA's provenance."""
 
     label: ClassVar[str] = "Origin"

@@ -7,12 +7,12 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import SCons.Defaults
 import SCons.Errors
+from msgspec import Struct
 from SCons.Script import ARGUMENTS
 
 from xspack_tool.errors import Problem
@@ -27,8 +27,7 @@ OBJECTS, SECONDS = "XSPACK_CACHE_OBJECTS", "XSPACK_CACHE_SECONDS"
 _TEXTS = ("ssh-ed25519 ", "-----BEGIN")
 
 
-@dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(Struct, frozen=True):
     """Public keys, and a secret one; each is the path of a file, or a text. The secret is not in the `repr`."""
 
     trust: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,17 +24,17 @@ from xspack_tool.plan.modules import (
 )
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, plan_kbuild_rpm
-from xspack_tool.plan.step import UNKEYED, Named, Step
+from xspack_tool.plan.step import Named, Step
 from xspack_tool.run import work_folder
 
 
-@dataclass(frozen=True)
-class CompileElsewhere(Step):
+class CompileElsewhere(Step, frozen=True):
     """What kbuild makes on a kit elsewhere, of a source RPM that holds what is compiled and no more; it is stripped and
     signed here, so that no key travels."""
 
     label: ClassVar[str] = "Remote"
     modes: ClassVar[tuple[str, ...]] = ("certificate",)
+    unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file", "work", "sources", "private_key")
 
     #: What the kit is; not where it is.
     kit: dict[str, str]
@@ -43,13 +42,13 @@ class CompileElsewhere(Step):
     #: Modules that keep their debug data.
     unstripped: tuple[str, ...]
     compiler_prefix: str
-    remote: Reached = field(metadata=UNKEYED)
-    facts: RemoteFacts = field(metadata=UNKEYED)
-    cache_file: Path = field(metadata=UNKEYED)
-    work: Path = field(metadata=UNKEYED)
+    remote: Reached
+    facts: RemoteFacts
+    cache_file: Path
+    work: Path
     #: The user's own files by their names in the driver's folder, for editors.
-    sources: dict[str, Path] = field(metadata=UNKEYED)
-    private_key: str | None = field(metadata=UNKEYED)
+    sources: dict[str, Path]
+    private_key: str | None
 
     def used(self) -> tuple[str, ...]:
         return tools_for(self.private_key)

@@ -8,11 +8,12 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import SCons.Script
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 from SCons.Node import Node
 from SCons.Util import flatten
 
@@ -28,7 +29,7 @@ from xspack_tool.errors import BadInput, Problem, StepError
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
 
 _read = functools.cache(read_tree)
@@ -40,12 +41,11 @@ ASK_AGAIN = 24 * 3600
 ELSEWHERE = ("host", "root", "image", "grid")
 
 
-class Unasked(Problem):
+class Unasked(Problem, frozen=True):
     """A machine that was never asked what kit it is, in a run that does not ask: one that removes or helps."""
 
 
-@dataclass(frozen=True)
-class Ddk:
+class Ddk(Struct, frozen=True):
     """A kit as the user names it: a kernel build tree here, or a machine (``host``), a folder (``root``), an image or
     the workers of a ``grid`` that have one.
 
@@ -61,15 +61,14 @@ class Ddk:
     root: str = ""
     image: str = ""
     grid: str = ""
-    platform: Mapping[str, str] = field(default_factory=dict, hash=False)
+    platform: Mapping[str, str] = field(default_factory=dict)
     deadline: int | None = None
     jobs: int | None = None
     release: str = ""
     inbox: str = ""
 
 
-@dataclass(frozen=True)
-class Kit:
+class Kit(Struct, frozen=True):
     """A kit as it was found: its kernel (`uname -r`) and architecture, and where its tree is."""
 
     kernel: str
@@ -294,16 +293,16 @@ def inbox_of(kit: Kit | None) -> Path | None:
     return next((path for path in found if path.is_file() and path.stat().st_size), None)
 
 
-@dataclass(frozen=True)
-class FetchSymvers(Step):
+class FetchSymvers(Step, frozen=True):
     """The Module.symvers of a kit's kernel on another machine."""
 
     label: ClassVar[str] = "Fetch"
+    unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file")
 
     kit: str
-    remote: Reached = field(metadata=UNKEYED)
-    facts: RemoteFacts = field(metadata=UNKEYED)
-    cache_file: Path = field(metadata=UNKEYED)
+    remote: Reached
+    facts: RemoteFacts
+    cache_file: Path
 
     def run(self, inputs: Named, outputs: Named) -> None:
         fetch_symvers(self.remote, self.facts, outputs.symvers, cache_file=self.cache_file)

@@ -8,10 +8,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
 from SCons.Node import Node
 
 from xspack_tool.errors import BadInput, Problem, damaged
@@ -26,7 +26,7 @@ from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.sources import nodes_of
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
 
@@ -57,8 +57,7 @@ REPOSITORIES = ("XSPACK_BASE_REPO", "XSPACK_BASELINE")
 JUDGING = ("releases", "rules")
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """The payload of a pack, and the records of what the rules found in its RPMs: those of the payload in one file,
     then one of each generated RPM."""
 
@@ -67,12 +66,12 @@ class Judged:
     generated: list[Node]
 
 
-@dataclass(frozen=True)
-class CheckRpm(Step):
+class CheckRpm(Step, frozen=True):
     """The record of one RPM: its header, and what the rules found."""
 
     label: ClassVar[str] = "Check"
     uses: ClassVar[tuple[str, ...]] = READERS
+    unkeyed: ClassVar[tuple[str, ...]] = ("symvers_file", "inbox_place")
 
     profile: Profile
     rules: Callable[[], str]
@@ -83,8 +82,8 @@ class CheckRpm(Step):
     shellcheck: str
     #: What the declaration of a driver tells.
     driver: Callable[[], DriverNotes] | None
-    symvers_file: Path | None = field(metadata=UNKEYED)
-    inbox_place: Path | None = field(metadata=UNKEYED)
+    symvers_file: Path | None
+    inbox_place: Path | None
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.read import open_rpm
@@ -224,12 +223,12 @@ def _decoder() -> msgspec.json.Decoder[Record]:
     return msgspec.json.Decoder(tuple[RpmInfo, list[Finding]])
 
 
-@dataclass(frozen=True)
-class JudgePack(Step):
+class JudgePack(Step, frozen=True):
     """``<label>-findings.json``; it is written whatever was found."""
 
     label: ClassVar[str] = "Judge"
     uses: ClassVar[tuple[str, ...]] = PACK_READERS
+    unkeyed: ClassVar[tuple[str, ...]] = ("base", "baseline")
 
     pack: Pack
     profile: Profile
@@ -246,8 +245,8 @@ class JudgePack(Step):
     submission: bool
     #: The text of a remove script that is generated.
     remove: str
-    base: Path | None = field(metadata=UNKEYED)
-    baseline: Path | None = field(metadata=UNKEYED)
+    base: Path | None
+    baseline: Path | None
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rules.context import PackContext, modules_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from SCons.Node import Node
@@ -11,8 +10,7 @@ from xspack_tool.files import whole
 from xspack_tool.plan.step import Named, Step, add_step
 
 
-@dataclass(frozen=True)
-class JoinLines(Step):
+class JoinLines(Step, frozen=True):
     """The lines of several files in one, in their order."""
 
     label: ClassVar[str] = "Join"

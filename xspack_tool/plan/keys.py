@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
 from SCons.Node import Node
 from SCons.Util import NodeList
 
@@ -20,7 +20,7 @@ from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 
 if TYPE_CHECKING:
     from xspack_tool.signing.sign import Signer
@@ -37,8 +37,7 @@ class _NoSecretKey(Exception):
     """The keyring lacks the secret key with this fingerprint."""
 
 
-@dataclass(frozen=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True):
     """A public key file, and the keyring that the environment names for its secret key; None is gpg's own."""
 
     node: Node
@@ -64,14 +63,14 @@ class SigningKey:
         return Signer(self.home, read_public_key(public_file), read_passphrase())
 
 
-@dataclass(frozen=True)
-class MakeTestKey(Step):
+class MakeTestKey(Step, frozen=True):
     """A throwaway key: public key file and keyring."""
 
     label: ClassVar[str] = "TestKey"
+    unkeyed: ClassVar[tuple[str, ...]] = ("home",)
 
     name: str
-    home: Path = field(metadata=UNKEYED)
+    home: Path
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.signing.keys import make_test_key

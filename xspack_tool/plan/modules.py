@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import SCons.Node.FS
 import SCons.Script
+from msgspec import Struct
 from SCons.Node import Node
 
 from xspack_tool.ddk.compile_commands import write_compile_commands
@@ -25,11 +25,10 @@ from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 
 
-@dataclass(frozen=True)
-class SigningPair:
+class SigningPair(Struct, frozen=True):
     """What signs modules. The certificate tells keys apart; the private key is read while building, and
     neither it nor anything made of it goes into a signature or a cache."""
 
@@ -38,8 +37,7 @@ class SigningPair:
     certificate: Node
 
 
-@dataclass(frozen=True)
-class ModulePlan:
+class ModulePlan(Struct, frozen=True):
     """What a driver is compiled with. ``expected`` are modules that must result."""
 
     tree: KernelTree
@@ -51,8 +49,7 @@ class ModulePlan:
     sign: SigningPair | None = None
 
 
-@dataclass(frozen=True)
-class Modules:
+class Modules(Struct, frozen=True):
     """The nodes that compiling a driver makes: archives of modules and of their debug data, the symbols."""
 
     tar: Node
@@ -66,13 +63,13 @@ def claim_modules(env: Any, place: Sequence[str], kernel: str, declared: Place, 
     return session().claim_output(node, declared, target)
 
 
-@dataclass(frozen=True)
-class CompileModules(Step):
+class CompileModules(Step, frozen=True):
     """What kbuild makes, on a staged copy that is kept for the next time. Its inputs ``sources`` are called as in the
     driver's folder."""
 
     label: ClassVar[str] = "Modules"
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "certificate")
+    unkeyed: ClassVar[tuple[str, ...]] = ("tree", "work", "jobs", "private_key")
 
     #: Kernel, architecture and digest of the kernel build tree.
     kernel: tuple[str, str, str]
@@ -82,11 +79,11 @@ class CompileModules(Step):
     debuginfo: bool
     #: Links among the sources: path -> what it leads to.
     links: dict[str, str]
-    tree: KernelTree = field(metadata=UNKEYED)
-    work: Path = field(metadata=UNKEYED)
-    jobs: int = field(metadata=UNKEYED)
+    tree: KernelTree
+    work: Path
+    jobs: int
     #: Never in a key, nor anything made of it: the certificate tells keys apart.
-    private_key: str | None = field(metadata=UNKEYED)
+    private_key: str | None
 
     def used(self) -> tuple[str, ...]:
         return tools_for(self.private_key)
@@ -185,8 +182,7 @@ def add_modules(
     return Modules(made.modules, made.symvers, made.debuginfo if debuginfo else None)
 
 
-@dataclass(frozen=True)
-class WriteNote(Step):
+class WriteNote(Step, frozen=True):
     """The object file with the note of a variant, which kbuild links into each module."""
 
     label: ClassVar[str] = "Note"
@@ -199,8 +195,7 @@ class WriteNote(Step):
         write_whole(outputs.note, note_object(self.variant, self.arch))
 
 
-@dataclass(frozen=True)
-class WriteInfo(Step):
+class WriteInfo(Step, frozen=True):
     """info.json of a variant, with the devices that its compiled modules claim."""
 
     label: ClassVar[str] = "Info"

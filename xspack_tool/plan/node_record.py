@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
 from SCons.Node import Node
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from xspack_tool.plan.step import Planned
 
 
-@dataclass
-class NodeRecord:
+class NodeRecord(Struct):
     """``attributes.xspack`` of each node that a declaration made. A field that does not apply is empty."""
 
     #: The step that makes it.

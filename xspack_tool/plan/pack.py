@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Node import Node
 from SCons.Util import NodeList
 
@@ -37,7 +38,7 @@ from xspack_tool.plan.package import (
 from xspack_tool.plan.profile import out_path, profile_of
 from xspack_tool.plan.report import report_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo.comps import comps_xml
@@ -46,8 +47,7 @@ from xspack_tool.repo.repomd import REPOMD
 from xspack_tool.rpm.scriptlets.remove import removal_script
 
 
-@dataclass(frozen=True)
-class PackInputs:
+class PackInputs(Struct, frozen=True):
     """What a pack is made of, as nodes."""
 
     packages: list[Node]
@@ -63,8 +63,7 @@ class PackInputs:
 _ELSEWHERE: dict[str, Any] = {"volume_id": "", "driver_disk": None}
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """A planned pack, as a submission needs it, in the record of its ISO."""
 
     env: Any
@@ -74,8 +73,7 @@ class Packed:
     remove: Node | str | None
 
 
-@dataclass(frozen=True)
-class TotalPayload(Step):
+class TotalPayload(Step, frozen=True):
     """Installed size and time of the payload, a file each: all that the document and the generated RPMs need of it,
     so that a change that leaves one alone goes no further there."""
 
@@ -89,8 +87,7 @@ class TotalPayload(Step):
         write_whole(outputs.time, f"{totals.time}\n")
 
 
-@dataclass(frozen=True)
-class WriteDocument(Step):
+class WriteDocument(Step, frozen=True):
     """update.xml."""
 
     label: ClassVar[str] = "Document"
@@ -101,8 +98,7 @@ class WriteDocument(Step):
         write_whole(outputs.document, render_document(self.pack, read_number(inputs.size)))
 
 
-@dataclass(frozen=True)
-class WriteUpdateRpm(WritingStep):
+class WriteUpdateRpm(WritingStep, frozen=True):
     """update-<label>."""
 
     label: ClassVar[str] = "RPM"
@@ -117,8 +113,7 @@ class WriteUpdateRpm(WritingStep):
         _write_generated(self, package, {}, inputs, outputs)
 
 
-@dataclass(frozen=True)
-class WriteControlRpm(WritingStep):
+class WriteControlRpm(WritingStep, frozen=True):
     """control-<label>. Its inputs ``scripts`` are the user's, by what they are."""
 
     label: ClassVar[str] = "RPM"
@@ -142,8 +137,7 @@ def _write_generated(
     write_rpm(package, contents, out, payload=step.payload, time=time, rpmbuild=step.by_rpmbuild)
 
 
-@dataclass(frozen=True)
-class WriteIndex(Step):
+class WriteIndex(Step, frozen=True):
     """repomd.xml and the files it names."""
 
     label: ClassVar[str] = "Repodata"
@@ -160,28 +154,26 @@ class WriteIndex(Step):
         write_repodata(fragments, comps, outputs.files[REPOMD_NAME].parent, read_number(inputs.time))
 
 
-@dataclass(frozen=True)
-class SignFile(Step):
+class SignFile(Step, frozen=True):
     """The detached signature of a file."""
 
     label: ClassVar[str] = "Sign"
     uses: ClassVar[tuple[str, ...]] = ("gpg",)
+    unkeyed: ClassVar[tuple[str, ...]] = ("key",)
 
-    key: SigningKey = field(metadata=UNKEYED)
+    key: SigningKey
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.key.signer(inputs.key).sign_file(inputs.file, outputs.signature, read_number(inputs.time))
 
 
-@dataclass(frozen=True)
-class SignStatement(SignFile):
+class SignStatement(SignFile, frozen=True):
     """The detached signature of what is said of a pack beside it."""
 
     label: ClassVar[str] = "Attest"
 
 
-@dataclass(frozen=True)
-class MasterIso(Step):
+class MasterIso(Step, frozen=True):
     """The ISO. Its inputs ``files`` are called as on it, ``records`` as beside repomd.xml, which says what they are
     called on it."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Action import Action
 from SCons.Builder import Builder
 from SCons.Errors import BuildError
@@ -25,7 +26,7 @@ from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, replace_step
+from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
 from xspack_tool.run import work_folder
 
@@ -37,8 +38,7 @@ Report = Callable[[list[Problem]], None]
 Contents = Mapping[str, Node]
 
 
-@dataclass(frozen=True)
-class PlannedRpm:
+class PlannedRpm(Struct, frozen=True):
     """What is known of an RPM while reading, in the record of its node."""
 
     identity: Identity
@@ -60,8 +60,7 @@ class PlannedRpm:
     notes: Callable[[], DriverNotes] | None = None
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """The whole declaration of an RPM, and its licence texts, in the record of its node."""
 
     package: Package
@@ -87,19 +86,19 @@ def _refuse(target: list[Node], source: list[Node], env: Any) -> BuildError:
 _FAULTY = Builder(action=Action(_refuse, None))
 
 
-@dataclass(frozen=True)
-class WriteRpm(WritingStep):
+class WriteRpm(WritingStep, frozen=True):
     """The RPM of a declaration."""
 
     label: ClassVar[str] = "RPM"
     shown: ClassVar[str] = "terminal"
     version: ClassVar[int] = 2
     modes: ClassVar[tuple[str, ...]] = ("files",)
+    unkeyed: ClassVar[tuple[str, ...]] = ("folders",)
 
     package: Package
     time: int
     #: Those that the build fills.
-    folders: Folders = field(default=NO_FOLDERS, metadata=UNKEYED)
+    folders: Folders = NO_FOLDERS
 
     def found(self) -> str:
         return self.folders.found()
@@ -112,11 +111,10 @@ class WriteRpm(WritingStep):
         write_rpm(package, contents, out, payload=self.payload, time=self.time, rpmbuild=self.by_rpmbuild)
 
 
-@dataclass(frozen=True)
-class WriteRpmAndDebug(WriteRpm):
+class WriteRpmAndDebug(WriteRpm, frozen=True, kw_only=True):
     """The same with stripped programs, and the RPM of their debug data."""
 
-    debug: Package = field(kw_only=True)
+    debug: Package
 
     def used(self) -> tuple[str, ...]:
         return (*super().used(), "strip", "pyelftools")
@@ -237,15 +235,15 @@ def _nodes(value: Any) -> list[Node]:
     return found
 
 
-@dataclass(frozen=True)
-class SignRpm(Step):
+class SignRpm(Step, frozen=True):
     """An RPM with the signature of a key in place of any that it has."""
 
     label: ClassVar[str] = "Sign"
     version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("gpg",)
+    unkeyed: ClassVar[tuple[str, ...]] = ("key",)
 
-    key: SigningKey = field(metadata=UNKEYED)
+    key: SigningKey
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.read import read_build_time
@@ -272,8 +270,7 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
     return signed[which]
 
 
-@dataclass(frozen=True)
-class IndexRpm(Step):
+class IndexRpm(Step, frozen=True):
     """An RPM's part of the index."""
 
     label: ClassVar[str] = "Index"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile

@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SCons.Script
+from msgspec.structs import replace
 from SCons.Node import Node, executed, up_to_date
 
 from xspack_tool.errors import XspackError

@@ -11,12 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import SCons.Defaults
 import SCons.Node.FS
 import SCons.Script
+from msgspec import Struct, field
+from msgspec.structs import replace
 from SCons.Errors import UserError
 from SCons.Node import Node
 
@@ -47,8 +48,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)))
 
 
-@dataclass(eq=False)
-class Declaration:
+class Declaration(Struct, eq=False):
     """Something that was declared, and all that stands against building it.
 
     A mistake stops what needs its declaration, and nothing else: the nodes of a declaration have it in
@@ -77,8 +77,7 @@ class Declaration:
         return found
 
 
-@dataclass
-class Session:
+class Session(Struct):
     """All declarations of one run, whichever environment or SConscript they came from."""
 
     #: What belongs to no declaration stands against building anything of ours.

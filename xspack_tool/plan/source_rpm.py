@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Node import Node
 
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections, write_source_tar
@@ -18,13 +19,12 @@ from xspack_tool.plan.package import Contents, PlannedRpm, Report, by_mode, path
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step, replace_step
+from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.rpm.source import source_rpm_name, write_source_rpm
 from xspack_tool.rpm.spec import Making, prose_problems
 
 
-@dataclass(frozen=True)
-class SourcePlan:
+class SourcePlan(Struct, frozen=True):
     """What goes into a driver's source RPM besides its package: how it is compiled, its files and links, and the
     Module.symvers of other drivers."""
 
@@ -33,14 +33,14 @@ class SourcePlan:
     symbols: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True)
-class WriteSourceRpm(Step):
+class WriteSourceRpm(Step, frozen=True):
     """The source RPM of a driver. ``sources`` are those that are compiled, called as in the driver's folder, ``files``
     and ``others`` the contents of the package besides, ``symbols`` the Module.symvers of other drivers."""
 
     label: ClassVar[str] = "SourceRpm"
     uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "files", "others")
+    unkeyed: ClassVar[tuple[str, ...]] = ("folders",)
 
     package: Package
     driver: DriverSource
@@ -49,7 +49,7 @@ class WriteSourceRpm(Step):
     #: Links among the sources: path -> what it leads to.
     links: dict[str, str]
     #: Those that the build fills.
-    folders: Folders = field(default=NO_FOLDERS, metadata=UNKEYED)
+    folders: Folders = NO_FOLDERS
 
     def found(self) -> str:
         return self.folders.found()

@@ -7,12 +7,12 @@ import posixpath
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MappingView
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import SCons.Node.Alias
 import SCons.Node.FS
+from msgspec import Struct
 from SCons.Node import Node
 from SCons.Util import flatten
 
@@ -22,8 +22,7 @@ from xspack_tool.plan.profile import out_path
 from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 
-@dataclass(frozen=True)
-class XsFile:
+class XsFile(Struct, frozen=True):
     """A payload file with its mode, owner or group given; of a folder, all files below it. Then the folders get the
     same mode, and may be entered by whoever may read them."""
 
@@ -33,8 +32,7 @@ class XsFile:
     group: str = "root"
 
 
-@dataclass(frozen=True)
-class XsConfig:
+class XsConfig(Struct, frozen=True):
     """A configuration file, or a folder of such. With ``noreplace`` False an upgrade puts its own in the place of one
     that was changed, which is kept as .rpmsave; ``missingok``: it may be absent."""
 
@@ -51,8 +49,7 @@ class XsConfig:
         return "config" + ("" if self.noreplace else "-replace") + ("-missingok" if self.missingok else "")
 
 
-@dataclass(frozen=True)
-class XsDir:
+class XsDir(Struct, frozen=True):
     """A payload folder with its mode, owner and group, and those below it: without ``source`` an empty one. Files in
     it keep their modes, as far as the folder's goes, or get ``file_mode``."""
 
@@ -63,15 +60,13 @@ class XsDir:
     file_mode: int | str | None = None
 
 
-@dataclass(frozen=True)
-class XsLink:
+class XsLink(Struct, frozen=True):
     """A symbolic link of the payload."""
 
     target: str
 
 
-@dataclass(frozen=True)
-class XsPatch:
+class XsPatch(Struct, frozen=True):
     """A late fix of a driver's, and what a submission says of it. ``seen_by_customers`` is a text, or True or
     False."""
 
@@ -87,8 +82,7 @@ class XsPatch:
         return ("yes" if seen else "no") if isinstance(seen, bool) else seen
 
 
-@dataclass(frozen=True)
-class TreeItem:
+class TreeItem(Struct, frozen=True):
     """One path below a folder: a file's node, a link's target, or (neither) a folder. ``wrong`` says why it can
     be in no package."""
 
@@ -283,8 +277,7 @@ def _declared(folder: Node, prefix: str, out: str) -> Iterator[TreeItem]:
             yield TreeItem(prefix + name, node)
 
 
-@dataclass(frozen=True)
-class BuiltTree:
+class BuiltTree(Struct, frozen=True):
     """A folder that steps of the build fill: what must be done before it is looked at, and where it lies then."""
 
     needs: tuple[Node, ...]

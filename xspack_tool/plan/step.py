@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import SCons.Script
+from msgspec import Struct
+from msgspec.structs import replace
 from SCons.Action import FunctionAction
 from SCons.Builder import Builder
 from SCons.Errors import BuildError
@@ -46,14 +46,9 @@ class Named:
         raise AttributeError(f"the step has no {name!r}, only {', '.join(self.__dict__) or 'nothing'}")
 
 
-#: ``field(metadata=UNKEYED)`` of a step says where or how fast it works: nothing of it reaches its outputs.
-UNKEYED = {"keyed": False}
-
-
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """What makes targets. Its fields are everything besides the content of the inputs on which the outputs depend
-    (frozen dataclasses, lists, dicts, texts, numbers: see model/canonical.py); all of them are in its key. A field may
+    (frozen Structs, lists, dicts, texts, numbers: see model/canonical.py); all of them are in its key. A field may
     be a function, which tells its value once everything was read.
     """
 
@@ -70,6 +65,8 @@ class Step:
     uses: ClassVar[tuple[str, ...]] = ()
     #: The names of the inputs whose modes count, too.
     modes: ClassVar[tuple[str, ...]] = ()
+    #: The names of the fields that say where or how fast it works: nothing of them reaches its outputs.
+    unkeyed: ClassVar[tuple[str, ...]] = ()
 
     def run(self, inputs: Named, outputs: Named) -> None:
         """Make the outputs. Both have paths by the names that were given to :func:`add_step`."""
@@ -86,11 +83,10 @@ class Step:
     @classmethod
     def keyed(cls) -> Iterator[str]:
         """The names of the fields that are in the key."""
-        return (field.name for field in dataclasses.fields(cls) if field.metadata.get("keyed", True))
+        return (name for name in cls.__struct_fields__ if name not in cls.unkeyed)
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(Struct, frozen=True, dict=True):
     """A step with its targets and sources, as SCons knows them: in the record of each target.
 
     ``inputs`` and ``outputs`` are the numbers that stand in SCons's lists for what has a name.

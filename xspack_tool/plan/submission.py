@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct, field
 from SCons.Node import Node
 from SCons.Util import NodeList
 
@@ -22,7 +22,7 @@ from xspack_tool.plan.node_record import pack_of, record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import folder_of, identity_of
-from xspack_tool.plan.step import UNKEYED, Named, Step, add_step
+from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import refuse_if_stopped
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ _FIRMWARE = re.compile(r"(/usr)?/lib/firmware/.+")
 _MAX_LICENCE = 1 << 20
 
 
-@dataclass(frozen=True)
-class SubmissionPlan:
+class SubmissionPlan(Struct, frozen=True):
     """What goes into a submission: the ISOs, late fixes with their patches, and what the packs themselves lack:
     licence texts, and the statement on firmware."""
 
@@ -47,8 +46,7 @@ class SubmissionPlan:
     target: str = ""
 
 
-@dataclass(frozen=True)
-class SubmittedRpm:
+class SubmittedRpm(Struct, frozen=True):
     """An RPM of a submission. ``rpm`` and ``texts``, its licence texts, are names of inputs; ``source`` is where its
     source RPM lies in the archive, or empty."""
 
@@ -58,14 +56,14 @@ class SubmittedRpm:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class WriteSubmission(Step):
+class WriteSubmission(Step, frozen=True):
     """The archive. Its inputs ``members`` and ``sources`` are called as in it, ``rpms`` and ``texts`` as in
     ``packages``, ``patches`` by their names; ``judged`` are the findings of each pack."""
 
     label: ClassVar[str] = "Submission"
     shown: ClassVar[str] = "always"
     uses: ClassVar[tuple[str, ...]] = READERS
+    unkeyed: ClassVar[tuple[str, ...]] = ("inbox_places",)
 
     name: str
     isos: tuple[str, ...]
@@ -77,7 +75,7 @@ class WriteSubmission(Step):
     licensed: bool
     #: Pack -> a digest of the devices that its release drives, and where they are listed.
     inbox: dict[str, str]
-    inbox_places: dict[str, Path | None] = field(metadata=UNKEYED)
+    inbox_places: dict[str, Path | None]
 
     def run(self, inputs: Named, outputs: Named) -> None:
         for findings in inputs.judged:
@@ -225,8 +223,7 @@ def _module(module: ModuleInfo) -> dict[str, Any]:
     return {**{name: getattr(module, name) for name in fields}, "firmware": list(module.firmware)}
 
 
-@dataclass
-class _Content:
+class _Content(Struct):
     """What of an RPM a submission tells of."""
 
     info: RpmInfo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from xspack_tool.errors import Problem
@@ -14,8 +13,7 @@ from xspack_tool.rpm.usual import WRITER, left_to_rpmbuild
 _CHOICES = ("xspack", "rpmbuild")
 
 
-@dataclass(frozen=True)
-class WritingStep(Step):
+class WritingStep(Step, frozen=True):
     """A step that writes an RPM. ``writer`` is the version of xspack's writer, or ``rpmbuild`` and why."""
 
     payload: str

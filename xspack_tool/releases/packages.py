@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput
@@ -47,8 +48,7 @@ def satisfies(provides: Mapping[str, str], wanted: Relation) -> bool:
     return bool(pool.whatprovides(_dep(pool, wanted)))
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """A package of the release that owns a path; ``file`` is None where its RPM is not at hand."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput, damaged
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     import msgspec
 
 
-@dataclass(frozen=True)
-class Fragment:
+class Fragment(Struct, frozen=True):
     """An RPM in the index. ``location`` is relative to the repository's root; sizes are bytes, times
     seconds since 1970; ``primary``, ``filelists`` and ``other`` are its elements of those files;
     ``holds_modules`` says whether a kernel module is among its files."""

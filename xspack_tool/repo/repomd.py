@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from xspack_tool.binary.xml import child_of, parse_xml, tag_of
 from xspack_tool.errors import BadInput
@@ -12,8 +12,7 @@ REPOMD = "repodata/repomd.xml"
 MAX_REPOMD = 1 << 20
 
 
-@dataclass(frozen=True)
-class RepomdRecord:
+class RepomdRecord(Struct, frozen=True):
     """One file of an index; ``href`` is relative to the root of the repository."""
 
     type: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.rpm import elf
@@ -116,8 +117,7 @@ def kept(kind: bytes) -> bytes:
     return kind if _KEPT.search(kind) else b""
 
 
-@dataclass(frozen=True)
-class FoundIn:
+class FoundIn(Struct, frozen=True):
     """The relations that come from files: places in the header's sets, and for each file the first and the number of
     its own."""
 

@@ -10,8 +10,9 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from xspack_tool.rpm.relations import UnusualError
 
@@ -43,8 +44,7 @@ class Compressor(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Payload:
+class Payload(Struct, frozen=True):
     """rpm's `_binary_payload` in parts."""
 
     level: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import FileEntry
@@ -41,8 +42,7 @@ _DOC_FOLDERS = tuple(
 )
 
 
-@dataclass
-class File:
+class File(Struct):
     """One path of an RPM. The content of a regular file is ``data``, or ``size`` bytes of ``source`` from ``offset``
     on; ``whole`` where that is all of the source."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import basename, dirname, relpath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.dependency import Dependency
@@ -43,8 +45,7 @@ def debug_package(package: Package) -> Package:
     )
 
 
-@dataclass(frozen=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """The contents of a package with stripped programs, and the RPM of their debug data with its contents."""
 
     contents: Mapping[str, Path]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.rpm.relations import UnusualError
@@ -24,8 +25,7 @@ _SPACE = b" \t\n\r\f\v"
 Read = Callable[[int, int], bytes]
 
 
-@dataclass(frozen=True)
-class _Section:
+class _Section(Struct, frozen=True):
     kind: int
     offset: int
     size: int
@@ -34,8 +34,7 @@ class _Section:
     entry: int
 
 
-@dataclass(frozen=True)
-class _Dynamic:
+class _Dynamic(Struct, frozen=True):
     """What the dynamic section says."""
 
     needed: tuple[bytes, ...] = ()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import os
 import struct
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 
@@ -66,8 +67,7 @@ _USED_SIGNATURE: dict[str, tuple[int, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """The values of both headers by rpmfile's names, and where the header and the payload begin in the file."""
 
     values: dict[str, Any]
@@ -76,8 +76,7 @@ class Headers:
     header_offset: int = 0
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """What of an RPM is known without its values: when it was built, in seconds since 1970, and where its payload
     begins."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xspack_tool.errors import StepError
 from xspack_tool.rpm.header import BIN, I18N, INT16, INT32, INT64, STRING, STRINGS
@@ -21,8 +22,7 @@ _LEAD_NUMBERS = {"aarch64": 19}
 Value = int | bytes
 
 
-@dataclass
-class HeaderWriter:
+class HeaderWriter(Struct):
     """Tags with their values, in any order."""
 
     tags: dict[int, tuple[int, tuple[Value, ...]]] = field(default_factory=dict)
@@ -78,8 +78,7 @@ def lead(name: str, arch: str) -> bytes:
     return struct.pack("!4sBBHH66sHH16x", b"\xed\xab\xee\xdb", 3, 0, 0, number, name.encode()[:65], 1, 5)
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(Struct, frozen=True):
     """What the signature header says: digests of the header, and of header and payload (``md5``), the size of both
     and that of the archive before its compression."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from xspack_tool.model.dependency import evr_text
 
@@ -23,8 +24,7 @@ PAYLOAD_FEATURES = {
 }
 
 
-@dataclass(frozen=True)
-class PayloadFile:
+class PayloadFile(Struct, frozen=True):
     """One path of an RPM as its header tells it."""
 
     path: str
@@ -62,8 +62,7 @@ class PayloadFile:
         return bool(self.flags & GHOST)
 
 
-@dataclass(frozen=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A dependency as a header holds it; ``flags`` are rpm's, ``operator`` is read from them."""
 
     name: str
@@ -84,8 +83,7 @@ class Relation:
         return f"{self.name} {self.operator} {self.evr}" if self.operator else self.name
 
 
-@dataclass(frozen=True)
-class Scriptlet:
+class Scriptlet(Struct, frozen=True):
     """A scriptlet or trigger: ``phase`` is pre, post, preun, postun, pretrans, posttrans, triggerin, .."""
 
     phase: str
@@ -93,8 +91,7 @@ class Scriptlet:
     text: str
 
 
-@dataclass(frozen=True)
-class RpmInfo:
+class RpmInfo(Struct, frozen=True):
     """An RPM's header. ``source_rpm`` is empty for a source RPM itself."""
 
     name: str
@@ -120,7 +117,7 @@ class RpmInfo:
     conflicts: tuple[Relation, ...] = ()
     obsoletes: tuple[Relation, ...] = ()
     scripts: tuple[Scriptlet, ...] = ()
-    changelog: tuple[tuple[int, str, str], ...] = field(default=())
+    changelog: tuple[tuple[int, str, str], ...] = ()
     is_source: bool = False
     has_md5: bool = False
     has_sha256_header: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PUBLIC_KEY, _RSA, _DOCUMENT = 6, (1, 3), 0
 _SIGNATURE, _ISSUER, _ISSUER_FINGERPRINT = 2, 16, 33
@@ -12,8 +13,7 @@ _CERTIFICATIONS = range(0x10, 0x14)
 _HASHES = {1: "MD5", 2: "SHA1", 3: "RIPEMD160", 8: "SHA256", 9: "SHA384", 10: "SHA512", 11: "SHA224"}
 
 
-@dataclass(frozen=True)
-class RsaSignature:
+class RsaSignature(Struct, frozen=True):
     """A signature of version 4 on a document: the hash's name, what is hashed after the document, and the number."""
 
     hash: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import Package
@@ -35,8 +36,7 @@ _PHASES = {
 _ISA = {"x86_64": b"(x86-64)", "i686": b"(x86-32)", "aarch64": b"(aarch-64)"}
 
 
-@dataclass(frozen=True)
-class Writer:
+class Writer(Struct, frozen=True):
     """What an RPM says of the program and the machine that wrote it, and how it classes files."""
 
     rpm_version: str = "4.18.0"

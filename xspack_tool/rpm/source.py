@@ -6,8 +6,9 @@ import os
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.rpm.spec import Making, render_macros, render_spec

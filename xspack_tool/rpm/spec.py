@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.model.changelog import ChangelogEntry
@@ -212,8 +213,7 @@ def script_text(parts: Iterable[str]) -> str:
     return "\n".join(part.strip("\n") for part in parts)
 
 
-@dataclass(frozen=True)
-class Making:
+class Making(Struct, frozen=True):
     """What the spec of a source RPM has besides: macros before the tags, the file names of its sources, the
     bodies of %prep, %build and %install, and a file that lists more of the payload."""
 

@@ -6,9 +6,10 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import FileEntry

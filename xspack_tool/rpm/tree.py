@@ -7,9 +7,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.package import FileEntry, Package
@@ -20,8 +22,7 @@ from xspack_tool.rpm.stage import normal_mode
 _BOOKKEEPING = re.compile(r"\.git|\.sconsign.*|\.sconf_temp|\.scons(?:_temp)?")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """One path of the disk, relative to the folder that was walked. ``text`` is a link's target, or what is
     wrong."""
 
@@ -63,8 +64,7 @@ def _one(relative: str, place: str) -> Found:
     return Found(relative, "wrong", place, "neither file, folder nor link")
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """Where the files of a ``tree`` entry lie: known paths (relative name, place), each a file, a link or a folder
     when all was built, and links that a builder makes, though not where it takes its target from a cache."""
 

@@ -10,9 +10,10 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.model.canonical import canonical
@@ -33,8 +34,7 @@ from xspack_tool.run import (
 )
 
 
-@dataclass(frozen=True)
-class SpecMacros:
+class SpecMacros(Struct, frozen=True):
     """What a spec finds besides rpm's own macros; of one name, the last counts. ``release`` and ``files`` are macro
     files, ``defines`` macros with their bodies."""
 

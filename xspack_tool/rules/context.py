@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from xspack_tool.binary.module import MODULE
 from xspack_tool.binary.signature import certificates_in, read_certificates
@@ -31,8 +32,7 @@ class Inbox(Protocol):
         """The inbox modules that claim a device which the alias pattern ``alias`` claims."""
 
 
-@dataclass(frozen=True)
-class DriverData:
+class DriverData(Struct, frozen=True):
     """Everything but the RPM and the profile that its findings depend on.
 
     ``symvers`` is the Module.symvers of the kernel build tree, ``inbox`` answers which devices the
@@ -49,8 +49,7 @@ class DriverData:
     shellcheck: bool = False
 
 
-@dataclass(frozen=True)
-class RpmContext:
+class RpmContext(Struct, frozen=True, dict=True):
     """One RPM as the rules see it."""
 
     info: RpmInfo
@@ -139,8 +138,7 @@ class Key(Protocol):
     def self_hashes(self) -> tuple[str, ...]: ...
 
 
-@dataclass(frozen=True)
-class IndexRecord:
+class IndexRecord(Struct, frozen=True):
     """One file of the yum index as repomd.xml tells it: type ``primary``, .., its path and checksum type."""
 
     type: str
@@ -148,8 +146,7 @@ class IndexRecord:
     checksum_type: str
 
 
-@dataclass(frozen=True)
-class PackContext:
+class PackContext(Struct, frozen=True, dict=True):
     """A pack with everything that rules judge it by; None and empty mean: not given, or not there yet.
 
     ``rpms`` are the payload RPMs, without the two generated ones; ``signed`` are all RPMs as they go onto

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xspack_tool.errors import visible
 
@@ -13,8 +15,7 @@ Severity = Literal["E", "W", "I"]
 SEVERITIES: tuple[Severity, ...] = ("E", "W", "I")
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """One breach of a rule, as the rule's function yields it.
 
     ``where`` is a path of the payload, a scriptlet (``%post``), or a field of the header or of the pack
@@ -40,15 +41,13 @@ class Hit:
     unless_alone: str = ""
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """A rule could not be checked: ``needs`` says which input of the user's it lacks."""
 
     needs: str
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One finding with everything a reader needs.
 
     ``pack`` is empty until the report puts an RPM into a pack; ``rpm`` is a file name, empty for what
@@ -92,5 +91,5 @@ def to_plain(finding: Finding) -> dict[str, Any]:
 
 def from_plain(data: dict[str, Any]) -> Finding:
     """The finding of :func:`to_plain`; keys that this version does not know are left out."""
-    known = {field.name for field in fields(Finding)}
+    known = Finding.__struct_fields__
     return Finding(**{key: value for key, value in data.items() if key in known})

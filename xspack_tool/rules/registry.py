@@ -15,8 +15,10 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.syntax import nearest
@@ -35,8 +37,7 @@ _Check = TypeVar("_Check", bound=Callable[..., Hits])
 _ID = re.compile(r"[A-Z][A-Za-z0-9_]*[0-9]+")
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule: what it means, what to do, a breach and its like done right as examples, and its checks."""
 
     id: str

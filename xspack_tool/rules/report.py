@@ -6,9 +6,11 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xspack_tool.errors import UNSEEN, Place, counted, visible
 from xspack_tool.rpm.info import Relation
@@ -22,16 +24,14 @@ _COLOURS = {"E": "31", "W": "33", "I": "36"}
 WORDS = {"E": "error", "W": "warning", "I": "note"}
 
 
-@dataclass(frozen=True)
-class Waivers:
+class Waivers(Struct, frozen=True):
     """Rule ids with the reason to waive them: of the pack, for all in it, and of single RPMs by file name."""
 
     pack: Mapping[str, str] = field(default_factory=dict)
     rpms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """The findings of a pack, the severest first; waived ones are among them, with their reasons."""
 
     label: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.profile import Profile
@@ -21,8 +22,7 @@ _TEST = re.compile(r"[Tt]ransaction (?:test|check) error")
 _MISSING = re.compile(r"nothing provides (.+?) needed by")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a transaction came to: its steps in order, what dnf complained of, and whether it went through."""
 
     good: bool

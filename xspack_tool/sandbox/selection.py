@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.model.driver import VARIANT
 from xspack_tool.rpm.info import RpmInfo
@@ -34,8 +35,7 @@ done
 _SHELL = ("/bin/busybox", "sh", "-c")
 
 
-@dataclass(frozen=True)
-class Selectable:
+class Selectable(Struct, frozen=True):
     """A variant that is installed: where it lies, and what its info.json says."""
 
     kernel: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 from xspack_tool.hosts.parsed import ParsedPack, applied_path
@@ -25,8 +26,7 @@ _ERROR = re.compile(r"""<error[^>]*errorcode=["']([A-Za-z0-9_]+)["']""")
 _EDITED = "# changed by an administrator\n"
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One thing that was done to the chroot, and what it changed. ``code`` is the error that the user of a
     host would see, empty where all went well; ``order`` what dnf or driver-tool did, ``calls`` what scriptlets called;
     ``config`` maps the old pack's configuration files to what became of them."""

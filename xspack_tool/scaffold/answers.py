@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 from xspack_tool.model import syntax
@@ -14,8 +15,7 @@ KINDS = ("userspace", "driver", "driver-disk", "from-build-update")
 CI = ("none", "github", "gitlab")
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """``name`` is the package's and the pack's, ``key`` a public key file or empty for a throwaway test key, ``ddk`` a
     kernel build tree or empty for this machine's headers, ``today`` and ``uuid`` what is new each time."""
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 from xspack_tool.scaffold.answers import quoted
@@ -21,8 +22,7 @@ PACKAGES = ("Userspace", "Firmware", "KernelModule")
 _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
-@dataclass(frozen=True)
-class Next:
+class Next(Struct, frozen=True):
     """What the next version is: ``version`` empty for one more than it was; with ``release`` the packages' releases
     are raised instead of their versions. ``note`` is the changelog's text, ``packager`` and ``today`` its head."""
 
@@ -34,8 +34,7 @@ class Next:
     release: bool = False
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """A piece of the text, from one offset to another, and what takes its place."""
 
     start: int
@@ -43,8 +42,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True)
-class Bumped:
+class Bumped(Struct, frozen=True):
     """The new text, and what was changed in words."""
 
     text: str

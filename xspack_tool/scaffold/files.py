@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from xspack_tool.scaffold.answers import Answers, quoted
 
 #: Never to be under version control: what is built, what SCons remembers, and the secret part of a test key.
@@ -39,10 +41,10 @@ def _filled(template: str, answers: Answers, values: Mapping[str, Any]) -> str:
     environment = _environment()
 
     def pack(label: str, packages: str, more: str) -> str:
-        given = {**vars(answers), "key_name": answers.key_name, "label": label, "packages": packages}
+        given = {**asdict(answers), "key_name": answers.key_name, "label": label, "packages": packages}
         return str(environment.get_template("pack.j2").render(**given, more=more))
 
-    given = {**vars(answers), "key_name": answers.key_name, **values}
+    given = {**asdict(answers), "key_name": answers.key_name, **values}
     return str(environment.get_template(f"{template}.j2").render(**given, pack=pack)) + "\n"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.binary import bash
 from xspack_tool.errors import BadInput
@@ -43,8 +44,7 @@ def build_update_files(folder: Path) -> list[Path]:
     return [path for path in candidates if path.is_file() and any(_calls(path))]
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """A logical line of a Makefile, with the target and the prerequisites of the rule it stands in."""
 
     text: str

@@ -10,8 +10,9 @@ import functools
 import re
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.run import ASKING, run
@@ -28,8 +29,7 @@ class AgentError(Exception):
     """Why the agent did not sign; never with the passphrase."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a primary key is: the socket of an agent, and what that calls the key."""
 
     socket: str

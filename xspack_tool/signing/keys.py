@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput, Interrupted, StepError
 from xspack_tool.files import write_whole
@@ -23,8 +24,7 @@ ALGORITHMS = {"1": "RSA", "3": "RSA", "17": "DSA", "19": "ECDSA", "22": "EdDSA"}
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """What a key file says of its first primary key, and of itself.
 
     Times are seconds since 1970. ``signing_subkeys`` are fingerprints. ``primaries`` counts the primary

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from xspack_tool.rpm.header import BIN, INT32, INT64, LEAD_SIZE, MAX_ENTRIES, MAX_STORE, STRING
 from xspack_tool.rpm.header_write import SIGNATURES, HeaderWriter, Value, padded
@@ -24,8 +25,7 @@ class UnusualRpmError(Exception):
     """An RPM that rpmsign has to sign."""
 
 
-@dataclass(frozen=True)
-class RsaKey:
+class RsaKey(Struct, frozen=True):
     """What of a key stands in its signatures, and how a digest is signed."""
 
     fingerprint: str

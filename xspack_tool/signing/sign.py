@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.files import write_whole
@@ -46,8 +47,7 @@ def cannot_sign(key: PublicKey) -> str:
     return f"{rule}; make a key that signs by itself: gpg --quick-generate-key 'Acme <..>' rsa4096 sign 10y"
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Signs with the primary key ``key``, secret in the keyring ``home`` (None: the user's own).
 
     The same content, time and RSA key give the same bytes. Signatures bear the later of the given time and
@@ -56,7 +56,10 @@ class Signer:
 
     home: Path | None
     key: PublicKey
-    passphrase: str | None = field(default=None, repr=False, compare=False)
+    passphrase: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Signer({self.home!r}, {self.key!r})"  # the passphrase is in no message
 
     def sign_file(self, path: Path, out: Path, time: int) -> None:
         """Write the ASCII-armoured detached signature of ``path`` to ``out``.

@@ -7,8 +7,9 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xspack_tool.errors import BadInput
 from xspack_tool.rpm.openpgp import RsaSignature, rsa_key, rsa_signature
@@ -25,8 +26,7 @@ _CHECK = re.compile(r"    (?P<what>.+): (?P<verdict>[A-Z]+)(?: \(.*\))?")
 _SIGNATURE = re.compile(r"(?:Header )?V\d+ (?P<algorithm>\S+) Signature, key ID (?P<key>[0-9a-f]+)")
 
 
-@dataclass(frozen=True)
-class SignatureStatus:
+class SignatureStatus(Struct, frozen=True):
     """What gpg's status lines said of a detached signature: their keywords in order, and who signed."""
 
     tokens: tuple[str, ...]
@@ -44,8 +44,7 @@ class SignatureStatus:
         return tuple(token for token in WANTED if token not in self.tokens)
 
 
-@dataclass(frozen=True)
-class RpmStatus:
+class RpmStatus(Struct, frozen=True):
     """What ``rpmkeys -Kv`` said: (what was checked, OK | NOKEY | BAD | NOTFOUND ..) in order."""
 
     checks: tuple[tuple[str, str], ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.syntax import ACCOUNT, check_one_line
@@ -21,8 +22,7 @@ _USER = (
 PROGRAMS = ("/usr/sbin/groupadd", "/usr/sbin/useradd")
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """A system user. ``group`` is its first group, one of its own name where none is given; ``groups`` are more."""
 
     name: str

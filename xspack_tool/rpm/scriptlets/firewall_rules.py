@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 
@@ -25,8 +26,7 @@ _TARGET = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,28}")
 _JUMPS = ("-j", "--jump", "-g", "--goto")
 
 
-@dataclass(frozen=True)
-class FirewallRule:
+class FirewallRule(Struct, frozen=True):
     """A rule without its chain, as words: ``("-p", "tcp", "--dport", "5900", "-j", "ACCEPT")``."""
 
     words: tuple[str, ...]

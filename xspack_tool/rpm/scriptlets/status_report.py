@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.syntax import nearest, no_text
@@ -28,8 +29,7 @@ BUILT_IN = frozenset(_BUILT_IN_WORDS.split())
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A folder whose files are collected: those whose path matches ``pattern``, or, ``negate``, does not."""
 
     path: str
@@ -37,16 +37,14 @@ class Directory:
     negate: bool = False
 
 
-@dataclass(frozen=True)
-class ReportCommand:
+class ReportCommand(Struct, frozen=True):
     """A command whose output is collected, under ``label`` where one is given."""
 
     command: str
     label: str = ""
 
 
-@dataclass(frozen=True)
-class StatusReport:
+class StatusReport(Struct, frozen=True):
     """``category`` is new, or one that exists; ``name`` is the package's or another of its own.
 
     ``pii`` says whether personal data may be in it. Sizes are bytes, times seconds, both for the whole category;

@@ -4,8 +4,9 @@ here-documents."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xspack_tool.rules.shell import grammar
 from xspack_tool.rules.shell.branches import Branches

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.rules.shell.model import Command, Script
 from xspack_tool.rules.shell.services import request
@@ -24,8 +25,7 @@ def program(command: Command) -> tuple[str, str] | None:
     return (found[1], found[2] or "") if found else None
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A rule that a command adds (``append``: at the end), or takes away or flushes."""
 
     family: str

@@ -7,8 +7,10 @@ The grammar nests ``a && b && c`` to the left, and hangs what follows a here-doc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xspack_tool.rules.shell.model import Redirect
 
@@ -19,8 +21,7 @@ LISTS = frozenset({"list", "pipeline", "redirected_statement"})
 _REDIRECTS = frozenset({"file_redirect", "heredoc_redirect", "herestring_redirect"})
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(Struct, frozen=True):
     """A member of a pipeline with the redirections written behind it."""
 
     node: Node

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xspack_tool.rules.shell.branches import Branch, exclusive
 
@@ -21,8 +22,7 @@ Guards = frozenset[str]
 NOTHING: Guards = frozenset()
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(Struct, frozen=True):
     """A word after quotes were removed and known variables put in.
 
     ``refs`` are the names it was expanded from: variables that the script itself does not set, ``1`` for the
@@ -44,8 +44,7 @@ class Word:
         return not self.refs.isdisjoint({"1", "+1"})
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """``operator`` is ``<``, ``>``, ``>>``, .. or ``<<`` with the text itself in ``body``."""
 
     operator: str
@@ -57,8 +56,7 @@ class Redirect:
         return self.operator in (">", ">>", "&>", "&>>", ">|", "<>")
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """One command as it runs, wrappers such as ``env`` and ``exec`` taken off.
 
     ``branch`` tells by which ways of which conditions it is reached; ``pipeline`` is a number that the
@@ -96,8 +94,7 @@ class Command:
         return text if len(text) <= 60 else text[:57] + "..."
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What is known where a statement succeeded, where it failed, and afterwards in any case.
 
     ``culprits`` are the commands whose failure is its failure, ``fatal`` those after which ``set -e`` ends
@@ -112,8 +109,7 @@ class Outcome:
     stops: str = ""
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """An explicit ``exit`` or ``return`` of the script: its status as text, and whether a message went before it."""
 
     status: str
@@ -122,8 +118,7 @@ class Exit:
     said: bool
 
 
-@dataclass
-class Script:
+class Script(Struct):
     """A script that was read. ``complete`` is False where it was too long or too deep to be followed to its end.
 
     ``last`` are the commands whose failure would be the script's own status; ``fatal`` those whose failure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.shell_syntax import syntax_error
@@ -14,8 +15,7 @@ from xspack_tool.rules.shell.plain import is_plain
 from xspack_tool.rules.shell.walk import analyse
 
 
-@dataclass(frozen=True)
-class ShellScriptlet:
+class ShellScriptlet(Struct, frozen=True):
     """A scriptlet or trigger whose interpreter is a shell; ``where`` names it as rpm does (``%post``)."""
 
     phase: str

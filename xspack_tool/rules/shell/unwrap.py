@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.rules.shell.model import Word
 
@@ -38,8 +39,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _DEEPEST = 12
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(Struct, frozen=True):
     """Shell text that a command runs.
 
     ``text`` None means: from its standard input, or, with ``path``, from that file. ``arguments`` are its
@@ -54,8 +54,7 @@ class Body:
     inner: bool = True
 
 
-@dataclass(frozen=True)
-class Unwrapped:
+class Unwrapped(Struct, frozen=True):
     """The command proper, the wrappers taken off, and the shell text it runs if it runs some."""
 
     words: tuple[Word, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xspack_tool.rules.shell.branches import Branch, Branches, exclusive
 from xspack_tool.rules.shell.model import Guards, Outcome, Word
@@ -12,8 +13,7 @@ _MOST_VALUES = 4
 _MOST_REMEMBERED = 8
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Struct, frozen=True):
     """What a variable was set to, on which branch, and what was known there."""
 
     word: Word

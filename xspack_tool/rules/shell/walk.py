@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xspack_tool.binary.grammars import text_of
 from xspack_tool.rules.shell import conditions, grammar
@@ -263,8 +265,7 @@ class _Walker(SimpleCommands):
         return Outcome()
 
 
-@dataclass
-class _Ways:
+class _Ways(Struct):
     """The ways of a condition: what is known at the end of those that go on."""
 
     survivors: list[Guards] = field(default_factory=list)
