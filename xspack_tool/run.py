@@ -21,6 +21,8 @@ from msgspec import Struct
 
 from xspack_tool.errors import Interrupted, StepError
 
+#: What writing an index needs besides programs: createrepo_c's wheel is linked with GLib, and does not bring it.
+INDEX_LIBRARY = "libgobject-2.0.so.0"
 #: How to get each program, said before a build that needs it starts: (Debian package, EL package).
 PACKAGES = {
     "rpmbuild": ("rpm", "rpm-build"),
@@ -37,6 +39,7 @@ PACKAGES = {
     "ssh": ("openssh-client", "openssh-clients"),
     "dnf": ("dnf", "dnf"),
     "podman": ("podman", "podman"),
+    INDEX_LIBRARY: ("libglib2.0-0", "glib2"),
 }
 #: How long, in seconds, a program that a killed build left behind is waited for.
 PATIENCE = 60.0
@@ -54,11 +57,22 @@ class Done(Struct, frozen=True):
 
 
 def missing_program(program: str) -> str | None:
-    """How to install ``program`` if it is not on PATH, else None."""
-    if shutil.which(program):
+    """How to install ``program`` if it is not on PATH, else None; or a library that the loader does not find."""
+    if _is_loaded(program) if ".so." in program else shutil.which(program):
         return None
     debian, el = PACKAGES.get(program, (program, program))
     return f"{program} is needed: apt-get install {debian} (EL: dnf install {el})"
+
+
+def _is_loaded(library: str) -> bool:
+    # ctypes itself costs a build that has nothing to do more than all programs together.
+    import _ctypes
+
+    try:
+        _ctypes.dlopen(library, os.RTLD_LAZY)
+    except OSError:
+        return False
+    return True
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

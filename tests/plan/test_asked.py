@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import need
+from support import need, need_root
 from trees import Ran, Tree
 
 from xspack_tool.hosts.reading import open_pack
@@ -152,6 +153,42 @@ def test_without_rpmbuild_gpg_and_key(tree: Tree, tmp_path: Path) -> None:
             assert "rpm" not in done.stderr.replace("RPM", "")
             assert "  gpg is needed: " in done.stderr
             assert "key='RPM-GPG-KEY-Acme'" in done.stderr
+
+
+def test_without_glib_its_package_is_named(tree: Tree) -> None:
+    """createrepo_c's wheel is linked with it, and a small Debian has none."""
+    need_root()
+    need("unshare")
+    maps = subprocess.run(
+        [sys.executable, "-c", "import createrepo_c; print(open('/proc/self/maps').read())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (library,) = set(re.findall(r"\S*/libgobject-2\.0\.so\S*", maps.stdout))
+    site = Path(sys.executable).parent
+    hidden = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount --bind /dev/null {library} && exec "$@"',
+        "sh",
+        sys.executable,
+    ]
+    tree.declare(GOOD + ALL)
+    for words, status in (([site / "scons", "-Q", "all"], 0), ([site / "scons", "-Q", "pack"], 2)):
+        done = subprocess.run([*hidden, *words], cwd=tree.path, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+    wanted = "libgobject-2.0.so.0 is needed: apt-get install libglib2.0-0 (EL: dnf install glib2)"
+    assert wanted in done.stderr and "it is needed for the index of a pack" in done.stderr
+    assert "Traceback" not in done.stderr and "Index " not in done.stdout
+    tree.scons("build/rpms/good-1-1.noarch.rpm").good()
+    words = ["--label", "fine", "--version", "1", "--uuid", "9a1f0f0e-1111-4222-8333-444455556661", "-d", "d"]
+    words = [site / "build-update", *words, "-o", "fine.iso", "build/rpms/good-1-1.noarch.rpm"]
+    done = subprocess.run([*hidden, *words], cwd=tree.path, capture_output=True, text=True)
+    assert done.returncode == 1 and wanted in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not (tree.path / "fine.iso").exists()
 
 
 def test_aliases_are_there_without_a_word(tree: Tree) -> None:

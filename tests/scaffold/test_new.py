@@ -89,7 +89,9 @@ def test_the_commands_for_a_ci_system_do_what_they_shall(tmp_path: Path, ci: str
     folder = tmp_path / "acme-tools"
     new(folder, "--ci", ci)
     packages, venv, *rest = commands_of(ci, folder)
-    assert packages.startswith("apt-get update && apt-get install -y --no-install-recommends git gnupg ")
+    assert packages.startswith(
+        "apt-get update && apt-get install -y --no-install-recommends git gnupg libglib2.0-0 "
+    )
     assert venv == "python3 -m venv /opt/xspack && /opt/xspack/bin/pip install xspack"
     assert len(rest) == 2
     for command in rest:

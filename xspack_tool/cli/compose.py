@@ -20,6 +20,7 @@ from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_rep
 from xspack_tool.rpm.info import RpmInfo
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.write import write_rpm
+from xspack_tool.run import INDEX_LIBRARY, missing_program
 from xspack_tool.signing.sign import Signer
 
 #: rpmsign and gpg wait for each other and for the agent: two at a time is what pays.
@@ -97,6 +98,8 @@ def generate(
 
 def write_iso(iso_parts: IsoParts, out: Path, work: Path, progress: Progress = lambda count: None) -> None:
     """Sign, index and master. ``progress`` is told of each RPM that is signed and indexed."""
+    if lacking := missing_program(INDEX_LIBRARY):
+        raise StepError(lacking)
     rpms = _signed(iso_parts, work / "signed", progress)
     repodata, document = work / "repodata", work / DOCUMENT
     fragments = [make_fragment(path, place) for place, path in rpms.items()]

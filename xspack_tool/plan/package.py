@@ -28,7 +28,7 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
 from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
-from xspack_tool.run import work_folder
+from xspack_tool.run import INDEX_LIBRARY, work_folder
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
@@ -287,6 +287,7 @@ class IndexRpm(Step, frozen=True):
 
 def fragment(env: Any, rpm: Node, signed: Node) -> Node:
     """The index fragment of a signed RPM; planned once."""
+    session().need(INDEX_LIBRARY, "the index of a pack")
     fragments: dict[str, Node] = env_cache(signed, "fragment")
     if "" not in fragments:
         folder = key_folder(signed)

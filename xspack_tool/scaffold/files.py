@@ -15,7 +15,7 @@ from xspack_tool.scaffold.answers import Answers, quoted
 #: Never to be under version control: what is built, what SCons remembers, and the secret part of a test key.
 IGNORED = ("/build/", ".sconsign*.dblite")
 _CI_PLACES = {"github": ".github/workflows/pack.yml", "gitlab": ".gitlab-ci.yml"}
-_PROGRAMS = "git gnupg make python3-venv rpm"
+_PROGRAMS = "git gnupg libglib2.0-0 make python3-venv rpm"
 _HELLO = """\
 #!/bin/sh
 # Shows that the pack is there, and what it was configured with.
