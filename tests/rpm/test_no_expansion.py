@@ -154,8 +154,8 @@ def test_names_of_specs_and_their_sources(tmp_path: Path) -> None:
     macros = SpecMacros(
         defines=(("unused_one", "a%%(touch mark)"),), files=(b"%unused_two %%(touch mark)\n",)
     )
-    assert [identity["name"] for identity, _ in query_spec(spec, macros)] == ["x"]
-    assert source_spec_name(spec, macros) == "x-1-1.src.rpm"
+    assert [identity["name"] for identity, _ in query_spec(spec, [], macros)] == ["x"]
+    assert source_spec_name(spec, [], macros) == "x-1-1.src.rpm"
     out, failed = folder / "x-1-1.noarch.rpm", folder / "failed"
     build_spec(spec, [source], macros, [out], failed=failed, source_date_epoch=None)
     assert [file.path for file in read_rpm(out).files] == ["/opt/x"]

@@ -139,11 +139,11 @@ NAMES = ("hello-1.2-3.xs8.x86_64.rpm", "hello-devel-1.2-3.xs8.noarch.rpm")
 def test_what_it_would_make(tmp_path: Path, database: Path) -> None:
     spec, *_ = tree(tmp_path)
     common = {"epoch": 0, "version": "1.2", "release": "3.xs8"}
-    assert query_spec(spec, MACROS) == [
+    assert query_spec(spec, [], MACROS) == [
         [{"name": "hello", **common, "arch": "x86_64"}, ["4.19.0+1"]],
         [{"name": "hello-devel", **common, "arch": "noarch"}, []],
     ]
-    assert source_spec_name(spec, MACROS) == "hello-1.2-3.xs8.src.rpm"
+    assert source_spec_name(spec, [], MACROS) == "hello-1.2-3.xs8.src.rpm"
     assert not database.exists()
 
 
@@ -324,7 +324,7 @@ def test_a_spec_that_cannot_be_read(tmp_path: Path) -> None:
     spec, *_ = tree(tmp_path)
     spec.write_text(SPEC.replace("Summary:        Says hello", "Sumary: Says hello"))
     with pytest.raises(StepError) as failed:
-        query_spec(spec, MACROS)
+        query_spec(spec, [], MACROS)
     head, *_ = str(failed.value).splitlines()
     assert head == "reading hello.spec: error: line 5: Unknown tag: Sumary: Says hello"
     assert "/" not in str(failed.value)
@@ -372,5 +372,5 @@ def test_whose_macro_counts(tmp_path: Path) -> None:
         (b"%two 2\n%three 2\n%four 2", b"%three 3\n%four 3\n"),
         (("four", "4"),),
     )
-    ((identity, _),) = query_spec(spec, macros)
+    ((identity, _),) = query_spec(spec, [], macros)
     assert (identity["version"], identity["release"]) == ("1", "2.3.4")

@@ -26,7 +26,7 @@ from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
-from xspack_tool.plan.read_cache import read_cached
+from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import Named, Step, add_step
@@ -91,7 +91,9 @@ class NamedRpms(SpecStep, frozen=True, kw_only=True):
 
 
 def _check_names(step: SpecStep, rpms: Sequence[Identity], inputs: Named) -> None:
-    made = {Identity(**identity) for identity, _ in query_spec(inputs.spec, step.macros(inputs))}
+    made = {
+        Identity(**identity) for identity, _ in query_spec(inputs.spec, inputs.sources, step.macros(inputs))
+    }
     if made != set(rpms):
         named = ", ".join(f'"{rpm_text(one)}"' for one in sorted(made, key=rpm_text))
         raise StepError(f"{inputs.spec.name} makes other RPMs than rpms= names; write rpms=[{named}]")
@@ -102,7 +104,7 @@ class BuildSpec(SpecStep, frozen=True):
 
     label: ClassVar[str] = "SpecRpm"
     shown: ClassVar[str] = "terminal"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     unkeyed: ClassVar[tuple[str, ...]] = ("failed", "jobs")
 
     #: Where a failed build leaves what it was made of.
@@ -166,7 +168,7 @@ class BuildSpecRemotely(Step, frozen=True):
             self.facts,
             inputs.source_rpm,
             outputs.rpms,
-            time=spec_time(inputs.spec, macros, self.spec.epoch),
+            time=spec_time(inputs.spec, inputs.sources, macros, self.spec.epoch),
             cache_file=self.cache_file,
             failed=self.failed,
             options=[
@@ -265,8 +267,7 @@ class SpecRpm(Kind):
 
     def _declare(self) -> Any:
         """The RPMs for one kit, or for none."""
-        sources = nodes_of(self.env, listed(self.given["sources"]))
-        problems = [*self.problems, *self._problems(sources)]
+        problems = [*self.problems, *self._problems()]
         made: list[tuple[Identity, tuple[str, ...]]] = []
         session().need("rpmbuild", "RPMs")
         if self.given["brp"] is not False:
@@ -283,7 +284,17 @@ class SpecRpm(Kind):
         if problems or not made:
             self.report(problems)
             return broken_package(self.env, Path(self.name).stem)
-        return self._plan(made, sources)
+        return self._plan(made)
+
+    @cached_property
+    def _sources(self) -> list[Any]:
+        return nodes_of(self.env, listed(self.given["sources"]))
+
+    @property
+    def _readable(self) -> list[Path]:
+        """The sources that a spec can read while the SConstruct is read."""
+        paths = [Path(node.get_abspath()) for node in self._sources if not node.has_builder()]
+        return [path for path in paths if path.is_file()]
 
     @cached_property
     def _macro_files(self) -> list[Any]:
@@ -318,15 +329,15 @@ class SpecRpm(Kind):
             self.given["brp"] is not False,
         )
 
-    def _problems(self, sources: list[Any]) -> list[Problem]:
+    def _problems(self) -> list[Problem]:
         problems = [] if self._named else [problem for node in self._read for problem in self._unread(node)]
         problems += [found for found in self._named if isinstance(found, Problem)]
         for name in self.given["defines"] or {}:
             if not _MACRO_NAME.fullmatch(name):
                 rule = "a macro's name is three or more of letters, digits and _, with no digit first"
                 problems.append(Problem("defines", name, rule, "rename it, in the spec too"))
-        session().checks.append(lambda: self._late_problems(sources))
-        names = [self.spec.name, *(node.name for node in sources)]
+        session().checks.append(self._late_problems)
+        names = [self.spec.name, *(node.name for node in self._sources)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(Problem("sources", name, "two sources of one name", "rename one of them"))
         return problems
@@ -344,11 +355,11 @@ class SpecRpm(Kind):
             return [Problem(name, str(node), rule, 'name them: rpms=["acme-1.0-1.x86_64.rpm"]')]
         return file_problems(name, node)
 
-    def _late_problems(self, sources: list[Any]) -> list[Problem]:
+    def _late_problems(self) -> list[Problem]:
         """What is known when everything was read: a statement that comes later may build a file."""
         problems = [
             problem
-            for node in sources
+            for node in self._sources
             for problem in pointer_problems("sources", node) or file_problems("sources", node)
         ]
         if self._named:
@@ -369,7 +380,8 @@ class SpecRpm(Kind):
     def _state(self) -> list[Any]:
         """All on which rpmspec's answers depend."""
         spec = Path(self.spec.get_abspath()).read_bytes()
-        return [hashlib.sha256(spec).hexdigest(), self._macros.key, version_of(self.env, "rpmbuild")]
+        sources = [[path.name, file_state(path)] for path in self._readable]
+        return [hashlib.sha256(spec).hexdigest(), self._macros.key, version_of(self.env, "rpmbuild"), sources]
 
     def _made(self) -> list[tuple[Identity, tuple[str, ...]]]:
         """The RPMs that the spec makes, with the kernels that each requires."""
@@ -377,11 +389,14 @@ class SpecRpm(Kind):
             return [(one, ()) for one in self._named if isinstance(one, Identity)]
         path = Path(self.spec.get_abspath())
         found = read_cached(
-            self.env, f"RPMs of {path} {self._slot}", self._state, lambda: query_spec(path, self._macros)
+            self.env,
+            f"RPMs of {path} {self._slot}",
+            self._state,
+            lambda: query_spec(path, self._readable, self._macros),
         )
         return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
 
-    def _plan(self, made: list[tuple[Identity, tuple[str, ...]]], sources: list[Any]) -> Any:
+    def _plan(self, made: list[tuple[Identity, tuple[str, ...]]]) -> Any:
         waive = self.waived()
         planned = [
             PlannedRpm(
@@ -399,7 +414,7 @@ class SpecRpm(Kind):
         common = (
             macros.release,
             dict(macros.defines),
-            (self.spec.name, *(node.name for node in sources)),
+            (self.spec.name, *(node.name for node in self._sources)),
             macros.payload,
             macros.brp,
             source_date_epoch(),
@@ -410,12 +425,12 @@ class SpecRpm(Kind):
         if self._named:
             rpms = tuple(identity for identity, _ in made)
             spec, step = NamedRpms(*common, rpms=rpms), BuildNamedRpms(*common, *how, rpms=rpms)
-        inputs = {"spec": self.spec, "sources": sources, "macros": self._macro_files}
+        inputs = {"spec": self.spec, "sources": self._sources, "macros": self._macro_files}
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
         if kit and kit.remote and kit.facts:
             remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.cache_file, failed)
-            there = {"spec": self.spec, "source_rpm": source, "macros": self._macro_files}
+            there = {**inputs, "source_rpm": source}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:
             nodes = rpm_nodes(self.env, planned, inputs, step, None, self.report)
@@ -435,7 +450,7 @@ class SpecRpm(Kind):
                 self.env,
                 f"source of {path} {self._slot}",
                 self._state,
-                lambda: source_spec_name(path, macros),
+                lambda: source_spec_name(path, self._readable, macros),
             )
         node = self.env.File(out_path(self.env, "srpms", *filter(None, [self._folder]), name))
         if taken := session().claim_output(node, self.place, self.target):

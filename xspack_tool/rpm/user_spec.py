@@ -63,6 +63,8 @@ _QUERY = (
     r"\t[%{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION},]\n"
 )
 _KERNEL = re.compile(r"kernel-uname-r += +([^ ,]+)")
+#: What /bin/sh is on the kits of dom0 releases: specs that were written for them use {a,b} and pushd.
+_SHELL = "/bin/bash"
 #: Debug data never enters a pack.
 _DEBUG = re.compile(r"-(debuginfo|debugsource)$")
 #: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
@@ -95,13 +97,13 @@ def macros_of(text: str) -> list[str]:
     return macros
 
 
-def query_spec(spec: Path, macros: SpecMacros) -> list[list[Any]]:
+def query_spec(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> list[list[Any]]:
     """Of each binary RPM that a spec would make its NEVRA fields, and the kernels that it requires by
-    kernel-uname-r; debuginfo left out.
+    kernel-uname-r; debuginfo left out. ``sources`` are those that there are: a spec may read them (%include).
 
     Raises StepError with rpmspec's own words.
     """
-    lines = _ask(spec, macros, "--builtrpms", _QUERY)
+    lines = _ask(spec, sources, macros, "--builtrpms", _QUERY)
     packages: list[list[Any]] = []
     for line in lines:
         name, epoch, version, release, arch, requires = line.split("\t")
@@ -142,7 +144,7 @@ def build_spec(
         work_folder(outs[0]) as beside,
         plain_work_folder(f"{plain_name(spec.stem)[:40]}-{key.hexdigest()[:16]}") as work,
     ):
-        time = spec_time(spec, macros, source_date_epoch)
+        time = spec_time(spec, sources, macros, source_date_epoch)
         _copy_sources(spec, sources, work.path / "SOURCES", None)
         (work.path / "tmp").mkdir()
         argv = _rpmbuild(work.path, work.path, macros, jobs)
@@ -160,7 +162,7 @@ def build_spec(
             merge=True,
         )
         if done.status:
-            lacking = lacking_requirements(_ask(spec, macros, "--buildrequires", ""))
+            lacking = lacking_requirements(_ask(spec, sources, macros, "--buildrequires", ""))
             _keep(work.path, failed, beside.path)
             command = _again(failed, spec, macros, jobs, time)
             raise StepError(_failure(spec, done, work.path, lacking, command))
@@ -226,11 +228,13 @@ def _move_built(folder: Path, outs: Sequence[Path]) -> None:
         move_whole(made[out.name], out)
 
 
-def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
+def _ask(spec: Path, sources: Sequence[Path], macros: SpecMacros, which: str, form: str) -> list[str]:
     """What rpmspec says of a spec, with the macros that will build it and none of the host's taste."""
     with tempfile.TemporaryDirectory(prefix="xspack-", dir=plain_folder()) as folder:
         work = Path(folder)
         _copy_sources(spec, [], work / "SOURCES", None)
+        for source in sources:
+            (work / "SOURCES" / source.name).symlink_to(source.absolute())
         _, *common = rpmbuild_command(
             "x86_64", [work / name for name in _write_macros(work, macros, 1)], work
         )
@@ -253,9 +257,9 @@ def _ask(spec: Path, macros: SpecMacros, which: str, form: str) -> list[str]:
     return done.out.splitlines()
 
 
-def source_spec_name(spec: Path, macros: SpecMacros) -> str:
+def source_spec_name(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> str:
     """The file name of the source RPM that a spec would make. Raises StepError with rpmspec's own words."""
-    return _ask(spec, macros, "--srpm", r"%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n")[0]
+    return _ask(spec, sources, macros, "--srpm", r"%{NAME}-%{VERSION}-%{RELEASE}.src.rpm\n")[0]
 
 
 def write_spec_source(
@@ -269,7 +273,7 @@ def write_spec_source(
     """Write the source RPM of a spec; the same for the same files, wherever it is written."""
     # rpmbuild expands macros in the name of the folder that it is in.
     with plain_work_folder(out.name[:100]) as work:
-        time = spec_time(spec, macros, source_date_epoch)
+        time = spec_time(spec, sources, macros, source_date_epoch)
         _copy_sources(spec, sources, work.path / "SOURCES", time)
         (work.path / "tmp").mkdir()
         # rpm keeps the expanded spec in the source RPM: all folders are named from here.
@@ -313,7 +317,7 @@ def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
     leave = (*_NOT_FOR_SPECS, *(["%__os_install_post"] if macros.brp else []))
     own = "".join(line for line in lines if not line.startswith(leave))
     texts = [
-        f"{own}%_smp_build_ncpus {jobs}\n".encode(),
+        f"{own}%_smp_build_ncpus {jobs}\n%_buildshell {_SHELL}\n".encode(),
         macros.release.encode(),
         # Also where a file lacks its last line's end.
         *(content + b"\n" for content in macros.files),
@@ -335,14 +339,14 @@ def _definitions(defines: Sequence[tuple[str, str]]) -> list[str]:
     return options
 
 
-def spec_time(spec: Path, macros: SpecMacros, source_date_epoch: int | None) -> int:
+def spec_time(spec: Path, sources: Sequence[Path], macros: SpecMacros, source_date_epoch: int | None) -> int:
     """The time of what is built: of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant."""
-    time = _changelog_time(spec, macros)
+    time = _changelog_time(spec, sources, macros)
     if time is None:
         return CONSTANT_TIME if source_date_epoch is None else source_date_epoch
     return time
 
 
-def _changelog_time(spec: Path, macros: SpecMacros) -> int | None:
-    said = _ask(spec, macros, "--srpm", r"%{CHANGELOGTIME}\n")[0]
+def _changelog_time(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> int | None:
+    said = _ask(spec, sources, macros, "--srpm", r"%{CHANGELOGTIME}\n")[0]
     return int(said) if said.isdigit() else None
