@@ -1,4 +1,4 @@
-"""Whether our outputs are as they were built; one that is, is not read again.
+"""Whether our outputs are as they were built, and sources as they were read; one that is, is not read again.
 
 SCons itself compares what a target is made of, never the target: it takes a file that was cut, emptied or written by a
 build that was killed for the one it knows. And it reads every file that is younger than two days (max_drift) in every
@@ -8,6 +8,7 @@ build, an ISO and each RPM too.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.scons import note_by, stored_digest
 
+#: In nanoseconds.
+_OLD = 2_000_000_000
+
 
 class OutputStates:
     """File, by its name below one XSPACK_OUT -> its content's digest as SCons knows it, and the state that it was in
@@ -28,6 +32,7 @@ class OutputStates:
     def __init__(self, file: Path) -> None:
         self.file, self.changed = file, False
         self._known: dict[str, Any] = read_notes(file) or {}
+        self._read: list[tuple[Node, str, os.stat_result]] = []
 
     def is_as_built(self, node: Node, name: str) -> bool:
         """Whether the file of a node, if there is one, is the one that SCons knows; read only if its state is new."""
@@ -44,6 +49,26 @@ class OutputStates:
         new = [csig, _state(found)]
         if self._known.get(name) != new:
             self._known[name], self.changed = new, True
+
+    def digest_of_source(self, node: Node, name: str) -> str:
+        """The digest that SCons knows of a file that nothing builds, where its state is still the one that it was read
+        in; else empty, and SCons reads it. A state counts if it was old when the file was read: some disks keep times
+        by the second or two, and would not tell of a change within them."""
+        found = None if node.has_builder() else node.stat()
+        if found is None:
+            return ""
+        csig = stored_digest(node)
+        if csig and self._known.get(name) == [csig, _state(found)]:
+            return csig
+        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _OLD:
+            self._read.append((node, name, found))
+        return ""
+
+    def note_sources(self) -> None:
+        """Note what SCons read in this run, each file in the state that it was in before."""
+        for node, name, found in self._read:
+            if csig := getattr(node.get_ninfo(), "csig", None):
+                self.note(name, csig, found)
 
     def save(self) -> None:
         """Keep what is known of files that are there; losing it costs time only."""

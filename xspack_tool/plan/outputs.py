@@ -22,7 +22,7 @@ from SCons.Node import Node, executed, up_to_date
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.output_states import OutputStates
 from xspack_tool.plan.profile import out_path
-from xspack_tool.plan.scons import forget
+from xspack_tool.plan.scons import digests_by, forget
 from xspack_tool.plan.session import session
 
 #: The slot of what has no version in its name.
@@ -40,7 +40,10 @@ def journal_of(env: Any) -> Journal:
     if key not in by_place:
         folder = env.Dir(key[0]).get_abspath()
         if folder not in journals:
-            journals[folder] = Journal(Path(folder))
+            journals[folder] = journal = Journal(Path(folder))
+            if len(journals) == 1:
+                # SCons knows of no XSPACK_OUT: what it reads is noted in the first.
+                digests_by(lambda node: journal.states.digest_of_source(node, journal.relative(node)))
             session().at_start.append(journals[folder].clear_away)
             session().at_end.append(journals[folder].end)
         by_place[key] = journals[folder]
@@ -154,6 +157,7 @@ class Journal:
         if older or self._begun:
             with suppress(OSError):
                 self._write(self._there())
+        self.states.note_sources()
         self.states.save()
         self.left = [place for place in self.left if not _removed_idle(place)]
         if session().recorded and not self.left:
