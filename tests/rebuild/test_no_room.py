@@ -4,6 +4,7 @@ is written by half."""
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rebuild.lab import Declaration, Lab
+from rebuild.lab import Declaration, Lab, kernel
 from rebuild.test_interrupted import World, world
-from support import lacks, need_root
-from trees import SCONS
+from support import lacks, need, need_root
+from trees import SCONS, Tree
 
 __all__ = ["world"]
 
@@ -50,7 +51,10 @@ def scons(lab: Lab, *args: str, **env: str | None) -> tuple[int, list[str]]:
     done = subprocess.run([*SCONS, *args], cwd=lab.path, env=given, capture_output=True, text=True)
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
-    return done.returncode, [line for line in said.splitlines() if "***" in line or "Could not" in line]
+    # make has its own stars, on lines that are indented.
+    return done.returncode, [
+        line for line in said.splitlines() if re.match(r"scons: \*\*\*|(?!\s).*Could not", line)
+    ]
 
 
 def unfinished(lab: Lab) -> list[str]:
@@ -140,6 +144,19 @@ def test_a_tree_that_is_read_only(world: World, disk: Disk) -> None:
         assert scons(lab) == (2, [f"scons: *** [SConstruct] .sconsign.dblite: {READ_ONLY}"])
         assert scons(lab, "-n") == (0, [])
         assert lab.files("build") == set()
+
+
+def test_a_compiler_on_a_full_disk(disk: Disk) -> None:
+    """What it says of it is among many lines; what to do stands in the first."""
+    need("make", "gcc", "strip", "dd")
+    with disk(4) as place:
+        tree = Tree(place / "tree").write({"driver/Kbuild": "obj-m := a.o\n", "driver/a.c": ""})
+        tree.write({f"kernel/{name}": text for name, text in kernel().items()})
+        tree.write({"kernel/Makefile": "modules:\n\tdd if=/dev/zero of=$(M)/big bs=1M count=9\n"})
+        tree.declare("env.KernelModule('k', version='1', source=env.Dir('driver'), ddk='kernel')\n")
+        ran = tree.real_scons("build/rpms")
+        head = "compiling modules: make ended with status 2: No space left on device; make room there\n"
+        assert ran.status == 2 and head in ran.said, ran.said
 
 
 @pytest.mark.parametrize("word", ["old", "new"])

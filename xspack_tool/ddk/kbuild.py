@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -32,7 +33,7 @@ from xspack_tool.ddk.request import (
 from xspack_tool.ddk.staging import Staged, driver_sources, locked, staged_copy
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.uname import path_with_uname
-from xspack_tool.errors import StepError
+from xspack_tool.errors import StepError, system_words
 from xspack_tool.files import write_whole
 from xspack_tool.model.canonical import canonical
 from xspack_tool.run import BUILDING, Done, Work, missing_program, plain_work_folder, run
@@ -291,6 +292,8 @@ def _make(
     if done.status:
         said = "\n    ".join(error_lines(err) or error_lines(out) or (err or out).splitlines()[-20:])
         head = f"compiling modules: make ended with status {done.status}"
+        if (full := "No space left on device") in done.out + done.err:
+            head += f": {system_words(OSError(errno.ENOSPC, full))}"
         raise StepError(f"{head}\n    {said}\n  command: {shlex.join(argv)}")
     return Done(done.status, out, err)
 
