@@ -124,6 +124,27 @@ def test_a_pack_is_built_without_rpm(tree: Tree, tmp_path: Path) -> None:
     assert list((tree.path / "build").glob("*.iso"))
 
 
+def test_where_no_rpm_is_installed_nothing_is_said_of_it(tree: Tree) -> None:
+    """The librpm in createrepo_c's wheel looks for rpm's settings as it is loaded."""
+    need_root()
+    need("unshare")
+    tree.declare(GOOD + ALL)
+    words = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs none /usr/lib/rpm && exec "$@"',
+        "sh",
+        sys.executable,
+    ]
+    words += [Path(sys.executable).parent / "scons", "-Q", "pack"]
+    done = subprocess.run(words, cwd=tree.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/usr/lib/rpm" not in done.stdout + done.stderr
+    assert list((tree.path / "build").glob("*.iso"))
+
+
 def test_without_rpmbuild_gpg_and_key(tree: Tree, tmp_path: Path) -> None:
     """A machine with Python and a shell alone."""
     key = 'key="RPM-GPG-KEY-Acme")\n'

@@ -12,6 +12,7 @@ from msgspec import Struct
 from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput, damaged
 from xspack_tool.model.dependency import evr_text
+from xspack_tool.repo.library import createrepo
 
 if TYPE_CHECKING:
     import msgspec
@@ -91,8 +92,7 @@ def make_fragment(rpm: Path, location: str) -> Fragment:
     It is read by createrepo_c in this process: give it RPMs that rpm itself has read before, as signed ones
     were. Raises BadInput if it is no RPM.
     """
-    import createrepo_c
-
+    createrepo_c = createrepo()
     try:
         # Its path may hold bytes that are no UTF-8, which the library does not take.
         with open(rpm, "rb") as file:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import BadInput
+from xspack_tool.repo.library import createrepo
 from xspack_tool.repo.repomd import parse_repomd
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
     are called in the pack, ``repodata/<sha256>-primary.xml.gz`` and so on: see :func:`iso_names`.
     ``revision`` (seconds since 1970) stands for every time in it. The order of the fragments does not matter.
     """
-    import createrepo_c
-
+    createrepo_c = createrepo()
     out_dir.mkdir(parents=True, exist_ok=True)
     ordered = sorted(fragments, key=lambda fragment: (fragment.location, fragment.sha256))
     with _scratch(out_dir / f".{REPOMD_NAME}.work") as scratch:
@@ -77,8 +77,7 @@ def _gzip(content: bytes) -> bytes:
 
 
 def _write_chunks(fragments: list[Fragment], folder: Path) -> None:
-    import createrepo_c
-
+    createrepo_c = createrepo()
     kinds = {
         "primary": createrepo_c.PrimaryXmlFile,
         "filelists": createrepo_c.FilelistsXmlFile,
@@ -93,8 +92,7 @@ def _write_chunks(fragments: list[Fragment], folder: Path) -> None:
 
 
 def _record(kind: str, path: Path, revision: int) -> createrepo_c.RepomdRecord:
-    import createrepo_c
-
+    createrepo_c = createrepo()
     record = createrepo_c.RepomdRecord(kind, str(path))
     record.fill(createrepo_c.SHA256)
     record.timestamp = revision
