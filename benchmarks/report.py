@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from benchmarks.cases import Row
+from benchmarks.cases import Goal, Row, in_words
 
 TOOLS = ("xspack", "usual pipeline", "nfpm", "plain SCons")
 _ASKED = {
@@ -92,10 +92,15 @@ def profile_table(row: Row) -> list[str]:
     ]
 
 
+def _why(row: Row, goal: Goal) -> str:
+    """Where the time goes: of one run by its parts, and what was measured besides."""
+    return " ".join(filter(None, (in_words(row.profile) if row.profile else "", goal.why)))
+
+
 def results(rows: list[Row], command: str, rounds: int) -> str:
     """The text of RESULTS.md."""
     goals = [(row, goal) for row in rows for goal in row.goals if not goal.reached]
-    missed = [f"- {row.what}: {goal.text}: {goal.value}. {goal.why}".rstrip() for row, goal in goals]
+    missed = [f"- {row.what}: {goal.text}: {goal.value}. {_why(row, goal)}".rstrip() for row, goal in goals]
     parts = [
         "# Results",
         "",

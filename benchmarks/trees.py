@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,18 +94,21 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def write_data(path: Path, shape: Shape, seed: str) -> None:
-    """A data file: half of it random and half text, as programs with their tables are; or one block again and again."""
+    """A data file."""
+    with open(path, "wb") as file:
+        file.writelines(blocks(shape.data, shape.compressible, seed))
+
+
+def blocks(size: int, compressible: bool, seed: str) -> Iterator[bytes]:
+    """Half of it random and half text, as programs with their tables are; or one block again and again."""
     source = random.Random(seed)
     line = b"%d the quick brown fox jumps over the lazy dog\n"
     text = b"".join(line % number for number in range(_BLOCK // 64))
     block = source.randbytes(_BLOCK // 2) + text[: _BLOCK // 2]
-    with open(path, "wb") as file:
-        left = shape.data
-        while left > 0:
-            file.write(block[: min(left, _BLOCK)])
-            left -= _BLOCK
-            if not shape.compressible:
-                block = source.randbytes(_BLOCK // 2) + block[_BLOCK // 2 :]
+    for left in range(size, 0, -_BLOCK):
+        yield block[: min(left, _BLOCK)]
+        if not compressible:
+            block = source.randbytes(_BLOCK // 2) + block[_BLOCK // 2 :]
 
 
 class XspackTree(Tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from support import ROOT, need, need_module
 
+from benchmarks.cases import Goal, Row, xz_alone
+from benchmarks.measure import Sample
+from benchmarks.report import results
 from benchmarks.simulation import Fleet, kits_for, play, table
 
 
@@ -42,6 +46,30 @@ def test_quick(tmp_path: Path) -> None:
             for server in ("HTTP", "S3", "REAPI")
         ),
     ]
+
+
+def test_what_is_missed_is_told_with_its_profile() -> None:
+    missed = Row("a case", {}, [Goal("times as fast at least 2", "1.50", False, "xz alone takes 7 s.")])
+    missed.profile.extend(
+        [("reading", 0.1), ("building", 1.25), ("- rpms", 0.25), ("- index", 0.5), ("- time", 0.001)]
+    )
+    reached = Row("another", {}, [Goal("times as fast at least 2", "2.50", True)])
+    told = results([missed, reached], "python", 1).partition("## Missed\n\n")[2].splitlines()
+    assert told[:2] == [
+        (
+            "- a case: times as fast at least 2: 1.50. One run: reading 0.10 s, building 1.25 s; the longest steps: "
+            "index 0.50 s, rpms 0.25 s. xz alone takes 7 s."
+        ),
+        "",
+    ]
+
+
+def test_xz_alone_is_measured() -> None:
+    sample = {name: [Sample(2.0, 3.0, 1.0)] for name in ("xspack", "usual pipeline")}
+    assert re.match(
+        r"liblzma alone takes \d+ s of processor time for this payload, of 3 s of",
+        xz_alone(Row("", sample), 1 << 20),
+    )
 
 
 def test_the_simulation_knows_what_one_build_costs() -> None:
