@@ -61,7 +61,7 @@ class Place(Struct, frozen=True, order=True):
 class Problem(Struct, frozen=True):
     """One mistake of the user: what was found, which rule it breaks, what to do.
 
-    ``place`` and ``target`` are filled in by whoever knows them (see :meth:`at`); the room that
+    ``place`` and ``target`` are filled in by the caller that knows them (see :meth:`at`); the room that
     finds a mistake knows only the field, the value, the rule and the remedy.
     """
 

@@ -97,14 +97,14 @@ def _note_running(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_programs() -> None:
-    """End all programs that run now: whoever waits for one in a thread goes on."""
+    """End all programs that run now, so that threads that wait for one continue."""
     for process in tuple(_running):
         _end(process)
 
 
 def end_children() -> None:
     """End whatever this process started, when it ends by a signal: one may come while a program is being started, and
-    nobody knows of that yet."""
+    is not yet in the list of those that run."""
     children = _asked_to_end(os.getpid())
     late = time.monotonic() + _GRACE
     while time.monotonic() < late and _alive(children):
@@ -372,7 +372,7 @@ def plain_folder() -> str:
     for folder in folders:
         if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder
-    raise StepError(f"neither of {' and '.join(folders)} is a folder to write to; make one so")
+    raise StepError(f"neither of {' and '.join(folders)} can be written to; allow it for one of them")
 
 
 def _plain_lock(name: str) -> tuple[Path, int]:

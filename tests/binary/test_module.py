@@ -103,14 +103,14 @@ def refused(path: Path) -> str:
 def test_hostile(module: Path, tmp_path: Path) -> None:
     content = module.read_bytes()
     cases = {
-        "empty.ko": (b"", "no ELF file, or a damaged one"),
-        "text.ko": (b"#!/bin/sh\n" * 100, "no ELF file, or a damaged one"),
-        "cut.ko": (content[:1000], "no ELF file, or a damaged one"),
-        "program.ko": (Path("/bin/true").read_bytes(), "an ELF file, but no kernel module"),
+        "empty.ko": (b"", "not an ELF file, or damaged"),
+        "text.ko": (b"#!/bin/sh\n" * 100, "not an ELF file, or damaged"),
+        "cut.ko": (content[:1000], "not an ELF file, or damaged"),
+        "program.ko": (Path("/bin/true").read_bytes(), "an ELF file, but not a kernel module"),
         "cut.ko.xz": (lzma.compress(content)[:-100], "truncated: it ends too early"),
         "cut.ko.gz": (gzip.compress(content)[:-100], "truncated: it ends too early"),
-        "lie.ko.gz": (gzip.compress(b"#!/bin/sh\n" * 100), "no ELF file, or a damaged one"),
-        "lie.ko.xz": (b"070701" * 100, "no ELF file, or a damaged one"),
+        "lie.ko.gz": (gzip.compress(b"#!/bin/sh\n" * 100), "not an ELF file, or damaged"),
+        "lie.ko.xz": (b"070701" * 100, "not an ELF file, or damaged"),
     }
     for name, (data, why) in cases.items():
         (tmp_path / name).write_bytes(data)

@@ -106,14 +106,14 @@ def test_no_byte_of_the_message_is_read_beyond_its_bounds(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda ko, one: appended(ko, one, kind=1), "it is of a kind that no kernel takes"),
-        (lambda ko, one: appended(ko, one, length=1 << 30), "it is damaged: its length is none"),
-        (lambda ko, one: appended(ko, one, length=0), "it is damaged: its length is none"),
-        (lambda ko, one: appended(ko, b"\x30\x82\x01\x00" + bytes(256)), "it is damaged: no PKCS #7"),
-        (lambda ko, one: appended(ko, one + b"\0"), "it is damaged: no PKCS #7"),
+        (lambda ko, one: appended(ko, one, kind=1), "no kernel reads this kind of signature"),
+        (lambda ko, one: appended(ko, one, length=1 << 30), "it is damaged: its length is invalid"),
+        (lambda ko, one: appended(ko, one, length=0), "it is damaged: its length is invalid"),
+        (lambda ko, one: appended(ko, b"\x30\x82\x01\x00" + bytes(256)), "it is damaged: not PKCS #7"),
+        (lambda ko, one: appended(ko, one + b"\0"), "it is damaged: not PKCS #7"),
         (
             lambda ko, one: appended(ko, one)[:-33] + b"\1" + appended(ko, one)[-32:],
-            "it is of a kind that no kernel takes",
+            "no kernel reads this kind of signature",
         ),
     ],
 )

@@ -109,5 +109,5 @@ def test_a_key_with_a_passphrase_and_one_of_another_kind_are_mistakes(tmp_path: 
     with pytest.raises(KeyMistake, match="must hold ed25519 keys alone"):
         read_trusted([f"{tmp_path}/other.pub"])
     bad = "ssh-ed25519 " + base64.b64encode(b"nothing").decode()
-    with pytest.raises(KeyMistake, match="no ed25519 public key"):
+    with pytest.raises(KeyMistake, match="not an ed25519 public key"):
         read_trusted([bad])

@@ -232,7 +232,7 @@ def test_a_server_that_lets_nobody_write_is_still_read(fleet: Fleet, short_dir: 
         assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
         url = server.url
         assert told(ran) == [
-            f"xspack: nothing more is written to the cache {url}: it answers 403 Forbidden, it does not let us in"
+            f"xspack: nothing more is written to the cache {url}: it answers 403 Forbidden: access denied"
         ]
 
 
@@ -290,7 +290,7 @@ def test_azure_s_blob_storage(fleet: Fleet, tmp_path: Path) -> None:
         wrong = {"AZURE_STORAGE_ACCOUNT_KEY": "AAAA"}
         ran = fleet.run(third, {**fleet.reader, **endpoint, **wrong, "XSPACK_CACHE": url}).good()
         (line,) = told(ran)
-        assert line.endswith("it answers 403 Forbidden, it does not let us in")
+        assert line.endswith("it answers 403 Forbidden: access denied")
 
 
 def _says(data: bytes) -> Answer:
@@ -318,12 +318,12 @@ STOPPED = "the cache URL is not asked any more in this build: "
 REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
 #: What a server does with each request -> what the build says of it.
 FAULTS: dict[str, tuple[Answer, str]] = {
-    "hangs": (_hang, STOPPED + "it does not answer in time"),
+    "hangs": (_hang, STOPPED + "its answer timed out"),
     "dribbles": (_dribble, STOPPED + "it is too slow"),
-    "dies midway": (_says(reply("200 OK", b"{", 100)), STOPPED + "its answer is cut"),
+    "dies midway": (_says(reply("200 OK", b"{", 100)), STOPPED + "its answer is truncated"),
     "says nothing": (lambda handler, method, path: None, STOPPED + "it fails"),
     "is no HTTP server": (_says(b"SSH-2.0-OpenSSH_9.2\r\n"), STOPPED + "it fails"),
-    "forbids": (_says(reply("403 Forbidden")), STOPPED + "it answers 403 Forbidden, it does not let us in"),
+    "forbids": (_says(reply("403 Forbidden")), STOPPED + "it answers 403 Forbidden: access denied"),
     "is broken": (
         _says(reply("500 Internal Server Error")),
         STOPPED + "it answers 500 Internal Server Error",
@@ -482,7 +482,7 @@ def _resign(server: Nginx, fleet: Fleet) -> None:
 #: What one who can write to the server did -> why all of it is refused.
 ATTACKS = {
     "signed by another": (_resign, "is signed by a key that is not trusted"),
-    "replayed under another key": (lambda server, fleet: _replay(server), "is that of another action"),
+    "replayed under another key": (lambda server, fleet: _replay(server), "belongs to another action"),
     "without a signature": (
         lambda server, fleet: [_tamper(path, signature=None) for path in _entries(server)],
         "has no valid signature",
@@ -642,8 +642,8 @@ def test_looking_fetches_nothing(fleet: Fleet, server: Nginx) -> None:
 MISTAKES = {
     "https://user:secret@cache.example/x": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
     "https://cache.example/x?token=secret": "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN",
-    "ftp://cache.example/x": "no URL of a cache; write it as https://.., http://.., s3://.., gs://.., az://.., grpcs://",
-    "/var/cache": "no URL of a cache; write it as",
+    "ftp://cache.example/x": "not the URL of a cache; write it as https://.., http://.., s3://.., gs://.., az://.., grpcs://",
+    "/var/cache": "not the URL of a cache; write it as",
 }
 
 
@@ -669,7 +669,9 @@ def test_a_token_does_not_travel_by_http(fleet: Fleet) -> None:
 def test_a_number_of_seconds_is_one(fleet: Fleet) -> None:
     env = {**fleet.reader, "XSPACK_CACHE": "https://cache.example/x", "XSPACK_CACHE_SECONDS": "soon"}
     (mistake,) = fleet.run(fleet.clone(), env).refused()
-    assert "XSPACK_CACHE_SECONDS='soon': a number of seconds up to 3600; leave it out for 20" in mistake
+    assert (
+        "XSPACK_CACHE_SECONDS='soon': must be a number of seconds up to 3600; leave it out for 20" in mistake
+    )
 
 
 def test_the_server_of_the_page_works_as_it_says(fleet: Fleet, short_dir: Path) -> None:
@@ -680,7 +682,7 @@ def test_the_server_of_the_page_works_as_it_says(fleet: Fleet, short_dir: Path) 
     with nginx(short_dir, config=config) as server:
         env = {**fleet.writer, "XSPACK_CACHE": server.url}
         (line,) = told(fleet.run(fleet.clone(), env).good())
-        assert line.endswith("it answers 403 Forbidden, it does not let us in") and server.objects() == []
+        assert line.endswith("it answers 403 Forbidden: access denied") and server.objects() == []
         ran = fleet.run(fleet.clone(), {**env, "XSPACK_CACHE_TOKEN": token}).good()
         assert counted(ran) == "0 taken, 4 not, 5 written" and told(ran) == []
         ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": server.url}).good()

@@ -125,10 +125,10 @@ STOPPED = "the cache URL is not asked any more in this build: "
 REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
 #: What a server does when it is asked for an entry -> what the build says of it.
 FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "hangs": (hangs, STOPPED + "it does not answer in time"),
+    "hangs": (hangs, STOPPED + "its answer timed out"),
     "forbids": (
         ends("PERMISSION_DENIED"),
-        STOPPED + "it answers PERMISSION_DENIED, it does not let us in",
+        STOPPED + "it answers PERMISSION_DENIED: access denied",
     ),
     "is broken": (ends("INTERNAL"), STOPPED + "it answers INTERNAL"),
     "is full": (ends("RESOURCE_EXHAUSTED"), STOPPED + "it answers RESOURCE_EXHAUSTED, it is full"),
@@ -261,7 +261,7 @@ ATTACKS: dict[str, tuple[Callable[[Server, Fleet], None], str]] = {
         lambda server, fleet: _each(server, _resigned(fleet)),
         "is signed by a key that is not trusted",
     ),
-    "replayed under another key": (_replay, "is that of another action"),
+    "replayed under another key": (_replay, "belongs to another action"),
     "without a signature": (
         lambda server, fleet: _each(server, lambda fields: {**fields, "signature": None}),
         "has no valid signature",

@@ -73,7 +73,7 @@ def test_nobody_vouches_for_what_is_damaged(
     assert resign(iso, keys["Other"], tmp_path / "r.iso") == (
         1,
         "",
-        f"xspack: {iso}: {place} has another SHA-256 than the index says: it is damaged\n",
+        f"xspack: {iso}: {place} does not have the SHA-256 that the index says: it is damaged\n",
     )
     xspack("unpack", iso, tmp_path / "folder")
     assert resign(tmp_path / "folder", keys["Other"], tmp_path / "r.iso") == (

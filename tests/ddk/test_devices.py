@@ -134,7 +134,7 @@ def test_what_is_no_inbox(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"/notes: none of modules\.alias, "):
         read_inbox(tmp_path / "notes")
     (tmp_path / "map").write_text("m 0x1 0x1 0x1 0x1 0x1 0x1 beef!\n")
-    with pytest.raises(BadInput, match=r"/map: the line of module 'm' holds something else than numbers$"):
+    with pytest.raises(BadInput, match=r"/map: the line of module 'm' must hold numbers alone$"):
         read_inbox(tmp_path / "map")
     with pytest.raises(BadInput, match=r": a folder with neither modules nor one of modules\.alias, "):
         read_inbox(tmp_path)

@@ -71,7 +71,7 @@ def test_shell_that_is_not_run(tmp_path: Path) -> None:
     )
     assert [module.name for module in conf.modules] == ["one", "two"]
     assert not conf.names_all and conf.patches == (Patch("fix.patch"),)
-    assert conf.refused == ("MAKE takes more than reading it, or depends on a condition",)
+    assert conf.refused == ("MAKE is known only when it is run, or depends on a condition",)
     assert not mark.exists()
 
 
@@ -128,13 +128,16 @@ def test_what_is_asked_of_a_kit() -> None:
     [
         ('MAKE="./configure && make"\n', "MAKE runs configure"),
         ('MAKE="make; find . -name x.ko -exec mv {} . \\;"\n', None),
-        ("if test -f x; then MAKE=make; fi\n", "MAKE takes more than reading it, or depends on a condition"),
-        ("MAKE[1]=make\nMAKE_MATCH[1]=^2\n", "MAKE_MATCH is not followed"),
-        ("POST_BUILD=x.sh\n", "POST_BUILD is not followed"),
-        ("PRE_BUILD=$(id)\n", "PRE_BUILD takes more than reading it, or depends on a condition"),
+        (
+            "if test -f x; then MAKE=make; fi\n",
+            "MAKE is known only when it is run, or depends on a condition",
+        ),
+        ("MAKE[1]=make\nMAKE_MATCH[1]=^2\n", "MAKE_MATCH is not supported"),
+        ("POST_BUILD=x.sh\n", "POST_BUILD is not supported"),
+        ("PRE_BUILD=$(id)\n", "PRE_BUILD is known only when it is run, or depends on a condition"),
         (
             "BUILT_MODULE_NAME[0]=acme\nDEST_MODULE_NAME[0]=acme\nDEST_MODULE_NAME[1]=other\n",
-            "DEST_MODULE_NAME[1] is not followed",
+            "DEST_MODULE_NAME[1] is not supported",
         ),
     ],
 )
@@ -154,11 +157,11 @@ def test_refused_by_name(text: str, refused: str | None) -> None:
         (Exclusive(highest="6.0.9"), "its BUILD_EXCLUSIVE_KERNEL_MAX is 6.0.9"),
         (
             Exclusive(config=("CONFIG_USB",)),
-            "its BUILD_EXCLUSIVE_CONFIG has CONFIG_USB, which the kernel does not fulfil",
+            "its BUILD_EXCLUSIVE_CONFIG has CONFIG_USB, which the kernel's configuration does not meet",
         ),
         (
             Exclusive(config=("!CONFIG_PCI",)),
-            "its BUILD_EXCLUSIVE_CONFIG has !CONFIG_PCI, which the kernel does not fulfil",
+            "its BUILD_EXCLUSIVE_CONFIG has !CONFIG_PCI, which the kernel's configuration does not meet",
         ),
     ],
 )

@@ -144,7 +144,7 @@ REASONS: dict[str, tuple[Callable[[Any, Any], Iterator[Any]], str]] = {
     "was too slow": (ended(DEADLINE_EXCEEDED), "it did not end within deadline=20 s"),
     "lets nobody in": (
         ends("PERMISSION_DENIED"),
-        "it answers PERMISSION_DENIED, it does not let us in",
+        "it answers PERMISSION_DENIED: access denied",
     ),
     "offers no such thing": (
         ends("UNIMPLEMENTED"),

@@ -154,7 +154,7 @@ def test_no_module(tiny: Path, tmp_path: Path, build: Build) -> None:
 
 
 def test_bad_places(tiny: Path, tmp_path: Path, tree: KernelTree, build: Build) -> None:
-    with pytest.raises(StepError, match=r"^'\.\./tiny\.c' is no place below a driver's source folder$"):
+    with pytest.raises(StepError, match=r"^'\.\./tiny\.c' must be a path below the driver's source folder$"):
         build_modules(tree, {"../tiny.c": tiny / "tiny.c"}, tmp_path / "w", Outputs(tmp_path / "o.tar"))
 
 

@@ -240,7 +240,7 @@ def test_another_host_key(kit: Sshd, tmp_path: Path) -> None:
 
 def test_a_key_that_is_not_let_in(kit: Sshd, tmp_path: Path) -> None:
     stranger = replace(kit.ddk, identity=keygen(tmp_path / "stranger"))
-    with pytest.raises(StepError, match=r"root@127\.0\.0\.1: it does not let us in without a question: "):
+    with pytest.raises(StepError, match=r"root@127\.0\.0\.1: access denied without a password: "):
         read_facts(stranger, tmp_path / "kit.json")
 
 
@@ -315,7 +315,7 @@ def test_a_kit_that_changed(
     with (place / "Module.symvers").open("a") as symvers:
         symvers.write("0x00000001\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")
     said = failing(kit, facts, source_rpm(), out)
-    assert said.endswith(": the kit is another than when it was first asked; build again, for the new one")
+    assert said.endswith(": the kit has changed since it was first asked; build again, for the new one")
     assert not (out / "kit.json").exists()
     assert build(kit, read_facts(kit.ddk, out / "kit.json"), source_rpm(), out).is_file()
 
@@ -330,9 +330,9 @@ def test_the_symbols_of_its_kernel(kit: Sshd, tree: KernelTree, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, r"the kit is another than when it was first asked; build again, for the new one$"),
-        (b"0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n", r"the kit is another than when it was first asked; "),
-        (b"0x1\t\xff\n", r"it is not what came, '6' and 8 bytes: its login shell must print nothing, "),
+        (None, r"the kit has changed since it was first asked; build again, for the new one$"),
+        (b"0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n", r"the kit has changed since it was first asked; "),
+        (b"0x1\t\xff\n", r"8 bytes came instead of '6': its login shell must print nothing, "),
         (16777217, r"its Module\.symvers has 16777217 bytes: no kernel's has more than 16777216$"),
     ],
 )
@@ -375,15 +375,18 @@ def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path
 @pytest.mark.parametrize(
     ("ddk", "problem"),
     [
-        (RemoteDdk("-oProxyCommand=x"), "host='-oProxyCommand=x': no host as ssh takes it; write it as "),
-        (RemoteDdk("root@-x"), "host='root@-x': no host as ssh takes it; write it as "),
-        (RemoteDdk("a", port=0), "port=0: a port is a number from 1 to 65535; leave it out for 22"),
+        (RemoteDdk("-oProxyCommand=x"), "host='-oProxyCommand=x': not a host as ssh takes it; write it as "),
+        (RemoteDdk("root@-x"), "host='root@-x': not a host as ssh takes it; write it as "),
+        (RemoteDdk("a", port=0), "port=0: a port must be a number from 1 to 65535; leave it out for 22"),
         (
             RemoteDdk("a", identity=Path("/none")),
-            "identity='/none': there is no such file; name one that is ",
+            "identity='/none': file not found; name one that is there ",
         ),
-        (RemoteDdk("a", tree="x"), "tree='x': an absolute path on the kit; name its kernel build tree"),
-        (RemoteDdk("a", jobs=0), "jobs=0: at least one build at a time; give 1 or more"),
+        (
+            RemoteDdk("a", tree="x"),
+            "tree='x': must be an absolute path on the kit; name its kernel build tree",
+        ),
+        (RemoteDdk("a", jobs=0), "jobs=0: must be 1 or more; give 1 or more"),
     ],
 )
 def test_problems(ddk: RemoteDdk, problem: str) -> None:

@@ -67,7 +67,7 @@ def test_a_users_own_variable_has_the_last_word() -> None:
         (
             KbuildRequest(("../x",)),
             (
-                "kbuild_dir='../x': a folder below the sources, without blanks and the characters : % $ #; "
+                "kbuild_dir='../x': must be a folder below the sources, without blanks and the characters : % $ #; "
                 "name the folder that holds Kbuild or Makefile"
             ),
         ),
@@ -84,7 +84,7 @@ def test_a_users_own_variable_has_the_last_word() -> None:
         ),
         (
             KbuildRequest(make_variables={"CONFIG_X": "m"}),
-            "make_variables='CONFIG_X': no name of a make variable; put CONFIG_ switches into kconfig=",
+            "make_variables='CONFIG_X': not a valid name of a make variable; put CONFIG_ switches into kconfig=",
         ),
         (
             KbuildRequest(make_variables={"X": "a\nb"}),
@@ -92,11 +92,11 @@ def test_a_users_own_variable_has_the_last_word() -> None:
         ),
         (
             KbuildRequest(config={"X-Y": "m"}),
-            "kconfig='X-Y': no name of a CONFIG_ switch; write it as ACME_DEBUG",
+            "kconfig='X-Y': not a valid name of a CONFIG_ switch; write it as ACME_DEBUG",
         ),
         (
             KbuildRequest(config={"X": "yes"}),
-            "kconfig='yes': X is y, m, n or a number; put texts into make_variables",
+            "kconfig='yes': X must be y, m, n or a number; put texts into make_variables",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def test_digest_knows_symbols_and_not_the_place(tmp_path: Path) -> None:
                 "include/generated/compile.h": '#define UTS_MACHINE "s390x"\n',
                 "include/generated/autoconf.h": "",
             },
-            "its architecture is none of aarch64, i686, x86_64",
+            "its architecture must be one of aarch64, i686, x86_64",
         ),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_is_wrong(tmp_path: Path, changed: dict[str, str | None], rule: str
 
 def test_no_such_folder(tmp_path: Path) -> None:
     assert str(read_tree("XSPACK_DDK", tmp_path / "gone")) == (
-        f"XSPACK_DDK='{tmp_path}/gone': there is no such kernel build tree; "
+        f"XSPACK_DDK='{tmp_path}/gone': kernel build tree not found; "
         "install the kernel's development package (kernel-devel, linux-headers) and name its folder"
     )
 

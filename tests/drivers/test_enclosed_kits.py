@@ -122,7 +122,7 @@ def test_a_root_that_changed_is_told(kit: Tree, tmp_path: Path) -> None:
     kit.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
     tree.write({"driver/acme.c": "int other;\n"})
     ran = tree.scons(RPM)
-    assert ran.status == 2 and "the kit is another than when it was first asked; build again" in ran.said
+    assert ran.status == 2 and "the kit has changed since it was first asked; build again" in ran.said
     assert compiled(tree.scons(RPM).good())
 
 
@@ -190,11 +190,11 @@ def test_a_killed_build_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    'root="src"': "root='{tree}/src': no root folder of a kit: it has no bin/sh; unpack an image there",
-    'root="/", tree="kernel"': "tree='kernel': an absolute path on the kit; name its kernel build tree",
+    'root="src"': "root='{tree}/src': not the root folder of a kit: bin/sh not found; unpack an image there",
+    'root="/", tree="kernel"': "tree='kernel': must be an absolute path on the kit; name its kernel build tree",
     'root="/", tree="/none"': "root='/': asking the kit what it is: /: there is no built kernel tree at /none",
-    'image="acme/kit:8.3"': "image='acme/kit:8.3': an image is named by its digest, NAME@sha256:..; podman inspect",
-    'image="acme/kit@sha256:0"': "image='acme/kit@sha256:0': an image is named by its digest",
+    'image="acme/kit:8.3"': "image='acme/kit:8.3': an image must be named by its digest, NAME@sha256:..; podman",
+    'image="acme/kit@sha256:0"': "image='acme/kit@sha256:0': an image must be named by its digest",
 }
 
 
@@ -214,7 +214,9 @@ def test_a_kit_is_at_one_place(kit: Tree, tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").write(DRIVER)
     tree.declare(f'D("acme", ddk=env.Ddk(root="/", host="kit", tree="{kit.path}"))\n', HEAD)
     (mistake,) = tree.scons(RPM).refused()
-    assert mistake.endswith(": root='/': a kit is one of host=, root=, image=, grid=; leave the others out")
+    assert mistake.endswith(
+        ": root='/': a kit must be one of host=, root=, image=, grid=; leave the others out"
+    )
 
 
 # podman: where it runs.

@@ -110,7 +110,7 @@ def test_what_a_dkms_conf_says(head: str, kernel: str, tmp_path: Path) -> None:
         (
             DKMS + 'POST_BUILD="configure"\n',
             (
-                "its POST_BUILD is not followed; do what it does with prepare=, and give kbuild_dir= and "
+                "its POST_BUILD is not supported; do what it does with prepare=, and give kbuild_dir= and "
                 "make_variables= instead of dkms="
             ),
         ),
@@ -212,7 +212,7 @@ def test_signed_modules(head: str, kernel: str, tmp_path: Path) -> None:
     tree.declare('env.KernelModule("acme", version="2.1", source="driver", sign_key="one.pem")\n', head)
     assert tree.scons().refused() == [
         (
-            "SConstruct:3: KernelModule 'acme': sign_key=['one.pem']: modules are signed with a private key and its "
+            "SConstruct:3: KernelModule 'acme': sign_key=['one.pem']: modules must be signed with a private key and its "
             "certificate; name both files, the key first"
         )
     ]

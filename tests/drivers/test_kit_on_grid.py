@@ -163,7 +163,7 @@ def test_a_kit_that_changed_is_told(here: Grid, kit: Tree, tmp_path: Path) -> No
     tree.scons(RPM).good()
     kit.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
     tree.write({"driver/acme.c": "int other;\n"})
-    assert "the kit is another than when it was first asked; build again" in failed(tree.scons(RPM))
+    assert "the kit has changed since it was first asked; build again" in failed(tree.scons(RPM))
     assert compiled(tree.scons(RPM).good())
 
 
@@ -271,14 +271,14 @@ def test_a_server_that_nobody_vouches_for(here: Grid, kit: Tree, tmp_path: Path)
 
 
 MISTAKES = {
-    'grid="grid.acme.example:50051"': "grid='grid.acme.example:50051': no URL of a grid; write it as grpcs://HOST:PORT",
+    'grid="grid.acme.example:50051"': "grid='grid.acme.example:50051': not the URL of a grid; write it as grpcs://HOST:PORT",
     'grid="grpcs://me:secret@grid.acme.example"': "a URL must hold no secret; put the token into the environment",
     'grid="grpc://grid.acme.example"': "a token must not travel by grpc; use grpcs, or unset the token",
-    'grid="grpcs://grid.acme.example", deadline=0': "deadline=0: a number of seconds up to a day",
-    'grid="grpcs://grid.acme.example", root="/"': "a kit is one of host=, root=, image=, grid=; leave the others out",
+    'grid="grpcs://grid.acme.example", deadline=0': "deadline=0: must be a number of seconds up to a day",
+    'grid="grpcs://grid.acme.example", root="/"': "a kit must be one of host=, root=, image=, grid=; leave the others",
     'grid="grpcs://grid.acme.example", platform={"kit": 1}': "platform must be a table, text -> text; correct it",
-    'root="/", platform={"kit": "one"}': "platform= is of a grid; leave it out, or name grid=",
-    '"/kit", deadline=5': "deadline=5: deadline= is of a grid; leave it out, or name grid=",
+    'root="/", platform={"kit": "one"}': "platform= is for a grid alone; leave it out, or name grid=",
+    '"/kit", deadline=5': "deadline=5: deadline= is for a grid alone; leave it out, or name grid=",
 }
 
 

@@ -82,7 +82,7 @@ def test_compiled_once_and_again_for_another_kit(sshd: Start, tmp_path: Path) ->
     assert tree.scons(rpm).good().built == set()
     tree.write({"driver/acme.c": "int other;\n"})
     ran = tree.scons(rpm)
-    assert ran.status == 2 and "the kit is another than when it was first asked; build again" in ran.said
+    assert ran.status == 2 and "the kit has changed since it was first asked; build again" in ran.said
     assert compiled(tree.scons(rpm).good())
 
     # Facts of yesterday are asked for anew.
@@ -227,9 +227,7 @@ def test_no_symbols_of_another_kit(sshd: Start, tmp_path: Path) -> None:
     there.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
     ran = tree.scons(rpm)
     assert ran.status == 2 and not symvers.exists()
-    assert (
-        "fetching its Module.symvers: root@127.0.0.1: the kit is another than when it was first" in ran.said
-    )
+    assert "fetching its Module.symvers: root@127.0.0.1: the kit has changed since it was first" in ran.said
     ran = tree.scons(rpm).good()
     assert fetched(ran) == 1 and compiled(ran)
     assert symvers.read_bytes() == (there.path / "Module.symvers").read_bytes()
@@ -274,7 +272,7 @@ def test_a_kit_that_cannot_be_asked(tmp_path: Path) -> None:
         "SConstruct:4: KernelModule 'a': host='127.0.0.1': asking the kit what it is: 127.0.0.1: it cannot be reached"
     )
     assert second.endswith(
-        "KernelModule 'b': host='x y': no host as ssh takes it; write it as \"root@ddk-8.4\""
+        "KernelModule 'b': host='x y': not a host as ssh takes it; write it as \"root@ddk-8.4\""
     )
 
 

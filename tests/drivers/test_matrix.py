@@ -172,7 +172,7 @@ def test_symbols_are_those_of_the_same_kit(tmp_path: Path) -> None:
 TWO_NAMES = "say which release each is for: env.Ddk(.., release=..)"
 #: Lists of devices that are none -> their text, and what is said of them.
 INBOXES: dict[str, tuple[str | None, str]] = {
-    "modules.alias": (None, "there is no such list of devices"),
+    "modules.alias": (None, "list of devices not found"),
     "empty.alias": ("", "names no PCI, USB or HID device"),
     "comments.alias": ("# Aliases extracted\nalias fs-ext4 ext4\n", "names no PCI, USB or HID device"),
     "notes.alias": (
@@ -191,7 +191,7 @@ BAD = {
     'D("m1", ddk=["a", "c"])': [f"KernelModule 'm1': ddk='6.1.0-a': two kits for 6.1.0-a; {TWO_NAMES}"],
     'D("m2", ddk=["a", "none"], version="1-2")': [
         (
-            "KernelModule 'm2': ddk='{top}/none': there is no such kernel build tree; install the kernel's development "
+            "KernelModule 'm2': ddk='{top}/none': kernel build tree not found; install the kernel's development "
             "package (kernel-devel, linux-headers) and name its folder"
         ),
         "KernelModule 'm2': version='1-2': a version must not contain '-'; put what follows it into release",
@@ -224,14 +224,14 @@ BAD = {
         "KernelModule 'm8': extra_symbols='m9': KernelModule 'm9' is not built for 6.1.0-a; give it the same ddk="
     ],
     'D("m11", ddk="a", extra_symbols=env.Userspace("u", version="1", files={"/opt/x": "driver/Kbuild"}))': [
-        "KernelModule 'm11': extra_symbols='u': Userspace 'u' is no driver; name a driver, or a Module.symvers"
+        "KernelModule 'm11': extra_symbols='u': Userspace 'u' is not a driver; name a driver, or a Module.symvers"
     ],
     'env.Ddk("a", relase="xcp-ng-8.3")': [
         "Ddk 'a': relase='xcp-ng-8.3': unknown keyword; did you mean 'release'?"
     ],
     "env.Ddk()": [
         (
-            "Ddk '': tree='': a kit is a kernel build tree here, or a machine, a root folder, an image or "
+            "Ddk '': tree='': a kit must be a kernel build tree here, or a machine, a root folder, an image or "
             "a grid that has one; "
             'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")'
         )

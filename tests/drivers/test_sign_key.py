@@ -101,7 +101,7 @@ def test_a_key_with_a_passphrase(tree: Tree, tmp_path: Path) -> None:
         ({"KBUILD_SIGN_PIN": ""}, "key.pem has a passphrase; set KBUILD_SIGN_PIN to it in the environment"),
         (
             {"KBUILD_SIGN_PIN": "wrong"},
-            "key.pem: no private key in PEM, or KBUILD_SIGN_PIN is not its passphrase",
+            "key.pem: not a private key in PEM, or KBUILD_SIGN_PIN is not its passphrase",
         ),
     ):
         ran = tree.scons(RPM, env=env)

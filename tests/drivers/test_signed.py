@@ -111,7 +111,7 @@ def test_a_list_that_is_not_there(acme: tuple[bytes, Pair], tmp_path: Path) -> N
     assert "XSPACK_MODULE_KEYS='none.pem': no such file; name files of certificates, in PEM or DER" in said
     ran = tree.scons("pack", "XSPACK_MODULE_KEYS=nine.toml")
     assert ran.status == 2
-    assert "nine.toml: no certificate (X.509 in PEM or DER)" in ran.said
+    assert "nine.toml: not a certificate (X.509 in PEM or DER)" in ran.said
 
 
 def test_a_list_is_named_as_its_sconscript_sees_it(acme: tuple[bytes, Pair], tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ BAD = {
         "env.XsPatch(file, flaw=.., effect=.., seen_by_customers=..)"),
         "Submission 'p': patches='gone': not found, and nothing builds it; make it, or correct the name",
     ],
-    'env.Submission("Kbuild")': ["Submission 'Kbuild': a submission is of packs; name what env.Pack returns"],
+    'env.Submission("Kbuild")': ["Submission 'Kbuild': a submission must be made of packs; name what env.Pack returns"],
     'env.Submission(P("p", K("nic"), version="1 2"))': [
         "Pack 'p': version='1 2': a version must be letters, digits and . _ + ~; give a string such as version=\"1.0\""
     ],

@@ -324,9 +324,9 @@ def test_the_same_declaration_is_classic_elsewhere(trees: dict[str, str], tmp_pa
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ('variant="a/b"', "variant='a/b': xapi takes letters, digits and _ . @ in what is selected by"),
-        ('variant="ü"', "variant='ü': xapi takes letters, digits and _ . @ in what is selected by"),
-        ('variant="x", status="ü"', "status='ü': info.json is read as ASCII, a line a value"),
+        ('variant="a/b"', "variant='a/b': must be letters, digits and _ . @ (xapi refuses others)"),
+        ('variant="ü"', "variant='ü': must be letters, digits and _ . @ (xapi refuses others)"),
+        ('variant="x", status="ü"', "status='ü': must be one line of ASCII text, as info.json holds it"),
         ('variant="x", priority="high"', "priority='high': priority must be a whole number from 0"),
     ],
 )

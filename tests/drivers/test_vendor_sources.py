@@ -122,7 +122,7 @@ def test_a_link_to_too_much(tmp_path: Path) -> None:
     tree.write({f"big/{number}.h": "" for number in range(2001)})
     tree.declare('D("acme", ddk="k")\n', HEAD)
     head = "SConstruct:4: KernelModule 'acme': source='driver/"
-    remedy = "; mend the link, or put a copy of what is meant in its place"
+    remedy = "; correct the link, or put a copy of its target in its place"
     assert tree.scons("build").refused() == [
         f"{head}linux': a link to {tree.path}/big, outside the sources, which holds more than 2000 files{remedy}",
     ]
@@ -280,7 +280,7 @@ def test_no_preparation_where_nothing_keeps_it_in(sshd: Start, tmp_path: Path) -
         (
             'prepare="./configure $HOME"',
             (
-                "prepare='./configure $HOME': $HOME is no variable of a kit; "
+                "prepare='./configure $HOME': $HOME is not a variable of a kit; "
                 "use $KVER, $KDIR or $PWD, or write a script"
             ),
         ),
@@ -411,7 +411,7 @@ def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool)
         }
     )
     if elsewhere:
-        assert "the kit is another than when it was first asked; build again" in tree.scons("check").said
+        assert "the kit has changed since it was first asked; build again" in tree.scons("check").said
     tree.scons("check")
     assert told(tree, "K10 K11 K12") == []
 

@@ -134,7 +134,7 @@ def test_waivers_of_a_file(make_pack: PackMaker, tmp_path: Path) -> None:
     for text, why in (
         ("U3", "no TOML: "),
         ('Q9 = "x"', "waive='Q9': no rule has this id"),
-        ('[a]\nU3 = ""', "[a] waive['U3']='': a waiver gives its reason"),
+        ('[a]\nU3 = ""', "[a] waive['U3']='': a waiver must give its reason"),
     ):
         file.write_text(text)
         said = xspack("verify", iso, "--waive", file)

@@ -100,7 +100,7 @@ def test_damaged_packages(make_pack: PackMaker) -> None:
         (folder / place).write_bytes((folder / place).read_bytes()[:-1] + b"x")
 
     assert said(installer(make_pack.changed(make_pack(), damage))) == [
-        f"PackageCheckFailed: {place} has another SHA-256 than the index says: it is damaged"
+        f"PackageCheckFailed: {place} does not have the SHA-256 that the index says: it is damaged"
     ]
 
 

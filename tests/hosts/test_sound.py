@@ -43,10 +43,13 @@ def sign_with(key: Key, name: str) -> Callable[[Path], None]:
 
 #: What is done to the files of a pack before it is mastered -> what is said of it.
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a byte of an RPM": (lambda folder: flip(folder / RPM), f"{RPM} has another digest than the index says"),
+    "a byte of an RPM": (
+        lambda folder: flip(folder / RPM),
+        f"{RPM} does not have the digest that the index says",
+    ),
     "an RPM is cut": (
         lambda folder: (folder / RPM).write_bytes((folder / RPM).read_bytes()[:-1]),
-        f"{RPM} has another digest than the index says",
+        f"{RPM} does not have the digest that the index says",
     ),
     "an RPM is gone": (
         lambda folder: (folder / RPM).unlink(),
@@ -58,7 +61,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a byte of a file of the index": (
         lambda folder: flip(record(folder, "filelists")),
-        "has another checksum than repomd.xml says",
+        "does not have the checksum that repomd.xml says",
     ),
     "a list of packages that cannot be read": (
         lambda folder: cut(record(folder, "primary")),
@@ -66,7 +69,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a list of packages in other bytes": (
         lambda folder: pack_again(record(folder, "primary")),
-        "has another checksum than repomd.xml says",
+        "does not have the checksum that repomd.xml says",
     ),
     "a byte of the document": (
         lambda folder: flip(folder / "update.xml"),

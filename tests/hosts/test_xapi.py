@@ -68,7 +68,7 @@ def test_what_is_no_iso_cannot_be_mounted(tmp_path: Path) -> None:
         (lambda text: text.replace('version="5.2"', ""), "update.xml: has no attribute version"),
         (
             lambda text: text.replace("Acme drivers and agent", "<b>Acme</b>"),
-            "update.xml: its <name-description> must hold one text and nothing else",
+            "update.xml: its <name-description> must hold one text alone",
         ),
         (
             lambda text: text.replace('name-label="acme"', 'name-label="main"'),
@@ -142,7 +142,7 @@ def test_packages_that_cannot_be_downloaded(make_pack: PackMaker) -> None:
         "INVALID_UPDATE: Packages/acme-agent.rpm is not in the index, so no host finds it",
     ]
     assert said(xapi(make_pack.changed(good, damage), make_pack.key)) == [
-        f"INVALID_UPDATE: {place} has another SHA-256 than the index says: it is damaged"
+        f"INVALID_UPDATE: {place} does not have the SHA-256 that the index says: it is damaged"
     ]
     dropped = said(xapi(make_pack.changed(good, drop), make_pack.key))
     assert re.fullmatch(

@@ -209,7 +209,7 @@ def test_a_key_that_has_expired(tmp_path: Path, short_dir: Path) -> None:
     tree = Tree(tmp_path / "tree").write({"KEY": public, "a": "a"}).declare(PACK)
     said = nothing_is_signed(tree, short_dir / "gnupg")
     fingerprint = read_public_key(tree.path / "KEY").fingerprint
-    remedy = "prolong it unless that was done, and export its public file again, or sign with another key"
+    remedy = "extend it unless that was done, and export its public file again, or sign with another key"
     assert f"key {fingerprint} expired on 2020-01-02; {remedy}\n" in said
 
 

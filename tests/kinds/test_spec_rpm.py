@@ -325,7 +325,7 @@ def test_a_spec_that_is_built(tmp_path: Path, before: bool) -> None:
 
     # An older one lies there, and would be taken for the new one.
     (said,) = declare("").scons("pack").refused()
-    rule = "a spec that is built: nobody knows yet which RPMs the spec makes"
+    rule = "a spec that is built: the RPMs that the spec makes are not known yet"
     assert said.endswith(f"SpecRpm 'a.spec': {rule}; name them: rpms=[\"acme-1.0-1.x86_64.rpm\"]"), said
 
 
@@ -338,9 +338,9 @@ def test_a_macro_file_that_is_built(tmp_path: Path) -> None:
     ran = tree.declare(f'{macros}, rpms="a-2-1.noarch.rpm")\n').scons("build/rpms")
     assert ran.status == 2 and 'write rpms=["a-3:2-1.noarch.rpm"]' in ran.said
     (said,) = tree.declare(f"{macros})\n").scons().refused()
-    assert "macros='n': a macro file that is built: nobody knows yet" in said
+    assert "macros='n': a macro file that is built: the RPMs that the spec makes are not known yet" in said
     (said,) = tree.declare(f'{macros}, rpms="a.rpm")\n').scons().refused()
-    assert said.endswith("rpms='a.rpm': no file name of an RPM; write it as \"acme-1.0-1.x86_64.rpm\"")
+    assert said.endswith("rpms='a.rpm': not the file name of an RPM; write it as \"acme-1.0-1.x86_64.rpm\"")
 
 
 def test_of_which_kernel_the_macros_are(tmp_path: Path) -> None:

@@ -110,11 +110,11 @@ BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;&a;&a;'>]>"
         (TEXT.replace("name-description", "description"), "has no <name-description>"),
         (
             TEXT.replace("Drivers", "<b>Drivers</b>"),
-            "its <name-description> must hold one text and nothing else",
+            "its <name-description> must hold one text alone",
         ),
         (
             TEXT.replace('Drivers &lt;&amp;&gt; "agent" é', " "),
-            "its <name-description> must hold one text and nothing else",
+            "its <name-description> must hold one text alone",
         ),
         (
             BOMB + TEXT.replace("Drivers", "&b;"),

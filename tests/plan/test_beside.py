@@ -99,4 +99,4 @@ def test_verify_compares(tree: Tree) -> None:
     )
     made.write_text("[]")
     said = xspack("verify", iso, "--provenance", made)
-    assert (said.status, said.err.startswith(f"xspack: {made}: no provenance of a pack: ")) == (1, True)
+    assert (said.status, said.err.startswith(f"xspack: {made}: not the provenance of a pack: ")) == (1, True)

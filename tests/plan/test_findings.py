@@ -151,7 +151,7 @@ def test_a_line_that_moves_builds_nothing_and_is_told(tree: Tree) -> None:
 def test_unknown_ids_and_empty_reasons_are_mistakes(tree: Tree) -> None:
     assert declare(tree, {"pack": 'waive={"S99": "x", "S1": " "}'}).scons("pack").refused() == [
         "SConstruct:4: Pack 'a': waive='S99': no rule has this id; did you mean 'S9'?",
-        "SConstruct:4: Pack 'a': waive['S1']=' ': a waiver gives its reason; say why in words",
+        "SConstruct:4: Pack 'a': waive['S1']=' ': a waiver must give its reason; say why in words",
     ]
 
 
@@ -182,7 +182,7 @@ def test_a_users_rule_is_looked_at_itself(tree: Tree) -> None:
         'remedy="set XSPACK_VENDOR"', 'remedy="", on="iso"'
     )
     assert declare(tree, {}, head=head).scons("pack").refused() == [
-        "SConstruct:8: XsRule 'S1': on='iso': no place where a rule looks; use one of rpm, pack, member",
+        "SConstruct:8: XsRule 'S1': on='iso': not a place where a rule looks; use one of rpm, pack, member",
     ]
     head = RULE.replace('"ACME1", "E"', '"S1", "E"')
     (mistake,) = declare(tree, {}, head=head).scons("pack").refused()

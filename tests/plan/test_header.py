@@ -78,7 +78,7 @@ def test_what_rpm_finds_by_itself(tree: Tree, more: str, provides: bool, require
 @pytest.mark.parametrize("pattern", ["a b", "lib[ab]", "a%{b}", "", "a\\\\", "^a"])
 def test_a_pattern_that_is_none(tree: Tree, pattern: str) -> None:
     tree.declare(f'env.Userspace("x", version="1", hide_requires=["{pattern}"])\n', head=HEAD)
-    rule = "a pattern of names is a name in which * and ? stand for any signs; write it as 'libcrypto.so.*'"
+    rule = "a pattern must be a name in which * and ? stand for any characters; write it as 'libcrypto.so.*'"
     shown = pattern.replace("\\\\", "\\")
     assert tree.scons("build").refused() == [f"SConstruct:2: Userspace 'x': hide_requires={shown!r}: {rule}"]
 
@@ -111,7 +111,7 @@ def test_triggers(tree: Tree) -> None:
         ("trigerin bash", "triggers='trigerin bash': no such trigger; did you mean 'triggerin'?"),
         (
             "triggerin",
-            f"triggers='': a dependency is a name, or name, operator and version with blanks between; {FORM}",
+            f"triggers='': a dependency must be a name, or name, operator and version with blanks between; {FORM}",
         ),
     ],
 )

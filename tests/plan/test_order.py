@@ -125,7 +125,7 @@ def test_what_is_read_while_reading_is_not_built(
     declared = f'digest = "{hashlib.sha256(prebuilt).hexdigest()}"\nmade = {declaration}\nDefault(made)\n'
     tree.declare(build + declared if before else declared + build)
     said = tree.scons().refused()
-    rule = "it is read while the SConstruct is, and built later"
+    rule = "it must exist while the SConstruct is read, and is built later"
     place = f"SConstruct:{3 if not before else 4}: "
     assert f"{place}{field}{rule}; {remedy}" in said
 

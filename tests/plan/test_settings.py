@@ -24,7 +24,7 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "tree").write({"app.txt": "app\n"}).declare(GOOD)
 
 
-UNKNOWN = "XSPACK_STRCIT is no construction variable of xspack; did you mean 'XSPACK_STRICT'?"
+UNKNOWN = "XSPACK_STRCIT is not a construction variable of xspack; did you mean 'XSPACK_STRICT'?"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_unknown_variable_stops_nothing_else(tree: Tree) -> None:
     tree.declare(GOOD + 'env.Command("app.out", "app.txt", Copy("$TARGET", "$SOURCE"))\n')
     said = tree.scons("app.out", "XSPACK_STRCIT=1").good().said
     assert said.endswith(
-        "xspack: not asked for, and not right: XSPACK_STRCIT is no construction variable of xspack\n"
+        "xspack: not asked for, and not right: XSPACK_STRCIT is not a construction variable of xspack\n"
     )
 
 
@@ -220,9 +220,9 @@ def test_a_variable_that_there_is_not(tree: Tree) -> None:
         'env.Userspace("u", version="1", summary="$NO", files={"/opt/${NO.file}": "app.txt", "$A": "app.txt", '
         '"/opt": "app.txt"})\n'
     )
-    place, none = "SConstruct:3: Userspace 'u'", "is no construction variable; set it, or write"
+    place, none = "SConstruct:3: Userspace 'u'", "is not a construction variable; set it, or write"
     assert tree.scons("build").refused() == [
         f"{place}: summary='$NO': $NO {none} $$NO for the text itself",
         f"{place}: files='/opt/${{NO.file}}': ${{NO.file}} {none} $${{NO.file}} for the text itself",
-        f"{place}: files='/opt': two destinations that are /opt; keep one of them",
+        f"{place}: files='/opt': two destinations become /opt; keep one of them",
     ]

@@ -135,7 +135,7 @@ def test_a_name_that_is_no_text_is_named(tree: Tree) -> None:
     os.rename(tree.path / "share/one", os.fsencode(tree.path / "share") + b"/\xff")
     tree.declare('env.Userspace("x", version="1", files={"/opt/x": "share"})\n', head=HEAD)
     (said,) = tree.scons().refused()
-    assert said.endswith("a path is UTF-8 without control characters; rename it")
+    assert said.endswith("a path must be UTF-8 without control characters; rename it")
 
 
 def test_what_is_built_into_a_folder_is_no_part_of_it(tree: Tree) -> None:
@@ -280,7 +280,7 @@ env.Install("stage/sub", "b.txt")
 
 NOTHING = "no file is named for this destination; name one, correct the pattern, or leave the destination out"
 NO_TEXT = (
-    "the content of a file is a text, which stands in the SConstruct; "
+    "the content of a file must be a text, which stands in the SConstruct; "
     'write env.Value("text"), or have a builder make a file'
 )
 

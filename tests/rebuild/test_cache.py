@@ -236,7 +236,7 @@ def test_another_action_s_entry_is_told_and_built_instead(clones: Clones) -> Non
         _sig(path).write_bytes(_sig(replayed).read_bytes())
     second = clones.clone()
     ran = second.scons("build/rpms").good()
-    assert "is that of another action; it is built instead" in ran.said
+    assert "belongs to another action; it is built instead" in ran.said
     assert len(retrieved(ran)) <= 1
     assert second.outputs() == first.outputs()
 
@@ -352,7 +352,7 @@ SETTINGS_MISTAKES = {
     ),
     "no key": (
         {"XSPACK_CACHE_TRUST": "src/f"},
-        "f: holds a line that is no ed25519 public key; " + MAKES,
+        "f: has a line that is not an ed25519 public key; " + MAKES,
     ),
     "a public key as a secret one": (
         {"XSPACK_CACHE_SIGN_KEY": "key.pub"},

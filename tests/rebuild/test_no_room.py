@@ -226,7 +226,7 @@ def test_no_temporary_folder_at_all() -> None:
                 lacks("mounting is needed: run the tests where root may mount")
             said = done.stdout + done.stderr
             assert (done.returncode, "Traceback" in said) == (status, False), said
-        assert "neither of /var/tmp and /tmp is a folder to write to; make one so" in said
+        assert "neither of /var/tmp and /tmp can be written to; allow it for one of them" in said
     finally:
         shutil.rmtree(base)
 

@@ -169,10 +169,10 @@ def test_all_mistakes_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     )
     assert sorted(mistakes(file)) == sorted(
         [
-            f"kernel=['6.1']: {file}: a profile has no such key; did you mean 'kernels'?",
+            f"kernel=['6.1']: {file}: unknown key; did you mean 'kernels'?",
             f"{file}: the key 'kernels' is missing; give kernels: a list of texts",
-            f'glibc=2.39: {file}: not what this key holds; give a version such as "2.17", or ""',
-            f'manager=\'zypper\': {file}: not what this key holds; give "yum" or "dnf"',
+            f'glibc=2.39: {file}: must be a version such as "2.17", or ""; correct it',
+            f'manager=\'zypper\': {file}: must be "yum" or "dnf"; correct it',
         ]
     )
 

@@ -345,15 +345,15 @@ def plain(forged: Forge, **fields: object) -> Path:
     [
         (
             [(b"./opt/dir/one\0", b"./../dir/evil\0")],
-            "its payload holds '/../dir/evil', which its header does not name so",
+            "its payload holds '/../dir/evil', which is not in its header",
         ),
         (
             [(b"./opt/dir/two\0", b"./opt/dir/one\0")],
-            "its payload holds '/opt/dir/one', which its header does not name so",
+            "its payload holds '/opt/dir/one', which is not in its header",
         ),
         (
             [(b"./opt/dir/one\0", b"/etc//passwd!\0")],
-            "its payload holds '/etc//passwd!', which its header does not name so",
+            "its payload holds '/etc//passwd!', which is not in its header",
         ),
         ([(b"./opt/dir/one\0", b"./opt/\xff\xfe\xfd/one\0")], None),
         (
@@ -370,7 +370,7 @@ def plain(forged: Forge, **fields: object) -> Path:
         ),
         (
             [(b"TRAILER!!!", b"TRAILER???")],
-            "its payload holds 'TRAILER???', which its header does not name so",
+            "its payload holds 'TRAILER???', which is not in its header",
         ),
         (
             [(b"07070100", b"07070X00")],
@@ -382,7 +382,7 @@ def test_payloads_that_lie(
     forged: Forge, altered: Forge, changes: list[tuple[bytes, bytes]], why: str | None
 ) -> None:
     said = refusal(altered(plain(forged), *changes))
-    assert said == why if why else said.endswith("which its header does not name so")
+    assert said == why if why else said.endswith("which is not in its header")
 
 
 def test_a_payload_of_another_kind_than_said(forged: Forge, altered: Forge) -> None:

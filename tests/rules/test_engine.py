@@ -150,13 +150,16 @@ def test_foreign_text_cannot_steer_a_terminal(forged: Forge) -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (Rule("acme", "W", "m", "r"), ["id='acme': a rule's id is letters and a number; such as \"ACME1\""]),
+        (
+            Rule("acme", "W", "m", "r"),
+            ["id='acme': a rule's id must be letters and a number; such as \"ACME1\""],
+        ),
         (
             Rule("ACME1", "X", "", " "),  # type: ignore[arg-type]
             [
-                'severity=\'X\': no severity; use "E", "W" or "I"',
-                "meaning='': a rule has a meaning; give a sentence",
-                "remedy=' ': a rule has a remedy; give a sentence",
+                'severity=\'X\': not a severity; use "E", "W" or "I"',
+                "meaning='': a rule must have a meaning; give a sentence",
+                "remedy=' ': a rule must have a remedy; give a sentence",
             ],
         ),
         (Rule("K2", "W", "m", "r"), ["id='K2': the id of another rule: a kernel module is not below "]),
@@ -165,7 +168,7 @@ def test_foreign_text_cannot_steer_a_terminal(forged: Forge) -> None:
 def test_rules_that_are_none(rule: Rule, said: list[str]) -> None:
     with pytest.raises(DeclarationError) as caught:
         register(rule)
-    for line in [*said, "check=None: a rule has a function that checks; give check="]:
+    for line in [*said, "check=None: a rule must have a function that checks; give check="]:
         assert f"rule {rule.id}: {line}" in str(caught.value)
 
 
@@ -183,10 +186,10 @@ def _nothing(context: RpmContext) -> Iterator[Hit]:
 @pytest.mark.parametrize(
     ("waive", "said"),
     [
-        (["P4"], [f"waive=['P4']: waivers are a mapping of rule ids to reasons; {FORM}"]),
+        (["P4"], [f"waive=['P4']: waivers must be a mapping of rule ids to reasons; {FORM}"]),
         ({"P44": "x"}, ["waive='P44': no rule has this id; did you mean 'P4'?"]),
         ({"zzz": "x"}, ["waive='zzz': no rule has this id; see xspack rules for the list"]),
-        ({"P4": " "}, ["waive['P4']=' ': a waiver gives its reason; say why in words"]),
+        ({"P4": " "}, ["waive['P4']=' ': a waiver must give its reason; say why in words"]),
         ({"P4": "read by the installer"}, []),
         ({}, []),
     ],

@@ -241,7 +241,7 @@ def test_m4_not_signed(verdict: Verdict, pair: Pair) -> None:
 
 def test_m4_no_kernel_reads_it(verdict: Verdict, pair: Pair) -> None:
     assert judged(verdict, appended(KO, b"x" * 99), pair) == [
-        f"M4 E {AT}: its signature: it is damaged: no PKCS #7"
+        f"M4 E {AT}: its signature: it is damaged: not PKCS #7"
     ]
     assert judged(verdict, signed_by(KO, pair, "sha256", "-nocerts"), pair) == [
         f"M4 E {AT}: its signature: it is over attributes, which kernels refuse"

@@ -89,14 +89,20 @@ def test_a_pack_of_several_releases_gets_a_uuid_for_each() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("env.Pack('a', version=v(), uuid='u')", "SConstruct:1: version is not written plainly here"),
-        ("V = '1'\nV = '2'\nenv.Pack('a', version=V, uuid='u')", "SConstruct:3: version is not written"),
+        ("env.Pack('a', version=v(), uuid='u')", "SConstruct:1: version must be a plain text here"),
+        (
+            "V = '1'\nV = '2'\nenv.Pack('a', version=V, uuid='u')",
+            "SConstruct:3: version must be a plain text here",
+        ),
         ("env.Pack('a', version='1')", "SConstruct:1: a has no uuid"),
-        ("env.Pack('a', version='1', **more)", "SConstruct:1: Pack is given ** something"),
+        (
+            "env.Pack('a', version='1', **more)",
+            "SConstruct:1: Pack takes keywords from **, which are not read",
+        ),
         ("env.Pack('a', version='x', uuid='u')", "the version x has no number that could be raised"),
         (
             "env.Userspace('a', version='1', changelog=read())",
-            "SConstruct:1: changelog is no list of entries that is written here",
+            "SConstruct:1: changelog must be a list of entries that is written here",
         ),
         ("env.Userspace('a', version='1', changelog=['x'])", "names nobody: give --packager"),
         ("print(", "no Python"),
@@ -121,6 +127,6 @@ def test_a_refused_file_stays_as_it_is(tmp_path: Path) -> None:
     file.write_text("env.Pack('a', version=v(), uuid='u')\n")
     said = xspack("bump", file, "-m", "x")
     assert said.status == 1
-    assert said.err == (f"xspack: {file}:1: version is not written plainly here; change it by hand\n")
+    assert said.err == (f"xspack: {file}:1: version must be a plain text here; change it by hand\n")
     assert file.read_text() == "env.Pack('a', version=v(), uuid='u')\n"
     assert [path.name for path in tmp_path.iterdir()] == ["SConstruct"]

@@ -57,7 +57,7 @@ def test_what_a_host_does_not_find_in_a_bad_signature(signing_key, locked_key, m
     for sign in (Signer(expired.home, expired.key).sign_file, Signer(expired.home, expired.key).sign_rpm):
         with pytest.raises(StepError) as caught:
             sign(data, tmp_path / "out", LATER)
-        words = "expired on 2020-12-31; prolong it unless that was done, and export its public file again, "
+        words = "expired on 2020-12-31; extend it unless that was done, and export its public file again, "
         words += "or sign with another key"
         assert str(caught.value) == f"key {expired.key.fingerprint} {words}"
 

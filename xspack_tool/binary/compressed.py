@@ -106,7 +106,7 @@ class Uncompressed:
         while part := self.read(left):
             left -= len(part)
             if not left:
-                raise BadInput(self.name, "its payload goes on behind its end")
+                raise BadInput(self.name, "bytes follow the end of its payload")
         if not self.is_whole:
             raise BadInput(self.name, "truncated: its payload ends too early")
 

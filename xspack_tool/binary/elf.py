@@ -68,7 +68,7 @@ def read_elf(file: BinaryIO, name: str) -> Elf:
     except BadInput:
         raise
     except Exception as failure:  # pyelftools fails in many ways on damaged files; all mean the same
-        raise BadInput(name, "no ELF file, or a damaged one") from failure
+        raise BadInput(name, "not an ELF file, or damaged") from failure
 
 
 def _content(elf: Any, name: str, section_name: str) -> bytes | None:

@@ -13,7 +13,7 @@ _of_thread = threading.local()
 
 
 def parser(language: Literal["bash", "python"]) -> Parser:
-    """The parser of a language in this thread: it keeps what it is about in itself, and rules run in several."""
+    """The parser of a language for this thread: a parser has state, and rules run in several threads."""
     found: Parser | None = getattr(_of_thread, language, None)
     if found is None:
         import tree_sitter

@@ -1,4 +1,4 @@
-"""What a compiled kernel module says of itself: its .modinfo section and the CRCs it was linked with.
+"""What a compiled kernel module declares: its .modinfo section and the CRCs it was linked with.
 
 This is the one reader of modules, plain or compressed, wherever they lie.
 """
@@ -102,9 +102,9 @@ def parse_module(name: str, file: BinaryIO) -> ModuleInfo:
     with plain_module(name, file) as plain:
         elf = read_elf(plain, name)
     if not elf.is_relocatable:
-        raise BadInput(name, "an ELF file, but no kernel module")
+        raise BadInput(name, "an ELF file, but not a kernel module")
     if not elf.modinfo:
-        raise BadInput(name, "an ELF file, but no kernel module: it has no .modinfo")
+        raise BadInput(name, "an ELF file, but not a kernel module: it has no .modinfo")
     return ModuleInfo(name, elf.modinfo, elf.versions, elf.variant, elf.signature)
 
 
@@ -118,7 +118,7 @@ def plain_module(name: str, file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
         return
     if not kind or (kind == "none" and not begin.startswith(MAGIC)):
-        raise BadInput(name, "no ELF file, or a damaged one")
+        raise BadInput(name, "not an ELF file, or damaged")
     stream = Uncompressed(_Whole(begin, file), kind, name)  # type: ignore[arg-type]  # it is read alone
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as plain:
         left = MAX_MODULE

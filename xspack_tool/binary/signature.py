@@ -77,14 +77,14 @@ def read_signature(file: BinaryIO) -> Signature | None:
     kind, length = end[2], TRAILER.unpack_from(end)[-1]
     begin = size - tail - length
     if kind != PKCS7 or any(end[:2]) or any(end[3:8]):
-        return Signature(fault="it is of a kind that no kernel takes")
+        return Signature(fault="no kernel reads this kind of signature")
     if not 0 < length <= _LARGEST or begin <= 0:
-        return Signature(fault="it is damaged: its length is none")
+        return Signature(fault="it is damaged: its length is invalid")
     file.seek(begin)
     try:
         signers = tuple(_signers(file.read(length)))
     except (ValueError, IndexError):
-        return Signature(fault="it is damaged: no PKCS #7")
+        return Signature(fault="it is damaged: not PKCS #7")
     except BadInput as bad:
         return Signature(fault=bad.why)
     names = {signer.hash for signer in signers if _python_name(signer.hash) in hashlib.algorithms_guaranteed}
@@ -129,7 +129,7 @@ def certificates_in(content: bytes, name: object) -> list[Certificate]:
             return x509.load_pem_x509_certificates(content)
         return [x509.load_der_x509_certificate(content)]
     except ValueError:
-        raise BadInput(name, "no certificate (X.509 in PEM or DER)") from None
+        raise BadInput(name, "not a certificate (X.509 in PEM or DER)") from None
 
 
 def verify(signer: Signer, known: Iterable[Certificate]) -> Verdict:

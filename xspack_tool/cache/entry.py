@@ -26,7 +26,7 @@ LARGEST_SIGNATURE = 1 << 12
 UNSIGNED, OTHER_KEY, OTHER_ACTION, DAMAGED = (
     "has no valid signature",
     "is signed by a key that is not trusted",
-    "is that of another action",
+    "belongs to another action",
     "is damaged",
 )
 

@@ -153,7 +153,7 @@ def _read_public(text: str, where: str) -> list[PublicKey]:
         try:
             key = load(part)
         except (ValueError, UnsupportedAlgorithm):
-            raise KeyMistake(f"{where}: holds a line that is no ed25519 public key; {_REMEDY}") from None
+            raise KeyMistake(f"{where}: has a line that is not an ed25519 public key; {_REMEDY}") from None
         if not isinstance(key, Ed25519PublicKey):
             raise KeyMistake(f"{where}: must hold ed25519 keys alone; {_REMEDY}")
         keys.append(_public(key))
@@ -167,7 +167,7 @@ def _content(file: Path, what: str) -> str:
         with open(file, encoding="utf-8") as stream:
             text = stream.read(_LARGEST)
     except UnicodeDecodeError:
-        raise KeyMistake(f"{file}: is no text; a {what} is, {_REMEDY}") from None
+        raise KeyMistake(f"{file}: must be text, as a {what} is; {_REMEDY}") from None
     except OSError as error:
         raise KeyMistake(f"{file}: {error.strerror or error}; name the file of a {what}: {_REMEDY}") from None
     return text

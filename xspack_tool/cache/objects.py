@@ -63,7 +63,7 @@ class Objects:
         """One short reason, without what a server sent."""
         text = str(error)
         if found := re.search(r"status code: (\d{3}[A-Za-z ]{0,40})", text):
-            hint = {"401": ", see XSPACK_CACHE_TOKEN", "403": ", it does not let us in"}
+            hint = {"401": ", see XSPACK_CACHE_TOKEN", "403": ": access denied"}
             return f"it answers {found[1].strip()}{hint.get(found[1][:3], '')}"
         for pattern, words in _REASONS:
             if re.search(pattern, text):
@@ -80,9 +80,9 @@ def _status(error: Exception) -> str:
 _REASONS = (
     (r"(?i)certificate|UnknownIssuer", UNTRUSTED),
     (r"(?i)dns error|failed to lookup", NO_HOST),
-    (r"kind: Timeout", "it does not answer in time"),
+    (r"kind: Timeout", "its answer timed out"),
     (r"kind: Connect", UNREACHABLE),
-    (r"kind: Interrupted|MissingContentLength", "its answer is cut"),
+    (r"kind: Interrupted|MissingContentLength", "its answer is truncated"),
 )
 
 

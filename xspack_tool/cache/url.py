@@ -25,7 +25,9 @@ def check_url(url: str, environ: Mapping[str, str]) -> None:
     """Raise StoreMistake for a URL that cannot be one of a cache."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not parts.netloc:
-        raise StoreMistake(f"no URL of a cache; write it as {', '.join(f'{one}://..' for one in SCHEMES)}")
+        raise StoreMistake(
+            f"not the URL of a cache; write it as {', '.join(f'{one}://..' for one in SCHEMES)}"
+        )
     if parts.username or parts.password or parts.query:
         raise StoreMistake(
             "a URL must hold no secret; put the token into XSPACK_CACHE_TOKEN in the environment, or the"

@@ -97,7 +97,7 @@ def generate(
 
 
 def write_iso(iso_parts: IsoParts, out: Path, work: Path, progress: Progress = lambda count: None) -> None:
-    """Sign, index and master. ``progress`` is told of each RPM that is signed and indexed."""
+    """Sign, index and master. ``progress`` is called for each RPM that is signed and indexed."""
     if lacking := missing_program(INDEX_LIBRARY):
         raise StepError(lacking)
     rpms = _signed(iso_parts, work / "signed", progress)

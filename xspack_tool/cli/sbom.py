@@ -1,4 +1,4 @@
-"""``xspack sbom``: the bill of materials of a pack or an RPM, whoever made it."""
+"""``xspack sbom``: the bill of materials of any pack or RPM."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: s
     for program in filter(None, [prefix.split(" ")[0], command.split(" ")[0]]):
         if not shutil.which(program):
             raise StepError(
-                f"compiling modules for kernel {tree.kernel}: there is no {program}; the kernel was made by "
+                f"compiling modules for kernel {tree.kernel}: {program} not found; the kernel was made by "
                 f"{tree.compiler or 'a compiler it does not name'}: install that one"
             )
     words = command.split()

@@ -66,7 +66,7 @@ class Exclusive(Struct, frozen=True):
 
 class DkmsConf(Struct, frozen=True):
     """What a dkms.conf says. ``kbuild_dirs``, ``make_variables`` and ``config`` are as in KbuildRequest, ``prepare``
-    is the command of PRE_BUILD, ``own_makes`` are calls of the driver's own Makefile. ``refused`` tells of each
+    is the command of PRE_BUILD, ``own_makes`` are calls of the driver's own Makefile. ``refused`` names each
     directive that changes the build and is not followed, by its name; ``not_run`` are those whose programs are for the
     machine on which dkms runs. Whether ``names_all`` modules that are to be installed: some may be named under
     conditions."""
@@ -183,7 +183,7 @@ def excluded(exclusive: Exclusive, kernel: str, arch: str, config: Callable[[str
     for switch in exclusive.config if config else ():
         name = switch.lstrip("!").removeprefix("CONFIG_")
         if config and (config(name) in ("y", "m")) == switch.startswith("!"):
-            return f"its BUILD_EXCLUSIVE_CONFIG has {switch}, which the kernel does not fulfil"
+            return f"its BUILD_EXCLUSIVE_CONFIG has {switch}, which the kernel's configuration does not meet"
     return ""
 
 
@@ -198,17 +198,17 @@ def _refused(
     """What is not followed of the directives that change the build."""
     for key in _TO_BE_READ:
         if key in untold and (key == "MAKE" or key not in arrays):
-            yield f"{key} takes more than reading it, or depends on a condition"
+            yield f"{key} is known only when it is run, or depends on a condition"
     for key in ("PRE_BUILD", "PATCH", "PATCH_MATCH"):
         if key in untold:
-            yield f"{key} takes more than reading it, or depends on a condition"
+            yield f"{key} is known only when it is run, or depends on a condition"
     for key in ("POST_BUILD", "MAKE_MATCH"):
         if any(arrays.get(key, {}).values()) or key in untold:
-            yield f"{key} is not followed"
+            yield f"{key} is not supported"
     built = arrays.get("BUILT_MODULE_NAME", {})
     for number, name in arrays.get("DEST_MODULE_NAME", {}).items():
         if name and name != built.get(number):
-            yield f"DEST_MODULE_NAME[{number}] is not followed"
+            yield f"DEST_MODULE_NAME[{number}] is not supported"
     others = {posixpath.basename(words[0]) for words in calls if words}
     if foreign := sorted(others - {*_HARMLESS, *_MAKES}):
         yield f"MAKE runs {', '.join(foreign)}"

@@ -53,7 +53,7 @@ class RootDdk(Struct, frozen=True):
         found = tree_problems(self.tree, self.jobs)
         # /bin may be a link that leads elsewhere outside of the folder.
         if not any(os.path.lexists(self.root / name / "sh") for name in ("bin", "usr/bin")):
-            rule = "no root folder of a kit: it has no bin/sh"
+            rule = "not the root folder of a kit: bin/sh not found"
             found.append(Problem("root", str(self.root), rule, "unpack an image there: docs/fleet.md"))
         if lacking := self.lacking():
             found.append(Problem("root", str(self.root), lacking, "a root is entered with it"))
@@ -117,7 +117,7 @@ class ImageDdk(Struct, frozen=True):
         """All mistakes in it."""
         problems = tree_problems(self.tree, self.jobs)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}", self.image):
-            rule = "an image is named by its digest, NAME@sha256:.."
+            rule = "an image must be named by its digest, NAME@sha256:.."
             name = self.image.partition("@")[0]
             remedy = f"podman inspect --format '{{{{.RepoDigests}}}}' {name} tells it"
             problems.append(Problem("image", self.image, rule, remedy))

@@ -55,7 +55,12 @@ class GridDdk(Struct, frozen=True):
             problems.append(Problem("grid", self.grid, needed, remedy))
         if not 0 < self.deadline <= 24 * 3600:
             problems.append(
-                Problem("deadline", self.deadline, "a number of seconds up to a day", "leave it out for 3600")
+                Problem(
+                    "deadline",
+                    self.deadline,
+                    "must be a number of seconds up to a day",
+                    "leave it out for 3600",
+                )
             )
         return problems
 

@@ -121,9 +121,7 @@ def _pcimap(path: Path, rows: list[list[str]]) -> Iterator[tuple[str, str]]:
         try:
             *ids, number, mask, _ = (int(column, 16) for column in columns)
         except ValueError as failure:
-            raise BadInput(
-                path, f"the line of module {module!r} holds something else than numbers"
-            ) from failure
+            raise BadInput(path, f"the line of module {module!r} must hold numbers alone") from failure
         texts = ["*" if value & 0xFFFFFFFF == 0xFFFFFFFF else f"{value & 0xFFFFFFFF:08X}" for value in ids]
         parts = [
             "*" if mask >> shift & 0xFF == 0 else f"{number >> shift & 0xFF:02X}" for shift in (16, 8, 0)

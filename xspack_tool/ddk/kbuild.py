@@ -209,7 +209,7 @@ def _check_request(sources: Mapping[str, Path], links: Mapping[str, str], reques
         raise StepError("\n".join(map(str, problems)))
     for name in (*sources, *links):
         if name.startswith("/") or ".." in name.split("/") or not name:
-            raise StepError(f"{name!r} is no place below a driver's source folder")
+            raise StepError(f"{name!r} must be a path below the driver's source folder")
 
 
 def _has_makefile(root: Path) -> bool:
@@ -247,7 +247,7 @@ def _placed(found: Mapping[str, Path], request: KbuildRequest) -> dict[str, Path
     placed: dict[str, Path] = {}
     for path, file in found.items():
         if file.name in placed:
-            raise StepError(f"two modules for one place, {file.name}: call {path} by another name")
+            raise StepError(f"two modules with one path, {file.name}: call {path} by another name")
         placed[file.name] = file
     return placed
 
@@ -328,7 +328,7 @@ def _find_modules(
             name = path.relative_to(base).as_posix()
             if name in modules:
                 both = f"{modules[name].relative_to(root)} and {path.relative_to(root)}"
-                raise StepError(f"two modules for one place, {name}: {both}; build them as two drivers")
+                raise StepError(f"two modules with one path, {name}: {both}; build them as two drivers")
             modules[name] = path
     if not modules:
         raise StepError(

@@ -39,7 +39,7 @@ def words_of(command: str) -> tuple[str, ...] | Problem:
     for word in words:
         for variable in _VARIABLE.finditer(word):
             if (variable[1] or variable[2]) not in meanings:
-                rule = f"{variable[0]} is no variable of a kit"
+                rule = f"{variable[0]} is not a variable of a kit"
                 return Problem("prepare", command, rule, "use $KVER, $KDIR or $PWD, or write a script")
     return tuple(_VARIABLE.sub(lambda variable: meanings[variable[1] or variable[2]], word) for word in words)
 
@@ -87,7 +87,7 @@ def _meant(word: str, meanings: dict[str, str]) -> str:
 
 def prepare_lines(request: KbuildRequest, quote: Sequence[str]) -> str:
     """The same as shell in a spec; ``quote`` are the commands, quoted for it. Where there is no bubblewrap, a kit
-    refuses, unless it is enclosed itself (XSPACK_JOB); whoever rebuilds the source RPM by hand is told."""
+    refuses, unless it is enclosed itself (XSPACK_JOB); a rebuild of the source RPM by hand prints a warning."""
     if not quote:
         return ""
     exports = "".join(

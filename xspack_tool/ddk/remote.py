@@ -110,8 +110,8 @@ def fetch_symvers(ddk: Reached, facts: RemoteFacts, out: Path, *, cache_file: Pa
     content = text.encode()
     if size != str(len(content)):
         raise StepError(
-            f"{what}: {ddk.name}: it is not what came, {size[:200]!r} and {len(content)} bytes: its login shell must "
-            "print nothing, and the file be plain text"
+            f"{what}: {ddk.name}: {len(content)} bytes came instead of {size[:200]!r}: its login shell must "
+            "print nothing, and the file must be plain text"
         )
     write_whole(out, content)
 
@@ -297,11 +297,11 @@ def _opened(content: bytes, what: str) -> Iterator[tarfile.TarFile]:
             yield archive
     except (tarfile.TarError, ValueError, EOFError) as failure:
         raise StepError(
-            f"{what}: what came back is no archive: the connection was lost; build again"
+            f"{what}: the answer is not an archive: the connection was lost; build again"
         ) from failure
 
 
-#: What rpmbuild says of its own in a build that failed; its shell shows each command behind a +.
+#: What rpmbuild itself prints in a build that failed; its shell shows each command behind a +.
 _BOILERPLATE = re.compile(
     r"\++ |RPM build (errors|warnings):|(    |error: )Bad exit status from |Installing |Executing\("
 )
@@ -334,15 +334,13 @@ def _raise_for(ddk: Reached, done: Done, what: str, cache_file: Path, command: s
         program = _last(said)
         package = _PACKAGES.get(program, program)
         raise StepError(
-            f"{head}: there is no {program}; there: dnf install {package} (Debian: apt-get install)"
+            f"{head}: {program} not found; there: dnf install {package} (Debian: apt-get install)"
         )
     if done.status == NO_TREE:
         raise StepError(f"{head}: {_last(said)}")
     if done.status == CHANGED:
         cache_file.unlink(missing_ok=True)
-        raise StepError(
-            f"{head}: the kit is another than when it was first asked; build again, for the new one"
-        )
+        raise StepError(f"{head}: the kit has changed since it was first asked; build again, for the new one")
     if done.status == BUILD_FAILED:
         raise StepError(f"{head}: {_failure(said, command)}")
     raise StepError(f"{head}: the remote shell ended with status {done.status}\n    {_last(said)}")

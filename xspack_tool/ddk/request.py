@@ -118,14 +118,16 @@ class KbuildRequest(Struct, frozen=True):
                 problems.append(Problem("kbuild_dir", self.kbuild_dirs[number], rule, remedy))
         for folder in self.kbuild_dirs:
             if folder.startswith("/") or ".." in folder.split("/") or re.search(r"[\s:%$#]", folder):
-                rule = "a folder below the sources, without blanks and the characters : % $ #"
+                rule = "must be a folder below the sources, without blanks and the characters : % $ #"
                 problems.append(
                     Problem("kbuild_dir", folder, rule, "name the folder that holds Kbuild or Makefile")
                 )
         for name, value in self.make_variables.items():
             if not _NAME.fullmatch(name) or name.startswith("CONFIG_"):
                 remedy = "put CONFIG_ switches into kconfig=" if name.startswith("CONFIG_") else "rename it"
-                problems.append(Problem("make_variables", name, "no name of a make variable", remedy))
+                problems.append(
+                    Problem("make_variables", name, "not a valid name of a make variable", remedy)
+                )
             elif name in _OWN:
                 problems.append(
                     Problem("make_variables", name, "xspack sets this variable itself", "leave it out")
@@ -137,12 +139,15 @@ class KbuildRequest(Struct, frozen=True):
         for name, value in self.config.items():
             if not _NAME.fullmatch(name.removeprefix("CONFIG_")):
                 problems.append(
-                    Problem("kconfig", name, "no name of a CONFIG_ switch", "write it as ACME_DEBUG")
+                    Problem("kconfig", name, "not a valid name of a CONFIG_ switch", "write it as ACME_DEBUG")
                 )
             elif not _SWITCH.fullmatch(value):
                 problems.append(
                     Problem(
-                        "kconfig", value, f"{name} is y, m, n or a number", "put texts into make_variables"
+                        "kconfig",
+                        value,
+                        f"{name} must be y, m, n or a number",
+                        "put texts into make_variables",
                     )
                 )
         return problems

@@ -125,9 +125,9 @@ def _private_key(path: Path, what: str) -> rsa.RSAPrivateKey | ec.EllipticCurveP
             key = serialization.load_pem_private_key(content, pin.encode())
     except ValueError:
         reason = (
-            "no private key in PEM"
+            "not a private key in PEM"
             if pin is None
-            else "no private key in PEM, or KBUILD_SIGN_PIN is not its passphrase"
+            else "not a private key in PEM, or KBUILD_SIGN_PIN is not its passphrase"
         )
         raise StepError(f"{what}: {path.name}: {reason}") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -141,7 +141,7 @@ def _certificate(path: Path, what: str) -> x509.Certificate:
     try:
         return load(content)
     except ValueError:
-        raise StepError(f"{what}: {path.name}: no certificate (X.509 in PEM or DER)") from None
+        raise StepError(f"{what}: {path.name}: not a certificate (X.509 in PEM or DER)") from None
 
 
 def _read(path: Path, what: str) -> bytes:

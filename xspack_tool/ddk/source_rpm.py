@@ -190,7 +190,7 @@ def _choice(request: KbuildRequest) -> str:
 
 
 def _strip(request: KbuildRequest, *, debug: bool) -> str:
-    """How a module is stripped: whoever takes the debug data apart does it afterwards."""
+    """How a module is stripped; with debug data, that is done after it was split off."""
     strip = 'strip --strip-debug "$place/$module"'
     if debug:
         strip = f"%{{!?xspack_made:{strip}}}"
@@ -252,7 +252,7 @@ _PREFIX = '${prefix:+"CC=$prefix $cc"}'
 
 
 def _words(words: Sequence[str]) -> str:
-    """The words of a command of the driver's, in which the kit is meant."""
+    """The words of a command of the driver's, with the kit's folders for their placeholders."""
     meanings = {SOURCES: "sources", TREE: "tree", KERNEL: "kernel"}
     meant = list(words)
     for text, name in meanings.items():

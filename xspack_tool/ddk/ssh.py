@@ -27,9 +27,9 @@ _REASONS = (
     ),
     (
         r"Permission denied|Too many authentication failures|no such identity|Load key",
-        "it does not let us in without a question: give identity= a key without passphrase, or one in the agent",
+        "access denied without a password: give identity= a key without passphrase, or one in the agent",
     ),
-    (r"Could not resolve hostname", "there is no such host: check host="),
+    (r"Could not resolve hostname", "host not found: check host="),
     (
         r"Connection refused|Connection timed out|No route to host|Network is unreachable|Operation timed out",
         "it cannot be reached: check host= and port=, and that the machine runs",
@@ -60,16 +60,16 @@ class RemoteDdk(Struct, frozen=True):
             r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?", self.host
         ):
             problems.append(
-                Problem("host", self.host, "no host as ssh takes it", 'write it as "root@ddk-8.4"')
+                Problem("host", self.host, "not a host as ssh takes it", 'write it as "root@ddk-8.4"')
             )
         if self.port is not None and not 0 < self.port < 65536:
             problems.append(
-                Problem("port", self.port, "a port is a number from 1 to 65535", "leave it out for 22")
+                Problem("port", self.port, "a port must be a number from 1 to 65535", "leave it out for 22")
             )
         for name in ("identity", "known_hosts"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
-                problems.append(Problem(name, str(path), "there is no such file", "name one that is there"))
+                problems.append(Problem(name, str(path), "file not found", "name one that is there"))
         problems += tree_problems(self.tree, self.jobs)
         return problems
 
@@ -93,9 +93,11 @@ def tree_problems(tree: str, jobs: int) -> list[Problem]:
     """What is wrong with the kernel build tree in a kit, and the number of builds that run there at once."""
     found = []
     if tree and not re.fullmatch(r"/[A-Za-z0-9_.+/-]+", tree):
-        found.append(Problem("tree", tree, "an absolute path on the kit", "name its kernel build tree"))
+        found.append(
+            Problem("tree", tree, "must be an absolute path on the kit", "name its kernel build tree")
+        )
     if jobs < 1:
-        found.append(Problem("jobs", jobs, "at least one build at a time", "give 1 or more"))
+        found.append(Problem("jobs", jobs, "must be 1 or more", "give 1 or more"))
     return found
 
 

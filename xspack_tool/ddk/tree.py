@@ -1,4 +1,4 @@
-"""What a kernel build tree says of itself: read from its generated headers, no program is started."""
+"""What a kernel build tree is for: read from its generated headers, without starting a program."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_tree(field: str, path: str | Path) -> KernelTree | Problem:
     folder = Path(path).resolve()
     remedy = "install the kernel's development package (kernel-devel, linux-headers) and name its folder"
     if not folder.is_dir():
-        return Problem(field, str(path), "there is no such kernel build tree", remedy)
+        return Problem(field, str(path), "kernel build tree not found", remedy)
     if not (folder / "Makefile").is_file():
         return Problem(field, str(path), "not a kernel build tree: it has no Makefile", remedy)
     prepared = "build the kernel there first (make modules), or name the folder of its development package"
@@ -93,7 +93,7 @@ def _kernel_tree(field: str, folder: Path, files: dict[str, bytes]) -> KernelTre
         if not arch and f"#define {switch} 1\n" in texts[AUTOCONF]:
             arch = name
     if not arch:
-        rule = "its architecture is none of " + ", ".join(sorted(set(_ARCHES.values())))
+        rule = "its architecture must be one of " + ", ".join(sorted(set(_ARCHES.values())))
         return Problem(field, str(folder), rule, "name the build tree of a kernel for one of them")
     compiler = _define(compile_h, "LINUX_COMPILER") or config_value(texts[AUTOCONF], "CC_VERSION_TEXT") or ""
     digest = hashlib.sha256()

@@ -41,7 +41,7 @@ class Variant(Struct, frozen=True):
         problems = []
         for field, value in (("name", self.driver), ("variant", self.variant), ("version", self.version)):
             if not NAME.fullmatch(value):
-                rule = "xapi takes letters, digits and _ . @ in what is selected by"
+                rule = "must be letters, digits and _ . @ (xapi refuses others)"
                 problems.append(Problem(field, value, rule, "rename it"))
         for field, value in (
             ("category", self.category),
@@ -50,7 +50,9 @@ class Variant(Struct, frozen=True):
         ):
             if not value.isascii() or not value.isprintable():
                 problems.append(
-                    Problem(field, value, "info.json is read as ASCII, a line a value", "write it so")
+                    Problem(
+                        field, value, "must be one line of ASCII text, as info.json holds it", "write it so"
+                    )
                 )
         return problems
 
@@ -89,7 +91,7 @@ def _pci_ids(module: ModuleInfo) -> list[dict[str, str]]:
 
 def note_object(variant: str, arch: str) -> bytes:
     """An object file with nothing but the notes by which a host knows the variant of a loaded module. kbuild links it
-    into each module (``LDFLAGS_MODULE``), without a word in the driver's sources. Raises KeyError for an
+    into each module (``LDFLAGS_MODULE``), without a change of the driver's sources. Raises KeyError for an
     architecture that no release has."""
     # dmv.py takes an owner without the zero byte that ends it alone; others count that byte, as most notes do.
     note = _note(NOTE_OWNER.encode(), variant) + _note(NOTE_OWNER.encode() + b"\0", variant)

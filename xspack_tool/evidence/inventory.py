@@ -1,4 +1,4 @@
-"""What a pack holds, as its SBOM and its provenance tell it: a frozen value, whoever read it."""
+"""What a pack holds, for its SBOM and its provenance, as a frozen value."""
 
 from __future__ import annotations
 

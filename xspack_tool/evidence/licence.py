@@ -22,7 +22,7 @@ def spdx_expression(licence: str) -> str | None:
 
 
 def references(expression: str) -> list[str]:
-    """The references to texts of one's own in an expression."""
+    """The references to the user's own licence texts in an expression."""
     return sorted(set(_REFERENCE.findall(expression)))
 
 

@@ -25,7 +25,7 @@ class Texts(Struct, frozen=True):
 
 
 def as_markdown(changes: PackChanges, old: Texts, new: Texts) -> str:
-    """The page. Whatever a pack says of itself is shown as text."""
+    """The page. All texts of a pack are shown as text, never as markup."""
     lines = [f"## {_escaped(changes.old)} → {_escaped(changes.new)}", "", _escaped(changes.summary), ""]
     lines += _section("Pack", changes.document)
     lines += _names("Removed", changes.removed)

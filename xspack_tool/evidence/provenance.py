@@ -69,12 +69,12 @@ def read_provenance(path: Path) -> tuple[list[Artifact], frozenset[str]]:
             raise ValueError(f"larger than {_LARGEST >> 20} MiB")
         data = json.loads(content)
         if data["_type"] != STATEMENT or data["predicateType"] != PREDICATE:
-            raise ValueError("another type of statement")
+            raise ValueError("not a statement of this type")
         subjects = [Artifact(str(one["name"]), str(one["digest"]["sha256"])) for one in data["subject"]]
         parameters = data["predicate"]["buildDefinition"]["externalParameters"]
         return subjects, frozenset(map(str, parameters.get("with_source", ())))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(path, f"no provenance of a pack: {error or type(error).__name__}") from None
+        raise BadInput(path, f"not the provenance of a pack: {error or type(error).__name__}") from None
 
 
 def differences(stated: Sequence[Artifact], found: Sequence[Artifact]) -> list[str]:
@@ -83,4 +83,4 @@ def differences(stated: Sequence[Artifact], found: Sequence[Artifact]) -> list[s
     said = [f"{name} is not in the pack" for name in sorted(named.keys() - there.keys())]
     said += [f"{name} is not in the provenance" for name in sorted(there.keys() - named.keys())]
     both = sorted(named.keys() & there.keys())
-    return said + [f"{name} is another file than was built" for name in both if named[name] != there[name]]
+    return said + [f"{name} is not the file that was built" for name in both if named[name] != there[name]]

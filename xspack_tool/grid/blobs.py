@@ -17,7 +17,7 @@ _RATE = 1 << 20
 
 
 class WrongBlob(Exception):
-    """A blob that is another than was asked for."""
+    """A blob whose digest is not the one that was asked for."""
 
 
 def digest_of(data: bytes) -> Any:
@@ -96,5 +96,5 @@ def fetch(server: Server, digest: Any, seconds: float) -> bytes:
         parts.append(block)
     content = b"".join(parts)
     if size != digest.size_bytes or hashlib.sha256(content).hexdigest() != digest.hash:
-        raise WrongBlob("what came is another blob than was asked for")
+        raise WrongBlob("the blob has another digest than was asked for")
     return content

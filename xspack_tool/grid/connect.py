@@ -59,7 +59,7 @@ def check_url(url: str, has_token: bool) -> None:
         good = False
     if not good:
         raise GridMistake(
-            "no URL of a grid; write it as grpcs://HOST:PORT, with /INSTANCE where it has several"
+            "not the URL of a grid; write it as grpcs://HOST:PORT, with /INSTANCE where it has several"
         )
     if parts.username or parts.password or parts.query:
         raise GridMistake("a URL must hold no secret; put the token into the environment, or into a file")
@@ -140,7 +140,7 @@ def words_of(error: Exception, token: str) -> str:
 
 UNTRUSTED, NO_HOST, UNREACHABLE = (
     "its certificate is not trusted, see SSL_CERT_FILE",
-    "there is no such host",
+    "host not found",
     "it cannot be reached",
 )
 #: What gRPC says where there is no connection.
@@ -148,14 +148,14 @@ _NO_CONNECTION = (
     (r"(?i)certificate[_ ]verify[_ ]failed|hostname verification|peer name", UNTRUSTED),
     (r"(?i)dns resolution failed|name resolution|domain name not found", NO_HOST),
     (r"(?i)ssl_error|handshake|wrong[_ ]version[_ ]number", "it does not speak TLS as we do"),
-    (r"(?i)socket closed|connection reset|rst_stream|goaway|eof", "its answer is cut"),
+    (r"(?i)socket closed|connection reset|rst_stream|goaway|eof", "its answer is truncated"),
     (r"(?i)failed to connect|connection refused|no route", UNREACHABLE),
 )
 _MEANINGS = {
     "UNAVAILABLE": UNREACHABLE,
-    "DEADLINE_EXCEEDED": "it does not answer in time",
+    "DEADLINE_EXCEEDED": "its answer timed out",
     "UNAUTHENTICATED": "it answers UNAUTHENTICATED, see {token}",
-    "PERMISSION_DENIED": "it answers PERMISSION_DENIED, it does not let us in",
+    "PERMISSION_DENIED": "it answers PERMISSION_DENIED: access denied",
     "UNIMPLEMENTED": "it answers UNIMPLEMENTED, it does not offer this",
     "RESOURCE_EXHAUSTED": "it answers RESOURCE_EXHAUSTED, it is full",
 }

@@ -230,7 +230,7 @@ class _Execution(Struct, dict=True):
                 if not heard:
                     raise _Lost(words_of(error, TOKEN)) from None
             if not self.operation:
-                raise _Lost("the grid ended without a word")
+                raise _Lost("the grid ended without an answer")
             start, request = stub.WaitExecution, reapi.WaitExecutionRequest(name=self.operation)
 
     def _each(self, call: Any) -> Iterator[Any]:
@@ -320,7 +320,7 @@ class _Execution(Struct, dict=True):
             raise
         except Exception as error:
             if code_of(error) in PASSING or code_of(error) == "NOT_FOUND":
-                raise _Lost(f"its result cannot be had ({words_of(error, TOKEN)})") from None
+                raise _Lost(f"its result cannot be read ({words_of(error, TOKEN)})") from None
             raise _failed(error) from None
         return Result(answer.exit_code, err, files)
 
@@ -335,7 +335,7 @@ def _response_of(operation: Any) -> Any:
     if operation.HasField("error"):
         response.status.CopyFrom(operation.error)
     elif not operation.response.Unpack(response):
-        raise _Lost("its answer is no result")
+        raise _Lost("its answer is not a result")
     return response
 
 

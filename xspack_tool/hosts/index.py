@@ -76,9 +76,9 @@ class Index(Struct, frozen=True):
 
 
 def read_index(iso: IsoReader, whole: bool = True) -> Index:
-    """The index of a pack. Raises BadInput where repomd.xml or what it names cannot be read at all; a file
-    that is missing, or has another checksum than repomd.xml says, is a fault of its record, as are file lists that
-    are no XML, which are read if the ``whole`` index is."""
+    """The index of a pack. Raises BadInput where repomd.xml or what it names cannot be read at all; a file that is
+    missing, or has not the checksum of repomd.xml, is a fault of its record, as are file lists that are not XML, which
+    are read if the ``whole`` index is."""
     name = f"{iso.path}: {REPOMD}"
     if REPOMD not in iso:
         raise BadInput(name, "missing")
@@ -118,7 +118,7 @@ def _record(iso: IsoReader, said: RepomdRecord) -> Record:
         begin = file.read(8)
         file.seek(0)
         digest = _digest(file, said.checksum_type)
-    fault = "" if digest in (None, said.checksum) else "has another checksum than repomd.xml says"
+    fault = "" if digest in (None, said.checksum) else "does not have the checksum that repomd.xml says"
     kind = compression(begin)
     return replace(record, compression="" if kind == "none" else kind, fault=fault)
 

@@ -81,7 +81,9 @@ def index_faults(pack: ParsedPack) -> Iterator[Fault]:
             why = f"{href} has {rpm.size} bytes, the index says {package.size}"
             yield Fault("DOWNLOAD", why, rpm)
         elif rpm.sha256 and package.checksum_type == "sha256" and rpm.sha256 != package.checksum:
-            yield Fault("DOWNLOAD", f"{href} has another SHA-256 than the index says: it is damaged", rpm)
+            yield Fault(
+                "DOWNLOAD", f"{href} does not have the SHA-256 that the index says: it is damaged", rpm
+            )
     for path in rpms.keys() - indexed.keys():
         info = rpms[path].info
         if info is None or not info.is_source:

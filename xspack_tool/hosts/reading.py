@@ -1,4 +1,4 @@
-"""Reading a finished pack, within bounds, whoever made it."""
+"""Reading a finished pack, within bounds: it may come from anyone."""
 
 from __future__ import annotations
 
@@ -167,5 +167,5 @@ def _small_files(file: BinaryIO, rpm: PackRpm, wanted: set[str]) -> dict[str, st
                 if name.path in wanted and name.size <= _MAX_SCRIPT:
                     found[name.path] = content.read().decode("utf-8", "replace")
     except BadInput:
-        pass  # what cannot be unpacked is judged as a whole, by whoever unpacks it
+        pass  # a payload that cannot be unpacked is a finding of X2
     return found

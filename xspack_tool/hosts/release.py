@@ -1,4 +1,4 @@
-"""What the hosts need to know of the machine that a pack comes to."""
+"""What the hosts' checks need to know about the machine that gets a pack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Release(Protocol):
 
     @property
     def title(self) -> str:
-        """The release as people call it."""
+        """The name of the release for people."""
 
     @property
     def manager(self) -> str:

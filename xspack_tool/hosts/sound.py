@@ -27,7 +27,7 @@ def check_sound(image: Path, files: Mapping[str, Path], key: Path | None) -> Non
                 f"{path} is in the index, but not in the pack" for path in sorted(listed.keys() - wanted)
             ]
             faults += [
-                f"{path} has another digest than the index says"
+                f"{path} does not have the digest that the index says"
                 for path in sorted(wanted & listed.keys())
                 if not _is_listed(iso, listed[path])
             ]

@@ -498,7 +498,7 @@ def _declared(kind: type[Kind], env: Any, names: Any, given: dict[str, Any], pla
             return kind(env, names[0], given, place).declare()
         if kind.TAKES_SEVERAL:
             return kind(env, names, given, place).declare()
-    rule = "a declaration begins with its one name; everything else is a keyword"
+    rule = "a declaration must begin with its one name; everything else is a keyword"
     remedy = f'write env.{kind.__name__}("name", version=.., ..)'
     session().problems.append(Problem("", "", rule, remedy).at(place, f"{kind.__name__}{names!r}"))
     return []

@@ -71,7 +71,7 @@ class DkmsFields(Struct, frozen=True):
 
 def read_dkms(env: Any, value: Any) -> tuple[DkmsFields, list[Problem]]:
     """The fields of the file that dkms= names; none where it names none. A directive that changes what is built and is
-    not followed is a mistake to know of."""
+    not supported is reported as a mistake."""
     if value is None or validators.text_problems("", value) or not validators.FILE.holds(value):
         return DkmsFields(), []
     node = nodes_of(env, value)[0]

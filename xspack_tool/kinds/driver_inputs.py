@@ -33,7 +33,7 @@ def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[A
             declaration.need("extra_symbols", node)
             symbols[node] = None
         elif record_of(node).symvers is None:
-            rule, remedy = f"{built.target} is no driver", "name a driver, or a Module.symvers"
+            rule, remedy = f"{built.target} is not a driver", "name a driver, or a Module.symvers"
             declaration.problem("extra_symbols", built.identity.name, rule, remedy)
         else:
             drivers.setdefault((built.place, built.target), []).append(node)
@@ -58,7 +58,7 @@ def signing_pair(declaration: PackageDeclaration, value: Any) -> SigningPair | N
     if not items:
         return None
     if len(nodes) != (1 if uri else 2):
-        rule = "modules are signed with a private key and its certificate"
+        rule = "modules must be signed with a private key and its certificate"
         shown = [uri] * bool(uri) + [str(node) for node in nodes]
         declaration.problem("sign_key", shown, rule, "name both files, the key first")
         return None
@@ -104,7 +104,7 @@ def source_folder(declaration: PackageDeclaration, value: Any) -> Any:
     """The folder of a driver's sources; None, and a mistake noted, where there is none."""
     nodes = nodes_of(declaration.env, value)
     if len(nodes) != 1 or not is_dir(nodes[0]) or not nodes[0].srcnode().exists():
-        rule = "a driver has one source folder, with its Kbuild or Makefile"
+        rule = "a driver must have one source folder, with its Kbuild or Makefile"
         declaration.problem(
             "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
         )

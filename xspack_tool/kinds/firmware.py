@@ -38,7 +38,7 @@ class Firmware(PackageKind):
     def destination(self, declaration: PackageDeclaration, path: str) -> str:
         """Below the firmware folder of the kernel."""
         if path.startswith("/"):
-            rule = "firmware is named as the driver asks for it, relative to the firmware folder"
+            rule = "firmware must be named as the driver asks for it, relative to the firmware folder"
             declaration.problem("files", path, rule, f"write {path.rsplit('/', 1)[1]!r}, or vendor/name")
         return f"/lib/firmware/updates/{self._kernel}/{path}"
 

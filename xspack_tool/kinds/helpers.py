@@ -92,7 +92,7 @@ def call(
 
 def xs_file(env: Any, source: Any, **options: Any) -> Any:
     """A payload file with ``mode``, ``owner`` or ``group`` of its own; of a folder, all files in it, and the folder can
-    be entered by whoever may read them."""
+    be entered by all who may read them."""
     return _value(XsFile, "XsFile", source, options)
 
 
@@ -175,7 +175,7 @@ def xs_rule(
 
     places = {"rpm": "on_rpm", "pack": "on_pack", "member": "on_member"}
     if on not in places:
-        problem = Problem("on", on, "no place where a rule looks", f"use one of {', '.join(places)}")
+        problem = Problem("on", on, "not a place where a rule looks", f"use one of {', '.join(places)}")
         session().problems.append(problem.at(user_place(), f"XsRule {id!r}"))
         return
     all_rules()  # so that an id of ours is known to be taken

@@ -1,4 +1,4 @@
-"""``modprobe=``: what modprobe is told of modules, for every kind that has to do with them."""
+"""``modprobe=``: a file of /etc/modprobe.d, for every kind with modules."""
 
 from __future__ import annotations
 

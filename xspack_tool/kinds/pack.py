@@ -210,7 +210,7 @@ class Pack(Kind):
                 remedy = "name what env.Userspace and the like return, or a path below their statement"
                 self.problems.append(Problem("packages", str(node), rule, remedy))
         if not rpm_nodes:
-            self.note([Problem("packages", [], "a pack without packages", "name at least one package")])
+            self.note([Problem("packages", [], "a pack must have packages", "name at least one package")])
         return [node for node in rpm_nodes if not ((built := record_of(node).rpm) and built.is_debuginfo)]
 
     def _same_names(self, packages: list[Any]) -> None:
@@ -233,7 +233,7 @@ class Pack(Kind):
     def _key(self) -> SigningKey | None:
         if self.given["key"] is None:
             if not self.given["unsigned"]:
-                rule = "a pack without a key is one that no host takes"
+                rule = "no host takes a pack without a key"
                 remedy = "name the public key file, use env.TestKey(..), or say unsigned=True"
                 self.problems.append(Problem("key", None, rule, remedy))
             return None

@@ -1,4 +1,4 @@
-"""A package while it is being declared: what a kind says of it, collected and checked."""
+"""A package while it is being declared: what its kind and keywords add, collected and checked."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class PackageDeclaration:
         """A text of env.Value as a file."""
         text = node.value.decode() if _is_utf8(node.value) else node.value
         if node.has_builder() or isinstance(text, bool) or not isinstance(text, (str, int)):
-            rule = "the content of a file is a text, which stands in the SConstruct"
+            rule = "the content of a file must be a text, which stands in the SConstruct"
             self.problem(field, destination, rule, 'write env.Value("text"), or have a builder make a file')
         elif destination.endswith("/"):
             self.problem(field, destination, "a Value has no name", "name the file that it becomes")
@@ -237,7 +237,7 @@ class PackageDeclaration:
     def link(self, path: str, target: str, *, field: str = "files") -> None:
         """A symbolic link."""
         if not target or "\0" in target:
-            self.problem(field, target, "a link has a target", "name the path it leads to")
+            self.problem(field, target, "a link must have a target", "name the path it leads to")
         self._place(FileEntry(path, "link", link=target), None, field)
 
     def folder(
@@ -381,7 +381,7 @@ class PackageDeclaration:
         self._own_folders()
         self._no_file_as_folder()
         placed = [self._placed[path] for path in sorted(self._placed)]
-        # What is open has its place already for whoever asks while reading goes on.
+        # An open entry has its place already, so that later statements can name it.
         placed += [_Placed(FileEntry(one.destination, "tree"), None, one.field) for one in self._open]
         phases = [*PHASES, *sorted(self._scripts.keys() - set(PHASES))]
         scripts = [(phase, self._scripts[phase]) for phase in phases if phase in self._scripts]

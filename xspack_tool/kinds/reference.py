@@ -20,7 +20,7 @@ Made from the kinds themselves by `python -m xspack_tool.kinds.reference docs/de
 
 Everything is keyword-only but the name. An unknown keyword, and every other mistake, is told with the line of the
 SConstruct before anything is built that needs the declaration; all mistakes come together. What needs no faulty
-declaration is built as ever, so a pack never stops the rest of a tree; `scons -k` goes on with all that is right. Where
+declaration is built as ever, so a pack never stops the rest of a tree; `scons -k` builds all that is right. Where
 a file is named, a path (relative to the SConscript), a node or what a builder returned will do.
 
 A file keeps what its owner may do with it (0644, or 0755 where it is executable), whatever the umask was when it
@@ -41,7 +41,7 @@ files below it have that mode.
 
 `$NAME` or `${NAME}` in a destination, in the target of a link and in the texts of a package or pack (version, summary,
 description, requires, changelog, ..) is the value of that construction variable where the declaration stands; `$$` is
-a dollar sign, and a name that is no construction variable is a mistake. Scriptlets, iptables rules, waivers and what
+a dollar sign, and a name that is not a construction variable is a mistake. Scriptlets, iptables rules, waivers and what
 make or rpmbuild reads stay as they are written. In names of sources SCons expands as it always does.
 """
 
@@ -85,7 +85,7 @@ declaration takes the values that its environment has at that statement; what is
 
 
 _PROFILES = """
-## A release of one's own
+## A release of your own
 
 `XSPACK_TARGET` may be the path of a TOML file with all of these keys; an empty value means that it is not known, and
 nothing is judged by it. `xspack stubs` writes its JSON schema, by which editors complete and check it.

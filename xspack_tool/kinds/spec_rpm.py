@@ -351,7 +351,7 @@ class SpecRpm(Kind):
         """Whether a file cannot be read yet."""
         name, what = ("", "spec") if node is self.spec else ("macros", "macro file")
         if node.has_builder():
-            rule = f"a {what} that is built: nobody knows yet which RPMs the spec makes"
+            rule = f"a {what} that is built: the RPMs that the spec makes are not known yet"
             return [Problem(name, str(node), rule, 'name them: rpms=["acme-1.0-1.x86_64.rpm"]')]
         return file_problems(name, node)
 
@@ -473,7 +473,7 @@ _RPM = re.compile(r"(.+)-(?:([0-9]+):)?([^-:]+)-([^-]+)\.([^.-]+)\.rpm")
 def _identity(name: str) -> Identity | Problem:
     found = _RPM.fullmatch(name)
     if not found:
-        return Problem("rpms", name, "no file name of an RPM", 'write it as "acme-1.0-1.x86_64.rpm"')
+        return Problem("rpms", name, "not the file name of an RPM", 'write it as "acme-1.0-1.x86_64.rpm"')
     name, epoch, version, release, arch = found.groups()
     return Identity(name, version, release, arch, int(epoch or 0))
 

@@ -73,7 +73,7 @@ class Submission(Kind):
         strange = [node for node in nodes if node not in faulty and not list(_isos_behind(node))]
         for node in strange:
             remedy = "name what env.Pack returns"
-            self.problems.append(Problem("", str(node), "a submission is of packs", remedy))
+            self.problems.append(Problem("", str(node), "a submission must be made of packs", remedy))
 
     def declare(self) -> Any:
         if not self.isos and not self.problems:

@@ -29,7 +29,7 @@ class Expansion:
             if name not in self.env:
                 remedy = f"set it, or write ${found[0]} for the text itself"
                 self.problems.append(
-                    Problem(self.field, text, f"{found[0]} is no construction variable", remedy)
+                    Problem(self.field, text, f"{found[0]} is not a construction variable", remedy)
                 )
                 return found[0]
             return str(self.env.subst(f"${{{name}}}"))
@@ -50,7 +50,7 @@ class Expansion:
         for path, item in value.items():
             place = self.text(path) if isinstance(path, str) else path
             if place in done:
-                rule, remedy = f"two destinations that are {place}", "keep one of them"
+                rule, remedy = f"two destinations become {place}", "keep one of them"
                 self.problems.append(Problem(self.field, path, rule, remedy))
             done[place] = XsLink(self.text(item.target)) if isinstance(item, XsLink) else item
         return done

@@ -39,11 +39,11 @@ def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
     head, _, body = value.strip().partition("\n")
     heading = _HEAD.fullmatch(head.strip())
     if not heading or not body.strip():
-        return Problem(field, value, "a changelog entry is a dated head line and its text", form)
+        return Problem(field, value, "a changelog entry must be a dated head line and its text", form)
     if "\0" in value:
-        return Problem(field, value, "a changelog holds no NUL", form)
+        return Problem(field, value, "a changelog must not hold a NUL", form)
     try:
         date = datetime.date.fromisoformat(heading["date"])
     except ValueError:
-        return Problem(field, value, f"{heading['date']} is no day of the calendar", form)
+        return Problem(field, value, f"{heading['date']} is not a date of the calendar", form)
     return ChangelogEntry(date, heading["who"], body.strip())

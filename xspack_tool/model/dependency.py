@@ -44,7 +44,7 @@ def parse_dependency(field: str, value: object) -> Dependency | Problem:
         return Problem(
             field,
             value,
-            "a dependency is a name, or name, operator and version with blanks between",
+            "a dependency must be a name, or name, operator and version with blanks between",
             'write it as "name >= version"',
         )
     if not CAPABILITY.fullmatch(words[0]):

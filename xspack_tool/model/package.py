@@ -53,7 +53,7 @@ class FileEntry(Struct, frozen=True):
         found = []
         for name, value in (("owner", self.owner), ("group", self.group)):
             if not isinstance(value, str) or not syntax.ACCOUNT.fullmatch(value):
-                rule = f"the {name} of {self.path} is the name of an account"
+                rule = f"the {name} of {self.path} must be the name of an account"
                 found.append(Problem(field, value, rule, f'write it as {name}="root"'))
         return found
 
@@ -67,7 +67,7 @@ def read_mode(field: str, value: object, path: str) -> int | Problem:
     if isinstance(value, str) and re.fullmatch(r"(0o?)?[0-7]{3,4}", value):
         return int(value.removeprefix("0o"), 8)
     if type(value) is not int or not 0 <= value <= 0o7777:
-        rule = f"the mode of {path} is a number from 0 to 0o7777"
+        rule = f"the mode of {path} must be a number from 0 to 0o7777"
         return Problem(field, value, rule, "write it as mode=0o755")
     if _USUAL.fullmatch(str(value)) and not _is_usual(value):
         rule = f"the mode of {path} is given in decimal, it would be 0o{value:o}"
@@ -195,7 +195,7 @@ class Package(Struct, frozen=True):
         for field in ("provides", "requires"):
             for pattern in getattr(self, f"hidden_{field}"):
                 if not re.fullmatch(r"[^\s\\^\[\]%,<>=]+", pattern):
-                    rule = "a pattern of names is a name in which * and ? stand for any signs"
+                    rule = "a pattern must be a name in which * and ? stand for any characters"
                     problems.append(Problem(f"hide_{field}", pattern, rule, "write it as 'libcrypto.so.*'"))
         problems += syntax.check_text("description", self.description)
         for entry in self.changelog:

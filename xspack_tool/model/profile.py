@@ -137,7 +137,7 @@ def _word(words: str, *allowed: str) -> Holds:
 
 #: Each key of a profile's file: what it says, and what it holds.
 KEYS: dict[str, tuple[str, Holds]] = {
-    "title": ("the release as people call it", _TEXT),
+    "title": ("the name of the release for people", _TEXT),
     "manager": ("its package manager", _word('"yum" or "dnf"', "yum", "dnf")),
     "firewall": ("what keeps its firewall", _word('"iptables" or "firewalld"', "iptables", "firewalld")),
     "arch": ("its machine, as `uname -m` says it", _TEXT),
@@ -228,7 +228,7 @@ def schema_text() -> str:
 def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
     """Every mistake in the content of a profile's file; each names the file and the key."""
     problems = [
-        Problem(key, data[key], f"{file}: a profile has no such key", _did_you_mean(key, data))
+        Problem(key, data[key], f"{file}: unknown key", _did_you_mean(key, data))
         for key in data
         if key not in KEYS
     ]
@@ -238,9 +238,7 @@ def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
                 Problem("", None, f"{file}: the key {key!r} is missing", f"give {key}: {holds.words}")
             )
         elif not holds.check(data[key]):
-            problems.append(
-                Problem(key, data[key], f"{file}: not what this key holds", f"give {holds.words}")
-            )
+            problems.append(Problem(key, data[key], f"{file}: must be {holds.words}", "correct it"))
     return problems
 
 

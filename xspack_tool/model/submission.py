@@ -24,7 +24,7 @@ def rule(number: int) -> str:
 
 
 class Fix(Struct, frozen=True):
-    """A late fix: the name of its patch, and what the guide's rule 7 wants to know of it."""
+    """A late fix: the name of its patch, and what the guide's rule 7 demands to be said."""
 
     patch: str
     flaw: str = ""

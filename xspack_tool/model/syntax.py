@@ -122,11 +122,11 @@ def check_guidance(field: str, tokens: Iterable[object]) -> list[Problem]:
 def check_destination(field: str, value: object) -> list[Problem]:
     """A path on the host: absolute, and not above the root."""
     if not isinstance(value, str) or not value.startswith("/"):
-        return [Problem(field, value, "a destination is an absolute path", "begin it with /")]
+        return [Problem(field, value, "a destination must be an absolute path", "begin it with /")]
     if ".." in value.split("/"):
-        return [Problem(field, value, "a destination holds no '..'", "write the path it means")]
+        return [Problem(field, value, "a destination must not hold '..'", "write the path it means")]
     if re.search(r"[\t\n]", value) or no_text(value):
-        return [Problem(field, value, "a path is UTF-8 without control characters", "rename it")]
+        return [Problem(field, value, "a path must be UTF-8 without control characters", "rename it")]
     if normal_path(value) == "/":
         return [Problem(field, value, "the root itself cannot be packaged", "name a path below /")]
     return []

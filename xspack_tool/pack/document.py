@@ -126,5 +126,5 @@ def _description(update: ElementTree.Element, name: str) -> str:
     if found is None:
         raise BadInput(name, "has no <name-description>")
     if len(found) or not (found.text or "").strip():
-        raise BadInput(name, "its <name-description> must hold one text and nothing else")
+        raise BadInput(name, "its <name-description> must hold one text alone")
     return (found.text or "").strip()

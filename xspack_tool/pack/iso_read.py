@@ -1,4 +1,4 @@
-"""Reading an ISO back, whoever made it: nothing is mounted, nothing leaves the folder it is unpacked to."""
+"""Reading any ISO back: nothing is mounted, nothing leaves the folder it is unpacked to."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Tree:
                 if entries[path].kind == "dir":
                     waiting.append((f"{path}/", records[0]))
         if self._iso.pvd.space_size * self._block > self._size:
-            raise Trick("is truncated: its descriptor tells of more blocks than there are")
+            raise Trick("is truncated: its descriptor claims more blocks than there are")
         return dict(sorted(entries.items()))
 
     def _children(

@@ -16,7 +16,7 @@ SIGNED = (DOCUMENT, REPOMD)
 
 
 class Totals(NamedTuple):
-    """What the document and the generated RPMs tell of the whole payload: its installed size in bytes, and its time."""
+    """What the document and the generated RPMs say about the payload: its installed size in bytes, and its time."""
 
     size: int
     time: int

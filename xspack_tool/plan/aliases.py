@@ -1,4 +1,4 @@
-"""``pack``, ``check`` and the like: aliases that are there without a word in the SConstruct."""
+"""``pack``, ``check`` and the like: aliases that exist without a line in the SConstruct."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def check_settings(env: Any) -> None:
         except (TypeError, ValueError):
             good = False
         if not good:
-            _note(SECONDS, seconds, "a number of seconds up to 3600", "leave it out for 20")
+            _note(SECONDS, seconds, "must be a number of seconds up to 3600", "leave it out for 20")
             return
     settings = settings_of(env)
     if settings.url and session().first_time(f"cache folder {id(env)}"):

@@ -105,24 +105,24 @@ def ddk_problems(env: Any, ddk: Ddk) -> list[Problem]:
     problems = []
     elsewhere = {name: value for name in ELSEWHERE if (value := getattr(ddk, name))}
     if not ddk.tree and not elsewhere:
-        rule = (
-            "a kit is a kernel build tree here, or a machine, a root folder, an image or a grid that has one"
-        )
+        rule = "a kit must be a kernel build tree here, or a machine, a root folder, an image or a grid that has one"
         problems.append(
             Problem("tree", ddk.tree, rule, 'write env.Ddk("/usr/src/..") or env.Ddk(host="root@kit")')
         )
     if len(elsewhere) > 1:
-        rule = f"a kit is one of {', '.join(f'{name}=' for name in ELSEWHERE)}"
+        rule = f"a kit must be one of {', '.join(f'{name}=' for name in ELSEWHERE)}"
         problems.append(
             Problem(list(elsewhere)[1], list(elsewhere.values())[1], rule, "leave the others out")
         )
     for name in ("host", "image", "grid", "release", "inbox"):
         if not isinstance(getattr(ddk, name), str):
-            problems.append(Problem(name, getattr(ddk, name), f"{name} is a text", "write it so"))
+            problems.append(Problem(name, getattr(ddk, name), f"{name} must be a text", "write it so"))
     for name in ("platform", "deadline"):
         if getattr(ddk, name) and not ddk.grid:
             problems.append(
-                Problem(name, getattr(ddk, name), f"{name}= is of a grid", "leave it out, or name grid=")
+                Problem(
+                    name, getattr(ddk, name), f"{name}= is for a grid alone", "leave it out, or name grid="
+                )
             )
     if not problems and ddk.release:
         problems += release_problems(env, "release", ddk.release)
@@ -193,7 +193,7 @@ def _inbox_problem(env: Any, path: Path) -> Problem | None:
         state = [[*file_state(file), os.access(file, os.R_OK)] for file in files]
         read_cached(env, f"inbox {path}", state, read)
     except FileNotFoundError:
-        rule = "there is no such list of devices"
+        rule = "list of devices not found"
     except BadInput as error:
         rule = error.why
     except OSError as error:

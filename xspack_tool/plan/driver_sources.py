@@ -34,7 +34,7 @@ def driver_items(env: Any, field: str, folder: Node) -> tuple[list[TreeItem], li
             items[item.relative] = item
     for item in items.values():
         if item.wrong:
-            remedy = "mend the link, or put a copy of what is meant in its place"
+            remedy = "correct the link, or put a copy of its target in its place"
             problems.append(Problem(field, f"{folder}/{item.relative}", item.wrong, remedy))
     return [items[name] for name in sorted(items) if not items[name].wrong], problems
 

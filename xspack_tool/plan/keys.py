@@ -25,7 +25,7 @@ from xspack_tool.plan.step import Named, Step, add_step
 if TYPE_CHECKING:
     from xspack_tool.signing.sign import Signer
 
-#: Where gpg, of whatever version, keeps what it knows of keys: their files and folder change when one comes or goes.
+#: Where gpg, in any version, keeps its keys: their files and folder change when one comes or goes.
 _KEYRING = ("pubring.kbx", "pubring.gpg", "secring.gpg", "private-keys-v1.d")
 
 
@@ -81,7 +81,7 @@ class MakeTestKey(Step, frozen=True):
 def test_key(env: Any, name: str, place: Place) -> NodeList:
     """A throwaway key, made once: public key file and keyring below XSPACK_OUT."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        rule = "hosts keep a key under its file name: letters, digits and . _ + -"
+        rule = "a key's file name must be letters, digits and . _ + -"
         problem = Problem("", "", rule, "name it as RPM-GPG-KEY-Acme-Test")
         session().problems.append(problem.at(place, f"TestKey {name!r}"))
         name = "faulty"
@@ -101,7 +101,7 @@ def signing_key(env: Any, value: Any) -> tuple[SigningKey | None, list[Problem]]
     """The key that a pack names, and what is wrong with it. A file that is not built is looked into here."""
     nodes = nodes_of(env, value)
     if len(nodes) != 1:
-        return None, [Problem("key", str(value), "a pack has one key", "name one public key file")]
+        return None, [Problem("key", str(value), "a pack must have one key", "name one public key file")]
     node = nodes[0]
     session().need("gpg", "keys and signatures")
     first = session().keys.setdefault((out_path(env), node.name), node)
@@ -120,7 +120,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             return []
         if is_dir(key.node) or not exists(key.node):
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
-            return [Problem("key", name, "no such public key file", remedy)]
+            return [Problem("key", name, "public key file not found", remedy)]
         try:
             read_cached(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:

@@ -1,4 +1,4 @@
-"""What xspack knows of a node, in one record on it."""
+"""What xspack stores about a node, in one record on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NodeRecord(Struct):
     declarations: tuple[Declaration, ...] = ()
     #: Whether it stands for a faulty declaration.
     is_broken: bool = False
-    #: Of an RPM: what reading knows of it, its whole declaration, its source RPM, and its modules' Module.symvers.
+    #: Of an RPM: what was declared, its whole declaration, its source RPM, and its modules' Module.symvers.
     rpm: PlannedRpm | None = None
     declared: Declared | None = None
     source_rpm: Node | None = None

@@ -68,7 +68,7 @@ class Declared(Struct, frozen=True):
 
 
 def broken_package(env: Any, name: str, needs: Sequence[Node] = ()) -> NodeList:
-    """What a faulty declaration returns, so that reading goes on: whoever asks for it is told of its mistakes, and of
+    """What a faulty declaration returns, so that reading continues: building it shows its mistakes, and
     those of what it ``needs``; nothing is ever built from it."""
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", str(name))
     nodes = _FAULTY(env, out_path(env, "faulty", f"{plain}.{next(session().numbers)}"), list(needs))

@@ -83,7 +83,7 @@ def _write(env: Any, pack: Pack, iso: Node, key: Node | None, page: Path) -> Non
 
 
 def _page(env: Any, iso: Node, key: Node | None) -> Page:
-    """What is told of an ISO: its RPMs were judged when they were made."""
+    """The report page of an ISO; its RPMs were checked when they were made."""
     from xspack_tool.ddk.devices import device_table, read_names
     from xspack_tool.evidence.changes import pack_changes
     from xspack_tool.evidence.inventory import inventory_of

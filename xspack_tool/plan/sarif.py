@@ -1,7 +1,7 @@
 """``<label>-findings.sarif``: the findings of a pack at the lines of the SConstruct.
 
 A line that moves changes no finding, and shall build nothing. So this file is no target: it is written when a build has
-ended, where the findings, the lines or the file itself are others than when it was written last.
+ended, if the findings, the lines or the file itself changed since it was last written.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ _SCONS = os.path.dirname(os.path.dirname(os.path.abspath(SCons.Node.FS.__file__)
 
 
 class Declaration(Struct, eq=False):
-    """Something that was declared, and all that stands against building it.
+    """A declaration, and every reason why it cannot be built.
 
     A mistake stops what needs its declaration, and nothing else: the nodes of a declaration have it in
     their records.
@@ -68,7 +68,7 @@ class Declaration(Struct, eq=False):
     refused: bool = False
 
     def all_problems(self) -> list[Problem]:
-        """Everything that stands against building it, once everything was read."""
+        """Every reason why it cannot be built, once all SConscripts were read."""
         late = [problem for check in self.checks for problem in check()]
         found = [*self.problems, *(problem.at(self.place, self.target) for problem in late)]
         for program, what in self.programs.items():
@@ -80,7 +80,7 @@ class Declaration(Struct, eq=False):
 class Session(Struct):
     """All declarations of one run, whichever environment or SConscript they came from."""
 
-    #: What belongs to no declaration stands against building anything of ours.
+    #: Problems of no declaration: nothing of xspack is built while there is one.
     general: Declaration = field(default_factory=Declaration)
     declarations: list[Declaration] = field(default_factory=list)
     #: The declarations that are being read, the innermost last.
@@ -105,7 +105,7 @@ class Session(Struct):
     #: The findings file of every pack with whether W findings count, the ISO that waits for each, and the reports of
     #: this run by their files.
     findings: dict[Node, bool] = field(default_factory=dict)
-    #: Those of them that `scons check` tells of.
+    #: Those of them that `scons check` reports.
     checked: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
@@ -290,7 +290,7 @@ def _end_children() -> None:
 
 
 def _problems() -> dict[Declaration, list[Problem]]:
-    """The declarations that something stands against, with what it is."""
+    """The declarations that cannot be built, with their problems."""
     every = [_session.general, *_session.declarations]
     found = {declaration: declaration.all_problems() for declaration in every}
     return {declaration: problems for declaration, problems in found.items() if problems}

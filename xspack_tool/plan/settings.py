@@ -13,7 +13,7 @@ from xspack_tool.plan.session import session
 
 #: Every variable, with its meaning.
 VARIABLES = {
-    "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of one's own",
+    "XSPACK_TARGET": "dom0 release the packs are for, or the path of a profile of your own",
     "XSPACK_DDK": "what kernel modules are compiled against: a kernel build tree, or env.Ddk(..)",
     "XSPACK_OUT": "where RPMs and packs go",
     "XSPACK_VENDOR": "vendor, where a declaration names none",
@@ -42,7 +42,7 @@ DEFAULTS = {
     "XSPACK_GNUPGHOME": "",
     "XSPACK_REPORT": "0",
 }
-#: Of the process environment alone: a secret is no construction variable.
+#: Of the process environment alone: a secret is not a construction variable.
 _SECRETS = (
     *("XSPACK_PASSPHRASE", "XSPACK_PASSPHRASE_FILE", "XSPACK_CACHE_TOKEN"),
     *("XSPACK_GRID_TOKEN", "XSPACK_GRID_TOKEN_FILE", "XSPACK_GRID_CERT", "XSPACK_GRID_KEY"),
@@ -84,5 +84,5 @@ def unknown_variables() -> None:
             if name in VARIABLES or (values is os.environ and name in _SECRETS):
                 continue
             remedy = nearest(name, VARIABLES) or f"the variables are {', '.join(VARIABLES)}"
-            rule = f"{name} is no construction variable of xspack"  # its value may be a secret
+            rule = f"{name} is not a construction variable of xspack"  # its value may be a secret
             session().general.problems.append(Problem("", "", rule, remedy).at(place, ""))

@@ -24,7 +24,7 @@ from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 class XsFile(Struct, frozen=True):
     """A payload file with its mode, owner or group given; of a folder, all files below it. Then the folders get the
-    same mode, and may be entered by whoever may read them."""
+    same mode, and may be entered by all who may read them."""
 
     source: Any
     mode: int | str | None = None
@@ -67,7 +67,7 @@ class XsLink(Struct, frozen=True):
 
 
 class XsPatch(Struct, frozen=True):
-    """A late fix of a driver's, and what a submission says of it. ``seen_by_customers`` is a text, or True or
+    """A late fix of a driver, and what a submission says about it. ``seen_by_customers`` is a text, or True or
     False."""
 
     source: Any

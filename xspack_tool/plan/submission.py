@@ -224,7 +224,7 @@ def _module(module: ModuleInfo) -> dict[str, Any]:
 
 
 class _Content(Struct):
-    """What of an RPM a submission tells of."""
+    """What a submission says about an RPM."""
 
     info: RpmInfo
     modules: list[ModuleInfo] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What findings do to a build: an E stops its ISO, all are shown together at the end, `scons check` tells of them."""
+"""What findings do to a build: an E stops its ISO, all are shown together at the end, `scons check` reports them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_report(path: Path) -> Report:
 
 def show_findings() -> None:
     """All findings of this run together, after building. After `scons check`, those of every pack that it judges, and
-    the exit status tells of them."""
+    the exit status says whether they passed."""
     for node in session().checked:
         path, strict = Path(node.get_abspath()), session().findings[node]
         if not node.exists():

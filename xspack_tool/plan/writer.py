@@ -36,7 +36,7 @@ def writer_of(env: Any, package: Package, payload: str) -> str:
     chosen = str(env.subst(value))
     if chosen not in _CHOICES:
         if session().first_time(f"writer {chosen}"):
-            rule, remedy = "no writer of RPMs", f"use one of {', '.join(_CHOICES)}"
+            rule, remedy = "not a writer of RPMs", f"use one of {', '.join(_CHOICES)}"
             session().general.problems.append(Problem("XSPACK_WRITER", chosen, rule, remedy))
         return WRITER
     return _writer("XSPACK_WRITER" if chosen == "rpmbuild" else left_to_rpmbuild(package, payload))

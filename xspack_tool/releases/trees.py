@@ -101,7 +101,7 @@ def repository_root(path: Path) -> Path:
 
 
 def repository_files(path: Path) -> list[Path]:
-    """The files that say all about a repository, for whoever has to notice when it changes.
+    """The files by which a change of a repository is noticed.
 
     An ISO itself; of a folder every RPM and ISO in it, and its index: what repomd.xml names may be gone though that is
     as it was.

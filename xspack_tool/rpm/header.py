@@ -1,6 +1,6 @@
 """The two headers of an RPM file, checked byte by byte before rpmfile takes them apart.
 
-rpmfile trusts what a header says of itself. So everything that costs memory or time is checked here
+rpmfile trusts the sizes and counts in a header. So everything that costs memory or time is checked here
 first, and rpmfile is given only the tags that xspack uses. Layout: rpm's ``lib/header.c``.
 """
 

@@ -32,7 +32,7 @@ class HeaderWriter(Struct):
         if kind in (STRING, STRINGS, I18N) and any(
             b"\0" in value for value in values if type(value) is bytes
         ):
-            raise StepError(f"a text of the RPM's header (tag {tag}) holds a NUL; take it away")
+            raise StepError(f"a text of the RPM's header (tag {tag}) holds a NUL; remove it")
         self.tags[tag] = (kind, values)
 
     def pack(self, region: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What an RPM says of itself, as every reader of RPMs in xspack sees it."""
+"""The metadata of an RPM, as every reader of RPMs in xspack sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of /etc/modprobe.d: what modprobe is told of modules. Source: modprobe.d(5)."""
+"""Files of /etc/modprobe.d, which configure modules. Source: modprobe.d(5)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _problem(line: str) -> Problem | None:
         good = good and bool(rest)
     if good:
         return None
-    return Problem("modprobe", line, f"no {command} line of modprobe.d", f"write {_FORMS[command]}")
+    return Problem("modprobe", line, f"not a valid {command} line of modprobe.d", f"write {_FORMS[command]}")
 
 
 def modprobe_text(lines: Sequence[str]) -> str:

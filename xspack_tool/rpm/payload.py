@@ -111,5 +111,5 @@ class _Cpio:
         name = name[1:] if name.startswith("./") else name
         expected = self.expected.pop(name, None)
         if expected is None:
-            raise BadInput(self.name, f"its payload holds {name[:80]!r}, which its header does not name so")
+            raise BadInput(self.name, f"its payload holds {name[:80]!r}, which is not in its header")
         return expected, inode, links, size

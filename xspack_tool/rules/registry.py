@@ -55,14 +55,18 @@ class Rule(Struct, frozen=True):
         """What is wrong with the rule itself; a user's own may be."""
         problems = []
         if not _ID.fullmatch(self.id):
-            problems.append(Problem("id", self.id, "a rule's id is letters and a number", 'such as "ACME1"'))
+            problems.append(
+                Problem("id", self.id, "a rule's id must be letters and a number", 'such as "ACME1"')
+            )
         if self.severity not in SEVERITIES:
-            problems.append(Problem("severity", self.severity, "no severity", 'use "E", "W" or "I"'))
+            problems.append(Problem("severity", self.severity, "not a severity", 'use "E", "W" or "I"'))
         for name in ("meaning", "remedy"):
             if not getattr(self, name).strip():
-                problems.append(Problem(name, getattr(self, name), f"a rule has a {name}", "give a sentence"))
+                problems.append(
+                    Problem(name, getattr(self, name), f"a rule must have a {name}", "give a sentence")
+                )
         if not (self.on_rpm or self.on_member or self.on_pack):
-            problems.append(Problem("check", None, "a rule has a function that checks", "give check="))
+            problems.append(Problem("check", None, "a rule must have a function that checks", "give check="))
         return problems
 
     @property
@@ -177,7 +181,7 @@ def waiver_problems(waive: object) -> list[Problem]:
     """Mistakes in a declaration's ``waive``: not a mapping, ids that no rule has, reasons that are none."""
     if not isinstance(waive, dict):
         form = 'write it as {"P4": "why the rule does not apply here"}'
-        return [Problem("waive", waive, "waivers are a mapping of rule ids to reasons", form)]
+        return [Problem("waive", waive, "waivers must be a mapping of rule ids to reasons", form)]
     ids = [rule.id for rule in all_rules()]
     problems = []
     for id, reason in waive.items():
@@ -186,7 +190,7 @@ def waiver_problems(waive: object) -> list[Problem]:
             problems.append(Problem("waive", id, "no rule has this id", remedy))
         elif not isinstance(reason, str) or not reason.strip():
             problems.append(
-                Problem(f"waive[{id!r}]", reason, "a waiver gives its reason", "say why in words")
+                Problem(f"waive[{id!r}]", reason, "a waiver must give its reason", "say why in words")
             )
     return problems
 

@@ -87,7 +87,7 @@ class _Bumper:
             kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             fields = {one.arg: one.value for one in call.keywords if one.arg}
             if any(one.arg is None for one in call.keywords):
-                self._refuse(call, f"{kind} is given ** something")
+                self._refuse(call, f"{kind} takes keywords from **, which are not read")
             name = self._name(call)
             mine = self._pack(name, fields, call) if kind == "Pack" else self._package(name, fields, call)
             edits.update((edit.start, edit) for edit in mine)
@@ -99,7 +99,7 @@ class _Bumper:
         if "releases" in fields:
             table = fields["releases"]
             if not isinstance(table, ast.Dict):
-                self._refuse(table, "releases is no table that is written here")
+                self._refuse(table, "releases must be a table that is written here")
             for value in table.values:
                 yield self._uuid(value)
         elif "uuid" in fields:
@@ -159,7 +159,7 @@ class _Bumper:
     def _entry(self, value: ast.expr, evr: str) -> Edit:
         """A new first entry of a changelog."""
         if not isinstance(value, ast.List) or not value.elts:
-            self._refuse(value, "changelog is no list of entries that is written here")
+            self._refuse(value, "changelog must be a list of entries that is written here")
         first = value.elts[0]
         following = self._next
         lines = "".join(f"\n- {line}" for line in following.note.splitlines() if line.strip())
@@ -199,7 +199,7 @@ class _Bumper:
             if len(assigned) == 1 and isinstance(assigned[0], ast.Constant):
                 value = assigned[0]
         if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
-            self._refuse(value, f"{field} is not written plainly here")
+            self._refuse(value, f"{field} must be a plain text here")
         return value
 
     def _span(self, node: ast.expr) -> tuple[int, int]:

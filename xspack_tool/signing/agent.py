@@ -124,7 +124,7 @@ class Agent:
             except OSError as error:
                 raise AgentError(str(error)) from None
             if not line.endswith(b"\n") or line.startswith(b"ERR") or len(data) > _LONGEST:
-                raise AgentError(line.decode(errors="replace").strip() or "the agent is gone")
+                raise AgentError(line.decode(errors="replace").strip() or "the agent has ended")
             if line.startswith(b"OK"):
                 return data, status
             if line.startswith(b"D "):

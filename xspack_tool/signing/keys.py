@@ -25,7 +25,7 @@ _LARGEST = 1 << 20
 
 
 class PublicKey(Struct, frozen=True):
-    """What a key file says of its first primary key, and of itself.
+    """What a key file holds: its first primary key, and its form.
 
     Times are seconds since 1970. ``signing_subkeys`` are fingerprints. ``primaries`` counts the primary
     keys in the file, ``has_secret`` is whether any key in it is a secret one.

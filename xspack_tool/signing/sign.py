@@ -190,7 +190,7 @@ class Signer(Struct, frozen=True):
         if self.key.expires is not None and when >= self.key.expires:  # gpg says "Unusable secret key" only
             day = datetime.fromtimestamp(self.key.expires, timezone.utc).date()
             remedy = (
-                "prolong it unless that was done, and export its public file again, or sign with another key"
+                "extend it unless that was done, and export its public file again, or sign with another key"
             )
             raise StepError(f"key {self.key.fingerprint} expired on {day}; {remedy}")
         return ["--batch", "--no-options", "--no-tty", "--trust-model=always", f"--faked-system-time={when}!"]

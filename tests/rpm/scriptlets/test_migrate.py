@@ -138,8 +138,8 @@ def test_a_failure_is_said_and_does_not_abort(upgraded) -> None:
 def test_paths_are_judged() -> None:
     assert migrate_problems(PATHS) == [] and migrate_script([], "acme") == {}
     assert [str(problem) for problem in migrate_problems(["etc/a", "/a/../b", "/a\nb", 7])] == [
-        "migrate[0]='etc/a': a destination is an absolute path; begin it with /",
-        "migrate[1]='/a/../b': a destination holds no '..'; write the path it means",
-        "migrate[2]='/a\\nb': a path is UTF-8 without control characters; rename it",
-        "migrate[3]=7: a destination is an absolute path; begin it with /",
+        "migrate[0]='etc/a': a destination must be an absolute path; begin it with /",
+        "migrate[1]='/a/../b': a destination must not hold '..'; write the path it means",
+        "migrate[2]='/a\\nb': a path must be UTF-8 without control characters; rename it",
+        "migrate[3]=7: a destination must be an absolute path; begin it with /",
     ]

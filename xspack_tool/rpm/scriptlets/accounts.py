@@ -41,7 +41,10 @@ class Account(Struct, frozen=True):
 def account_problems(users: Sequence[Account], groups: Sequence[object]) -> list[Problem]:
     """What is wrong with the accounts as ``users=`` and ``groups=`` of a declaration."""
     problems = []
-    rule, remedy = "an account's name is small letters, digits and _ . -, 32 at most", "choose such a name"
+    rule, remedy = (
+        "an account's name must be small letters, digits and _ . -, 32 at most",
+        "choose such a name",
+    )
     named: list[tuple[str, object]] = [("users", user.name) for user in users]
     named += [
         ("users", group) for user in users for group in (user.first_group, *user.groups) if group != user.name
@@ -52,11 +55,20 @@ def account_problems(users: Sequence[Account], groups: Sequence[object]) -> list
     for user in users:
         for path in (user.home, user.shell):
             if not path.startswith("/") or path != shlex.quote(path):
-                problems.append(Problem("users", path, "an absolute path of plain signs", "begin it with /"))
+                problems.append(
+                    Problem(
+                        "users",
+                        path,
+                        "must be an absolute path without special characters",
+                        "begin it with /",
+                    )
+                )
         if user.comment:
             problems += check_one_line("users", user.comment)
         if ":" in user.comment or '"' in user.comment:
-            problems.append(Problem("users", user.comment, "a comment holds no : and no quotes", "reword it"))
+            problems.append(
+                Problem("users", user.comment, "a comment must not hold : or quotes", "reword it")
+            )
     names = [user.name for user in users]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(Problem("users", name, "named twice", "keep one of them"))

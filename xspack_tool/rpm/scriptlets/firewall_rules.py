@@ -70,15 +70,15 @@ def parse_rules(field: str, values: Sequence[object]) -> tuple[list[FirewallRule
 def _first_mistake(rule: FirewallRule) -> tuple[str, str] | None:
     words = rule.words
     if not words or not words[0].startswith(("-", "!")):
-        return "a firewall rule begins with an option", _FORM
+        return "a firewall rule must begin with an option", _FORM
     for word in words:
         if word in _OURS or re.fullmatch(r"-[ADIRNXFPE][A-Za-z].*", word):
             return f"{word} is not for a rule: its chain is made by the package's scriptlets", _FORM
     jumps = [place for place, word in enumerate(words) if word in _JUMPS]
     if len(jumps) != 1 or jumps[0] + 1 >= len(words):
-        return "a rule has one target", "end it with -j ACCEPT (or DROP, REJECT, ..)"
+        return "a rule must have one target", "end it with -j ACCEPT (or DROP, REJECT, ..)"
     if not _TARGET.fullmatch(words[jumps[0] + 1]):
-        return f"{words[jumps[0] + 1]!r} is no target", "end it with -j ACCEPT (or DROP, REJECT, ..)"
+        return f"{words[jumps[0] + 1]!r} is not a target", "end it with -j ACCEPT (or DROP, REJECT, ..)"
     return _port_mistake(rule)
 
 
@@ -96,7 +96,10 @@ def _port_mistake(rule: FirewallRule) -> tuple[str, str] | None:
         for part in parts:
             ends = part.split(":")
             if len(ends) > 2 or not all(_is_port(end) for end in ends):
-                return f"{part!r} is no port", "give a number from 0 to 65535, or a range such as 5900:5910"
+                return (
+                    f"{part!r} is not a port",
+                    "give a number from 0 to 65535, or a range such as 5900:5910",
+                )
     return None
 
 

@@ -72,7 +72,7 @@ class StatusReport(Struct, frozen=True):
         return self.category in BUILT_IN if self.extends is None else self.extends
 
     def problems(self) -> list[Problem]:
-        """All mistakes in it; xen-bugtool drops a file that it cannot read without a word."""
+        """All mistakes in it; xen-bugtool silently drops a file that it cannot read."""
         found = [*self._name_problems(), *self._collect_problems()]
         for low, high, unit in (("min_size", "max_size", "bytes"), ("min_time", "max_time", "seconds")):
             found += _range_problems(low, getattr(self, low), high, getattr(self, high), unit)
@@ -87,10 +87,10 @@ class StatusReport(Struct, frozen=True):
         if self.pii not in PII:
             remedy = nearest(str(self.pii), PII) or f"use one of {', '.join(PII)}"
             problems.append(
-                Problem("pii", self.pii, "it says whether personal data may be collected", remedy)
+                Problem("pii", self.pii, "must say whether personal data may be collected", remedy)
             )
         if not re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", self.mime):
-            problems.append(Problem("mime", self.mime, "no media type", 'write it as "text/plain"'))
+            problems.append(Problem("mime", self.mime, "not a media type", 'write it as "text/plain"'))
         return problems
 
     def _collect_problems(self) -> list[Problem]:
@@ -103,7 +103,7 @@ class StatusReport(Struct, frozen=True):
         for field, path in paths:
             if not path.startswith("/") or ".." in path.split("/"):
                 problems.append(
-                    Problem(field, path, "a path here is absolute and holds no '..'", "begin it with /")
+                    Problem(field, path, "a path must be absolute and without '..'", "begin it with /")
                 )
         for path in self.files:
             if re.search(r"\s", path):
@@ -115,7 +115,7 @@ class StatusReport(Struct, frozen=True):
         texts += [command.command + command.label for command in self.commands]
         for text in texts:
             if not text.strip() or "\n" in text or no_text(text):
-                rule = "empty, or it holds what XML cannot say"
+                rule = "must not be empty, nor hold what XML cannot"
                 problems.append(Problem("status_report", text, rule, "give one line of text"))
         return problems
 
@@ -172,13 +172,13 @@ def _pattern_problems(pattern: str) -> list[Problem]:
     try:
         re.compile(pattern)
     except re.error as wrong:
-        return [Problem("pattern", pattern, f"no regular expression ({wrong})", "correct the pattern")]
+        return [Problem("pattern", pattern, f"not a regular expression ({wrong})", "correct the pattern")]
     return []
 
 
 def _range_problems(low: str, least: object, high: str, most: object, unit: str) -> list[Problem]:
     found = [
-        Problem(field, value, f"{field} is a number of {unit}", "give a whole number from 0")
+        Problem(field, value, f"{field} must be a number of {unit}", "give a whole number from 0")
         for field, value in ((low, least), (high, most))
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0)
     ]

@@ -12,7 +12,7 @@ from xspack_tool.rules.context import Member, RpmContext
 from xspack_tool.rules.finding import Hit, Skipped
 from xspack_tool.rules.registry import Hits, also_on_rpm, member_rule
 
-#: Where modprobe is told of modules (modprobe.d(5)); no such file is larger.
+#: The folders of modprobe.d(5), and the largest size of a file there.
 _MODPROBE = re.compile(r"^(?:/etc|(?:/usr)?/lib)/modprobe\.d/[^/]+\.conf$")
 _LARGEST = 1 << 16
 

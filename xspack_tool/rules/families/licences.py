@@ -96,7 +96,7 @@ def _is_compatible(key: str) -> bool:
 
 
 def _is_open(key: str) -> bool:
-    """A licence of SPDX's list: all of those allow passing on; references to texts of one's own need not."""
+    """A licence of SPDX's list: all of those allow passing on; references to your own texts need not."""
     return not key.lower().startswith("licenseref-") or bool(_REDISTRIBUTABLE.search(key.replace("-", " ")))
 
 

@@ -48,7 +48,7 @@ def driver_source(context: PackContext) -> Hits:
 @pack_rule(
     "X3",
     "E",
-    meaning="a label or an attribute that hosts reject, or drop without a word",
+    meaning="a label or an attribute that hosts reject, or drop silently",
     remedy="write it as hosts take it",
     bad='after_apply=["restartToolstack"], a label like "XS82E001"',
     good='after_apply=["restartHost"], a label like "acme-suite"',

@@ -11,7 +11,7 @@ from xspack_tool.rules.finding import Hit
 from xspack_tool.rules.registry import rpm_rule
 from xspack_tool.rules.shell.scriptlets import shell_scriptlets
 
-#: The most that is told of one scriptlet.
+#: The most remarks that are shown of one scriptlet.
 _MOST = 5
 
 

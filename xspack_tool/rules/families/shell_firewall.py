@@ -142,7 +142,7 @@ _ASKS_FOR_IPTABLES = {HAS + name for name in ("iptables", "ip6tables")} | {
 
 
 def _is_out_of_place(context: RpmContext, command: Command) -> bool:
-    """Whether it is a use of iptables that S7 tells; then there is no more to say of it."""
+    """Whether S7 reports it: a use of iptables where firewalld is; no other rule reports it then."""
     if context.profile.firewall != "firewalld" or not _ASKS_FOR_IPTABLES.isdisjoint(command.guards):
         return False
     return bool(touches(command) and program(command))

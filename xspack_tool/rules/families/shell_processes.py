@@ -90,7 +90,7 @@ def changes_running_kernel(context: RpmContext) -> Iterator[Hit]:
 
 
 def changes_what_runs(command: Command) -> bool:
-    """Whether S1, S2 or S10 tell of the command; its remedy takes the command away, whatever its status is."""
+    """Whether S1, S2 or S10 report the command; their remedy removes it, whatever its status is."""
     unguarded = RUNNING not in command.guards
     return bool(_started(command) or _changed(command) or (unguarded and _needed(command)))
 

@@ -65,7 +65,7 @@ def unreadable(context: RpmContext) -> Iterator[Hit]:
     good="%post\nif [ -e /etc/acme.conf ]; then\n    /opt/acme/bin/register || :\nfi",
 )
 def may_abort(context: RpmContext) -> Iterator[Hit]:
-    """A conditional exit of %pre after a message is a refusal that is meant."""
+    """A conditional exit of %pre after a message refuses on purpose."""
     for scriptlet in shell_scriptlets(context.info):
         if scriptlet.phase not in ("pre", "post"):
             continue
