@@ -212,7 +212,7 @@ def test_signed_modules(head: str, kernel: str, tmp_path: Path) -> None:
     tree.declare('env.KernelModule("acme", version="2.1", source="driver", sign_key="one.pem")\n', head)
     assert tree.scons().refused() == [
         (
-            "SConstruct:3: KernelModule 'acme': sign_key=['one.pem']: modules must be signed with a private key and its "
-            "certificate; name both files, the key first"
+            "SConstruct:3: KernelModule 'acme': sign_key=['one.pem']: modules must be signed with a private key "
+            "and its certificate; name both files, the key first"
         )
     ]

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from reach import libraries_of
 from steps import all_steps
 from support import ROOT
 
@@ -138,6 +139,21 @@ def test_every_library_that_reads_for_the_rules_is_in_the_keys_of_findings() -> 
     """Another version of it may find another thing."""
     assert libraries("rpm", "binary") <= set(READERS)
     assert libraries(*JUDGING, "rpm", "binary", "signing", "repo", "pack") <= set(PACK_READERS)
+
+
+@pytest.mark.parametrize("kind", all_steps(), ids=lambda kind: kind.__name__)
+def test_every_library_that_a_step_calls_is_in_its_key(kind: type[Step]) -> None:
+    called = libraries_of(kind.__module__, kind.__name__)
+    # A test key is made once: another version makes no other one.
+    known = {*sample(kind).used(), *(["python_gnupg"] if kind.__name__ == "MakeTestKey" else [])}
+    assert {library: where for library, where in called.items() if library not in known} == {}
+
+
+def test_the_walk_finds_libraries_behind_functions_methods_and_modules() -> None:
+    assert libraries_of("xspack_tool.repo.fragment", "read_fragments").keys() == {"msgspec"}
+    assert "cryptography" in libraries_of("xspack_tool.ddk.sign", "sign_module")
+    assert "pycdlib" in libraries_of("xspack_tool.pack.iso_read", "IsoReader")
+    assert libraries_of("xspack_tool.model.dependency", "parse_dependency") == {}
 
 
 def test_all_code_that_the_rules_call_is_in_a_key() -> None:

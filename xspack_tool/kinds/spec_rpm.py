@@ -31,6 +31,7 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
+from xspack_tool.plan.writer import RPMBUILD
 from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.user_spec import (
     SpecMacros,
@@ -60,7 +61,7 @@ _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}(\([^()\s]*\))?")
 class SpecStep(Step, frozen=True):
     """What rpmbuild makes of a spec, its sources and macro files."""
 
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+    uses: ClassVar[tuple[str, ...]] = RPMBUILD
     modes: ClassVar[tuple[str, ...]] = ("spec", "sources")
 
     release_macros: str

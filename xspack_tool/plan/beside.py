@@ -35,7 +35,7 @@ class WriteSboms(Step, frozen=True):
     """The bill of materials of a pack, as CycloneDX and as SPDX."""
 
     label: ClassVar[str] = "SBOM"
-    uses: ClassVar[tuple[str, ...]] = ("license_expression",)
+    uses: ClassVar[tuple[str, ...]] = ("license_expression", "msgspec")
 
     pack: Pack
     distro: str
@@ -76,6 +76,7 @@ class WriteProvenance(Step, frozen=True):
     """How a pack was made: an in-toto statement with SLSA's provenance."""
 
     label: ClassVar[str] = "Origin"
+    uses: ClassVar[tuple[str, ...]] = ("msgspec",)
 
     iso: str
     parameters: dict[str, Any]

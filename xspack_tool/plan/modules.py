@@ -199,7 +199,7 @@ class WriteInfo(Step, frozen=True):
     """info.json of a variant, with the devices that its compiled modules claim."""
 
     label: ClassVar[str] = "Info"
-    uses: ClassVar[tuple[str, ...]] = ("pyelftools",)
+    uses: ClassVar[tuple[str, ...]] = ("pyelftools", "zstandard")
 
     variant: Variant
 

@@ -78,6 +78,7 @@ class TotalPayload(Step, frozen=True):
     so that a change that leaves one alone goes no further there."""
 
     label: ClassVar[str] = "Totals"
+    uses: ClassVar[tuple[str, ...]] = ("msgspec",)
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import read_fragments
@@ -141,7 +142,7 @@ class WriteIndex(Step, frozen=True):
     """repomd.xml and the files it names."""
 
     label: ClassVar[str] = "Repodata"
-    uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
+    uses: ClassVar[tuple[str, ...]] = ("createrepo_c", "msgspec")
 
     #: The groups of a pack without kernel modules, and of one with some.
     comps: tuple[str, str]
@@ -180,7 +181,7 @@ class MasterIso(Step, frozen=True):
     label: ClassVar[str] = "ISO"
     shown: ClassVar[str] = "terminal"
     copies: ClassVar[bool] = True
-    uses: ClassVar[tuple[str, ...]] = ("pycdlib",)
+    uses: ClassVar[tuple[str, ...]] = ("pycdlib", "python_gnupg", "cryptography", "defusedxml", "zstandard")
 
     volume: str
     strict: bool

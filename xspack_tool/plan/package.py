@@ -275,7 +275,7 @@ class IndexRpm(Step, frozen=True):
 
     label: ClassVar[str] = "Index"
     version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("createrepo_c",)
+    uses: ClassVar[tuple[str, ...]] = ("createrepo_c", "msgspec")
 
     location: str
 

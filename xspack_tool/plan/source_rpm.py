@@ -20,6 +20,7 @@ from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
 from xspack_tool.plan.step import Named, Step, add_step, replace_step
+from xspack_tool.plan.writer import RPMBUILD
 from xspack_tool.rpm.source import source_rpm_name, write_source_rpm
 from xspack_tool.rpm.spec import Making, prose_problems
 
@@ -38,7 +39,7 @@ class WriteSourceRpm(Step, frozen=True):
     and ``others`` the contents of the package besides, ``symbols`` the Module.symvers of other drivers."""
 
     label: ClassVar[str] = "SourceRpm"
-    uses: ClassVar[tuple[str, ...]] = ("rpmbuild",)
+    uses: ClassVar[tuple[str, ...]] = RPMBUILD
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "files", "others")
     unkeyed: ClassVar[tuple[str, ...]] = ("folders",)
 

@@ -10,6 +10,8 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Step
 from xspack_tool.rpm.usual import WRITER, left_to_rpmbuild
 
+#: What makes RPMs by rpmbuild, and reads what it made.
+RPMBUILD = ("rpmbuild", "rpmfile", "zstandard")
 _CHOICES = ("xspack", "rpmbuild")
 
 
@@ -25,9 +27,9 @@ class WritingStep(Step, frozen=True):
         return self.writer != WRITER
 
     def used(self) -> tuple[str, ...]:
-        """rpmbuild's version counts where it writes, zstd's where it compresses."""
+        """rpmbuild's version counts where it writes, with those of what reads its RPM; zstd's where it compresses."""
         zstd = ("zstandard",) if self.payload.endswith(".zstdio") else ()
-        return ("rpmbuild",) if self.by_rpmbuild else zstd
+        return RPMBUILD if self.by_rpmbuild else zstd
 
 
 def writer_of(env: Any, package: Package, payload: str) -> str:
