@@ -49,7 +49,6 @@ def test_all_findings_of_an_rpm_in_one_list(forged: Forge) -> None:
         ("E", "K2", "/opt/nic.ko"),
         ("E", "K4", "Requires"),
         ("W", "K7", "%post"),
-        ("W", "K7", "%postun"),
         ("W", "U3", "/etc/nic.conf"),
     ]
     said = "a plain file in /etc: an upgrade overwrites the administrator's changes"

@@ -108,11 +108,24 @@ def k7(tmp_path: Path, scripts: dict[str, str], *symbols: str) -> list[str]:
 
 
 def test_modules_without_depmod(tmp_path) -> None:
-    assert k7(tmp_path, {}) == [
-        f"%post: it holds kernel modules and runs no depmod after installation; {REMEDY}",
-        f"%postun: it holds kernel modules and runs no depmod after removal; {REMEDY}",
-    ]
+    lacks = "it holds kernel modules and runs no depmod after"
+    assert k7(tmp_path, {}) == [f"%post: {lacks} installation and removal; {REMEDY}"]
     assert k7(tmp_path, {"%post": "# depmod", "%postun": "depmod() { :; }"}) == k7(tmp_path, {})
+    for phase, word in (("%post", "installation"), ("%postun", "removal")):
+        rest = {name: text for name, text in DEPMOD.items() if name != phase}
+        assert k7(tmp_path, rest) == [f"{phase}: {lacks} {word}; {REMEDY}"]
+
+
+def test_all_that_lacks_is_one_finding(tmp_path) -> None:
+    """Whatever lacks, for however many modules: those of scriptlets that are not there."""
+    contents = {f"{MODULE[:-3]}{at}.ko": module(symbols=["scsi_host_alloc 0x1"]) for at in range(3)}
+    rpm = forge(Forged(files={**contents, MODULE: module()}), tmp_path)
+    (line,) = findings("K7", "xenserver-8", rpm)
+    assert line.endswith(
+        "acme-1.0-1.x86_64.rpm: %post: it holds kernel modules and runs no depmod after installation and removal; "
+        "a host may boot from /lib/modules/4.19.0+1/updates/acme0.ko, and no initrd is made after installation and "
+        f"removal; {REMEDY}"
+    )
 
 
 def test_a_driver_not_needed_at_boot_needs_no_initrd(tmp_path) -> None:
@@ -121,8 +134,11 @@ def test_a_driver_not_needed_at_boot_needs_no_initrd(tmp_path) -> None:
 
 def test_a_driver_that_hosts_boot_from_needs_an_initrd(tmp_path) -> None:
     assert k7(tmp_path, DEPMOD, "scsi_host_alloc") == [
-        f"{MODULE}: a host may boot from it, and no initrd is made after installation; {REMEDY}",
-        f"{MODULE}: a host may boot from it, and no initrd is made after removal; {REMEDY}",
+        f"%post: a host may boot from {MODULE}, and no initrd is made after installation and removal; {REMEDY}"
+    ]
+    scripts = {**DEPMOD, "%posttrans": DRACUT}
+    assert k7(tmp_path, scripts, "scsi_host_alloc") == [
+        f"%postun: a host may boot from {MODULE}, and no initrd is made after removal; {REMEDY}"
     ]
 
 

@@ -74,6 +74,11 @@ class RpmContext(Struct, frozen=True, dict=True):
         return {}
 
     @cached_property
+    def for_boot(self) -> dict[str, bool]:
+        """By the path of a module that was read so far, whether a host may boot from it; K7 fills it in."""
+        return {}
+
+    @cached_property
     def module_certificates(self) -> tuple[Certificate, ...]:
         """Whose signatures of modules hosts take; empty where that is not known. Raises BadInput."""
         found = [

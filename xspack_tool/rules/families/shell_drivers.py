@@ -42,13 +42,11 @@ _SCRIPTS = "declare it as a KernelModule, which writes them, or run depmod in %p
     good="%post\n/sbin/depmod 4.19.0+1 || :\n: > /var/lib/rpm-state/regenerate-initrd-4.19.0+1",
 )
 def tables_not_refreshed(context: RpmContext) -> Iterator[Hit]:
-    """depmod after installation and after removal."""
+    """Another kernel's tables or initrd, and marks of which nothing comes."""
     if not context.active_modules:
         return
-    if not _TABLES & (programs(context.info, "post") | programs(context.info, "posttrans")):
-        yield Hit("%post", "it holds kernel modules and runs no depmod after installation")
-    if not _TABLES & programs(context.info, "postun"):
-        yield Hit("%postun", "it holds kernel modules and runs no depmod after removal")
+    if not _contents(context):
+        yield from _lacking(context.info, "")
     for phases in (("post", "posttrans"), ("postun",)):
         for names in (_TABLES, _INITRD - _TABLES):
             yield from _for_other_kernels(context, phases, names)
@@ -119,17 +117,44 @@ def _is_module(context: RpmContext, file: PayloadFile) -> bool:
     return file in context.active_modules
 
 
+def _contents(context: RpmContext) -> set[str]:
+    """The modules whose content is there to be read."""
+    return {file.path for file in context.active_modules if not file.is_ghost}
+
+
 @also_on_member("K7", _is_module)
-def initrd_not_made(context: RpmContext, member: Member) -> Iterator[Hit]:
-    """A new initrd, for drivers that a host may boot from; others are loaded after the root is there."""
+def not_refreshed_at_all(context: RpmContext, member: Member) -> Iterator[Hit]:
+    """depmod after installation and after removal, and a new initrd for drivers that a host may boot from: others are
+    loaded after the root is there. Told once, with the last module that is read."""
     elf = member.elf
-    if elf is None or not any(symbol.startswith(_STORAGE) for symbol in elf.versions):
-        return
-    installed = programs(context.info, "post") | programs(context.info, "posttrans")
-    if not _INITRD & installed and not _leaves_flag(context.info, "post"):
-        yield Hit(member.file.path, "a host may boot from it, and no initrd is made after installation")
-    if not _INITRD & programs(context.info, "postun") and not _leaves_flag(context.info, "postun"):
-        yield Hit(member.file.path, "a host may boot from it, and no initrd is made after removal")
+    for_boot = elf is not None and any(symbol.startswith(_STORAGE) for symbol in elf.versions)
+    context.for_boot[member.file.path] = for_boot
+    if context.for_boot.keys() >= _contents(context):
+        yield from _lacking(
+            context.info, min((path for path, boots in context.for_boot.items() if boots), default="")
+        )
+
+
+def _lacking(info: RpmInfo, boots_from: str) -> Iterator[Hit]:
+    """One finding with all that no scriptlet does; ``boots_from`` is a module that a host may boot from, if any."""
+    post, postun = programs(info, "post") | programs(info, "posttrans"), programs(info, "postun")
+    tables = [not _TABLES & post, not _TABLES & postun]
+    initrd = [
+        bool(boots_from) and not _INITRD & done and not _leaves_flag(info, phase)
+        for phase, done in (("post", post), ("postun", postun))
+    ]
+    found = []
+    if any(tables):
+        found.append(f"it holds kernel modules and runs no depmod after {_after(tables)}")
+    if any(initrd):
+        found.append(f"a host may boot from {boots_from}, and no initrd is made after {_after(initrd)}")
+    if found:
+        yield Hit("%post" if tables[0] or initrd[0] else "%postun", "; ".join(found))
+
+
+def _after(lacks: Sequence[bool]) -> str:
+    words = ("installation", "removal")
+    return " and ".join(word for word, lack in zip(words, lacks, strict=True) if lack)
 
 
 def _leaves_flag(info: RpmInfo, phase: str) -> bool:
