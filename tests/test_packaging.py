@@ -120,7 +120,7 @@ def test_each_line_of_the_readme_gives_both_programs(tmp_path: Path, line: int) 
     }
     env |= {
         "HOME": str(home),
-        "PATH": f"{home}/.local/bin:{home}/xspack/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{home}/.local/bin:{home}/xspack-env/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
     }
     words = blocks("README.md", "sh")[1].splitlines()[line]
     subprocess.run(["sh", "-ec", words], cwd=checkout, env=env, check=True)

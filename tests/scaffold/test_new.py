@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pack_maker import PackMaker, package, xspack
-from support import ROOT, lacks, need
+from support import ROOT, lacks, need, need_root
 
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.releases.local import kernel_trees
@@ -52,10 +52,10 @@ def new(folder: Path, *options: str | Path) -> list[str]:
 def test_a_pack_of_programs(tmp_path: Path) -> None:
     folder = tmp_path / "acme-tools"
     assert new(folder, "--ci", "gitlab") == [
-        "SConstruct",
         "payload/hello.sh",
         "payload/settings.conf",
         ".gitlab-ci.yml",
+        "SConstruct",
     ]
     scons(folder)
     assert findings(folder) == []
@@ -231,7 +231,7 @@ def test_it_writes_over_nothing(tmp_path: Path) -> None:
     said = xspack("new", tmp_path, "--vendor", "Acme", "--name", "acme")
     assert said.status == 1
     assert said.err == (
-        f"xspack: {tmp_path}: SConstruct, payload/hello.sh: there already; xspack new writes over nothing\n"
+        f"xspack: {tmp_path}: payload/hello.sh, SConstruct: there already; xspack new writes over nothing\n"
     )
     assert not (tmp_path / ".gitignore").exists()
 
@@ -250,3 +250,60 @@ def test_wrong_answers(tmp_path: Path, options: list[str], why: str) -> None:
     assert said.status == 2
     assert why in said.err
     assert not (tmp_path / "x").exists()
+
+
+def test_where_it_was_killed_it_goes_on(tmp_path: Path) -> None:
+    names = new(tmp_path, "--name", "acme")
+    assert names[-1] == "SConstruct"
+    for name in names[1:]:
+        (tmp_path / name).unlink()
+    assert new(tmp_path, "--name", "acme") == names
+
+
+def test_any_text_is_meant_as_it_is(tmp_path: Path) -> None:
+    """By a shell that copies the last line, by Python, and by SCons."""
+    who = 'A "quote" \\ $x ${y} $(id)'
+    said = xspack("new", tmp_path / "a b/é $z", "--vendor", who)
+    assert said.out.splitlines()[-1] == f"now: cd '{tmp_path}/a b/é $z' && scons pack"
+    scons(tmp_path / "a b/é $z")
+    for note in ("costs $5", "and ${more}"):
+        assert xspack("bump", tmp_path / "a b/é $z/SConstruct", "-m", note).status == 0
+    scons(tmp_path / "a b/é $z")
+    info = next(info for info in open_pack(tmp_path / "a b/é $z/build/z-1.2.iso").infos if info.name == "z")
+    assert info.vendor == who
+    assert [(author.partition(" <")[0], text) for _, author, text in info.changelog] == [
+        (f"{who} Builds", "- and ${more}"),
+        (f"{who} Builds", "- costs $5"),
+        (f"{who} Builds", "- first release"),
+    ]
+
+
+def test_a_release_that_is_not_known_is_told_at_once(tmp_path: Path) -> None:
+    said = xspack("new", tmp_path / "acme", "--vendor", "Acme", "--target", "xcp-ng-8.33")
+    assert (said.status, (tmp_path / "acme").exists()) == (2, False)
+    assert said.err.startswith(
+        "xspack: XSPACK_TARGET='xcp-ng-8.33': dom0 profile not found; did you mean 'xcp-ng-8.3'?"
+    )
+
+
+def test_a_driver_without_kernel_headers(tmp_path: Path) -> None:
+    need("unshare")
+    need_root()
+    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
+    (tmp_path / "acme.c").write_text("")
+    hide = 'mount -t tmpfs none /usr/src && mount -t tmpfs none /lib/modules && exec "$@"'
+    hidden = ["unshare", "--mount", "sh", "-c", hide, "sh"]
+    words = [*hidden, BIN / "xspack", "new", "--vendor", "Acme"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "xspack: no kernel headers here to compile against: apt-get install linux-headers-amd64 "
+        "(EL: dnf install kernel-devel), or name the kernel build tree of the release with --ddk DIR\n"
+    )
+    new(tmp_path, "--ddk", "/kits/8", "--name", "acme")
+    text = (tmp_path / "SConstruct").read_text()
+    (tmp_path / "SConstruct").write_text(text.replace('ddk="/kits/8"', "ddk=env.XsKernelTrees()[-1:]"))
+    words = [*hidden, BIN / "scons", "-Q", "pack"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "IndexError" in done.stdout + done.stderr) == (2, False)
+    assert "KernelModule 'acme': ddk=None: modules are compiled against" in done.stderr

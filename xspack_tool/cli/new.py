@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 import uuid
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ from xspack_tool.cli.output import Output
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import StepError
 from xspack_tool.files import file_digest, write_whole
-from xspack_tool.releases import profile_names
+from xspack_tool.releases import load_profile, profile_names
+from xspack_tool.releases.local import kernel_trees
 from xspack_tool.scaffold.answers import CI, KINDS, Answers
 from xspack_tool.scaffold.files import IGNORED, new_files
 from xspack_tool.scaffold.found import (
@@ -70,7 +72,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
     answers, values = _template_values(args, folder, answers)
     _write(folder, new_files(answers, values), out)
     _ignore(folder)
-    out.line("now: scons pack" if folder == Path() else f"now: cd {folder} && scons pack")
+    out.line("now: scons pack" if folder == Path() else f"now: cd {shlex.quote(str(folder))} && scons pack")
     return 0
 
 
@@ -110,14 +112,15 @@ def _answers(args: argparse.Namespace, folder: Path) -> Answers:
         raise UsageError(f"{given['kind']!r} must be one of {', '.join(KINDS)}")
     if not given["vendor"] and given["kind"] != "from-build-update":
         raise UsageError("give --vendor: nobody can be asked here")
-    vendor = given["vendor"] or "Vendor"
+    vendor, target = given["vendor"] or "Vendor", given["target"]
+    load_profile(target)  # tells of one that there is not
     return Answers(
         kind=given["kind"],
         name=given["name"],
         vendor=vendor,
         licence=given["license"],
         packager=given["packager"] or f"{vendor} <builds@{_domain(vendor)}.example>",
-        target=given["target"],
+        target=os.path.relpath(target, folder) if "/" in target or target.endswith(".toml") else target,
         today=date.today().isoformat(),
         uuid=str(uuid.uuid4()),
         key=os.path.relpath(args.key, folder) if args.key else "",
@@ -163,6 +166,11 @@ def _template_values(
 def _driver(args: argparse.Namespace, folder: Path, answers: Answers) -> tuple[Answers, Mapping[str, Any]]:
     if not driver_sources(folder):
         raise StepError(f"{folder}: no Kbuild, Makefile with obj-m or dkms.conf there")
+    if not answers.ddk and not kernel_trees():
+        raise StepError(
+            "no kernel headers here to compile against: apt-get install linux-headers-amd64 (EL: dnf install "
+            "kernel-devel), or name the kernel build tree of the release with --ddk DIR"
+        )
     dkms = folder / "dkms.conf"
     if dkms.is_file():
         conf = parse_dkms(read_text(dkms), dkms)
@@ -206,14 +214,19 @@ def _from_build_update(source: Path | None, folder: Path) -> Mapping[str, Any]:
 
 
 def _write(folder: Path, files: Mapping[str, str], out: Output) -> None:
-    """Write the files, none of which may be there."""
-    there = [path for path in files if os.path.lexists(folder / path)]
+    """Write the files, none of which may be there with another content, the SConstruct last: where an earlier call was
+    killed, this one goes on."""
+    there = [path for path, text in files.items() if not _may_write(folder / path, text)]
     if there:
         raise StepError(f"{folder}: {', '.join(there)}: there already; xspack new writes over nothing")
     for path, text in files.items():
         place = folder / path
         write_whole(place, text, 0o755 if path.endswith(".sh") else 0o644)
         out.line(str(place))
+
+
+def _may_write(place: Path, text: str) -> bool:
+    return not os.path.lexists(place) or (place.is_file() and place.read_bytes() == text.encode())
 
 
 def _ignore(folder: Path) -> None:

@@ -61,9 +61,19 @@ class Answers(Struct, frozen=True):
         return re.sub(r"[^A-Za-z0-9]+", "-", self.vendor).strip("-") or "Test"
 
 
+def literal(text: str) -> str:
+    """A text as a Python literal in double quotes, as formatters write it."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def unexpanded(text: str) -> str:
+    """A text of which SCons expands nothing."""
+    return text.replace("$", "$$")
+
+
 def quoted(value: object) -> str:
-    """A text as a Python literal in double quotes, as formatters write it; a list of texts as a list of such."""
+    """A text that is meant as it is, as a literal; a list of texts as a list of such."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=not value.isprintable())
+        return literal(unexpanded(value))
     assert isinstance(value, Iterable)  # nothing else is written
     return f"[{', '.join(map(quoted, value))}]"

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from xspack_tool.errors import BadInput
-from xspack_tool.scaffold.answers import quoted
+from xspack_tool.scaffold.answers import literal, quoted, unexpanded
 
 #: The kinds that have a version of their own, and Pack.
 PACKAGES = ("Userspace", "Firmware", "KernelModule")
@@ -163,8 +163,8 @@ class _Bumper:
         first = value.elts[0]
         following = self._next
         lines = "".join(f"\n- {line}" for line in following.note.splitlines() if line.strip())
-        packager = following.packager or self._packager(first)
-        entry = quoted(f"{following.today} {packager} {evr}{lines}")
+        packager = unexpanded(following.packager) or self._packager(first)
+        entry = literal(f"{following.today} {packager} {evr}{unexpanded(lines)}")
         start, _ = self._span(first)
         head = self._text[self._text.rfind("\n", 0, start) + 1 : start]
         return Edit(start, start, entry + (f",\n{head}" if not head.strip() else ", "))

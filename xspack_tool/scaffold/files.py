@@ -27,14 +27,14 @@ echo "$GREETING"
 def new_files(answers: Answers, values: Mapping[str, Any]) -> dict[str, str]:
     """Every file of the tree, by its path in it; ``values`` are what the template of the kind is filled with besides
     the answers."""
-    files = {"SConstruct": _filled(answers.kind, answers, values)}
+    files = {}
     if answers.kind == "userspace":
         files["payload/hello.sh"] = _HELLO.format(name=answers.name)
         files["payload/settings.conf"] = f'GREETING="Hello from {answers.name}"\n'
     if answers.ci != "none":
         drivers = " gcc kmod linux-headers-amd64" if answers.kind == "driver" else ""
         files[_CI_PLACES[answers.ci]] = _filled(answers.ci, answers, {"programs": _PROGRAMS + drivers})
-    return files
+    return {**files, "SConstruct": _filled(answers.kind, answers, values)}
 
 
 def _filled(template: str, answers: Answers, values: Mapping[str, Any]) -> str:
