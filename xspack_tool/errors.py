@@ -102,6 +102,22 @@ def system_words(error: OSError) -> str:
     return f"{words}; {remedy}" if remedy else words
 
 
+#: A system's word at the end of a line of a program's own: there was no room for it, or no right to write.
+_SYSTEM_SAID = re.compile(
+    f"^[a-z-]+: .*: ({'|'.join(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))})$",
+    re.MULTILINE,
+)
+
+
+def raise_for_room(said: str, folder: str) -> None:
+    """Raise OSError where a program that works in ``folder`` said that it could not write: what it told besides is no
+    answer."""
+    if found := _SYSTEM_SAID.search(said):
+        numbers = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        number = next(number for number in numbers if os.strerror(number) == found[1])
+        raise OSError(number, found[1], folder)
+
+
 class XspackError(Exception):
     """Any failure that is reported to the user in words; its text is complete without a traceback, and does no
     harm to a terminal, whatever file it speaks of."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,11 @@ def whole(place: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, place)
+    except OSError as error:
+        # The system names no file where there is no room in it, and Python the one that was copied.
+        if error.filename is None or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = str(place)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -32,6 +38,24 @@ def write_whole(place: Path, content: str | bytes, mode: int | None = None) -> N
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
         if mode is not None:
             beside.chmod(mode)
+
+
+def write_all(files: Mapping[Path, tuple[str, int]]) -> None:
+    """Write several texts, each with its mode: all of them, or none. They get their names in the order in which they
+    are given. Folders that are made for them go with them."""
+    made: list[Path] = []
+    try:
+        with ExitStack() as stack:
+            for place, (text, mode) in reversed(files.items()):
+                made += [folder for folder in place.parents if not folder.exists() and folder not in made]
+                beside = stack.enter_context(whole(place))
+                beside.write_text(text, encoding="utf-8")
+                beside.chmod(mode)
+    except BaseException:
+        for folder in sorted(made, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def copy_whole(source: Path, place: Path) -> None:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 
 from xspack_tool.errors import XspackError
+from xspack_tool.files import write_whole
 
 #: How the text of a key begins, where a path might stand as well.
 PUBLIC_HEADS = ("ssh-ed25519 ", "-----BEGIN PUBLIC KEY-----")
@@ -70,7 +71,11 @@ def make_pair(file: Path) -> str:
     public = _line(secret.public_key())
     file.parent.mkdir(parents=True, exist_ok=True)
     _write_secret(file, secret)
-    public_file.write_text(f"{public} xspack-cache\n", encoding="ascii")
+    try:
+        write_whole(public_file, f"{public} xspack-cache\n")
+    except OSError:
+        file.unlink()
+        raise
     return public
 
 
@@ -177,8 +182,13 @@ def _write_secret(file: Path, key: Ed25519PrivateKey) -> None:
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(text)
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(opened, "wb") as stream:
+            stream.write(text)
+    except OSError as error:
+        file.unlink()
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def _line(key: Ed25519PublicKey) -> str:

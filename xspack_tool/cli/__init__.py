@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -74,16 +76,18 @@ def load(module: str) -> Command:
 def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     """Parse, do, and turn whatever goes wrong for the user's part into words and a status."""
     from xspack_tool.cli.command import UsageError
-    from xspack_tool.cli.output import Output
+    from xspack_tool.cli.output import STANDARD_OUTPUT, Output
 
+    _have_streams()
     try:
         _end_as_interrupted()
-        args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
-        status: int = args.run(args, Output(sys.stdout, args.color))
-        sys.stdout.flush()
+        try:
+            args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
+            status: int = args.run(args, Output(sys.stdout, args.color))
+        except SystemExit as left:  # argparse: 0 after --help, 2 for wrong usage
+            status = left.code if isinstance(left.code, int) else 2
+        Output(sys.stdout).flush()
         return status
-    except SystemExit as left:  # argparse: 0 after --help, 2 for wrong usage
-        return left.code if isinstance(left.code, int) else 2
     except UsageError as error:
         return _say(parser.prog, str(error), 2)
     except DeclarationError as error:
@@ -91,17 +95,38 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     except XspackError as error:
         return _say(parser.prog, str(error), 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 1
     except OSError as error:
-        about = f"{error.filename}: " if error.filename else ""
-        return _say(parser.prog, f"{about}{system_words(error)}", 1)
+        if error.filename == STANDARD_OUTPUT:
+            _write_no_more()
+        return _say(parser.prog, f"{_about(error)}{system_words(error)}", 1)
     except KeyboardInterrupt:
         end_children()
         return _say(parser.prog, "interrupted", 130)
     except _Terminated:
         end_children()
         return _say(parser.prog, "terminated", 143)
+
+
+def _have_streams() -> None:
+    """Where the caller closed an output, nobody reads it; and no file that is opened may take its place."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
+
+
+def _write_no_more() -> None:
+    """Python would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _about(error: OSError) -> str:
+    """The file that an error is about. The system names none where there is no room: outputs are named by who writes
+    them, which leaves temporary files."""
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{tempfile.gettempdir()}: "
+    return f"{error.filename}: " if error.filename else ""
 
 
 class _Terminated(BaseException):
@@ -139,5 +164,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
         from importlib.metadata import version
 
-        print(f"xspack {version('xspack')}")
+        from xspack_tool.cli.output import Output
+
+        Output(sys.stdout).line(f"xspack {version('xspack')}")
         parser.exit()

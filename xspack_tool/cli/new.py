@@ -20,7 +20,7 @@ from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.dkms import parse_dkms
 from xspack_tool.errors import StepError
-from xspack_tool.files import file_digest, write_whole
+from xspack_tool.files import file_digest, write_all
 from xspack_tool.releases import load_profile, profile_names
 from xspack_tool.releases.local import kernel_trees
 from xspack_tool.scaffold.answers import CI, KINDS, Answers
@@ -71,7 +71,6 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         raise UsageError("; ".join(map(str, problems)))
     answers, values = _template_values(args, folder, answers)
     _write(folder, new_files(answers, values), out)
-    _ignore(folder)
     out.line("now: scons pack" if folder == Path() else f"now: cd {shlex.quote(str(folder))} && scons pack")
     return 0
 
@@ -219,9 +218,9 @@ def _write(folder: Path, files: Mapping[str, str], out: Output) -> None:
     there = [path for path, text in files.items() if not _may_write(folder / path, text)]
     if there:
         raise StepError(f"{folder}: {', '.join(there)}: there already; xspack new writes over nothing")
-    for path, text in files.items():
-        place = folder / path
-        write_whole(place, text, 0o755 if path.endswith(".sh") else 0o644)
+    texts = {folder / path: (text, 0o755 if path.endswith(".sh") else 0o644) for path, text in files.items()}
+    write_all(_ignoring(folder / ".gitignore") | texts)
+    for place in texts:
         out.line(str(place))
 
 
@@ -229,8 +228,9 @@ def _may_write(place: Path, text: str) -> bool:
     return not os.path.lexists(place) or (place.is_file() and place.read_bytes() == text.encode())
 
 
-def _ignore(folder: Path) -> None:
-    """Have version control pass by what is built."""
-    place = folder / ".gitignore"
-    lines = read_text(place).splitlines() if place.is_file() else []
-    place.write_text("".join(f"{line}\n" for line in [*lines, *(one for one in IGNORED if one not in lines)]))
+def _ignoring(place: Path) -> dict[Path, tuple[str, int]]:
+    """What has version control pass by what is built."""
+    there = place.is_file()
+    lines = read_text(place).splitlines() if there else []
+    text = "".join(f"{line}\n" for line in [*lines, *(one for one in IGNORED if one not in lines)])
+    return {place: (text, place.stat().st_mode & 0o7777 if there else 0o644)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,6 +13,18 @@ from xspack_tool.errors import colour_wanted, columns, visible
 if TYPE_CHECKING:
     from rich.console import Console
 _LINES = "\n\t"
+#: As messages call it.
+STANDARD_OUTPUT = "standard output"
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """The system names no file where there is no room in it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or STANDARD_OUTPUT
+        raise
 
 
 class Output:
@@ -28,7 +41,7 @@ class Output:
 
             self._console.print(Text(visible(text, _LINES), style=style), soft_wrap=True)
         else:
-            self._stream.write(f"{visible(text, _LINES)}\n")
+            self._write(f"{visible(text, _LINES)}\n")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under a head line, in columns."""
@@ -37,15 +50,24 @@ class Output:
             self._rich_table(head, clean)
             return
         for line in columns([head, *clean]):
-            self._stream.write(f"{line}\n")
+            self._write(f"{line}\n")
 
     def json(self, data: Any) -> None:
         """A value as JSON, keys sorted."""
-        self._stream.write(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
+        self._write(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 
     def text(self, text: str) -> None:
         """A whole document, as it is: it must hold nothing that moves a cursor."""
-        self._stream.write(text)
+        self._write(text)
+
+    def flush(self) -> None:
+        """Have all of it written."""
+        with _named():
+            self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        with _named():
+            self._stream.write(text)
 
     def _rich_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich import box

@@ -9,7 +9,7 @@ from typing import Any
 
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
-from xspack_tool.files import write_whole
+from xspack_tool.files import write_all
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +27,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, out: Output) -> int:
     from xspack_tool.kinds.stubs import stub_files  # loads SCons
 
-    for path, text in stub_files([kind for file in args.kinds for kind in _kinds_of(file)]).items():
-        place = args.dir / path
-        write_whole(place, text)
-        out.line(str(place))
+    stubs = stub_files([kind for file in args.kinds for kind in _kinds_of(file)])
+    write_all({args.dir / path: (text, 0o644) for path, text in stubs.items()})
+    for path in stubs:
+        out.line(str(args.dir / path))
     return 0
 
 

@@ -10,6 +10,8 @@ import threading
 from functools import cache
 from typing import Any
 
+import SCons.Script
+
 from xspack_tool.plan.scons import INTERRUPTED, fail_in_words
 from xspack_tool.run import ask_to_stop, end_children, is_stopping
 
@@ -34,9 +36,19 @@ def end_by_signals() -> None:
 
 
 def end_when_read() -> None:
-    """Go no further where a signal came upon a place in which nothing can be raised. Raises KeyboardInterrupt."""
+    """Go no further where a signal came upon a place in which nothing can be raised, and have an end of the build told.
+    Raises KeyboardInterrupt."""
+    from xspack_tool.plan.session import session
+
     if is_stopping():
         raise KeyboardInterrupt
+    session().at_end.append(_tell)
+
+
+def _tell() -> None:
+    """SCons is silent with -Q and -s where no step was at work."""
+    if is_stopping() and any(map(SCons.Script.GetOption, ("no_progress", "silent"))):
+        sys.stderr.write(f"{INTERRUPTED}\n")
 
 
 def _end_children() -> None:

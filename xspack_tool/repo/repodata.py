@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xspack_tool.errors import BadInput
+from xspack_tool.errors import BadInput, StepError
 from xspack_tool.repo.library import createrepo
 from xspack_tool.repo.repomd import parse_repomd
 
@@ -30,6 +30,8 @@ RECORDS = {
     "group_gz": "comps.xml.gz",
 }
 REPOMD_NAME = "repomd.xml"
+#: So many bytes have no room where an index had none.
+_AGAIN = 4 << 20
 
 
 def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, revision: int) -> None:
@@ -43,7 +45,12 @@ def write_repodata(fragments: Iterable[Fragment], comps: str, out_dir: Path, rev
     out_dir.mkdir(parents=True, exist_ok=True)
     ordered = sorted(fragments, key=lambda fragment: (fragment.location, fragment.sha256))
     with _scratch(out_dir / f".{REPOMD_NAME}.work") as scratch:
-        _write_chunks(ordered, scratch)
+        try:
+            _write_chunks(ordered, scratch)
+        except createrepo_c.CreaterepoCError as error:
+            # The library does not tell why it could not write. The system does.
+            (scratch / "again").write_bytes(bytes(_AGAIN))
+            raise StepError(f"the index cannot be written: {error}") from None
         content = comps.encode()
         (scratch / RECORDS["group"]).write_bytes(content)
         (scratch / RECORDS["group_gz"]).write_bytes(_gzip(content))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from xspack_tool.errors import BadInput, Interrupted, StepError
+from xspack_tool.errors import BadInput, Interrupted, StepError, raise_for_room
 from xspack_tool.files import write_whole
 from xspack_tool.rpm.openpgp import certified_by
 from xspack_tool.run import ASKING, WORKING, environment, missing_program, run, within
@@ -73,9 +73,13 @@ def _gnupg(program: str) -> gnupg.GPG:
     class BoundedGpg(gnupg.GPG):  # type: ignore[misc]
         """gpg is started by python-gnupg itself: with our time limit, and no answer of one that a signal ended."""
 
-        def _collect_output(self, process: Any, *rest: Any, **more: Any) -> Any:
-            with within(process, "gpg", WORKING):
-                return super()._collect_output(process, *rest, **more)
+        def _collect_output(self, process: Any, result: Any, *rest: Any, **more: Any) -> None:
+            try:
+                with within(process, "gpg", WORKING):
+                    super()._collect_output(process, result, *rest, **more)
+            finally:
+                # Without room it gives wrong answers, or none: it aborts.
+                raise_for_room(getattr(result, "stderr", ""), self.gnupghome)
 
     try:
         gpg = BoundedGpg(options=["--no-options"], env=environment())
