@@ -46,7 +46,7 @@ def write_all(files: Mapping[Path, tuple[str, int]]) -> None:
     made: list[Path] = []
     try:
         with ExitStack() as stack:
-            for place, (text, mode) in reversed(files.items()):
+            for place, (text, mode) in reversed(list(files.items())):
                 made += [folder for folder in place.parents if not folder.exists() and folder not in made]
                 beside = stack.enter_context(whole(place))
                 beside.write_text(text, encoding="utf-8")
