@@ -60,6 +60,31 @@ def test_one_changed_file_of_twenty_compiles_one_object(twenty: Tree) -> None:
     assert payload(twenty.path / RPM) != module
 
 
+AHEAD = """
+import atexit, importlib, sys, xspack_tool.plan.ahead as ahead
+def told():
+    print("not loaded:", sorted({*modules} - {*sys.modules}))
+modules, ahead.MODULES = ahead.MODULES, ()
+atexit.register(told)
+"""
+PACKED = """
+pack = env.Pack("p", version="1", uuid="9a1f0f0e-0000-4000-8000-000000000000", description="d",
+                packages=env.KernelModule("acme", version="1", source="driver"), key=env.TestKey("KEY"))
+"""
+
+
+def test_what_is_loaded_while_a_driver_compiles_is_needed_by_its_pack(
+    tree: Tree, trees: dict[str, str]
+) -> None:
+    """All of it, and no fault of it is told but by the step that needs it."""
+    head = HEAD.format(ddk=next(iter(trees.values())))
+    ran = tree.declare(PACKED + AHEAD, head).real_scons()
+    assert "not loaded: []" in ran.good().said
+    broken = "import xspack_tool.plan.ahead as ahead\nahead.MODULES = ('no.such.module',)\n"
+    tree.declare(PACKED + broken, head).scons("-c").good()
+    assert "build/p-1.iso" in tree.scons().good().built
+
+
 def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:
     """After everything was removed, the objects come out of the cache, and make the same module."""
     need("ccache")

@@ -21,6 +21,7 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import write_whole
+from xspack_tool.plan.ahead import loading_ahead
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -89,19 +90,20 @@ class CompileModules(Step, frozen=True):
         return tools_for(self.private_key)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        result = build_modules(
-            self.tree,
-            inputs.sources,
-            self.work,
-            named_outputs(outputs, self.debuginfo),
-            request=self.request,
-            extra_symbols=inputs.symbols,
-            jobs=self.jobs,
-            compiler_prefix=self.compiler.prefix,
-            sign_key=signing_key(self.private_key, inputs),
-            expected=self.expected,
-            links=self.links,
-        )
+        with loading_ahead():
+            result = build_modules(
+                self.tree,
+                inputs.sources,
+                self.work,
+                named_outputs(outputs, self.debuginfo),
+                request=self.request,
+                extra_symbols=inputs.symbols,
+                jobs=self.jobs,
+                compiler_prefix=self.compiler.prefix,
+                sign_key=signing_key(self.private_key, inputs),
+                expected=self.expected,
+                links=self.links,
+            )
         tell_warnings(outputs.modules.stem, result.log)
 
 
