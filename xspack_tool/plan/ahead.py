@@ -18,6 +18,8 @@ MODULES = (
     *("xspack_tool.evidence.cyclonedx", "xspack_tool.evidence.spdx", "xspack_tool.evidence.provenance"),
     *("xspack_tool.evidence.timeline", "xspack_tool.rules.report"),
 )
+#: Functions that load more, by name: no step's result has a part of them.
+_LOADERS = (("xspack_tool.repo.library", "createrepo"), ("xspack_tool.rules.registry", "all_rules"))
 
 
 @contextmanager
@@ -33,10 +35,7 @@ def loading_ahead() -> Iterator[None]:
 
 def _load() -> None:
     with suppress(Exception):
-        from xspack_tool.repo.library import createrepo
-        from xspack_tool.rules.registry import all_rules
-
-        createrepo()
-        all_rules()
+        for module, function in _LOADERS:
+            getattr(import_module(module), function)()
         for name in MODULES:
             import_module(name)

@@ -32,12 +32,17 @@ class OutputStates:
     def __init__(self, file: Path) -> None:
         self.file, self.changed = file, False
         self._known: dict[str, Any] = read_notes(file) or {}
+        #: Names of files that this run saw: they need not be looked for.
+        self._seen: set[str] = set()
         self._read: list[tuple[Node, str, os.stat_result]] = []
 
     def is_as_built(self, node: Node, name: str) -> bool:
         """Whether the file of a node, if there is one, is the one that SCons knows; read only if its state is new."""
         csig, found = stored_digest(node), node.stat()
-        if not csig or found is None or self._known.get(name) == [csig, _state(found)]:
+        if not csig or found is None:
+            return True
+        self._seen.add(name)
+        if self._known.get(name) == [csig, _state(found)]:
             return True
         if hash_file_signature(node.get_abspath()) != csig:
             return False
@@ -57,6 +62,7 @@ class OutputStates:
         found = None if node.has_builder() else node.stat()
         if found is None:
             return ""
+        self._seen.add(name)
         csig = stored_digest(node)
         if csig and self._known.get(name) == [csig, _state(found)]:
             return csig
@@ -73,8 +79,12 @@ class OutputStates:
     def save(self) -> None:
         """Keep what is known of files that are there; losing it costs time only."""
         if self.changed:
-            folder = self.file.parent.parent
-            there = {name: one for name, one in self._known.items() if os.path.lexists(folder / name)}
+            folder = str(self.file.parent.parent)
+            there = {
+                name: one
+                for name, one in self._known.items()
+                if name in self._seen or os.path.lexists(os.path.join(folder, name))
+            }
             with suppress(OSError):
                 write_notes(self.file, there)
 

@@ -6,7 +6,6 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from msgspec import Struct, field
@@ -62,7 +61,7 @@ def judge(
 ) -> Report:
     """The report on a pack: the findings of its RPMs (by file name), the rules of the pack, the waivers."""
     shipped = {file.path for info in context.rpms for file in info.files if not file.is_dir}
-    shipped |= {PurePosixPath(path).name for path in shipped}
+    shipped |= {path.rpartition("/")[2] for path in shipped}
     kept_out = {finding.keeps_out for findings in rpm_findings.values() for finding in findings}
     named = Counter(finding.unless_alone for findings in rpm_findings.values() for finding in findings)
     kept = [
