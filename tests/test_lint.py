@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,43 @@ from support import ROOT, need_module
 
 #: Names that say nothing of a value; in a function or a comprehension that is seen at a glance they may stay.
 VAGUE = {"one", "found", "thing", "more"}
+#: Results that are kept as long as the process lives: what each depends on. Where files or the environment decide, a
+#: result is kept by their state, or for a run (plan/session.py: once_a_run).
+KEPT = {
+    # the arguments alone
+    "ddk/alias.py:tokens": "a pattern",
+    "evidence/inventory.py:_quoted": "a text",
+    "evidence/inventory.py:_slug": "a text",
+    "evidence/licence.py:spdx_expression": "a text",
+    "kinds/__init__.py:_nearest": "a name",
+    "model/canonical.py:_fields": "a class",
+    "repo/fragment.py:_decoded": "lines",
+    "rpm/shell_syntax.py:syntax_error": "a text, and this machine's shell",
+    "rpm/shellcheck.py:shellcheck": "a text, and this machine's shellcheck",
+    "rules/families/licences.py:_parse": "a text",
+    "rules/shell/walk.py:analyse": "a text",
+    "signing/keys.py:_scan": "a file's content",
+    # the arguments, which are the state of files or of the environment
+    "ddk/grid.py:_server": "an address, and the variables that it is reached by",
+    "ddk/sign.py:_way_to_tokens": "an openssl",
+    "rules/families/kernel.py:_read_symvers": "a file's time and size",
+    "signing/agent.py:_find_key": "times and sizes of a keyring's files",
+    "signing/keys.py:_gnupg": "a gpg",
+    # xspack's own code and data
+    "plan/findings.py:_decoder": "a type",
+    "plan/findings.py:_own_rules": "xspack's code",
+    "releases/__init__.py:_known": "xspack's profiles",
+    "repo/fragment.py:_decoder": "a type",
+    "rules/registry.py:_load_families": "xspack's rules",
+    "rules/spdx.py:_licensing": "a library's list",
+    "scaffold/files.py:_environment": "xspack's templates",
+    # what a process has once
+    "ddk/ssh.py:slots": "places on a machine",
+    "pack/iso_clock.py:_install": "a clock",
+    "plan/interrupted.py:end_by_signals": "handlers of signals",
+    "rpm/compressors.py:_pool": "threads",
+    "signing/home.py:_usable": "a link that goes when the process ends",
+}
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -52,6 +90,26 @@ def test_locals_say_what_they_are() -> None:
 def test_what_counts_as_a_local(body: str, names: list[str]) -> None:
     module = ast.parse(f"def outer():\n    {body}\n")
     assert [name.id for _, name in _bound(module) if name.id in VAGUE] == names
+
+
+def test_only_what_cannot_change_is_kept_while_the_process_lives() -> None:
+    package = ROOT / "xspack_tool"
+    kept = {
+        f"{path.relative_to(package).as_posix()}:{name}"
+        for path in sorted(package.rglob("*.py"))
+        for name in _kept(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert kept == set(KEPT)
+
+
+def _kept(module: ast.Module) -> Iterator[str]:
+    """The functions of a module whose results are kept; those within others go with their callers."""
+    for statement in module.body:
+        decorators = getattr(statement, "decorator_list", [])
+        if isinstance(statement, ast.Assign):
+            decorators = [statement.value]
+        if any(re.match(r"(functools\.)?(lru_)?cache\b", ast.unparse(decorator)) for decorator in decorators):
+            yield statement.name if isinstance(statement, ast.FunctionDef) else ast.unparse(statement)
 
 
 def _lines(node: ast.stmt | ast.expr) -> int:

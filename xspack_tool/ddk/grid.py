@@ -14,7 +14,15 @@ from msgspec import Struct
 from xspack_tool.ddk.enclosed import ENVIRONMENT
 from xspack_tool.ddk.ssh import slots, tree_problems
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.grid.connect import LACKING, GridMistake, Server, check_url, connect, has_libraries
+from xspack_tool.grid.connect import (
+    LACKING,
+    VARIABLES,
+    GridMistake,
+    Server,
+    check_url,
+    connect,
+    has_libraries,
+)
 from xspack_tool.grid.execute import TOKEN, GridFailure, Job, execute
 from xspack_tool.run import Done, is_stopping
 
@@ -45,7 +53,7 @@ class GridDdk(Struct, frozen=True):
         try:
             check_url(self.grid, any(os.environ.get(name) for name in (TOKEN, TOKEN_FILE)))
             if has_libraries():
-                _server(self.grid)
+                _server(self.grid, *map(os.environ.get, VARIABLES))
         except GridMistake as mistake:
             rule, _, remedy = str(mistake).partition("; ")
             shown = re.sub(r"//[^/]*@|\?.*", "//", self.grid)
@@ -92,7 +100,10 @@ class GridDdk(Struct, frozen=True):
         try:
             with slots(self.key, self.jobs):
                 done = execute(
-                    _server(self.grid), job, stopping=is_stopping, waiting=lambda: self._tell_waiting(what)
+                    _server(self.grid, *map(os.environ.get, VARIABLES)),
+                    job,
+                    stopping=is_stopping,
+                    waiting=lambda: self._tell_waiting(what),
                 )
         except GridFailure as failure:
             raise StepError(f"{what}: {self.name}: {failure}") from None
@@ -104,7 +115,8 @@ class GridDdk(Struct, frozen=True):
 
 
 @functools.cache
-def _server(url: str) -> Server:
+def _server(url: str, *environment: str | None) -> Server:
+    """A connection by what the environment says of it."""
     return connect(url, _token, os.environ)
 
 

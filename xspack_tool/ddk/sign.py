@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -86,7 +87,12 @@ def _signed_by_token(module: Path, key: ModuleKey, certificate: x509.Certificate
             "-out",
             made,
         ]
-        words: list[str | Path] = ["openssl", *form, *_way_to_tokens(), *names]
+        words: list[str | Path] = [
+            "openssl",
+            *form,
+            *_way_to_tokens(shutil.which("openssl") or "openssl"),
+            *names,
+        ]
         # libp11's engine crashes openssl after it said that the PIN is wrong.
         done = run(words, env=environment, check=False, timeout=_PATIENCE, what=what, killed=True)
         if done.status or not made.is_file():
@@ -101,10 +107,10 @@ def _signed_by_token(module: Path, key: ModuleKey, certificate: x509.Certificate
 
 
 @functools.cache
-def _way_to_tokens() -> tuple[str, ...]:
-    """openssl's words for the provider, else (before OpenSSL 3.2 most have no other) for the engine."""
+def _way_to_tokens(program: str) -> tuple[str, ...]:
+    """The words of an openssl for the provider, else (before OpenSSL 3.2 most have no other) for the engine."""
     asked = run(
-        ["openssl", "list", "-providers", "-provider", "pkcs11"], env=os.environ, check=False, timeout=60
+        [program, "list", "-providers", "-provider", "pkcs11"], env=os.environ, check=False, timeout=60
     )
     if asked.status == 0 and "pkcs11" in asked.out:
         return ("-provider", "default", "-provider", "pkcs11")

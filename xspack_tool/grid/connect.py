@@ -78,6 +78,10 @@ def authorization(host: str | None, token: str, environ: Mapping[str, str]) -> s
     return "Basic " + base64.b64encode(f"{known[0]}:{known[2]}".encode()).decode() if known else ""
 
 
+#: The variables of the environment that a connection is made by.
+VARIABLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "XSPACK_GRID_KEY", "XSPACK_GRID_CERT")
+
+
 def connect(url: str, token: Callable[[], str], environ: Mapping[str, str]) -> Server:
     """A connection, which is made when it is first used. ``token`` is asked for each call: its file may be renewed.
 

@@ -389,13 +389,13 @@ class SpecRpm(Kind):
         if self._named:
             return [(one, ()) for one in self._named if isinstance(one, Identity)]
         path = Path(self.spec.get_abspath())
-        found = read_cached(
+        packages = read_cached(
             self.env,
             f"RPMs of {path} {self._slot}",
             self._state,
             lambda: query_spec(path, self._readable, self._macros),
         )
-        return [(Identity(**identity), tuple(kernels)) for identity, kernels in found]
+        return [(Identity(**identity), tuple(kernels)) for identity, kernels in packages]
 
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]]) -> Any:
         waive = self.waived()

@@ -16,7 +16,7 @@ from msgspec import Struct
 from SCons.Script import ARGUMENTS
 
 from xspack_tool.errors import Problem
-from xspack_tool.plan.session import session, user_place
+from xspack_tool.plan.session import once_a_run, session, user_place
 
 if TYPE_CHECKING:
     from xspack_tool.cache.keys import PublicKey, SigningKey
@@ -88,7 +88,7 @@ def _path(env: Any, text: str) -> str:
     return os.path.join(env.fs.Top.get_abspath(), os.path.expanduser(text))
 
 
-@functools.cache
+@once_a_run
 def _read(settings: CacheSettings) -> tuple[tuple[PublicKey, ...], SigningKey | None]:
     from xspack_tool.cache.keys import read_signing, read_trusted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import shutil
@@ -28,11 +27,11 @@ from xspack_tool.ddk.tree import KernelTree, read_tree
 from xspack_tool.errors import BadInput, Problem, StepError
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
 from xspack_tool.plan.read_cache import file_state, read_cached
-from xspack_tool.plan.session import session
+from xspack_tool.plan.session import once_a_run, session
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
 
-_read = functools.cache(read_tree)
+_read = once_a_run(read_tree)
 #: What depmod and the kernel's own build leave of the devices that a release drives.
 _INBOX_LISTS = ("modules.alias", "modules.pcimap")
 #: A kit on another machine is asked again what it is after so many seconds.
@@ -241,7 +240,7 @@ def _reached(named: Ddk) -> Reached:
     return RemoteDdk(named.host, named.port, tree=named.tree, jobs=jobs, **files)
 
 
-@functools.cache
+@once_a_run
 def _ask(remote: Reached, cache_file: Path) -> RemoteFacts | Problem:
     """The facts of a machine, cached. Each build there compares them once more before it begins, so that
     what is cached may be old; a machine that cannot be reached is taken as it was."""

@@ -51,12 +51,12 @@ def why_built(node: Any) -> str:
     """
     old = sources_before(node) if node.exists() else {}
     new = sources_now(node) if old else {}
-    said = [f"`{one}' is no longer a dependency" for one in old if one not in new]
-    for one, content in new.items():
-        if one not in old:
-            said.append(f"`{one}' is a new dependency")
-        elif old[one] != content:
-            said.append(f"`{one}' changed")
+    said = [f"`{source}' is no longer a dependency" for source in old if source not in new]
+    for source, content in new.items():
+        if source not in old:
+            said.append(f"`{source}' is a new dependency")
+        elif old[source] != content:
+            said.append(f"`{source}' changed")
     before, now = stored_declaration(node), str(node.get_executor())
     if old and before != now:
         said += changed_fields(before, now)

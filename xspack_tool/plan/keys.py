@@ -21,12 +21,10 @@ from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
 from xspack_tool.plan.step import Named, Step, add_step
+from xspack_tool.signing.home import KEYRING
 
 if TYPE_CHECKING:
     from xspack_tool.signing.sign import Signer
-
-#: Where gpg, in any version, keeps its keys: their files and folder change when one comes or goes.
-_KEYRING = ("pubring.kbx", "pubring.gpg", "secring.gpg", "private-keys-v1.d")
 
 
 class _CannotSign(Exception):
@@ -155,7 +153,7 @@ def _find_secret_key(key: SigningKey) -> str:
 def _state(key: SigningKey) -> list[Any]:
     """What changes when the public key file or the keyring does."""
     home = str(key.home or os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
-    places = [key.node.get_abspath(), *(os.path.join(home, name) for name in _KEYRING)]
+    places = [key.node.get_abspath(), *(os.path.join(home, name) for name in KEYRING)]
     return [_place_state(place) if os.path.exists(place) else place for place in places]
 
 

@@ -59,15 +59,15 @@ class OutputStates:
         """The digest that SCons knows of a file that nothing builds, where its state is still the one that it was read
         in; else empty, and SCons reads it. A state counts if it was old when the file was read: some disks keep times
         by the second or two, and would not tell of a change within them."""
-        found = None if node.has_builder() else node.stat()
-        if found is None:
+        status = None if node.has_builder() else node.stat()
+        if status is None:
             return ""
         self._seen.add(name)
         csig = stored_digest(node)
-        if csig and self._known.get(name) == [csig, _state(found)]:
+        if csig and self._known.get(name) == [csig, _state(status)]:
             return csig
-        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _OLD:
-            self._read.append((node, name, found))
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _OLD:
+            self._read.append((node, name, status))
         return ""
 
     def note_sources(self) -> None:

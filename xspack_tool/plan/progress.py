@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import sys
@@ -29,7 +28,6 @@ _LARGE = 4 << 20
 _ERASE = "\r\x1b[2K"
 
 
-@functools.cache
 def on_terminal() -> bool:
     """Whether somebody watches the build; the log of a CI system is no terminal, whatever it says it is."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import itertools
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import SCons.Defaults
 import SCons.Node.FS
@@ -132,6 +133,8 @@ class Session(Struct):
     cache_keys: dict[tuple[str, CacheSettings], Keys | None] = field(default_factory=dict)
     #: Program -> what it says its version is.
     tool_versions: dict[str, str] = field(default_factory=dict)
+    #: (function, its arguments) -> what :func:`once_a_run` keeps.
+    results: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     #: Whether SCons has written down what this run built.
     recorded: bool = False
 
@@ -207,11 +210,25 @@ class Session(Struct):
 
 
 _session = Session()
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def session() -> Session:
     """The session of this process."""
     return _session
+
+
+def once_a_run(function: _Function) -> _Function:
+    """A function that reads files or the environment once in this run, for each of its arguments."""
+
+    @functools.wraps(function)
+    def kept(*given: Any) -> Any:
+        results, key = session().results, (function, *given)
+        if key not in results:
+            results[key] = function(*given)
+        return results[key]
+
+    return cast(_Function, kept)
 
 
 def install_gate() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from xspack_tool.plan.read_cache import file_state, read_cached
-from xspack_tool.plan.session import session
+from xspack_tool.plan.session import once_a_run, session
 from xspack_tool.run import ASKING, run
 
 #: Programs that come from one source package answer alike: one question serves all.
@@ -50,7 +49,7 @@ def _ask(path: str) -> str:
     return next((line.strip() for line in lines if re.search(r"\d", line)), "")
 
 
-@functools.cache
+@once_a_run
 def _distribution_version(name: str) -> str:
     if installed := _distributions().get(_normal(name)):
         return installed
@@ -63,7 +62,7 @@ def _distribution_version(name: str) -> str:
         return ""
 
 
-@functools.cache
+@once_a_run
 def _distributions() -> dict[str, str]:
     """Distribution -> its version, as both stand in the name of its .dist-info folder; the first of sys.path counts."""
     versions: dict[str, str] = {}

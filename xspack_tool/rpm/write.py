@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import shutil
 import threading
@@ -51,7 +50,6 @@ def rpmbuild_command(arch: str, macros: Sequence[Path], top: Path) -> list[str]:
     ]
 
 
-@functools.cache
 def takes_macros_as_generators() -> bool:
     """Whether a generator may be a macro with a file as its argument, as rpm's own for python is since 4.16."""
     try:

@@ -7,6 +7,7 @@ AgentError, and gpg itself is asked.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import socket
 from contextlib import suppress
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.run import ASKING, run
-from xspack_tool.signing.home import agent_socket, usual_sockets
+from xspack_tool.signing.home import KEYRING, agent_socket, usual_sockets
 
 #: Validities of keys that are invalid, disabled, revoked, expired; algorithms that are RSA and may sign.
 _UNUSABLE, _RSA = ("i", "d", "r", "e"), ("1", "3")
@@ -36,9 +37,22 @@ class Place(Struct, frozen=True):
     keygrip: str
 
 
-@functools.cache
 def find_key(home: str, fingerprint: str) -> Place:
-    """Where an RSA key of a keyring is, if it can sign; asked of gpg once a build. Starts the agent if none runs."""
+    """Where an RSA key of a keyring is, if it can sign; gpg is asked again when the keyring changed. Starts the agent
+    if none runs."""
+    return _find_key(home, fingerprint, tuple(_state(os.path.join(home, name)) for name in KEYRING))
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+@functools.lru_cache(maxsize=64)
+def _find_key(home: str, fingerprint: str, state: tuple[object, ...]) -> Place:
     words = ["--batch", "--no-options", "--with-colons", "--with-keygrip", "--list-secret-keys", fingerprint]
     try:
         listing = run(

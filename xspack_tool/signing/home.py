@@ -20,6 +20,8 @@ from xspack_tool.run import ASKING, cleaning_up, is_plain, run
 
 #: A file that marks a home as a throwaway one: its agent ends with the process that used it.
 MARK = "xspack-throwaway"
+#: Where gpg, in any version, keeps its keys: their files and folder change when one comes or goes.
+KEYRING = ("pubring.kbx", "pubring.gpg", "secring.gpg", "private-keys-v1.d")
 #: What a socket's path may be long, less gpg's longest socket name. gpg-agent wants one character more than the NUL
 #: that unix(7) demands within the 108 of sun_path.
 _ROOM = 106 - len("/S.gpg-agent.browser")
