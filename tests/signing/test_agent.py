@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support import need
 
+from xspack_tool.run import run
 from xspack_tool.signing.agent import Agent, AgentError, find_key
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.sign import Signer
@@ -69,3 +70,12 @@ def test_other_keys_are_left_to_rpmsign(make_key, words):
     key = make_key("-".join(words), "Other <o@x.example>", *words, "never")
     with pytest.raises(AgentError, match=r"^a key that gpg has to judge$"):
         find_key(gnupg_home(key.home), key.key.fingerprint)
+
+
+def test_a_key_that_was_deleted_is_not_found_any_more(make_key):
+    key = make_key("deleted", "Deleted <d@x.example>", "rsa2048", "sign", "never")
+    home, fingerprint = gnupg_home(key.home), key.key.fingerprint
+    assert find_key(home, fingerprint) == find_key(home, fingerprint)
+    run(["gpg", "--homedir", home, "--batch", "--yes", "--delete-secret-keys", fingerprint], timeout=60)
+    with pytest.raises(AgentError, match=r"^no secret key$"):
+        find_key(home, fingerprint)

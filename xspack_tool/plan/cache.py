@@ -17,6 +17,7 @@ from SCons.Node import Node
 
 from xspack_tool.plan.cache_settings import CacheSettings, settings_of, tell_once
 from xspack_tool.plan.node_record import planned_of, record_of
+from xspack_tool.plan.scons import is_cached, keeps_times, shows_cached
 from xspack_tool.plan.session import session
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class SignedCache(SCons.CacheDir.CacheDir):
                 return False
         self.hits += 1
         self.CacheDebug("CacheRetrieve(%s):  retrieving from %s\n", node, place)
-        if SCons.CacheDir.cache_show:
+        if shows_cached():
             node.build(presub=0, execute=0)
         else:
             _SHOW(node, [], env, execute=1)
@@ -91,7 +92,7 @@ class SignedCache(SCons.CacheDir.CacheDir):
         if why := _why_bad(place, keys, beside):
             return why
         try:
-            if not env.cache_timestamp_newer:
+            if keeps_times(env):
                 stored = os.lstat(place)
                 times = (stored.st_atime_ns, stored.st_mtime_ns)
                 os.utime(beside, ns=times, follow_symlinks=False)
@@ -114,7 +115,7 @@ class SignedCache(SCons.CacheDir.CacheDir):
 
     def push(self, node: Node) -> Any:
         """As SCons does it, with a signature put beside the entry before it is there."""
-        if self.is_readonly() or not self.is_enabled() or node.nocache:
+        if self.is_readonly() or not self.is_enabled() or not is_cached(node):
             return None
         settings = settings_of(node.get_build_env())
         keys = keys_of(self.path, settings)

@@ -19,7 +19,7 @@ from SCons.Util import hash_file_signature
 
 from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.notes import read_notes, write_notes
-from xspack_tool.plan.scons import note_by, stored_digest
+from xspack_tool.plan.scons import note_by, seen_digest, set_digest, stored_digest
 
 #: In nanoseconds.
 _OLD = 2_000_000_000
@@ -73,8 +73,8 @@ class OutputStates:
     def note_sources(self) -> None:
         """Note what SCons read in this run, each file in the state that it was in before."""
         for node, name, found in self._read:
-            if csig := getattr(node.get_ninfo(), "csig", None):
-                self.note(name, csig, found)
+            if digest := seen_digest(node):
+                self.note(name, digest, found)
 
     def save(self) -> None:
         """Keep what is known of files that are there; losing it costs time only."""
@@ -103,11 +103,11 @@ def trust_unchanged(node: Node) -> None:
 
 
 def _note(node: Node) -> None:
-    seen, planned = node.get_ninfo(), planned_of(node)
+    planned = planned_of(node)
     known, built = stored_digest(node), node.get_state() == SCons.Node.executed
-    if known and not built and not hasattr(seen, "csig"):
-        seen.csig = known
-    if csig := getattr(seen, "csig", None):
+    if known and not built and not seen_digest(node):
+        set_digest(node, known)
+    if csig := seen_digest(node):
         with suppress(OSError):
             # What was not built is as it was seen before.
             found = os.stat(node.get_abspath()) if built else node.stat() or os.stat(node.get_abspath())

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import SCons
+import SCons.CacheDir
 import SCons.Node
 import SCons.Node.FS
 import SCons.SConsign
@@ -27,6 +28,8 @@ from xspack_tool.errors import system_words
 
 #: What begins a build, with the parameters that it has.
 _BUILD = ("fs", "options", "targets", "target_top")
+#: What plan/cache.py replaces in SCons's cache, and calls of it.
+_OF_CACHES = ("retrieve", "push", "cachepath", "is_enabled", "is_readonly", "CacheDebug")
 
 
 def check_scons() -> None:
@@ -46,8 +49,12 @@ def _lacking() -> Iterator[str]:
         yield "Script.Main.exit_status"
     if not hasattr(Node, "clear_memoized_values"):
         yield "Node.clear_memoized_values"
-    if not hasattr(Node, "get_stored_info"):
-        yield "Node.get_stored_info"
+    for name in ("get_stored_info", "get_ninfo", "attributes"):
+        if not hasattr(Node, name):
+            yield f"Node.{name}"
+    for name in _OF_CACHES:
+        if not hasattr(SCons.CacheDir.CacheDir, name):
+            yield f"CacheDir.{name}"
 
 
 def wrap_build(around: Callable[[Callable[[], Any], Any, Any, Any], Any]) -> None:
@@ -118,6 +125,36 @@ def is_recorded() -> bool:
 def forget(node: Node) -> None:
     """Have SCons look at a file anew."""
     node.clear_memoized_values()
+
+
+def seen_digest(node: Node) -> str:
+    """The digest of a file's content as SCons read it in this run; empty where it did not."""
+    return getattr(node.get_ninfo(), "csig", None) or ""
+
+
+def set_digest(node: Node, digest: str) -> None:
+    """Have SCons take this for the digest of a file's content."""
+    node.get_ninfo().csig = digest
+
+
+def library_links(library: Node) -> list[tuple[Node, Node]]:
+    """The links that SCons makes beside a versioned library, each with what it leads to; none where it says none."""
+    return getattr(library.attributes, "shliblinks", None) or []
+
+
+def shows_cached() -> bool:
+    """Whether what comes out of a cache is shown as if it was built."""
+    return bool(getattr(SCons.CacheDir, "cache_show", False))
+
+
+def keeps_times(env: Any) -> bool:
+    """Whether a file out of a cache gets the times that it has there."""
+    return not getattr(env, "cache_timestamp_newer", False)
+
+
+def is_cached(node: Node) -> bool:
+    """Whether a node may be put into a cache."""
+    return not getattr(node, "nocache", False)
 
 
 def stored_digest(node: Node) -> str:

@@ -19,6 +19,7 @@ from SCons.Util import flatten
 from xspack_tool.errors import Problem
 from xspack_tool.model.package import Package
 from xspack_tool.plan.profile import out_path
+from xspack_tool.plan.scons import library_links
 from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 
@@ -345,7 +346,7 @@ def _built_above(folder: Node) -> Node | None:
 def links_of(node: Node) -> list[tuple[str, str]]:
     """The links, name and target, that belong to a versioned library, or to what env.Install made of one."""
     library = next(iter(node.sources), node) if is_installed(node) else node
-    made = getattr(library.attributes, "shliblinks", None) or ()
+    made = library_links(library)
     names = [(posixpath.basename(str(link)), posixpath.basename(str(target))) for link, target in made]
     real, own = posixpath.basename(str(library)), posixpath.basename(str(node))
     return [(link, own if target == real else target) for link, target in names if link != own]
