@@ -21,7 +21,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from support import ROOT, lacks, need
+from support import LATE, ROOT, lacks, need
 
 NGINX = """\
 daemon off;
@@ -115,7 +115,7 @@ def nginx(folder: Path, more: str = "", config: str = "", tls: bool = False) -> 
         yield Nginx(f"http{'s' if tls else ''}://127.0.0.1:{port}/xspack", folder)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(LATE)
 
 
 def certificate(folder: Path) -> Path:
@@ -177,7 +177,7 @@ def seaweedfs(folder: Path) -> Iterator[dict[str, str]]:
         yield settings
     finally:
         process.kill()  # in peace, it takes half a minute
-        process.wait(30)
+        process.wait(LATE)
 
 
 def bucket(settings: Mapping[str, str]) -> Any:
@@ -200,7 +200,7 @@ def _make_bucket(store: Any) -> None:
     import obstore
     from obstore.exceptions import BaseError
 
-    late = time.monotonic() + 60
+    late = time.monotonic() + LATE
     while True:
         try:
             obstore.put(store, "first", b"x")
@@ -245,7 +245,7 @@ def azurite(folder: Path) -> Iterator[dict[str, str]]:
         yield {f"AZURE_STORAGE_{name}": value for name, value in names.items()}
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(LATE)
 
 
 def _make_container(endpoint: str) -> None:

@@ -8,10 +8,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 from support import lacks, need, need_root
 
@@ -32,8 +32,7 @@ SetEnv {environment}
 """
 
 
-@dataclass(frozen=True)
-class Sshd:
+class Sshd(Struct, frozen=True):
     """A server of our own, the kit it stands for, and the folder where builds work there."""
 
     process: subprocess.Popen[bytes]

@@ -21,6 +21,8 @@ from xspack_tool.run import missing_program
 
 #: The folder of the checkout.
 ROOT = Path(__file__).resolve().parents[1]
+#: Seconds: what has not come, or not ended, by then never does, however busy the machine is.
+LATE = 300
 
 
 def lacks(what: str) -> NoReturn:
@@ -73,9 +75,9 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-    """Until it holds; what has not come by then does not come, however busy the machine is."""
-    end = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object]) -> None:
+    """Until it holds."""
+    end = time.monotonic() + LATE
     while not condition():
         assert time.monotonic() < end, "what is waited for does not come"
         time.sleep(0.05)

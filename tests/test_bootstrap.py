@@ -8,13 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import LATE, ROOT, wait_for
 
 from xspack_tool.run import PACKAGES
 
@@ -78,7 +76,7 @@ class Machine:
             cwd=cwd or self.checkout,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LATE,
         )
 
     def logged(self) -> list[str]:
@@ -317,20 +315,13 @@ def start(machine: Machine, **more: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def is_at_the_libraries(machine: Machine) -> bool:
     return machine.log.exists() and "libraries" in machine.log.read_text()
 
 
 def test_killed_half_way_the_next_run_repairs(machine: Machine) -> None:
     first = start(machine, PIP_TAKES="60")
-    wait_until(lambda: is_at_the_libraries(machine))
+    wait_for(lambda: is_at_the_libraries(machine))
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     machine.logged()
@@ -341,9 +332,9 @@ def test_killed_half_way_the_next_run_repairs(machine: Machine) -> None:
 
 def test_two_at_once_make_one_environment(machine: Machine) -> None:
     first = start(machine, PIP_TAKES="1")
-    wait_until(lambda: is_at_the_libraries(machine))
+    wait_for(lambda: is_at_the_libraries(machine))
     second = start(machine)
-    said = [process.communicate(timeout=30) for process in (first, second)]
+    said = [process.communicate(timeout=LATE) for process in (first, second)]
     assert [out for out, _ in said] == ["ran\n", "ran\n"]
     assert said[1][1] == "bootstrap: waiting for another bootstrap in this folder\n"
     assert machine.logged() == machine.made

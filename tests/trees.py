@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steps import labels
-from support import ROOT
+from support import LATE, ROOT
 
 #: SCons in a process of its own; more words follow.
 SCONS = (sys.executable, "-m", "SCons", "-Q", f"--site-dir={ROOT / 'site_scons'}")
@@ -130,4 +130,4 @@ def _server() -> subprocess.Popen[str]:
 def _end(server: subprocess.Popen[str]) -> None:
     assert server.stdin
     server.stdin.close()
-    server.wait(10)
+    server.wait(LATE)

@@ -11,6 +11,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -250,9 +251,8 @@ def test_a_build_whose_parent_was_killed(tiny: Path, tmp_path: Path, tree: Kerne
     mark = tmp_path / "mark"
     kbuild = tiny.joinpath("Kbuild")
     plain = kbuild.read_text()
-    kbuild.write_text(
-        f"{plain}ifeq ($(wildcard {mark}),)\n$(shell touch {mark}; sleep 2; touch {mark}.after)\nendif\n"
-    )
+    stands = f"touch {mark}; until [ -e {mark}.go ]; do sleep 0.05; done; touch {mark}.after"
+    kbuild.write_text(f"{plain}ifeq ($(wildcard {mark}),)\n$(shell {stands})\nendif\n")
     root = Path(__file__).parents[2]
     child = subprocess.Popen([sys.executable, "-c", _BUILD, tree.path, tiny, tmp_path / "work"], cwd=root)
     while not mark.exists():
@@ -262,6 +262,8 @@ def test_a_build_whose_parent_was_killed(tiny: Path, tmp_path: Path, tree: Kerne
     child.wait()
     assert not Path(f"{mark}.after").exists()
     kbuild.write_text(plain)
+    # By then the next build has most likely come to where it waits; one that is later finds nothing to wait for.
+    Timer(2, Path(f"{mark}.go").touch).start()
     assert build(tiny, tmp_path / "work").compiled == ("tiny.o",)
     assert Path(f"{mark}.after").exists()
     build(tiny, tmp_path / "clean")

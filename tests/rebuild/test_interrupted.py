@@ -12,11 +12,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 from rebuild.lab import Declaration, Lab, kernel, steps
-from support import need
+from support import LATE, need, wait_for
 from trees import SCONS
 
 BYTES = random.Random(1).randbytes(200_000)
@@ -157,7 +158,7 @@ def whole_time(world: World) -> float:
     lab = world.tree("timed")
     world.declare(lab, "new")
     scons, begin = start(lab, "-j2"), time.monotonic()
-    assert scons.wait(60) == 0, said(lab)
+    assert scons.wait(LATE) == 0, said(lab)
     return time.monotonic() - begin
 
 
@@ -172,7 +173,7 @@ def test_killed_at_any_moment(world: World, whole_time: float, number: int) -> N
         world.look(lab, seen)
         time.sleep(0.01)
     (os.killpg if group else os.kill)(scons.pid, which)
-    status = scons.wait(30)
+    status = scons.wait(LATE)
     world.look(lab, seen)
     assert "Traceback" not in said(lab)
     assert status in ((0, -which) if which == signal.SIGKILL else (0, 2, -which)), said(lab)
@@ -200,17 +201,17 @@ def test_a_program_outlives_a_killed_build(
     world.declare(lab, "new")
     marks = lab.path.parent / f"{program}-marks"
     marks.mkdir()
-    slow = wrapper(
-        lab, program, f'touch {marks}/$$; sleep 1; REAL "$@"; status=$?; rm {marks}/$$; exit $status'
-    )
+    go = lab.path.parent / f"{program}-go"
+    waits = f"touch {marks}/$$; until [ -e {go} ]; do sleep 0.05; done"
+    slow = wrapper(lab, program, f'{waits}; REAL "$@"; status=$?; rm {marks}/$$; exit $status')
     scons = start(lab, "-j2", path=slow)
-    late = time.monotonic() + 30
-    while len(list(marks.iterdir())) < 2 and time.monotonic() < late:
-        time.sleep(0.01)
+    wait_for(lambda: len(list(marks.iterdir())) == 2 or scons.poll() is not None)
     scons.kill()
-    scons.wait(30)
+    scons.wait(LATE)
     assert len(list(marks.iterdir())) == 2
     (lab.path / "src/a").write_bytes(b"another")
+    # By then the next build has most likely come to where it waits; one that is later finds nothing to wait for.
+    Timer(2, go.touch).start()
     lab.scons("-j2").good()
     (lab.path / "src/a").write_bytes(world.files["src/a"])  # type: ignore[arg-type]
     assert list(marks.iterdir()) == [], "the build did not wait"
@@ -223,9 +224,9 @@ def test_what_a_program_that_was_ended_said_is_no_answer(world: World, all_of_it
     """bash is asked for its opinion of a scriptlet, and a signal ends it: that is no finding."""
     lab = world.tree(f"ended{all_of_it}")
     world.declare(lab, "new")
-    end = ("kill -INT $PPID; " if all_of_it else "") + "kill -INT $$; sleep 5"
+    end = ("kill -INT $PPID; " if all_of_it else "") + "kill -INT $$; exec sleep 60"
     script = f'case "$*" in *-n*) {end} ;; esac; exec REAL "$@"'
-    status = start(lab, "-j2", path=wrapper(lab, "bash", script)).wait(60)
+    status = start(lab, "-j2", path=wrapper(lab, "bash", script)).wait(LATE)
     assert (status, "Traceback" in said(lab)) == (2, False), said(lab)
     assert all_of_it or "bash was ended by SIGINT" in said(lab)
     world.look(lab, {})
@@ -237,7 +238,7 @@ def test_interrupted_when_all_is_done(world: World) -> None:
     lab = world.tree("done")
     world.declare(lab, "new")
     script = 'case "$*" in *--kill*) kill -INT $PPID; sleep 0.3 ;; esac; exec REAL "$@"'
-    status = start(lab, "-j2", path=wrapper(lab, "gpgconf", script)).wait(60)
+    status = start(lab, "-j2", path=wrapper(lab, "gpgconf", script)).wait(LATE)
     assert (status, "Traceback" in said(lab)) == (0, False), said(lab)
     world.ends_clean(lab, "new")
 
@@ -247,7 +248,7 @@ FAILURES = {
     "rpmbuild is killed": ("rpmbuild", "kill -9 $$"),
     "rpmbuild makes nothing": ("rpmbuild", "exit 0"),
     "kbuild fails": ("make", "exit 2"),
-    "kbuild is killed": ("make", '(sleep 0.2; kill -9 $$) & REAL "$@"; sleep 5'),
+    "kbuild is killed": ("make", '(sleep 0.2; kill -9 $$) & REAL "$@"; exec sleep 60'),
 }
 
 

@@ -96,6 +96,7 @@ FREE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", FREE)
 def test_a_full_disk(world: World, disk: Disk, free: int) -> None:
     """The whole tree is on it, SCons's database too. The build goes on when there is room."""

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from rebuild.test_interrupted import World, said, start, whole_time, world
+from support import LATE
 
 __all__ = ["whole_time", "world"]
 
@@ -34,7 +35,7 @@ def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
             scons, when = start(lab, f"-j{jobs}"), rng.choice(("group", "alone"))
             time.sleep(rng.uniform(0.0, 1.0) * whole_time)
             (os.killpg if when == "group" else os.kill)(scons.pid, which)
-        scons.wait(60)
+        scons.wait(LATE)
         told.append(f"{word} -j{jobs} {which.name} {when}:\n{said(lab)}")
         assert "Traceback" not in told[-1], told[-1]
     try:
@@ -44,6 +45,7 @@ def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
     shutil.rmtree(lab.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_killed_at_random(world: World, whole_time: float, seed: int) -> None:
     kill_and_recover(world, whole_time, seed)

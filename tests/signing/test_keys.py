@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support import lacks
+from support import lacks, wait_for
 
 from xspack_tool.errors import BadInput
 from xspack_tool.signing.home import gnupg_home
@@ -161,10 +161,7 @@ def test_a_long_home_works_and_no_agent_is_left(tmp_path):
     folder = socket_folder(str(home))
     assert used == str(home) if folder != home else re.fullmatch(r"/tmp/xspack-\d+/[0-9a-f]{16}", used)
     assert not os.path.islink(used)
-    deadline = time.monotonic() + 5
-    while agents_of(home) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert agents_of(home) == []
+    wait_for(lambda: agents_of(home) == [])
     assert not [path.name for path in home.rglob("*") if "lock" in path.name or path.name.startswith(".#")]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import lacks, need
+from support import LATE, lacks, need
 
 _APPLETS = (
     "sh awk basename cat chmod chown cmp cp cut dirname env false grep head ln ls mkdir mktemp mv rm sed sort stat"
@@ -85,7 +85,7 @@ class Host:
             env={"PATH": "/sbin:/bin:/usr/sbin:/usr/bin", **(env or {})},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=LATE,
         )
 
 

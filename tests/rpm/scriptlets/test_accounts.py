@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import need
+from support import LATE, need
 from trees import Tree
 
 from xspack_tool.rpm.scriptlets.accounts import Account, account_problems, account_scripts, sysusers_file
@@ -37,7 +37,7 @@ def build(tmp_path: Path) -> Callable[..., Path]:
 
 def install(host, rpm: Path) -> None:
     argv = ["rpm", "--force-debian", f"--root={host.root}", "--nodeps", "--nosignature", "-U", rpm]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=LATE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -79,7 +79,7 @@ def test_sysusers_where_the_release_reads_it(build: Callable[..., Path], host) -
     host.write("/etc/passwd", "")
     host.write("/etc/group", "")
     argv = ["systemd-sysusers", f"--root={host.root}", "--replace=/usr/lib/sysusers.d/acme.conf", "-"]
-    subprocess.run(argv, input=text, text=True, check=True, capture_output=True, timeout=20)
+    subprocess.run(argv, input=text, text=True, check=True, capture_output=True, timeout=LATE)
     users_made = {line.split(":")[0]: line.split(":")[4:] for line in host.read("/etc/passwd").splitlines()}
     assert users_made == {"acme": ["Acme", "/", "/sbin/nologin"], "acme-web": ["", "/srv", "/bin/sh"]}
     groups_made = {line.split(":")[0]: line.split(":")[3] for line in host.read("/etc/group").splitlines()}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import need
+from support import LATE, need
 from trees import Tree
 
 HEAD = 'env = Environment(tools=["xspack"], XSPACK_TARGET=ARGUMENTS["target"], XSPACK_LICENSE="MIT")\n'
@@ -48,7 +48,7 @@ def rpm(host) -> Rpm:
 
     def call(*words: str | Path) -> None:
         argv = ["rpm", "--force-debian", f"--root={host.root}", "--nodeps", "--nosignature", *words]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LATE)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     return call
