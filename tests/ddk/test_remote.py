@@ -271,7 +271,7 @@ def test_a_kit_without_a_program(
         if name != program:
             (path / name).symlink_to(shutil.which(name) or "/bin/false")
     kit = sshd(environment={"PATH": str(path)}, tree=str(tree.path))
-    expected = f": there is no {program}; there: dnf install {package} "
+    expected = f": {program} not found; there: dnf install {package} "
     with pytest.raises(StepError, match=expected):
         read_facts(kit.ddk, tmp_path / "kit.json")
 
@@ -382,7 +382,7 @@ def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path
         (RemoteDdk("a", port=0), "port=0: a port must be a number from 1 to 65535; leave it out for 22"),
         (
             RemoteDdk("a", identity=Path("/none")),
-            "identity='/none': file not found; name one that is there ",
+            "identity='/none': file not found; name one that is there",
         ),
         (
             RemoteDdk("a", tree="x"),

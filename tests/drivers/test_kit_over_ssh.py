@@ -459,7 +459,7 @@ def test_a_compiler_prefix_is_the_kits_own(sshd: Start, tmp_path: Path) -> None:
     (tools.path / "slowcc").unlink()
     tree.write({"driver/acme.c": "int other;\n"})
     ran = tree.scons(rpm)
-    assert ran.status == 2 and ": there is no slowcc; there: dnf install slowcc " in ran.said
+    assert ran.status == 2 and ": slowcc not found; there: dnf install slowcc " in ran.said
 
 
 def test_ccache_finds_what_another_job_compiled(sshd: Start, tmp_path: Path) -> None:
