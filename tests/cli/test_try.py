@@ -281,6 +281,19 @@ def test_folders_that_every_host_has(make_pack: PackMaker) -> None:
     assert not any("scriptlet failed" in line for stage in said["stages"] for line in stage["why"])
 
 
+def test_a_requirement_that_no_release_could_provide(make_pack: PackMaker) -> None:
+    """A damaged header's, or one that would begin lines of a spec: it is missing, as on a host."""
+    iso = make_pack(NEW, [package(requires=(Dependency("acme-runtime", ">=", "2"),))])
+
+    def change(folder: Path) -> None:
+        rpm = folder / "Packages/acme-agent-5.2-1.noarch.rpm"
+        rpm.write_bytes(rpm.read_bytes().replace(b"acme-runtime\0", b"\0cme-runtime\0"))
+
+    said = xspack("try", make_pack.changed(iso, change))
+    assert (said.status, said.err) == (1, "")
+    assert "UPDATE_APPLY_FAILED" in said.out
+
+
 def test_rpms_own_reason_is_shown(make_pack: PackMaker) -> None:
     """A folder that is a link in the new version; two packages with one file."""
     old = make_pack(OLD, [package(version="5.1", files={"/opt/acme/share/file": "1\n"})])

@@ -3,19 +3,24 @@ what stands in %(..) is not run."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import need
 
 from xspack_tool.ddk.request import KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource, source_sections
+from xspack_tool.errors import HostileInput, XspackError
 from xspack_tool.model.changelog import ChangelogEntry
+from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.source import write_source_rpm
@@ -61,6 +66,65 @@ def package(mark: str) -> Package:
         ),
         changelog=(ChangelogEntry(datetime.date(2026, 11, 20), "A <a@b.example> 1-1", f"- {mark}"),),
     )
+
+
+def _entry(**more: str) -> tuple[FileEntry, ...]:
+    return (FileEntry("/opt/x/f", "file", text="x", **more),)  # type: ignore[arg-type]
+
+
+#: Fields that declarations may have few signs in. A foreign RPM, of a pack that is signed again or tried, says there
+#: what it likes.
+FOREIGN: dict[str, Callable[[str], dict[str, Any]]] = {
+    "owner": lambda text: {"entries": _entry(owner=f"root{text}")},
+    "group": lambda text: {"entries": _entry(group=f"root{text}")},
+    "path": lambda text: {"entries": (FileEntry(f"/opt/x{text}", "file", text="x"),)},
+    "interpreter": lambda text: {"scripts": (Script("post", (ScriptPart("x"),), f"/bin/sh{text}"),)},
+    "phase": lambda text: {"scripts": (Script(f"triggerin -- x{text}", (ScriptPart("x"),)),)},
+    "summary": lambda text: {"summary": f"x{text}"},
+    "url": lambda text: {"url": f"x{text}"},
+    "requires": lambda text: {"requires": (Dependency(f"x{text}"),)},
+    "provides": lambda text: {"provides": (Dependency("x", "=", f"1{text}"),)},
+    "conflicts": lambda text: {"conflicts": (Dependency(f"x{text}"),)},
+    "author": lambda text: {"changelog": (ChangelogEntry(datetime.date(2026, 11, 20), f"A{text}", "- x"),)},
+}
+
+
+@pytest.mark.parametrize("rpmbuild", [False, True], ids=["xspack", "rpmbuild"])
+@pytest.mark.parametrize("field", FOREIGN)
+def test_fields_of_a_foreign_package(tmp_path: Path, field: str, rpmbuild: bool) -> None:
+    need("rpmbuild")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for number, text in enumerate(
+        (
+            "%(id>{mark})",
+            "\n%(id>{mark})",
+            "\nProvides: injected",
+            " injected",
+            ", injected",
+            "\n%post\nid>{mark}\n",
+        )
+    ):
+        more = FOREIGN[field](text.format(mark=f"{tmp_path}/mark"))
+        declared = Package(
+            **{
+                "name": "x",
+                "version": "1",
+                "release": "1",
+                "arch": "noarch",
+                "summary": "s",
+                "license": "MIT",
+                **more,
+            }
+        )
+        out = folder / f"{number}.rpm"
+        with contextlib.suppress(XspackError):
+            write_rpm(declared, {}, out, payload="w2.gzdio", time=1_700_000_000, rpmbuild=rpmbuild)
+        if out.exists():
+            with contextlib.suppress(HostileInput):  # a path of two lines
+                names = {relation.name for relation in read_rpm(out).provides}
+                assert "injected" not in names
+    assert [path for path in tmp_path.rglob("mark*") if path.parent == tmp_path] == []
 
 
 @pytest.mark.parametrize("rpmbuild", [False, True], ids=["xspack", "rpmbuild"])

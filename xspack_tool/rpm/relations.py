@@ -55,8 +55,15 @@ def parse(text: bytes) -> list[Item]:
 
 
 def read_relations(declared: Iterable[object]) -> list[Item]:
-    """Declared relations as a header has them. Raises UnusualError for those that rpm would complain about."""
-    return [item for one in declared for item in parse(str(one).encode())]
+    """Declared relations as a header has them. Raises UnusualError for those that rpm would complain about, and for one
+    that it would take for several."""
+    items = []
+    for relation in map(str, declared):
+        item, *more = parse(relation.encode()) or [(b"", b"", 0)]
+        if more or not item[0]:
+            raise UnusualError(f"the dependency {relation!r}")
+        items.append(item)
+    return items
 
 
 class Relations:

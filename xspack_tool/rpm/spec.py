@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from xspack_tool.errors import Problem, StepError
 from xspack_tool.model.changelog import ChangelogEntry
-from xspack_tool.model.dependency import Dependency
+from xspack_tool.model.dependency import OPERATORS, Dependency
 from xspack_tool.model.package import FileEntry, Package
 
 #: The macros beside rpm's own: nothing of the host's taste, and nothing that costs a program.
@@ -58,6 +58,24 @@ def escape(text: str) -> str:
     """A text that rpm's macro expansion leaves as it is. Behind a backslash its reader of lines overlooks a percent
     sign, and would count the brace that follows the second one."""
     return re.sub(r"(?<!\\)((?:\\\\)*\\)%%", r"\1%{xspack_percent}", text.replace("%", "%%"))
+
+
+def one_line(what: str, text: str) -> str:
+    """The escaped value of a tag or an option. Raises StepError for a text that would begin lines of its own."""
+    if "\n" in text:
+        raise StepError(f"{what}: {text!r} has a line break; write it in one line")
+    return escape(text)
+
+
+#: rpm's parser of %attr ends a name at these, and %files is expanded twice.
+_NO_OWNER = re.compile(r"[\s%(),]")
+
+
+def _owner(path: str, name: str) -> str:
+    """An owner or a group. Raises StepError for what is no name of one."""
+    if not name or _NO_OWNER.search(name):
+        raise StepError(f"{path}: {name!r} is no name of an owner or a group")
+    return name
 
 
 #: What rpm's parser takes for its own at the beginning of a line, after expansion, so that no escape helps.
@@ -131,10 +149,13 @@ def render_files(entries: Iterable[FileEntry]) -> list[str]:
     for entry in entries:
         mode = "-" if entry.kind == "link" else f"{entry.mode:04o}"
         kind = "%dir " if entry.kind == "dir" else ""
-        attributes = f"%attr({mode},{entry.owner},{entry.group}) "
+        owner, group = _owner(entry.path, entry.owner), _owner(entry.path, entry.group)
+        attributes = f"%attr({mode},{owner},{group}) "
         said[entry.path] = f"{attributes}{_ROLE[entry.role]}{kind}"
     _tell_apart(said)
-    return [f"{attributes}{file_pattern(path)}" for path, attributes in said.items()]
+    return [
+        one_line("files", path) and f"{attributes}{file_pattern(path)}" for path, attributes in said.items()
+    ]
 
 
 def _tell_apart(said: dict[str, str]) -> None:
@@ -150,7 +171,18 @@ def _tell_apart(said: dict[str, str]) -> None:
 
 def render_relations(tag: str, relations: Iterable[Dependency]) -> list[str]:
     """``Requires: python3 >= 3.6`` and the like, a line each."""
-    return [f"{tag}: {escape(str(relation))}" for relation in relations]
+    lines = []
+    for relation in map(str, relations):
+        # A blank or a comma in a foreign RPM's name of one would begin the next.
+        words = re.split(r"[\s,]+", relation)
+        if (
+            "," in relation
+            or not words[0]
+            or (len(words) > 1 and (len(words) != 3 or words[1] not in OPERATORS))
+        ):
+            raise StepError(f"{tag}: {relation!r} is not one relation")
+        lines.append(f"{tag}: {one_line(tag, relation)}")
+    return lines
 
 
 def render_preamble(package: Package) -> list[str]:
@@ -171,7 +203,7 @@ def render_preamble(package: Package) -> list[str]:
         ("AutoProv", "no" if "provides" in package.not_automatic else ""),
         ("AutoReq", "no" if "requires" in package.not_automatic else ""),
     ]
-    return [f"{tag}: {escape(value)}" for tag, value in tags if value]
+    return [f"{tag}: {one_line(tag, value)}" for tag, value in tags if value]
 
 
 def render_filters(package: Package) -> list[str]:
@@ -197,7 +229,9 @@ def render_changelog(entries: Sequence[ChangelogEntry]) -> list[str]:
     lines = []
     for entry in sorted(entries, key=lambda entry: entry.date, reverse=True):
         day, month = _DAYS[entry.date.weekday()], _MONTHS[entry.date.month - 1]
-        lines.append(f"* {day} {month} {entry.date.day:02d} {entry.date.year} {escape(entry.author)}")
+        lines.append(
+            f"* {day} {month} {entry.date.day:02d} {entry.date.year} {one_line('changelog', entry.author)}"
+        )
         lines += [prose("changelog", line) for line in changelog_lines(entry)]
         lines.append("")
     return lines
@@ -240,7 +274,10 @@ def render_spec(
         *([making.head.rstrip("\n"), ""] if making else []),
         *render_filters(package),
         *render_preamble(package),
-        *(f"Source{number}: {escape(name)}" for number, name in enumerate(making.sources if making else ())),
+        *(
+            f"Source{number}: {one_line('Source', name)}"
+            for number, name in enumerate(making.sources if making else ())
+        ),
         *render_relations("Requires", package.requires),
         *render_relations("Requires(post)", package.requires_post),
         *render_relations("Requires(postun)", package.requires_postun),
@@ -255,9 +292,9 @@ def render_spec(
     ]
     for phase in sorted(scripts):
         interpreter = interpreters.get(phase, "/bin/sh")
-        option = "" if interpreter == "/bin/sh" else f" -p {interpreter}"
+        option = "" if interpreter == "/bin/sh" else f" -p {one_line(f'script {phase}', interpreter)}"
         name, _, others = phase.partition(" -- ")
-        on = f" -- {escape(others)}" if others else ""
+        on = f" -- {one_line(f'script {name}', others)}" if others else ""
         lines += [f"%{name}{option}{on}", body(f"script {phase}", scripts[phase]), ""]
     option = f" -f {making.file_list}" if making and making.file_list else ""
     lines += [f"%files{option}", *render_files(entries), ""]

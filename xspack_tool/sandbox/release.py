@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xspack_tool.errors import BadInput, StepError
-from xspack_tool.model.dependency import Dependency
+from xspack_tool.errors import BadInput, Problem, StepError
+from xspack_tool.model.dependency import Dependency, parse_dependency
 from xspack_tool.model.package import Package
 from xspack_tool.model.profile import Profile
 from xspack_tool.pack.iso_read import IsoReader
@@ -31,7 +31,10 @@ def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], wo
     release = KnownRelease(profile, infos, None)
     known = profile_provides(profile)
     wanted = [one for info in infos for one in info.requires if not one.is_rpmlib]
-    assumed = [one for one in dict.fromkeys(wanted) if release.provides(one) is None]
+    # What no declaration could provide stays missing, as on a host.
+    assumed = [
+        one for one in dict.fromkeys(wanted) if release.provides(one) is None and _can_be_declared(one)
+    ]
     package = Package(
         name=_NAME,
         version="1",
@@ -49,6 +52,10 @@ def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], wo
         raise StepError(f"the placeholder for {profile.title} cannot be installed\n    {done.words.strip()}")
     # One capability may be required by a package and by its scriptlets.
     return sorted(set(map(str, assumed)))
+
+
+def _can_be_declared(wanted: Relation) -> bool:
+    return not isinstance(parse_dependency("requires", str(_provision(wanted))), Problem)
 
 
 def _provision(wanted: Relation) -> Dependency:
