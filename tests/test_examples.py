@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import ROOT, lacks, need
-from trees import Tree
+from trees import Tree, fields
 
 from xspack_tool.releases.local import kernel_trees
 
@@ -70,10 +70,12 @@ def test_a_kind_of_ones_own_is_in_help_and_tells_mistakes_as_ours_do(tmp_path: P
     )
     line = text.splitlines().index("report = env.PythonApp(") + 1
     pack = text.splitlines().index("pack = env.Pack(") + 1
-    assert tree.scons("pack").refused() == [
-        f"SConstruct:{line}: PythonApp 'acme-report': modul='acme_report': unknown keyword; did you mean 'module'?",
-        f"SConstruct:{line}: PythonApp 'acme-report': module=None: is missing; give the module that the launcher runs",
-        f"SConstruct:{line}: PythonApp 'acme-report': version='1-3': a version must not contain '-'; "  # noqa: ISC004
-        "put what follows it into release",
-        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3': a version must not contain '-'; write \"1.3\"",
+    mistakes = tree.scons("pack").refused()
+    assert fields(mistakes) == [
+        f"SConstruct:{line}: PythonApp 'acme-report': modul='acme_report'",
+        f"SConstruct:{line}: PythonApp 'acme-report': module=None",
+        f"SConstruct:{line}: PythonApp 'acme-report': version='1-3'",
+        f"SConstruct:{pack}: Pack 'acme-report-pack': version='1-3'",
     ]
+    # What a kind of a user's says is its own.
+    assert mistakes[1].endswith(": is missing; give the module that the launcher runs")

@@ -55,6 +55,11 @@ class Ran:
         return self.mistakes
 
 
+def fields(mistakes: list[str]) -> list[str]:
+    """Place, target, field and value of each mistake; kinds/mistakes.txt has what is said of them."""
+    return [": ".join(mistake.split(": ")[:3]) for mistake in mistakes]
+
+
 class Tree:
     """A folder with an SConstruct."""
 

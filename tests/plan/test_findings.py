@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import need
-from trees import Tree
+from trees import Tree, fields
 
 KEY = 'key = env.TestKey("RPM-GPG-KEY-T")\n'
 PACK = """
@@ -149,9 +149,10 @@ def test_a_line_that_moves_builds_nothing_and_is_told(tree: Tree) -> None:
 
 
 def test_unknown_ids_and_empty_reasons_are_mistakes(tree: Tree) -> None:
-    assert declare(tree, {"pack": 'waive={"S99": "x", "S1": " "}'}).scons("pack").refused() == [
-        "SConstruct:4: Pack 'a': waive='S99': no rule has this id; did you mean 'S9'?",
-        "SConstruct:4: Pack 'a': waive['S1']=' ': a waiver must give its reason; say why in words",
+    mistakes = declare(tree, {"pack": 'waive={"S99": "x", "S1": " "}'}).scons("pack").refused()
+    assert fields(mistakes) == [
+        "SConstruct:4: Pack 'a': waive='S99'",
+        "SConstruct:4: Pack 'a': waive['S1']=' '",
     ]
 
 
