@@ -91,7 +91,7 @@ def _show_variants(variants: Sequence[PackedVariant], out: Output) -> None:
         return
     head = ("DRIVER", "VARIANT", "VERSION", "PRIORITY", "STATUS", "CATEGORY", "KERNEL")
     keys = ("variant", "version", "priority", "status", "category")
-    rows = [(one.driver, *(str(one.facts.get(key, "")) for key in keys), one.kernel) for one in variants]
+    rows = [(one.driver, *(str(one.info.get(key, "")) for key in keys), one.kernel) for one in variants]
     out.line()
     out.table(head, rows)
 

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import counted
-from xspack_tool.evidence.modules import FACTS, PackedVariant, variants_of_pack
+from xspack_tool.evidence.modules import INFO_KEYS, PackedVariant, variants_of_pack
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.pack.layout import SIGNED
 from xspack_tool.rpm.info import PayloadFile, RpmInfo
@@ -122,12 +122,14 @@ def _variant_changes(old: Iterable[PackedVariant], new: Iterable[PackedVariant])
         if one is None or other is None:
             yield Change("+" if one is None else "-", which, new=(one or other).folder)  # type: ignore[union-attr]
             continue
-        facts = ({f"{which}: {key}": str(side.facts.get(key, "")) for key in FACTS} for side in (one, other))
-        yield from _field_changes(*facts)
+        infos = (
+            {f"{which}: {key}": str(side.info.get(key, "")) for key in INFO_KEYS} for side in (one, other)
+        )
+        yield from _field_changes(*infos)
 
 
 def _which(one: PackedVariant) -> str:
-    return f"{one.driver} {one.facts.get('variant', one.folder)} for {one.kernel}"
+    return f"{one.driver} {one.info.get('variant', one.folder)} for {one.kernel}"
 
 
 def _document_changes(old: ParsedPack, new: ParsedPack) -> Iterable[Change]:
@@ -205,15 +207,15 @@ def _file_changes(old: Iterable[PayloadFile], new: Iterable[PayloadFile]) -> Ite
         if old_file is None or new_file is None:
             there = old_file or new_file
             assert there is not None  # the path comes from one of the two
-            yield Change("+" if old_file is None else "-", path, new=_shape(there))
+            yield Change("+" if old_file is None else "-", path, new=_attributes(there))
             continue
-        if _shape(old_file) != _shape(new_file):
-            yield Change("~", path, _shape(old_file), _shape(new_file))
+        if _attributes(old_file) != _attributes(new_file):
+            yield Change("~", path, _attributes(old_file), _attributes(new_file))
         elif old_file.digest != new_file.digest:
             yield Change("~", path, new="other content of the same size")
 
 
-def _shape(file: PayloadFile) -> str:
+def _attributes(file: PayloadFile) -> str:
     """Mode, owner, size and kind of a file, as far as they say something."""
     mode = stat.filemode(file.mode)
     owner = "" if (file.owner, file.group) == ("root", "root") else f" {file.owner}:{file.group}"

@@ -18,7 +18,7 @@ from xspack_tool.rpm.read import read_info
 from xspack_tool.rules.context import modules_of
 
 #: What info.json says of a variant, in the order in which it is shown.
-FACTS = ("variant", "version", "priority", "status", "category", "description")
+INFO_KEYS = ("variant", "version", "priority", "status", "category", "description")
 _LARGEST = 1 << 20
 
 
@@ -28,11 +28,11 @@ class PackedVariant(Struct, frozen=True):
     kernel: str
     driver: str
     folder: str
-    facts: dict[str, Any]
+    info: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """It as JSON's types."""
-        return {"kernel": self.kernel, "driver": self.driver, "folder": self.folder, **self.facts}
+        return {"kernel": self.kernel, "driver": self.driver, "folder": self.folder, **self.info}
 
 
 def variants_of_pack(pack: ParsedPack) -> list[PackedVariant]:
@@ -45,8 +45,8 @@ def variants_of_pack(pack: ParsedPack) -> list[PackedVariant]:
             for path in [entry.path for entry in names if entry.path in wanted]:
                 place = VARIANT.match(path)
                 assert place is not None  # it was wanted for that
-                facts = _facts(content.read(_LARGEST))
-                variants.append(PackedVariant(place["kernel"], place["driver"], place["version"], facts))
+                said = _read_info(content.read(_LARGEST))
+                variants.append(PackedVariant(place["kernel"], place["driver"], place["version"], said))
     return sorted(variants, key=lambda variant: (variant.kernel, variant.driver, variant.folder))
 
 
@@ -58,14 +58,14 @@ def _info_files(info: RpmInfo) -> set[str]:
     }
 
 
-def _facts(content: bytes) -> dict[str, Any]:
+def _read_info(content: bytes) -> dict[str, Any]:
     """Those of an info.json; rule M1 says what is wrong with another one."""
     try:
         data = json.loads(content.decode("ascii"))
     except (ValueError, RecursionError):
         return {}
     return (
-        {key: data[key] for key in FACTS if isinstance(data.get(key), str | int)}
+        {key: data[key] for key in INFO_KEYS if isinstance(data.get(key), str | int)}
         if isinstance(data, dict)
         else {}
     )

@@ -38,15 +38,15 @@ class OutputStates:
 
     def is_as_built(self, node: Node, name: str) -> bool:
         """Whether the file of a node, if there is one, is the one that SCons knows; read only if its state is new."""
-        csig, found = stored_digest(node), node.stat()
-        if not csig or found is None:
+        csig, status = stored_digest(node), node.stat()
+        if not csig or status is None:
             return True
         self._seen.add(name)
-        if self._known.get(name) == [csig, _state(found)]:
+        if self._known.get(name) == [csig, _state(status)]:
             return True
         if hash_file_signature(node.get_abspath()) != csig:
             return False
-        self.note(name, csig, found)
+        self.note(name, csig, status)
         return True
 
     def note(self, name: str, csig: str, found: os.stat_result) -> None:
@@ -81,8 +81,8 @@ class OutputStates:
         if self.changed:
             folder = str(self.file.parent.parent)
             there = {
-                name: one
-                for name, one in self._known.items()
+                name: state
+                for name, state in self._known.items()
                 if name in self._seen or os.path.lexists(os.path.join(folder, name))
             }
             with suppress(OSError):

@@ -30,10 +30,12 @@ def install_placeholder(dnf: Dnf, profile: Profile, infos: Sequence[RpmInfo], wo
     """
     release = KnownRelease(profile, infos, None)
     known = profile_provides(profile)
-    wanted = [one for info in infos for one in info.requires if not one.is_rpmlib]
+    wanted = [requirement for info in infos for requirement in info.requires if not requirement.is_rpmlib]
     # What no declaration could provide stays missing, as on a host.
     assumed = [
-        one for one in dict.fromkeys(wanted) if release.provides(one) is None and _can_be_declared(one)
+        requirement
+        for requirement in dict.fromkeys(wanted)
+        if release.provides(requirement) is None and _can_be_declared(requirement)
     ]
     package = Package(
         name=_NAME,

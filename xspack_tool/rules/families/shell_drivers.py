@@ -143,13 +143,13 @@ def _lacking(info: RpmInfo, boots_from: str) -> Iterator[Hit]:
         bool(boots_from) and not _INITRD & done and not _leaves_flag(info, phase)
         for phase, done in (("post", post), ("postun", postun))
     ]
-    found = []
+    reasons = []
     if any(tables):
-        found.append(f"it holds kernel modules and runs no depmod after {_after(tables)}")
+        reasons.append(f"it holds kernel modules and runs no depmod after {_after(tables)}")
     if any(initrd):
-        found.append(f"a host may boot from {boots_from}, and no initrd is made after {_after(initrd)}")
-    if found:
-        yield Hit("%post" if tables[0] or initrd[0] else "%postun", "; ".join(found))
+        reasons.append(f"a host may boot from {boots_from}, and no initrd is made after {_after(initrd)}")
+    if reasons:
+        yield Hit("%post" if tables[0] or initrd[0] else "%postun", "; ".join(reasons))
 
 
 def _after(lacks: Sequence[bool]) -> str:
