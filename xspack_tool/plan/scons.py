@@ -85,7 +85,7 @@ _unwritten: list[str] = []
 
 def record_in_words() -> None:
     """Have SCons say in one line that its database cannot be opened or written; it shows a traceback. What it does not
-    note then is looked at anew in the next build."""
+    note then is looked at anew in the next build. A database in which nothing changed is not written."""
     database = SCons.SConsign
     inner, open_database = getattr(database, "write", None), getattr(database, "Get_DataBase", None)
     if inner is None or open_database is None:
@@ -93,7 +93,8 @@ def record_in_words() -> None:
 
     def write() -> None:
         try:
-            inner()
+            if any(getattr(folder, "dirty", True) for folder in getattr(database, "sig_files", [None])):
+                inner()
         except OSError as error:
             place = next(
                 (store._file_name for store in database.DB_sync_list if hasattr(store, "_file_name")), ""
@@ -194,23 +195,68 @@ def _sources(info: Any) -> dict[Node, str]:
 
 
 def note_by(note: Callable[[Node], None]) -> Callable[[Node], None]:
-    """A function that has ``note`` called for a node whenever SCons is about to note what it saw of it. Does nothing
-    where SCons has no such table: then SCons reads outputs again."""
+    """A function that has ``note`` called for a node whenever SCons is about to note what it saw of it. What is noted
+    already is not noted again, of such nodes and of files that nothing builds: SCons puts a whole folder's notes
+    together anew, in every build. Does nothing where SCons has no such table: then SCons reads outputs again."""
     table, store = getattr(SCons.Node, "store_info_map", None), getattr(SCons.Node, "store_info_file", None)
     if not isinstance(table, dict) or store is None or "store_info" not in Node.__slots__:
         return lambda node: None
 
     def both(node: Node) -> None:
         note(node)
-        store(node)
+        if not _is_noted(node):
+            store(node)
+
+    def of_source(node: Node) -> None:
+        if node.has_builder() or not _is_noted(node):
+            store(node)
 
     number = max(table) + 1
     table[number] = both
+    for kind in [kind for kind, one in table.items() if one is store]:
+        table[kind] = of_source
 
     def watch(node: Node) -> None:
         node.store_info = number
 
     return watch
+
+
+def _is_noted(node: Node) -> bool:
+    """Whether SCons's database has what would be noted of a file that this run did not build: the file as it is, and
+    the names and states of what it is made of."""
+    if node.get_state() == SCons.Node.executed:
+        return False
+    try:
+        if node.has_builder() and node.get_executor() is None:
+            return True  # SCons comes twice, and forgot in between what was judged then
+        stored, seen = node.get_stored_info(), node.get_ninfo()
+        # Of a source that is still to be read nothing can be told.
+        if not hasattr(seen, "csig") or not _is_same(stored.ninfo, seen):
+            return False
+        return not node.has_builder() or all(
+            list(map(str, nodes)) == getattr(stored.binfo, names)
+            and all(map(_is_same, getattr(stored.binfo, states), (one.get_ninfo() for one in nodes)))
+            for names, states, nodes in (
+                (
+                    "bsources",
+                    "bsourcesigs",
+                    node.get_executor().get_unignored_sources(node, node.ignore),
+                ),
+                ("bdepends", "bdependsigs", node.depends),
+                ("bimplicit", "bimplicitsigs", node.implicit or ()),
+            )
+        )
+    except AttributeError:
+        return False
+
+
+def _is_same(noted: Any, seen: Any) -> bool:
+    """Whether a node's state, as far as it is known, is the one that was noted."""
+    return all(
+        getattr(seen, name, None) in (None, getattr(noted, name, None))
+        for name in ("csig", "timestamp", "size")
+    )
 
 
 def digests_by(known: Callable[[Node], str]) -> None:
