@@ -97,6 +97,22 @@ def test_a_browser_shows_it(chromium: Browser, page: Path, width: int, scheme: s
     assert pale == []
 
 
+def test_what_is_printed_is_dark_on_white(chromium: Browser, page: Path) -> None:
+    """By a reader whose system is dark, too; browsers leave backgrounds out."""
+    chromium.show(page, 800, "dark")
+    chromium.call(
+        "Emulation.setEmulatedMedia",
+        media="print",
+        features=[{"name": "prefers-color-scheme", "value": "dark"}],
+    )
+    try:
+        assert chromium.ask("getComputedStyle(document.body).color") == "rgb(27, 31, 36)"
+        pale = [(ratio, text) for ratio, text in chromium.ask(_CONTRASTS) if ratio < _READABLE]
+        assert pale == []
+    finally:
+        chromium.call("Emulation.setEmulatedMedia", media="")
+
+
 def test_it_says_what_is_in_the_pack(page: Path) -> None:
     text = page.read_text()
     assert re.findall(r"<h2>(.*?)</h2>", text) == [

@@ -18,34 +18,36 @@ class Box(Struct, frozen=True):
 
 
 class Drawing(Struct, frozen=True):
-    """Boxes, and lines between the right side of one and the left side of another."""
+    """Boxes, each ``box`` wide, and lines between the right side of one and the left side of another."""
 
     width: int
     height: int
+    box: int
     boxes: tuple[Box, ...]
     lines: tuple[tuple[int, int, int, int], ...]
 
 
-def draw(requires: Mapping[str, Sequence[str]]) -> Drawing:
+def draw(requires: Mapping[str, Sequence[str]], box: int = WIDTH) -> Drawing:
     """The drawing of what each name requires; circles are drawn, too."""
     depth = _depths(requires)
     columns: dict[int, list[str]] = {}
     for name in sorted(requires):
         columns.setdefault(depth[name], []).append(name)
     boxes = {
-        name: Box(name, column * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y))
+        name: Box(name, column * (box + GAP_X), row * (HEIGHT + GAP_Y))
         for column, names in columns.items()
         for row, name in enumerate(names)
     }
     lines = [
-        (boxes[name].x + WIDTH, boxes[name].y + HEIGHT // 2, boxes[other].x, boxes[other].y + HEIGHT // 2)
+        (boxes[name].x + box, boxes[name].y + HEIGHT // 2, boxes[other].x, boxes[other].y + HEIGHT // 2)
         for name in sorted(requires)
         for other in sorted(requires[name])
         if other in boxes
     ]
     return Drawing(
-        width=max((box.x + WIDTH for box in boxes.values()), default=0),
-        height=max((box.y + HEIGHT for box in boxes.values()), default=0),
+        width=max((one.x + box for one in boxes.values()), default=0),
+        height=max((one.y + HEIGHT for one in boxes.values()), default=0),
+        box=box,
         boxes=tuple(boxes.values()),
         lines=tuple(lines),
     )

@@ -10,7 +10,7 @@ from msgspec import Struct
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import visible
 from xspack_tool.evidence.changes import PackChanges
-from xspack_tool.evidence.graph import HEIGHT, WIDTH, draw
+from xspack_tool.evidence.graph import HEIGHT, draw
 from xspack_tool.evidence.inventory import Inventory, required_components
 from xspack_tool.evidence.text import instant, size_words
 from xspack_tool.evidence.timeline import Ran, Timeline
@@ -20,6 +20,8 @@ from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.report import Report
 
 _MAP = (1000, 320)
+#: How wide a box for a kind of step is, in pixels: their names are short.
+_STEP = 104
 #: More files, or rows of one table, are told as a number.
 _SHOWN = 400
 #: More packages make no drawing that anyone could read.
@@ -76,9 +78,9 @@ def render_page(page: Page) -> str:
         drawing=draw({names[path]: [names[one] for one in wanted] for path, wanted in needed.items()})
         if 1 < len(needed) <= _DRAWN
         else None,
-        box=(WIDTH, HEIGHT),
+        box_height=HEIGHT,
         longest=_longest(page.timeline) if page.timeline else [],
-        steps=draw(page.timeline.needs) if page.timeline else None,
+        steps=draw(page.timeline.needs, _STEP) if page.timeline else None,
         shown=_SHOWN,
     )
 

@@ -130,7 +130,7 @@ def unjudged_requirements(found: Transaction) -> tuple[str, ...]:
     """The words for requirements that only the release's packages can tell about."""
     if not found.unknown:
         return ()
-    names = sorted(str(relation) for relation in found.unknown)
+    names = sorted({str(relation) for relation in found.unknown})
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return (f"requirements: {', '.join(names[:8])}{more}: name the release's packages with --base",)
 
