@@ -17,7 +17,7 @@ from SCons.Node import Node
 from xspack_tool.errors import BadInput, Problem, damaged
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
-from xspack_tool.plan.keys import SigningKey
+from xspack_tool.plan.keys import SigningKey, public_key
 from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_folder, slot_of
@@ -251,7 +251,6 @@ class JudgePack(Step, frozen=True):
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rules.context import PackContext, modules_of
         from xspack_tool.rules.report import Waivers, as_json, judge
-        from xspack_tool.signing.keys import read_public_key
 
         payload = read_records([inputs.joined])
         if tuple(info.file_name for info, _ in payload) != self.rpms:
@@ -267,7 +266,7 @@ class JudgePack(Step, frozen=True):
             rpms=tuple(info for info, _ in payload),
             with_source=frozenset(self.with_source),
             submission=self.submission,
-            key=read_public_key(key) if key else None,
+            key=public_key(key) if key else None,
             key_name=self.pack.key,
             signed=tuple(info for info, _ in records) if key else (),
             now=int(time.time()),

@@ -24,6 +24,7 @@ from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.signing.home import KEYRING
 
 if TYPE_CHECKING:
+    from xspack_tool.signing.keys import PublicKey
     from xspack_tool.signing.sign import Signer
 
 
@@ -54,11 +55,19 @@ class SigningKey(Struct, frozen=True):
 
     def signer(self, public_file: Path) -> Signer:
         """Who signs, once the public key file is there."""
-        from xspack_tool.signing.keys import read_public_key
         from xspack_tool.signing.passphrase import read_passphrase
         from xspack_tool.signing.sign import Signer
 
-        return Signer(self.home, read_public_key(public_file), read_passphrase())
+        return Signer(self.home, public_key(public_file), read_passphrase())
+
+
+def public_key(file: Path) -> PublicKey:
+    """What a public key file holds. Raises BadInput."""
+    from xspack_tool.signing.keys import read_public_key, remember_key
+
+    for facts in session().key_facts:
+        remember_key(facts)
+    return read_public_key(file)
 
 
 class MakeTestKey(Step, frozen=True):
@@ -120,7 +129,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "public key file not found", remedy)]
         try:
-            read_cached(env, f"secret key of {name}", _state(key), lambda: _find_secret_key(key))
+            found = read_cached(env, f"keys of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
         except _CannotSign as error:
@@ -131,23 +140,25 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             rule = f"{key.home or own} holds no secret key {lacking}"
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
+        session().key_facts.append(found)
         return []
 
     return check
 
 
-def _find_secret_key(key: SigningKey) -> str:
-    """The fingerprint of a key that can sign. Asking gpg takes longer than reading a small tree."""
-    from xspack_tool.signing.keys import has_secret_key, read_public_key
+def _find_secret_key(key: SigningKey) -> dict[str, Any]:
+    """What is known of a key that can sign. Asking gpg takes longer than reading a small tree."""
+    from xspack_tool.signing.keys import facts_of, has_secret_key, read_public_key
     from xspack_tool.signing.sign import cannot_sign
 
-    public = read_public_key(Path(key.node.get_abspath()))
+    path = Path(key.node.get_abspath())
+    public, facts = read_public_key(path), facts_of(path)
     if why := cannot_sign(public):
         raise _CannotSign(why)
     fingerprint = public.fingerprint
     if not has_secret_key(key.home, fingerprint):
         raise _NoSecretKey(fingerprint)
-    return fingerprint
+    return facts
 
 
 def _state(key: SigningKey) -> list[Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, to_builtins
 
 from xspack_tool.errors import BadInput, Interrupted, StepError, raise_for_room
 from xspack_tool.files import write_whole
@@ -94,6 +97,11 @@ def read_public_key(path: Path) -> PublicKey:
 
     Raises BadInput if it is no OpenPGP key.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[PublicKey, str]:
+    """The key, and the SHA-256 of the file's content."""
     try:
         with open(path, "rb") as file:
             content = file.read(_LARGEST + 1)
@@ -101,10 +109,27 @@ def read_public_key(path: Path) -> PublicKey:
         raise BadInput(path, error.strerror or "cannot be read") from None
     if len(content) > _LARGEST:
         raise BadInput(path, "larger than 1 MiB: no key file")
-    key = _scan(content)
+    digest = hashlib.sha256(content).hexdigest()
+    key = _remembered.get(digest) or _scan(content)
     if key is None:
         raise BadInput(path, "holds no OpenPGP key; export one with: gpg --armor --export FINGERPRINT")
-    return key
+    return key, digest
+
+
+#: SHA-256 of the content of a key file -> what gpg found in it in an earlier run.
+_remembered: dict[str, PublicKey] = {}
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What a key file holds, as plain values for :func:`remember_key`. Raises BadInput."""
+    key, digest = _read(path)
+    return {"content": digest, "key": to_builtins(key)}
+
+
+def remember_key(facts: Mapping[str, Any]) -> None:
+    """Have a file of that content told of without asking gpg again, which takes as long as to sign a dozen RPMs."""
+    with suppress(ValidationError):  # noted by another version
+        _remembered[facts["content"]] = convert(facts["key"], PublicKey)
 
 
 @functools.lru_cache(maxsize=16)
