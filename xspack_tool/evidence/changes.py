@@ -116,14 +116,15 @@ def _device(row: DeviceRow) -> str:
 
 def _variant_changes(old: Iterable[PackedVariant], new: Iterable[PackedVariant]) -> Iterable[Change]:
     """What became of each variant, which is the same where driver and name are, whatever its version."""
-    before, after = ({_which(one): one for one in side} for side in (old, new))
+    before, after = ({_which(variant): variant for variant in side} for side in (old, new))
     for which in sorted(before.keys() | after.keys()):
-        one, other = before.get(which), after.get(which)
-        if one is None or other is None:
-            yield Change("+" if one is None else "-", which, new=(one or other).folder)  # type: ignore[union-attr]
+        pair = before.get(which), after.get(which)
+        there = [variant for variant in pair if variant]
+        if len(there) == 1:
+            yield Change("+" if pair[0] is None else "-", which, new=there[0].folder)
             continue
         infos = (
-            {f"{which}: {key}": str(side.info.get(key, "")) for key in INFO_KEYS} for side in (one, other)
+            {f"{which}: {key}": str(variant.info.get(key, "")) for key in INFO_KEYS} for variant in there
         )
         yield from _field_changes(*infos)
 

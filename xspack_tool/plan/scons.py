@@ -186,11 +186,14 @@ def sources_before(node: Node) -> dict[Node, str]:
 
 def _sources(info: Any) -> dict[Node, str]:
     kinds = {"bsources": "bsourcesigs", "bdepends": "bdependsigs", "bimplicit": "bimplicitsigs"}
-    nodes = (node for kind in kinds for node in getattr(info, kind, None) or ())
-    seen = (one for kind in kinds.values() for one in getattr(info, kind, None) or ())
+    lists = [
+        (getattr(info, kind, None) or (), getattr(info, seen, None) or ()) for kind, seen in kinds.items()
+    ]
     return {
-        node: str(getattr(one, "csig", None) or getattr(one, "timestamp", ""))
-        for node, one in zip(nodes, seen, strict=False)
+        node: str(getattr(state, "csig", None) or getattr(state, "timestamp", ""))
+        for nodes, seen in lists
+        if len(nodes) == len(seen)
+        for node, state in zip(nodes, seen, strict=True)
     }
 
 
