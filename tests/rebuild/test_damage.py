@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rebuild.lab import Lab, steps
+from forge import program
+from pack_maker import package
+from rebuild.lab import Lab, kernel, steps
+from steps import labels
 from support import need
+
+from xspack_tool.rpm.write import write_rpm
+from xspack_tool.signing.home import end_agent
 
 PACK = {
     "version": "'1'",
@@ -92,6 +98,98 @@ def test_each_output(lab: Lab) -> None:
         assert told == (lines if kind != "removed" else []), (name, kind)
         assert lab.outputs() == clean, (name, kind)
     assert steps(lab.scons("-j1").good()) == set()
+
+
+SPEC = "Name: s\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\nSource0: f\n"
+SPEC += "%description\nd\n%install\ninstall -D -m 644 %{SOURCE0} %{buildroot}/opt/s\n%files\n/opt/s\n"
+MODULE = 'static const char i[] __attribute__((section(".modinfo"), used)) = "vermagic=6.1.0-acme SMP ";\n'
+#: One of each kind of step, but those that a kit elsewhere does: what those make are files of the same kinds.
+EVERY = [
+    ("TestKey", "KEY", {}),
+    ("Userspace", "a", {"version": "'1'", "arch": "'noarch'", "files": "{'/opt/a': 'f'}"}),
+    (
+        "Userspace",
+        "p",
+        {"version": "'1'", "debuginfo": "True", "arch": "'x86_64'", "files": "{'/opt/p': 'program'}"},
+    ),
+    ("SpecRpm", "s.spec", {"sources": "['f']"}),
+    ("SpecRpm", "t.spec", {"sources": "['f']", "rpms": "'t-1-1.noarch.rpm'"}),
+    ("PrebuiltRpm", "old.rpm", {}),
+    (
+        "KernelModule",
+        "k",
+        {
+            "version": "'1'",
+            "source": "env.Dir('driver')",
+            "ddk": "'#kernel'",
+            "variant": "'generic'",
+            "priority": "1",
+        },
+    ),
+    (
+        "Pack",
+        "one",
+        {
+            **PACK,
+            "packages": "[made[name] for name in ('a', 'p', 's.spec', 'old.rpm', 'k')]",
+            "requires": "'product-version >= 9'",
+            "waive": "{'M2': 'no kbuild here', 'M4': 'no key here'}",
+            "key": "made['KEY']",
+        },
+    ),
+    ("Submission", "made['one']", {}),
+]
+ELSEWHERE = {"Remote", "Fetch"}
+#: What is written beside a build, and no output of it.
+BESIDE = {"one-findings.sarif", "compile_commands.json"}
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    need("rpmbuild", "rpmsign", "gcc", "make", "strip", "gpg")
+    files = {
+        "src/f": "f\n",
+        "src/check.sh": "#!/bin/sh\n",
+        "src/s.spec": SPEC,
+        "src/t.spec": SPEC.replace("Name: s", "Name: t"),
+    }
+    files |= {
+        "src/driver/Kbuild": "obj-m := a.o\n",
+        "src/driver/a.c": MODULE,
+        "src/driver/COPYING": "GPL\n",
+    }
+    files |= {f"kernel/{name}": text for name, text in kernel().items()}
+    lab = Lab(tmp_path_factory.mktemp("every") / "tree", files)
+    write_rpm(package("old"), {}, lab.path / "src/old.rpm", payload="w2.gzdio", time=1_600_000_000)
+    lab.write({"src/program": program("-g")})
+    lab.declare_all(EVERY, {"XSPACK_TARGET": "xenserver-9"})
+    yield lab
+    end_agent(lab.path / "build/keys/gnupg")
+
+
+def test_no_kind_of_file_is_left_out(every: Lab) -> None:
+    """Each kind of step, by all of its outputs, each of them in one of the ways; several at once, and never two steps
+    that follow each other alone."""
+    ran = every.scons("-j2", ".").good()
+    assert {line.split()[0] for line in ran.said.splitlines() if line and line.split()[0] in labels()} == (
+        labels() - ELSEWHERE
+    )
+    kinds, clean = list(DAMAGES), every.outputs()
+    assert len(clean) > 60
+    for part in range(7):
+        names = [name for number, name in enumerate(clean) if number % 7 == part]
+        harmed = {name: kinds[(number + part) % len(kinds)] for number, name in enumerate(names)}
+        for number, (name, kind) in enumerate(harmed.items()):
+            damage(every.path / "build" / name, kind, old_time=number % 2 == 0)
+        ran = every.scons("-j2", ".").good()
+        told = {line for line in ran.said.splitlines() if line.startswith("xspack: ")}
+        assert told == {
+            f"xspack: build/{name}: not as it was built; it is built again"
+            for name, kind in harmed.items()
+            if kind != "removed"
+        }
+        assert every.outputs() == clean, harmed
+    assert steps(every.scons("-j1", ".").good()) == set()
 
 
 #: What is read by other steps, and the end of it all.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import random
 import re
@@ -29,6 +30,8 @@ from xspack_tool.evidence.timeline import read_timeline
 from xspack_tool.plan.findings import read_records
 from xspack_tool.plan.verdict import read_report
 from xspack_tool.repo.fragment import read_fragments
+from xspack_tool.rules.finding import Finding, to_plain
+from xspack_tool.rules.report import Report, as_json
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +149,7 @@ def test_what_was_found_memory_for_the_largest_file(tmp_path: Path) -> None:
     """It is taken for what is there."""
     place = tmp_path / "small"
     place.write_text("alias pci:v00008086d*sv*sd*bc*sc*i* acme\n")
-    with pytest.raises(BadInput, match="no provenance"):
+    with pytest.raises(BadInput, match="provenance of a pack"):
         read_provenance(place)
     tracemalloc.start()
     for read in (
@@ -159,6 +162,16 @@ def test_what_was_found_memory_for_the_largest_file(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("change", [{"severity": "X"}, {"found": 5}, {"line": "1"}, {"rule": None}])
+def test_what_was_found_a_finding_of_another_shape(tmp_path: Path, change: dict[str, object]) -> None:
+    place, finding = tmp_path / "findings.json", Finding("B1", "E", "found")
+    place.write_text(as_json(Report("acme", "1", (finding,))))
+    assert read_report(place).findings == (finding,)
+    place.write_text(json.dumps({"pack": "acme", "version": "1", "findings": [to_plain(finding) | change]}))
+    with pytest.raises(BadInput, match="damaged since it was built"):
+        read_report(place)
 
 
 def test_what_was_found_a_timeline_that_is_no_text(tmp_path: Path) -> None:

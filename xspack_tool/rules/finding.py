@@ -90,6 +90,12 @@ def to_plain(finding: Finding) -> dict[str, Any]:
 
 
 def from_plain(data: dict[str, Any]) -> Finding:
-    """The finding of :func:`to_plain`; keys that this version does not know are left out."""
-    known = Finding.__struct_fields__
-    return Finding(**{key: value for key, value in data.items() if key in known})
+    """The finding of :func:`to_plain`; keys that this version does not know are left out. Raises ValueError for values
+    that none has."""
+    given = {key: value for key, value in data.items() if key in Finding.__struct_fields__}
+    other = {"line": int, "skipped": bool, "unless_kept_out": list}
+    if any(type(value) is not other.get(key, str) for key, value in given.items()):
+        raise ValueError("a value of another type")
+    if given["severity"] not in SEVERITIES:
+        raise ValueError("an unknown severity")
+    return Finding(**given)
