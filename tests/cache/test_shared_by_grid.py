@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache.test_shared import RPMS, SHARED, Fleet, by_grid, by_s3, made, told
+from cache_fleet import RPMS, SHARED, Fleet, by_grid, by_s3, counted, made, told
 from cache_servers import faulty, free_port
 from grid_faults import Server, ends, hangs, result, serving
 from grid_servers import Grid, blocks_of_page, casd, grid
 from rebuild.lab import steps
 from support import ROOT, need, need_module
-from trees import Ran
 
 from xspack_tool.cache.entry import Entry, sign_entry
 from xspack_tool.cache.keys import make_pair, read_signing
@@ -45,11 +44,6 @@ def store(tmp_path: Path) -> Iterator[str]:
 def running() -> Iterator[Grid]:
     with grid() as one:
         yield one
-
-
-def counted(ran: Ran) -> str:
-    (line,) = (line for line in ran.said.splitlines() if line.startswith("xspack: cache grpc"))
-    return ", ".join(line.split(": ", 2)[2].split(", ")[:3])
 
 
 def test_a_second_clone_builds_nothing(fleet: Fleet, store: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import DRIVER, HEAD, SPEC, compiled, words_of
+from kits import DRIVER, HEAD, SPEC, compiled, words_of
 from rebuild.lab import kernel
 from rpm_asked import asked, payload
 from sshd import Start

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from drivers.test_enclosed_kits import RPM, SPEC, made, podman
-from drivers.test_kit_over_ssh import DRIVER, HEAD, compiled, words_of
 from grid_servers import Grid, grid
+from kits import DRIVER, HEAD, compiled, words_of
 from rebuild.lab import kernel
 from sshd import Start
 from support import lacks, need, wait_for

@@ -10,33 +10,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from drivers.conftest import release
+from kits import DRIVER, HEAD, SPEC, UUID, compiled, fetched, kit, toy, words_of
 from rebuild.lab import kernel
 from rpm_asked import asked, payload
-from sshd import Sshd, Start
+from sshd import Start
 from support import ROOT, need
 from trees import Ran, Tree
 
 from xspack_tool.binary.elf import read_elf
-
-HEAD = """\
-env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_TARGET="local",
-                  ENV={"PATH": "/usr/bin:/bin"})
-def D(name, **more):
-    return env.KernelModule(name, **{"version": "2.1", "source": env.Dir("driver"), **more})
-"""
-DRIVER = {"driver/acme.c": "int acme;\n", "driver/Kbuild": "obj-m := acme.o\n"}
-
-
-def kit(start: Start, tree: str) -> str:
-    """The kit of a server, as a SConstruct names it."""
-    return words_of(start(tree=tree))
-
-
-def words_of(server: Sshd) -> str:
-    ddk = server.ddk
-    files = f'identity="{ddk.identity}", known_hosts="{ddk.known_hosts}"'
-    return f'env.Ddk(host="{ddk.host}", port={ddk.port}, {files}, tree="{ddk.tree}", jobs=2)'
 
 
 @pytest.mark.parametrize("with_conf", [False, True])
@@ -103,136 +84,6 @@ def test_compiled_once_and_again_for_another_kit(sshd: Start, tmp_path: Path) ->
     assert "Traceback" not in ran.said and (tree.path / rpm).is_file()
 
 
-# K9: the CRCs of the symbols that a module uses are those of the kit's kernel.
-
-#: A module that says what kbuild would have it say: its kernel, and the CRC of a symbol as it found it.
-CRC = """\
-static const char vermagic[] __attribute__((section(".modinfo"), used)) = "vermagic=" KERNEL " SMP mod_unload ";
-static const struct {{ unsigned long crc; char name[56]; }} versions[]
-    __attribute__((section("__versions"), used)) = {{ {{ {crc}, "kmalloc" }} }};
-"""
-PACK = """\
-nic = D("acme", ddk=[{kits}])
-key = env.TestKey("KEY")
-env.Alias("pack", env.Pack("acme", version="1", description="d", packages=[nic], key=key, requires=["{name}"],
-                           releases={{"one.toml": "{uuid}0", "two.toml": "{uuid}1"}}))
-"""
-UUID = "0f2d1a52-7a55-4f0c-9d0b-00000000000"
-
-
-def toy(tree: Tree, name: str, crc: str = "0x11") -> Tree:
-    """A quick kernel tree with one symbol, and the profile of a release that has this kernel."""
-    there = Tree(tree.path.parent / name).write(kernel(f"6.1.0-{name}"))
-    makefile = (
-        (there.path / "Makefile").read_text().replace("$(KCFLAGS)", f"-DKERNEL='\"6.1.0-{name}\"' $(KCFLAGS)")
-    )
-    there.write({"Makefile": makefile, "Module.symvers": f"{crc}\tkmalloc\tvmlinux\tEXPORT_SYMBOL\n"})
-    tree.write({f"{name}.toml": release(f"6.1.0-{name}", "8.2.1" if name == "one" else "8.3.0")})
-    return there
-
-
-def k9(tree: Tree, label: str) -> list[tuple[str, str]]:
-    """What rule K9 says of a pack: where, and what."""
-    findings = json.loads((tree.path / f"build/{label}-findings.json").read_text())["findings"]
-    return [(one["where"], one["found"]) for one in findings if one["rule"] == "K9"]
-
-
-def fetched(ran: Ran) -> int:
-    return ran.said.count("\nFetch ") + ran.said.startswith("Fetch ")
-
-
-def test_symbol_crcs_are_compared_with_the_kits(sshd: Start, tmp_path: Path) -> None:
-    need("rpmsign")
-    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/acme.c": CRC.format(crc="0x11")})
-    one, two = toy(tree, "one"), toy(tree, "two", "0x22")
-    kits = [f'{kit(sshd, str(there.path))[:-1]}, release="{there.path.name}.toml")' for there in (one, two)]
-    pack = PACK.format(kits=", ".join(kits), name="bash", uuid=UUID)
-    second = 'D("other", ddk=[{}])\n'.format(", ".join(kits))
-    tree.declare(second + pack, HEAD)
-    ran = tree.scons("pack", "build/rpms", "-j2")
-    assert ran.status == 2 and fetched(ran) == 2
-    wrong = "other CRCs than in Module.symvers: kmalloc 0x00000011 (there 0x00000022)"
-    module = "/lib/modules/6.1.0-{}/updates/acme.ko"
-    assert k9(tree, "acme-one") == []
-    assert k9(tree, "acme-two") == [(module.format("two"), wrong)]
-    for there in (one, two):
-        assert (there.path / "Module.symvers").read_text() in {
-            path.read_text() for path in (tree.path / "build/.xspack").glob("kit-*.symvers")
-        }
-    # Known as long as the kit is the same, and asked for once more where it is another.
-    tree.write({"driver/acme.c": CRC.format(crc="0x22")})
-    ran = tree.scons("pack", "-k")
-    assert ran.status == 2 and fetched(ran) == 0
-    assert k9(tree, "acme-two") == [] and [where for where, _ in k9(tree, "acme-one")] == [
-        module.format("one")
-    ]
-    one.write({"Module.symvers": (two.path / "Module.symvers").read_text()})
-    for cache_file in (tree.path / "build/.xspack").glob("kit-*.json"):
-        os.utime(cache_file, (0, 0))
-    assert fetched(tree.scons("pack").good()) == 1
-    assert k9(tree, "acme-one") == k9(tree, "acme-two") == []
-    assert tree.scons("pack").good().said.count("build/") == 0
-    tree.scons("-c").good()
-    assert not (tree.path / "build").exists()
-
-
-def test_symbol_crcs_of_a_kit_here_and_one_there(sshd: Start, tmp_path: Path) -> None:
-    need("rpmsign")
-    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/acme.c": CRC.format(crc="0x22")})
-    one, two = toy(tree, "one"), toy(tree, "two", "0x22")
-    kits = f'env.Ddk("{one.path}", release="one.toml"), {kit(sshd, str(two.path))[:-1]}, release="two.toml")'
-    tree.declare(PACK.format(kits=kits, name="bash", uuid=UUID), HEAD)
-    ran = tree.scons("pack")
-    assert ran.status == 2 and fetched(ran) == 1
-    assert [what for _, what in k9(tree, "acme-one")] == [
-        "other CRCs than in Module.symvers: kmalloc 0x00000022 (there 0x00000011)"
-    ]
-    assert k9(tree, "acme-two") == []
-
-
-def test_the_symbols_are_there_when_the_kit_is_off(sshd: Start, tmp_path: Path) -> None:
-    """They come with the first RPM that is built there, and with no RPM that holds no modules."""
-    need("rpmsign")
-    tree = Tree(tmp_path / "tree").write({**DRIVER, "driver/acme.c": CRC.format(crc="0x11")})
-    there = toy(tree, "one")
-    server = sshd(tree=str(there.path))
-    ddk = server.ddk
-    words = f'host="{ddk.host}", port={ddk.port}, identity="{ddk.identity}", known_hosts="{ddk.known_hosts}"'
-    head = HEAD.replace('"local"', f'"one.toml", XSPACK_DDK=XS("{there.path}")')
-    head = f"from xspack_tool.plan.ddk import Ddk\ndef XS(tree): return Ddk({words}, tree=tree)\n{head}"
-    tool = (
-        'tool = env.Userspace("tool", version="1", arch="noarch", files={"/opt/acme/x": "driver/Kbuild"})\n'
-    )
-    pack = 'env.Alias("{0}", env.Pack("{0}", version="1", uuid="{1}", description="d", packages={0}, unsigned=True))\n'
-    tree.declare(
-        tool + pack.format("tool", UUID + "0") + 'nic = D("acme")\n' + pack.format("nic", UUID + "1"), head
-    )
-    assert fetched(tree.scons("tool").good()) == 0
-    assert fetched(tree.scons("build/rpms/acme-2.1-1.x86_64.rpm").good()) == 1
-    server.process.terminate()
-    server.process.wait()
-    assert fetched(tree.scons("nic").good()) == 0
-    assert k9(tree, "nic") == []
-
-
-def test_no_symbols_of_another_kit(sshd: Start, tmp_path: Path) -> None:
-    """A kit that changed between being asked and being looked at is not mixed with what was built before."""
-    tree = Tree(tmp_path / "tree").write(DRIVER)
-    there = toy(tree, "one")
-    tree.declare(f'D("acme", ddk={kit(sshd, str(there.path))})\n', HEAD)
-    rpm = "build/rpms/acme-2.1-1.x86_64.rpm"
-    assert fetched(tree.scons(rpm).good()) == 1
-    (symvers,) = (tree.path / "build/.xspack").glob("kit-*.symvers")
-    symvers.unlink()
-    there.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
-    ran = tree.scons(rpm)
-    assert ran.status == 2 and not symvers.exists()
-    assert "fetching its Module.symvers: root@127.0.0.1: the kit has changed since it was first" in ran.said
-    ran = tree.scons(rpm).good()
-    assert fetched(ran) == 1 and compiled(ran)
-    assert symvers.read_bytes() == (there.path / "Module.symvers").read_bytes()
-
-
 @pytest.mark.parametrize("program", ["gcc", "rpmbuild"])
 def test_another_compiler_or_rpm_on_the_kit_builds_again(sshd: Start, tmp_path: Path, program: str) -> None:
     tree = Tree(tmp_path / "tree").write(DRIVER)
@@ -257,10 +108,6 @@ if test "$*" = --version; then cat {tmp_path}/tools/version; else exec /usr/bin/
     os.utime(facts, (0, 0))
     ran = tree.scons(rpm).good()
     assert compiled(ran) and fetched(ran) == 0
-
-
-def compiled(ran: Ran) -> bool:
-    return "Remote " in ran.said
 
 
 def test_a_kit_that_cannot_be_asked(tmp_path: Path) -> None:
@@ -485,32 +332,6 @@ def test_ccache_finds_what_another_job_compiled(sshd: Start, tmp_path: Path) -> 
     assert first["cache_miss"] == second["cache_miss"] > 0
     assert second["direct_cache_hit"] + second["preprocessed_cache_hit"] > 0
     assert len(made) == 1
-
-
-SPEC = """\
-%define _rpmfilename %%{{ARCH}}/acme-for-%{{kernel_version}}.rpm
-Name: acme
-Epoch: 2
-Version: 1
-Release: %{{flavour}}%{{?dist}}
-Summary: s
-License: MIT
-Source0: acme.c
-Requires: kernel-uname-r = %{{kernel_version}}
-%description
-d
-%build
-{build}
-%install
-install -D -m 644 acme.o %{{buildroot}}/lib/modules/%{{kernel_version}}/%{{module_dir}}/acme.ko
-%post
-%{{of_two_lines}}
-%{{regenerate_initrd_post}}
-%posttrans
-%{{regenerate_initrd_posttrans}}
-%files
-/lib/modules/%{{kernel_version}}/*/*.ko
-"""
 
 
 def test_a_spec_that_the_kit_builds(sshd: Start, tmp_path: Path) -> None:

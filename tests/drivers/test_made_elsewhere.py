@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from drivers.test_kit_over_ssh import CRC, toy, words_of
-from drivers.test_kit_over_ssh import SPEC as KIT_SPEC
+from kits import CRC, toy, words_of
+from kits import SPEC as KIT_SPEC
 from sshd import Start
 from support import need
 from trees import Tree

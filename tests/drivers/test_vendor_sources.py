@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from drivers.conftest import release
-from drivers.test_kit_over_ssh import words_of
+from kits import words_of
 from rebuild.lab import kernel
 from rpm_asked import payload
 from sshd import Start
