@@ -127,6 +127,15 @@ def test_reading_a_tree_of_programs_loads_nothing_of_drivers_and_nothing_that_ac
     assert late & (loaded - loaded_by("SCons.Script", "None")) == set()
 
 
+def test_building_a_pack_loads_no_reader_of_mail() -> None:
+    """importlib.metadata brings it along for one line with a version, which plan knows."""
+    modules = (
+        "xspack_tool.rules.engine, xspack_tool.rules.report, xspack_tool.rules.sarif, xspack_tool.pack.iso"
+    )
+    loaded = loaded_by(f"{modules}, xspack_tool.evidence.spdx, xspack_tool.signing.sign", "None")
+    assert {"importlib.metadata", "email"} & (loaded - loaded_by("SCons.Script", "None")) == set()
+
+
 def loaded_by(module: str, call: str) -> set[str]:
     code = f"import sys, {module}; {call}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -106,7 +106,7 @@ def test_what_a_build_writes(hostile: Path) -> None:
     for text in (
         as_text([report]),
         as_json(report),
-        as_sarif(report, all_rules()),
+        as_sarif(report, all_rules(), "1"),
         str(BadInput(EVIL, EVIL)),
     ):
         assert raw(text) == []

@@ -103,10 +103,10 @@ def test_the_validator_of_sarif_has_no_warning(tmp_path: Path) -> None:
 
     def built(name: str, rpm: Place, pack: Place) -> Path:
         places = {("acme", "acme-1-1.noarch.rpm"): rpm, ("acme", ""): pack}
-        return written(name, as_sarif(report, all_rules(), places))
+        return written(name, as_sarif(report, all_rules(), "1", places))
 
     files = [
-        written("empty", as_sarif(Report("acme", "1", ()), all_rules())),
+        written("empty", as_sarif(Report("acme", "1", ()), all_rules(), "1")),
         written("finished", FORMATS["sarif"]("acme.iso", VERDICTS, report)),
         built("below", Place("a b/SConscript", 7), Place("SConstruct", 9)),
         built("elsewhere", Place("../lib/SConscript", 7), Place("/x y/SConstruct", 9)),

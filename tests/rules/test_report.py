@@ -173,7 +173,7 @@ def test_the_sarif_for_ci() -> None:
     skipped = finding("B3", "I", skipped=True)
     report = of(finding("K8", "E", where="/x", line=3), finding("P4"), skipped, pack={"P4": "reason"})
     places = {("acme", RPM): Place("sub/SConscript", 7), ("acme", ""): Place("SConstruct", 9)}
-    data = json.loads(as_sarif(report, all_rules(), places))
+    data = json.loads(as_sarif(report, all_rules(), "1", places))
     assert (data["version"], data["$schema"]) == ("2.1.0", "https://json.schemastore.org/sarif-2.1.0.json")
     (run,) = data["runs"]
     assert run["automationDetails"] == {"id": "xspack/acme/"}

@@ -201,7 +201,7 @@ def _tell(report: Report, verdicts: Sequence[Verdict]) -> None:
     harmless(as_text([report], places=place, width=80), "the report")
     harmless_in_colour(as_text([report], colour=True), "the report")
     harmless(as_json(report), "the file of findings")
-    harmless(as_sarif(report, all_rules(), place), "the build's SARIF")
+    harmless(as_sarif(report, all_rules(), "1", place), "the build's SARIF")
 
 
 def _read_signature(content: bytes, place: Path) -> None:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from msgspec import Struct
 
 from xspack_tool.errors import visible
-from xspack_tool.evidence.text import json_text
+from xspack_tool.evidence.text import json_text, own_version
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.registry import Rule, all_rules
@@ -113,7 +113,7 @@ def sarif(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
         for name in dict.fromkeys(verdict.host for verdict in verdicts)
     ]
     everything = Report(report.label, report.version, (*refused, *report.findings))
-    return as_sarif(everything, [*hosts, *all_rules()])
+    return as_sarif(everything, [*hosts, *all_rules()], own_version())
 
 
 #: Each format by its name: a function of the ISO's name, the hosts' verdicts and the rules' report.

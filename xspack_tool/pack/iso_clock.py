@@ -28,7 +28,16 @@ class _Clock:
     def localtime(self, seconds: float | None = None) -> struct_time:
         if getattr(self.fixed, "moment", None) is None:
             return time.localtime(seconds)
-        return time.gmtime(self.time() if seconds is None else seconds)
+        return _in_utc(self.time() if seconds is None else seconds)
+
+    def gmtime(self, seconds: float | None = None) -> struct_time:
+        return _in_utc(self.time() if seconds is None else seconds)
+
+
+@functools.lru_cache(maxsize=64)
+def _in_utc(moment: float) -> struct_time:
+    """pycdlib asks four times a file, for one moment."""
+    return time.gmtime(moment)
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from xspack_tool.plan.outputs import journal_of
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.scons import end_with
 from xspack_tool.plan.session import session
+from xspack_tool.plan.tools import version_of
 
 
 def sarif_of(env: Any, findings: Node, label: str) -> None:
@@ -45,7 +46,8 @@ def _write(env: Any, findings: Node, label: str, place: Path) -> None:
         from xspack_tool.rules.registry import all_rules
         from xspack_tool.rules.sarif import as_sarif
 
-        write_whole(place, as_sarif(read_report(Path(findings.get_abspath())), all_rules(), places))
+        report = read_report(Path(findings.get_abspath()))
+        write_whole(place, as_sarif(report, all_rules(), version_of(env, "xspack"), places))
         return file_digest(place)
 
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -18,13 +17,13 @@ _HOME = "https://pypi.org/project/xspack/"
 Places = Mapping[tuple[str, str], Place]
 
 
-def as_sarif(report: Report, rules: Sequence[Rule], places: Places | None = None) -> str:
-    """The report. Each finding is at the line that declared the RPM or the pack, where ``places`` has it; else at the
-    file that it is about. What could not be checked is a notification, no result."""
+def as_sarif(report: Report, rules: Sequence[Rule], version: str, places: Places | None = None) -> str:
+    """The report; ``version`` is that of xspack. Each finding is at the line that declared the RPM or the pack, where
+    ``places`` has it; else at the file that it is about. What could not be checked is a notification, no result."""
     used = {finding.rule for finding in report.findings}
     driver = {
         "name": "xspack",
-        "version": version("xspack"),
+        "version": version,
         "informationUri": _HOME,
         "rules": [_rule(rule) for rule in rules if rule.id in used],
     }
