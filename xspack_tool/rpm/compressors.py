@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -32,6 +33,9 @@ _PAYLOAD = re.compile(r"w(?P<level>[0-9]{1,2})?(?P<threads>T2)?\.(?P<way>xzdio|g
 _CHECK_SIZE, _CHUNK = 32, 1 << 16
 #: The dictionaries of xz's presets.
 _DICTIONARIES = (1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 22, 1 << 23, 1 << 23, 1 << 24, 1 << 25, 1 << 26)
+#: mallopt(3): the size from which memory comes from the kernel each time (M_MMAP_THRESHOLD), and how much is kept at the
+#: end of a heap (M_TRIM_THRESHOLD).
+_KEPT = {-3: 16 << 20, -1: 32 << 20}
 #: How many bytes may wait for their compression.
 _WAITING = 32 << 20
 
@@ -78,7 +82,20 @@ def compressor(payload: Payload, sink: Sink) -> Compressor:
         return _Through(zlib.compressobj(level, zlib.DEFLATED, 31), sink)
     if payload.in_blocks:
         return _Blocks(sink, level)
+    _keep_memory()
     return _Through(lzma.LZMACompressor(lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, preset=level), sink)
+
+
+@functools.cache
+def _keep_memory() -> None:
+    """Have what an encoder frees kept for the next one: its tables are megabytes, and to get new pages for them takes
+    five times as long as to compress a small package."""
+    import ctypes
+
+    with suppress(AttributeError):  # not glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, size in _KEPT.items():
+            mallopt(option, size)
 
 
 class _Stored:
