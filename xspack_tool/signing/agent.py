@@ -70,6 +70,8 @@ def _find_key(home: str, fingerprint: str, state: tuple[object, ...]) -> Place:
     validity, algorithm, capabilities, secret = (keys[0][number] for number in (1, 3, 11, 14))
     if validity in _UNUSABLE or algorithm not in _RSA or "s" not in capabilities or secret not in ("", "+"):
         raise AgentError("a key that gpg has to judge")
+    with Agent(place, None) as agent:
+        agent.check(grips[0])
     return Place(place, grips[0])
 
 
@@ -95,6 +97,7 @@ class Agent:
             self.socket.close()
             raise AgentError(f"no agent: {error}") from None
         self.file = self.socket.makefile("rb")
+        self._owed = 1  # its greeting
 
     def __enter__(self) -> Agent:
         return self
@@ -105,27 +108,35 @@ class Agent:
         self.file.close()
         self.socket.close()
 
-    def sign(self, grip: str, digest: bytes) -> int:
-        """The RSA signature of a SHA-256 digest."""
-        self._answer()  # its greeting
-        if self.passphrase is not None:
-            self._ask("OPTION pinentry-mode=loopback")
+    def check(self, grip: str) -> None:
+        """Raise AgentError unless a key lies on the agent's disk."""
         words = self._ask(f"KEYINFO {grip}")[1].split()
         if words[2:3] != [grip.encode()] or words[3:4] != [b"D"]:
             raise AgentError("the key is not on the agent's disk")
-        self._ask(f"SIGKEY {grip}")
-        self._ask(f"SETHASH --hash=sha256 {digest.hex().upper()}")
-        answer = re.fullmatch(rb"\(7:sig-val\(3:rsa\(1:s(\d{1,4}):(.*)\)\)\)", self._ask("PKSIGN")[0], re.S)
+
+    def sign(self, grip: str, digest: bytes) -> int:
+        """The RSA signature of a SHA-256 digest."""
+        if self.passphrase is not None:
+            self._ask("OPTION pinentry-mode=loopback")  # alone: refused, nothing must be signed
+        hashed = f"SETHASH --hash=sha256 {digest.hex().upper()}"
+        data, _ = self._ask(f"SIGKEY {grip}", hashed, "PKSIGN")
+        answer = re.fullmatch(rb"\(7:sig-val\(3:rsa\(1:s(\d{1,4}):(.*)\)\)\)", data, re.S)
         if not answer or len(answer[2]) != int(answer[1]):
             raise AgentError("no RSA signature")
         return int.from_bytes(answer[2], "big")
 
-    def _ask(self, command: str) -> tuple[bytes, bytes]:
+    def _ask(self, *commands: str) -> tuple[bytes, bytes]:
+        """The answer to the last command. They are sent together: each time that both wait for each other costs as much
+        as a part of a signature."""
+        self._owed += len(commands)
         try:
-            self.socket.sendall(f"{command}\n".encode())
+            self.socket.sendall("".join(f"{command}\n" for command in commands).encode())
         except OSError as error:
             raise AgentError(str(error)) from None
-        return self._answer()
+        while self._owed:
+            self._owed -= 1
+            answer = self._answer()
+        return answer
 
     def _answer(self) -> tuple[bytes, bytes]:
         """The data and the last status line before OK."""
