@@ -178,6 +178,33 @@ class _Held(threading.local):
 
 
 _held = _Held()
+#: A pipe that all programs of this process hold; see :func:`mark_programs`.
+_marks: list[int] = []
+
+
+def mark_programs(pipe: int) -> None:
+    """Have all programs that this process starts, and what those start, hold the end of a pipe: whoever knows its inode
+    can end them when this process has died (:func:`end_marked`)."""
+    _marks.append(pipe)
+
+
+def end_marked(inode: int) -> None:
+    """End what holds an end of a pipe: programs that somebody left behind who was killed."""
+    family: dict[int, str] = {}
+    while more := {pid: begun for pid, begun in _holders(inode).items() if pid not in family}:
+        _send(more, signal.SIGKILL)
+        family |= more
+
+
+def _holders(inode: int) -> dict[int, str]:
+    """The processes of this user that hold a pipe -> when each began."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError, IndexError):
+            held = (os.readlink(f"/proc/{name}/fd/{one}") for one in os.listdir(f"/proc/{name}/fd"))
+            if f"pipe:[{inode}]" in held:
+                found[int(name)] = _stat(name)[19]
+    return found
 
 
 def ask_to_stop() -> None:
@@ -242,7 +269,7 @@ def run(
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            pass_fds=(*pass_fds, *_held.locks),
+            pass_fds=(*pass_fds, *_held.locks, *_marks),
         )
     except FileNotFoundError:
         if lacking := missing_program(words[0]):

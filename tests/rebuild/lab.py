@@ -34,14 +34,14 @@ if "LAB_BEGUN" in os.environ:
 if "LAB_KILL" in os.environ:
     import itertools, SCons.dblite
     number, which, when = os.environ["LAB_KILL"].split()
-    count, replace = itertools.count(1), os.replace
+    count, replace, scons = itertools.count(1), os.replace, os.getpid()
     def end_then(*given):
         last = next(count) == int(number)
         if last and when == "before":
-            os.kill(os.getpid(), int(which))
+            os.kill(scons, int(which))
         replace(*given)
         if last and when == "after":
-            os.kill(os.getpid(), int(which))
+            os.kill(scons, int(which))
     os.replace = end_then
     SCons.dblite._Dblite._os_replace = staticmethod(end_then)
 lab = json.load(open(File("#lab.json").abspath))
@@ -99,7 +99,7 @@ class Lab(Tree):
 
     def outputs(self) -> dict[str, str]:
         """Every file below build/ but the keyring and our own notes -> its SHA-256. With LAB_KILL="N SIGNAL before"
-        in its environment a build is sent a signal before the Nth file gets its name, or "after" that."""
+        in its environment a build is sent a signal before a process of it gives the Nth file its name, or "after"."""
         found = {}
         for name in sorted(self.files("build")):
             if not name.startswith((".xspack/", "keys/gnupg/", "modules/.work/")):

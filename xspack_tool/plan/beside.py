@@ -44,6 +44,9 @@ class WriteSboms(Step, frozen=True):
     #: Tags as SPDX expressions, as far as declarations tell them.
     licences: dict[str, str | None]
 
+    def is_apart(self) -> bool:
+        return True
+
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.evidence.cyclonedx import cyclonedx
         from xspack_tool.evidence.spdx import spdx

@@ -85,6 +85,9 @@ class CheckRpm(Step, frozen=True):
     symvers_file: Path | None
     inbox_place: Path | None
 
+    def is_apart(self) -> bool:
+        return not session().rules  # what they remember is in this process
+
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.read import open_rpm
         from xspack_tool.rules.context import DriverData

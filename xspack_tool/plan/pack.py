@@ -108,6 +108,9 @@ class WriteUpdateRpm(WritingStep, frozen=True):
     #: (name, EVR) of what it requires.
     required: tuple[tuple[str, str], ...]
 
+    def is_apart(self) -> bool:
+        return True
+
     def run(self, inputs: Named, outputs: Named) -> None:
         applied = render_applied(self.pack, read_number(inputs.size))
         package = update_package(self.pack, self.required, applied)
@@ -122,6 +125,9 @@ class WriteControlRpm(WritingStep, frozen=True):
     pack: Pack
     #: The text of a remove script that is generated.
     remove: str
+
+    def is_apart(self) -> bool:
+        return True
 
     def run(self, inputs: Named, outputs: Named) -> None:
         package = control_package(self.pack, self.remove or None)
@@ -147,6 +153,9 @@ class WriteIndex(Step, frozen=True):
     #: The groups of a pack without kernel modules, and of one with some.
     comps: tuple[str, str]
 
+    def is_apart(self) -> bool:
+        return True
+
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import read_fragments
 
@@ -159,6 +168,7 @@ class SignFile(Step, frozen=True):
     """The detached signature of a file."""
 
     label: ClassVar[str] = "Sign"
+    waits: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("gpg",)
     unkeyed: ClassVar[tuple[str, ...]] = ("key",)
 

@@ -103,6 +103,9 @@ class WriteRpm(WritingStep, frozen=True):
     def found(self) -> str:
         return self.folders.found()
 
+    def is_apart(self) -> bool:
+        return True
+
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.rpm.write import write_rpm
 
@@ -239,6 +242,7 @@ class SignRpm(Step, frozen=True):
     """An RPM with the signature of a key in place of any that it has."""
 
     label: ClassVar[str] = "Sign"
+    waits: ClassVar[bool] = True
     version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("gpg",)
     unkeyed: ClassVar[tuple[str, ...]] = ("key",)
@@ -278,6 +282,9 @@ class IndexRpm(Step, frozen=True):
     uses: ClassVar[tuple[str, ...]] = ("createrepo_c", "msgspec")
 
     location: str
+
+    def is_apart(self) -> bool:
+        return True
 
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import make_fragment

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import SCons.Node
 
+from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.scons import PARALLEL, schedule_by
+from xspack_tool.plan.workers import Workers
 
 
 class PromptParallel(PARALLEL or object):  # type: ignore[misc]  # found while running
@@ -17,8 +22,13 @@ class PromptParallel(PARALLEL or object):  # type: ignore[misc]  # found while r
     this can gain: with ``-j2``, 2 to 5 % of the build of 50 packages, 10 to 12 % of one of 200.
     """
 
+    #: The processes of this run.
+    processes = Workers()
+
     def __init__(self, taskmaster: Any, num: int, stack_size: int) -> None:
-        super().__init__(taskmaster, num, stack_size)
+        # One more thread, which waits for gpg's agent: it signs one file at a time, and lets no core idle.
+        super().__init__(taskmaster, num + bool(self.processes), stack_size)
+        self._turns = threading.Semaphore(num)
         self.results_queue: list[tuple[Any, bool]]
         self._next_task = taskmaster.next_task
         taskmaster.next_task = self._retire_first
@@ -34,7 +44,19 @@ class PromptParallel(PARALLEL or object):  # type: ignore[misc]  # found while r
                 task.executed()
                 task.postprocess()
                 self.jobs -= 1
-        return self._next_task()
+        task = self._next_task()
+        if task and self.processes and not _waits(task.targets[0]):
+            task.execute = functools.partial(self._in_turn, task.execute)
+        return task
+
+    def _in_turn(self, execute: Callable[[], None]) -> None:
+        with self._turns:
+            execute()
+
+
+def _waits(node: Any) -> bool:
+    planned = record_of(node).step
+    return planned is not None and planned.step.waits
 
 
 def _forget_failed(taskmaster: Any) -> None:
@@ -57,6 +79,7 @@ def _fails(node: Any, known: dict[Any, bool]) -> bool:
     return known[node]
 
 
-def schedule_promptly() -> None:
+def schedule_promptly(workers: Workers) -> None:
     """Have builds of this process scheduled so."""
+    PromptParallel.processes = workers
     schedule_by(PromptParallel, _forget_failed)

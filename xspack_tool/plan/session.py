@@ -34,6 +34,7 @@ from xspack_tool.plan.scons import (
     record_in_words,
     wrap_build,
 )
+from xspack_tool.plan.workers import Workers
 from xspack_tool.run import ask_to_stop, end_children, is_stopping, missing_program
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class Session(Struct):
     tool_versions: dict[str, str] = field(default_factory=dict)
     #: (function, its arguments) -> what :func:`once_a_run` keeps.
     results: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    #: The processes that do steps beside this one.
+    workers: Workers = field(default_factory=Workers)
     #: Whether SCons has written down what this run built.
     recorded: bool = False
 
@@ -270,16 +273,21 @@ def install_gate() -> None:
         # are loaded by half; after reading, nothing needs its tools.
         SCons.Defaults.DefaultEnvironment(tools=[])
         gc.freeze()
-        schedule_promptly()
-        interrupt_by(ask_to_stop)
+        schedule_promptly(_session.workers)
+        interrupt_by(_stop)
         from xspack_tool.plan.progress import progress_line
+        from xspack_tool.plan.step import make_targets
 
+        _session.workers.start(
+            [node for one in _session.journals.values() for node in one.nodes], make_targets
+        )
         try:
             with progress_line(_session.asked):
                 nodes = build()
             _session.recorded = is_recorded()
             return nodes
         finally:
+            _session.workers.end()
             if asked:
                 end_with(2)
             for finish in _session.at_end:
@@ -287,6 +295,11 @@ def install_gate() -> None:
             _tell_of_others({one: problems for one, problems in wrong.items() if one not in asked})
 
     wrap_build(gated)
+
+
+def _stop() -> None:
+    ask_to_stop()
+    _session.workers.ask_to_stop()
 
 
 def _end_by_signals() -> None:

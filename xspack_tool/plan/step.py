@@ -59,6 +59,8 @@ class Step(Struct, frozen=True):
     shown: ClassVar[str] = ""
     #: Whether its output is as large as its inputs together.
     copies: ClassVar[bool] = False
+    #: Whether it waits, most of its time, for another program that does one thing at a time: not one of the jobs of -j.
+    waits: ClassVar[bool] = False
     #: Raised when the bytes of its outputs change for equal inputs.
     version: ClassVar[int] = 1
     #: Programs and Python distributions whose results are in the outputs; their versions are in the key.
@@ -75,6 +77,11 @@ class Step(Struct, frozen=True):
     def found(self) -> str:
         """What else the outputs depend on, known only when the inputs were built: folders whose files have no names."""
         return ""
+
+    def is_apart(self) -> bool:
+        """Whether another process may do it (plan/workers.py): its work is Python's, it leaves nothing but its outputs,
+        and calls nothing of the user's."""
+        return False
 
     def used(self) -> tuple[str, ...]:
         """:attr:`uses`, or those of this very step."""
@@ -179,34 +186,54 @@ def _mode(node: Node) -> str:
 
 def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     planned = planned_of(target[0])
-    label, targets = planned.step.label, [Path(node.get_abspath()) for node in target]
-    sources = [Path(node.get_abspath()) for node in source]
+    label, targets = planned.step.label, _paths(target)
     if any(one.refused for one in record_of(target[0]).declarations):
         return BuildError(target, "its declaration is faulty, see above")
     begun, why_now = time.monotonic(), why_built(target[0])
     try:
         planned.journal.begin()
-        for path in targets:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        planned.step.run(_named(planned.inputs, sources), _named(planned.outputs, targets))
+        why = session().workers.make(target[0], make_targets)
+    except OSError as error:
+        why = _words(label, error, target[0])
+    if not why:
         why = next((f"{label} made no {path.name}" for path in targets if not path.is_file()), "")
         # From a terminal every program gets the signal, too: what one answered then, however it ended, is no answer.
         if is_stopping():
             why = f"{label} was interrupted"
             remove(*map(str, targets))
-    except XspackError as error:
-        why = str(error)
-    except OSError as error:
-        why = f"{label}: {error.filename or target[0]}: {system_words(error)}"
-    except (KeyboardInterrupt, SystemExit):
-        # Raised inside a thread of SCons, either would hang -j2.
-        why = f"{label} was interrupted"
     session().ran[target[0]] = (begun, time.monotonic(), why_now)
     if not why:
         return None
     for path in targets:
         remove(*temporaries(str(path)))
     return BuildError(target, why)
+
+
+def make_targets(node: Node) -> str:
+    """Have the step of a node make its targets, in this process; why it could not, in words."""
+    planned, executor = planned_of(node), node.get_executor()
+    label = planned.step.label
+    targets, sources = _paths(executor.get_all_targets()), _paths(executor.get_all_sources())
+    try:
+        for path in targets:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        planned.step.run(_named(planned.inputs, sources), _named(planned.outputs, targets))
+    except XspackError as error:
+        return str(error)
+    except OSError as error:
+        return _words(label, error, node)
+    except (KeyboardInterrupt, SystemExit):
+        # Raised inside a thread of SCons, either would hang -j2.
+        return f"{label} was interrupted"
+    return ""
+
+
+def _paths(nodes: Sequence[Node]) -> list[Path]:
+    return [Path(node.get_abspath()) for node in nodes]
+
+
+def _words(label: str, error: OSError, node: Node) -> str:
+    return f"{label}: {error.filename or node}: {system_words(error)}"
 
 
 _BUILDER = Builder(action=StepAction())

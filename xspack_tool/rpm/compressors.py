@@ -33,8 +33,8 @@ _PAYLOAD = re.compile(r"w(?P<level>[0-9]{1,2})?(?P<threads>T2)?\.(?P<way>xzdio|g
 _CHECK_SIZE, _CHUNK = 32, 1 << 16
 #: The dictionaries of xz's presets.
 _DICTIONARIES = (1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 22, 1 << 23, 1 << 23, 1 << 24, 1 << 25, 1 << 26)
-#: mallopt(3): the size from which memory comes from the kernel each time (M_MMAP_THRESHOLD), and how much is kept at the
-#: end of a heap (M_TRIM_THRESHOLD).
+#: mallopt(3): the size from which memory comes from the kernel each time (M_MMAP_THRESHOLD), and how much is kept at
+#: the end of a heap (M_TRIM_THRESHOLD).
 _KEPT = {-3: 16 << 20, -1: 32 << 20}
 #: How many bytes may wait for their compression.
 _WAITING = 32 << 20
