@@ -119,6 +119,16 @@ def test_one_line_a_pack_else(tree: Tree, args: tuple[str, ...], env: dict[str, 
     assert MADE.fullmatch(line)
 
 
+def test_silent_tells_of_packs_and_of_what_was_found(tree: Tree) -> None:
+    """Not of what could not be checked, nor the counts again."""
+    lines = in_pipe(tree, "-s", "pack").splitlines()
+    assert MADE.fullmatch(lines[0])
+    assert [line[:4] for line in lines[1:]] == ["I G2"]
+    tree.scons("-c", "pack").good()
+    said = in_pipe(tree, "pack")
+    assert lines[1] in said and " not checked: " in said and "\nacme-pack-1.0: 0 errors" in said
+
+
 def test_one_line_a_pack_in_a_pipe(tree: Tree) -> None:
     (line,) = before_findings(in_pipe(tree, "pack"))
     found = MADE.fullmatch(line)

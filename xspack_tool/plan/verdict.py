@@ -79,8 +79,8 @@ def show_findings() -> None:
         from xspack_tool.rules.report import as_text
 
         width = min(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
-
-        sys.stdout.write(as_text(reports, colour_wanted(sys.stdout), session().declared, width))
+        colour, brief = colour_wanted(sys.stdout), SCons.Script.GetOption("silent")
+        sys.stdout.write(as_text(reports, colour, session().declared, width, brief))
         sys.stdout.flush()
 
 

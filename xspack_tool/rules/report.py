@@ -138,10 +138,12 @@ def as_text(
     colour: bool = False,
     places: Mapping[tuple[str, str], Place] | None = None,
     width: int = 0,
+    brief: bool = False,
 ) -> str:
     """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
     that was lacking, and the counts a pack; empty without packs. ``places`` say where a pack and an RPM of it
-    (empty: the pack itself) were declared; with ``width``, lines are no longer."""
+    (empty: the pack itself) were declared; with ``width``, lines are no longer; ``brief`` leaves out all but what
+    was found and nobody waived."""
     every = sorted(
         (finding for report in reports for finding in report.findings), key=lambda finding: finding.order
     )
@@ -154,8 +156,10 @@ def as_text(
             width,
         )
         for finding in every
-        if not finding.skipped
+        if not finding.skipped and not (brief and finding.waived)
     ]
+    if brief:
+        return "".join(f"{line}\n" for line in lines)
     lines += [
         _folded(line, width) for line in _skipped_lines(finding for finding in every if finding.skipped)
     ]
