@@ -136,7 +136,7 @@ def test_certificates_in_files(pair: Pair, tmp_path: Path) -> None:
         program_bytes("openssl", "x509", "-in", pair.certificate, "-outform", "DER")
     )
     assert read_certificates(tmp_path / "der") == [der]
-    with pytest.raises(BadInput, match=r"key\.pem: no certificate"):
+    with pytest.raises(BadInput, match=r"key\.pem: not a certificate"):
         read_certificates(pair.key)
     with pytest.raises(BadInput, match="none: No such file"):
         read_certificates(tmp_path / "none")
