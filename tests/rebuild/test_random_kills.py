@@ -11,6 +11,7 @@ import signal
 import time
 
 import pytest
+from cli.test_signals import session
 from rebuild.test_interrupted import World, said, start, whole_time, world
 from support import LATE
 
@@ -19,6 +20,14 @@ __all__ = ["whole_time", "world"]
 SIGNALS = (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 #: So many files get their names in a build from one state to the other.
 NAMED = 50
+
+
+def left_alone(leader: int) -> None:
+    """Workers and programs end with the build, by themselves where that was killed at once."""
+    late = time.monotonic() + LATE
+    while (left := session(leader)) and time.monotonic() < late:
+        time.sleep(0.01)
+    assert left == []
 
 
 def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
@@ -36,6 +45,7 @@ def kill_and_recover(world: World, whole_time: float, seed: int) -> None:
             time.sleep(rng.uniform(0.0, 1.0) * whole_time)
             (os.killpg if when == "group" else os.kill)(scons.pid, which)
         scons.wait(LATE)
+        left_alone(scons.pid)
         told.append(f"{word} -j{jobs} {which.name} {when}:\n{said(lab)}")
         assert "Traceback" not in told[-1], told[-1]
     try:
