@@ -73,24 +73,36 @@ def test_a_root_makes_the_bytes_that_a_machine_makes(sshd: Start, kit: Tree, tmp
     assert Tree(tmp_path / "bwrap").scons(RPM).good().built == set()
 
 
-def test_a_root_builds_a_spec(kit: Tree, tmp_path: Path) -> None:
-    """As this machine does, with the macros of the kit's kernel."""
-    need("bwrap", "file")
-    tree = Tree(tmp_path / "tree").write(
+def spec_of(path: Path) -> Tree:
+    """A tree with a spec that asks for macros of the kit, of a file, and of rpm."""
+    return Tree(path).write(
         {
             "acme.spec": SPEC.format(build="gcc -c -o acme.o %{SOURCE0}"),
             "acme.c": "int acme;\n",
             "m": "%flavour 7\n%of_two_lines echo one\n",
         }
     )
-    spec = 'env.SpecRpm("acme.spec", sources="acme.c", macros="m", ddk={})\n'
-    rpm, made = "build/rpms/acme-1-7.x86_64.rpm", []
-    for ddk in (f'"{kit.path}"', f'env.Ddk(root="/", tree="{kit.path}")'):
-        ran = tree.declare(spec.format(ddk), HEAD).scons(rpm).good()
-        made.append([payload(tree.path / rpm), asked(tree.path / rpm, "--requires", "--scripts", "-i")])
-    assert "Remote     build/rpms/acme-1-7.x86_64.rpm" in ran.said and leftovers() == []
-    assert made[0] == made[1] and "regenerate-initrd-6.1.0-kit" in str(made[0])
-    assert tree.scons(rpm).good().built == set()
+
+
+SPEC_RPM = "build/rpms/acme-1-7.x86_64.rpm"
+
+
+def made_of_spec(tree: Tree, kit: str) -> tuple[Ran, object]:
+    tree.declare(f'env.SpecRpm("acme.spec", sources="acme.c", macros="m", ddk={kit})\n', HEAD)
+    ran = tree.scons(SPEC_RPM).good()
+    rpm = tree.path / SPEC_RPM
+    return ran, [payload(rpm), asked(rpm, "--requires", "--provides", "--scripts", "-l", "--dump", "-i")]
+
+
+def test_a_root_builds_a_spec(kit: Tree, tmp_path: Path) -> None:
+    """As this machine does, with the macros of the kit's kernel."""
+    need("bwrap", "file")
+    tree = spec_of(tmp_path / "tree")
+    _, here = made_of_spec(tree, f'"{kit.path}"')
+    ran, there = made_of_spec(tree, f'env.Ddk(root="/", tree="{kit.path}")')
+    assert f"Remote     {SPEC_RPM}" in ran.said and leftovers() == []
+    assert here == there and "regenerate-initrd-6.1.0-kit" in str(there)
+    assert tree.scons(SPEC_RPM).good().built == set()
 
 
 @pytest.mark.parametrize("program", ["bwrap", "unshare"])
@@ -366,6 +378,26 @@ def test_an_image_makes_the_bytes_that_its_root_makes(podman: str, tmp_path: Pat
     tree = Tree(tmp_path / "by-image").write({"driver/acme.c": "int acme\n"})
     ran = tree.scons(RPM)
     assert ran.status == 2 and "its rpmbuild failed" in ran.said and "acme.c:1:1: error: " in ran.said
+    listed = subprocess.run(["podman", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
+    assert (leftovers(), listed) == ([], "")
+
+
+def test_an_image_builds_a_spec(podman: str, tmp_path: Path) -> None:
+    """As its root does, and as this machine with that kernel; a failure in its own words, and nothing stays."""
+    tree = spec_of(tmp_path / "tree")
+    _, here = made_of_spec(spec_of(tmp_path / "here"), f'"{tmp_path}/root/kernel"')
+    _, by_root = made_of_spec(
+        spec_of(tmp_path / "by-root"), f'env.Ddk(root="{tmp_path}/root", tree="/kernel")'
+    )
+    ran, by_image = made_of_spec(tree, f'env.Ddk(image="{podman}", tree="/kernel")')
+    assert f"Remote     {SPEC_RPM}" in ran.said
+    assert here == by_root == by_image and "regenerate-initrd-6.1.0-image" in str(here)
+    assert tree.scons(SPEC_RPM).good().built == set()
+    tree.write({"acme.c": "int acme\n"})
+    ran = tree.scons(SPEC_RPM)
+    assert (
+        ran.status == 2 and "its rpmbuild failed in %build" in ran.said and "acme.c:1:1: error: " in ran.said
+    )
     listed = subprocess.run(["podman", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
     assert (leftovers(), listed) == ([], "")
 

@@ -458,3 +458,49 @@ def test_a_define_of_another_type(tmp_path: Path, value: str) -> None:
     tree.declare(f'env.SpecRpm("a.spec", defines={{"called": "a", "body": {value}}})\n')
     (said,) = tree.scons("build").refused()
     assert said.endswith("defines must be a table, name -> text or number; correct it, or leave it out")
+
+
+VARIANT = """\
+Name: acme-%{variant}
+Version: %{driver_version}
+Release: 1
+Summary: s
+License: GPL-2.0-only
+BuildArch: noarch
+%description
+d
+%install
+mkdir -p %{buildroot}/lib/modules/%{kernel_version}/dmv/acme/%{version}
+echo %{variant} > %{buildroot}/lib/modules/%{kernel_version}/dmv/acme/%{version}/info.json
+%files
+/lib/modules/%{kernel_version}/dmv/acme
+"""
+
+
+def test_a_spec_of_several_variants(tmp_path: Path) -> None:
+    """One spec, declared once for each variant of its driver: by defines, for variant= is KernelModule's."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree").write({"acme.spec": VARIANT})
+    loop = 'for variant, version in {}:\n    env.SpecRpm("acme.spec", defines={{"variant": variant, {}}})\n'
+    declared = loop.format([("generic", "1.0"), ("dell", "1.1")], '"driver_version": version')
+    tree.declare(declared, HEAD)
+    rpms = {"acme-dell-1.1-1.noarch.rpm", "acme-generic-1.0-1.noarch.rpm"}
+    sources = {"acme-dell-1.1-1.src.rpm", "acme-generic-1.0-1.src.rpm"}
+    tree.scons("build/rpms", "build/srpms").good()
+    assert (tree.files("build/rpms"), tree.files("build/srpms")) == (rpms, sources)
+    tree.declare(declared.replace("1.1", "1.2"), HEAD)
+    assert tree.scons("build/rpms", "build/srpms").good().built == {
+        "build/rpms/acme-dell-1.2-1.noarch.rpm",
+        "build/srpms/acme-dell-1.2-1.src.rpm",
+    }
+    assert tree.files("build/rpms") == {"acme-dell-1.2-1.noarch.rpm", "acme-generic-1.0-1.noarch.rpm"}
+    assert tree.files("build/srpms") == {"acme-dell-1.2-1.src.rpm", "acme-generic-1.0-1.src.rpm"}
+
+    # Two that make the same RPM, and what only a driver that is compiled here has.
+    tree.write({"acme.spec": VARIANT.replace("acme-%{variant}", "acme")})
+    tree.declare(loop.format([("generic", "1.0"), ("dell", "1.0")], '"driver_version": version'), HEAD)
+    (said,) = tree.scons("build/rpms").refused()
+    assert "already taken by SpecRpm 'acme.spec'" in said, said
+    tree.declare('env.SpecRpm("acme.spec", variant="generic")\n', HEAD)
+    (said,) = tree.scons("build/rpms").refused()
+    assert "variant='generic'" in said, said
