@@ -197,6 +197,12 @@ def test_a_dkms_conf(kits: Kits) -> None:
         "acme-1.0_3-1.x86_64.rpm"
     }
     assert not (kits.tree.path / "driver/made").exists()
+    assert has_debug_data(kits)  # by STRIP
+
+
+def has_debug_data(kits: Kits) -> bool:
+    (rpm,) = (kits.tree.path / "build/rpms/one").iterdir()
+    return any(b".debug_info" in content for name, content in payload(rpm).items() if name.endswith(".ko"))
 
 
 def test_a_dkms_conf_that_calls_the_drivers_own_makefile(kits: Kits) -> None:
@@ -215,6 +221,7 @@ def test_a_dkms_conf_that_calls_the_drivers_own_makefile(kits: Kits) -> None:
     )
     said = {"acme.ko": (f"{kits.kernel}-made", kits.kernel)}
     assert kits.build('dkms="driver/dkms.conf"', "env.KernelModule") == said
+    assert not has_debug_data(kits)
 
 
 def test_preparation_per_kit(kits: Kits) -> None:

@@ -499,8 +499,8 @@ def test_a_spec_of_several_variants(tmp_path: Path) -> None:
     # Two that make the same RPM, and what only a driver that is compiled here has.
     tree.write({"acme.spec": VARIANT.replace("acme-%{variant}", "acme")})
     tree.declare(loop.format([("generic", "1.0"), ("dell", "1.0")], '"driver_version": version'), HEAD)
-    (said,) = tree.scons("build/rpms").refused()
-    assert "already taken by SpecRpm 'acme.spec'" in said, said
+    mistakes = tree.scons().refused()
+    assert mistakes and all("already taken by SpecRpm 'acme.spec'" in said for said in mistakes), mistakes
     tree.declare('env.SpecRpm("acme.spec", variant="generic")\n', HEAD)
-    (said,) = tree.scons("build/rpms").refused()
+    (said,) = tree.scons().refused()
     assert "variant='generic'" in said, said

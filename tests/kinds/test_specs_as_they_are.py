@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from drivers.test_kit_over_ssh import words_of
 from kinds.test_spec_rpm import HEAD, kernel  # noqa: F401 - a fixture
+from sshd import Start, serving
 from support import need
 from trees import Tree
 
@@ -156,28 +158,45 @@ def plain(
     return {path.name: path for path in (top / "RPMS").rglob("*.rpm")}
 
 
+@pytest.fixture
+def sshd(short_dir: Path) -> Iterator[Start]:
+    with serving(short_dir) as start:
+        yield start
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "ssh"])
 @pytest.mark.parametrize("kind", sorted(path.name for path in SPECS.iterdir()))
-def test_a_spec_of_each_kind(tmp_path: Path, kernel: str, kind: str) -> None:  # noqa: F811
-    need("git", "objcopy", "rpm2cpio", "cpio")
-    target, more = TARGETS.get(kind, ("local", {}))
+def test_a_spec_of_each_kind(
+    tmp_path: Path,
+    kernel: str,  # noqa: F811
+    request: pytest.FixtureRequest,
+    kind: str,
+    elsewhere: bool,
+) -> None:
+    """Also by the rpmbuild of a kit on another machine, which has its own dist."""
+    need("git", "objcopy", "rpm2cpio", "cpio", "file")
+    target, dist = TARGETS.get(kind, ("local", {}))
     defines, macros = DEFINES.get(kind, {}), MACROS.get(kind, [])
     tree = Tree(tmp_path / "tree")
     sources = laid_out(kind, tree.path / "spec")
     words = (
         f'sources=[f"spec/{{name}}" for name in {sources}], macros=[f"spec/{{name}}" for name in {macros}]'
     )
+    if elsewhere:
+        start: Start = request.getfixturevalue("sshd")
+        words += f", ddk={words_of(start(tree=f'/lib/modules/{kernel}/build'))}"
     tree.declare(
         f'env.SpecRpm("spec/acme.spec", {words}, defines={defines})\n', HEAD.replace('"local"', f'"{target}"')
     )
-    tree.scons("-j2", "build/rpms").good()
+    ran = tree.scons("-j2", "build/rpms").good()
+    assert ("Remote " in ran.said) == elsewhere
     ours = {path.name: path for path in (tree.path / "build/rpms").iterdir()}
 
-    release = kernel if target == "local" else "4.19.0+1"
+    release = kernel if elsewhere or target == "local" else "4.19.0+1"
     (tree.path / "kernel.macros").write_text(kernel_macros(release, "updates"))
     files = ["kernel.macros", *(f"spec/{name}" for name in macros)]
-    theirs = plain(
-        tree.path / "spec", tmp_path / "plain", [f"{tree.path}/{name}" for name in files], {**more, **defines}
-    )
+    given = {**({} if elsewhere else dist), **defines}
+    theirs = plain(tree.path / "spec", tmp_path / "plain", [f"{tree.path}/{name}" for name in files], given)
     assert sorted(ours) == sorted(theirs)
     for name in theirs:
         assert shape(ours[name], tmp_path / "ours" / name) == shape(theirs[name], tmp_path / "theirs" / name)

@@ -121,3 +121,27 @@ def test_verify_takes_the_word_of_a_signed_provenance(
     # Without the key nobody knows who says so.
     main([*words, "--provenance", made])
     assert "not judged: rules B2" in capsys.readouterr().out
+
+
+def test_verify_is_told_of_sources(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    """By files or folders; those of other packages do not count, and what is no source RPM is refused."""
+    packages = '[env.SpecRpm("acme.spec", sources=["acme.ko"])]'
+    tree.write({"other.spec": SPEC.replace("acme-nic", "other")})
+    other = 'env.SpecRpm("other.spec", sources=["acme.ko"])\n'
+    text = other + PACK.format(packages=packages, more="")
+    tree.declare(text, HEAD.replace("MIT", "GPL-2.0-only")).scons("build/acme-1.iso", "build/srpms").good()
+    sources = tree.path / "build/srpms"
+    assert tree.files("build/srpms") == {"acme-nic-1-1.src.rpm", "other-1-1.src.rpm"}
+    words = ["verify", str(tree.path / "build/acme-1.iso"), "--target", "xcp-ng-8.3", "--source"]
+    for place, told in (
+        (sources, False),
+        (sources / "acme-nic-1-1.src.rpm", False),
+        (sources / "other-1-1.src.rpm", True),
+    ):
+        main([*words, str(place)])
+        said = capsys.readouterr().out
+        assert ("W B2 acme: " in said) is told and "not judged: rules B2" not in said, said
+    (tree.path / "empty").mkdir()
+    for place, why in (("empty", "no source RPM in it"), ("acme.rpm", "no source RPM")):
+        assert main([*words, str(tree.path / place)]) != 0
+        assert f"{place}: {why}" in capsys.readouterr().err

@@ -34,6 +34,7 @@ from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.writer import RPMBUILD
 from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.user_spec import (
+    BUILD_SHELL,
     SpecMacros,
     build_spec,
     plain_name,
@@ -52,6 +53,7 @@ BUILD_LIKE_HERE = (
     "--define=_buildhost xspack",
     "--define=use_source_date_epoch_as_buildtime 1",
     "--define=clamp_mtime_to_source_date_epoch 1",
+    f"--define=_buildshell {BUILD_SHELL}",
 )
 NO_BRP = "--define=__os_install_post %{nil}"
 #: What rpm takes as a macro's name, with the options that it may have.
@@ -148,6 +150,7 @@ class BuildSpecRemotely(Step, frozen=True):
     """The RPMs that the rpmbuild of a kit on another machine makes of a spec's source RPM."""
 
     label: ClassVar[str] = "Remote"
+    version: ClassVar[int] = 2
     unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file", "failed")
 
     #: What the kit is; not where it is.

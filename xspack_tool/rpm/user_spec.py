@@ -64,7 +64,7 @@ _QUERY = (
 )
 _KERNEL = re.compile(r"kernel-uname-r += +([^ ,]+)")
 #: What /bin/sh is on the kits of dom0 releases: specs that were written for them use {a,b} and pushd.
-_SHELL = "/bin/bash"
+BUILD_SHELL = "/bin/bash"
 #: Debug data never enters a pack.
 _DEBUG = re.compile(r"-(debuginfo|debugsource)$")
 #: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
@@ -317,7 +317,7 @@ def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
     leave = (*_NOT_FOR_SPECS, *(["%__os_install_post"] if macros.brp else []))
     own = "".join(line for line in lines if not line.startswith(leave))
     texts = [
-        f"{own}%_smp_build_ncpus {jobs}\n%_buildshell {_SHELL}\n".encode(),
+        f"{own}%_smp_build_ncpus {jobs}\n%_buildshell {BUILD_SHELL}\n".encode(),
         macros.release.encode(),
         # Also where a file lacks its last line's end.
         *(content + b"\n" for content in macros.files),
