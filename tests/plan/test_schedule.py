@@ -1,35 +1,41 @@
-"""When SCons notes that a step has ended."""
+"""How many steps run at once."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 
 import pytest
 from SCons.Taskmaster.Job import NewParallel
 
-from xspack_tool.plan.schedule import PromptParallel
+from xspack_tool.plan import schedule
+from xspack_tool.plan.schedule import WaitingParallel
 
 
 class Task:
-    """A step that is executed, or, without ``work``, a node that is up to date."""
+    """A step that runs until as many run as are wanted."""
 
-    def __init__(self, work: bool = False, well: bool = True, waits: bool = False) -> None:
-        self.work, self.well, self.waits = work, well, waits
-        self.walked_on, self.ended = threading.Event(), threading.Event()
+    def __init__(self, walk: Walk, waits: bool, well: bool = True) -> None:
+        self.walk, self.waits, self.well = walk, waits, well
+        self.targets = [self]
         self.said: list[str] = []
 
     def prepare(self) -> None: ...
 
     def needs_execute(self) -> bool:
-        return self.work
+        return True
 
     def execute(self) -> None:
-        if self.waits:
-            self.walked_on.wait()
         if not self.well:
             raise ValueError
+        with self.walk.lock:
+            self.walk.running.append(self)
+            self.walk.most.append([task.waits for task in self.walk.running])
+            if len(self.walk.running) == self.walk.wanted:
+                self.walk.all_run.set()
+        self.walk.all_run.wait(60)
+        with self.walk.lock:
+            self.walk.running.remove(self)
 
     def executed(self) -> None:
         self.said.append("executed")
@@ -39,50 +45,54 @@ class Task:
 
     def exception_set(self) -> None: ...
 
-    def postprocess(self) -> None:
-        self.ended.set()
+    def postprocess(self) -> None: ...
 
 
 class Walk:
-    """Hands out a step, and, when another thread has done its work, one node that is up to date: ``late`` is whether
-    the step has not ended by then."""
+    """Hands out tasks, and notes which run at once."""
 
     trace = None
-    scheduler: NewParallel
 
-    def __init__(self, step: Task) -> None:
-        self.late = False
-        self.tasks = self._tasks(step)
-
-    def _tasks(self, step: Task) -> Iterator[Task]:
-        yield step
-        step.walked_on.set()
-        while not (self.scheduler.results_queue or step.ended.is_set()):
-            os.sched_yield()
-        yield Task()
-        self.late = not step.ended.is_set()
-
-    def build(self, scheduler: type[NewParallel], jobs: int) -> None:
-        self.scheduler = scheduler(self, jobs, 256)
-        self.scheduler.start()
+    def __init__(self, wanted: int = 1) -> None:
+        self.wanted = wanted
+        self.tasks: list[Task] = []
+        self.running: list[Task] = []
+        self.most: list[list[bool]] = []
+        self.lock, self.all_run = threading.Lock(), threading.Event()
 
     def next_task(self) -> Task | None:
-        return next(self.tasks, None)
+        return self.tasks.pop(0) if self.tasks else None
 
     def cleanup(self) -> None: ...
 
 
-@pytest.mark.parametrize(("scheduler", "late"), [(PromptParallel, False), (NewParallel, True)])
-def test_a_step_has_ended_while_scons_still_walks(scheduler: type[NewParallel], late: bool) -> None:
-    """SCons's own scheduler notes it only after its walk; should that change, ours is not needed any more."""
-    step = Task(work=True, waits=True)
-    walk = Walk(step)
-    walk.build(scheduler, 2)
-    assert (walk.late, step.said) == (late, ["executed"])
+@pytest.fixture
+def parallel(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[NewParallel]]:
+    monkeypatch.setattr(WaitingParallel, "processes", [1])
+    monkeypatch.setattr(schedule, "_waits", lambda task: task.waits)
+    yield WaitingParallel
+
+
+def test_one_that_waits_runs_beside_as_many_jobs_as_are_wanted(parallel: type[NewParallel]) -> None:
+    walk = Walk(3)
+    walk.tasks = [Task(walk, waits) for waits in (False, True, False, False, True)]
+    parallel(walk, 2, 256).start()
+    assert max(map(len, walk.most)) == 3
+    assert max(running.count(False) for running in walk.most) == 2
+
+
+def test_without_processes_all_are_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WaitingParallel, "processes", [])
+    walk = Walk(2)
+    walk.tasks = [Task(walk, waits) for waits in (False, True, True, False)]
+    WaitingParallel(walk, 2, 256).start()
+    assert max(map(len, walk.most)) == 2
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failure_is_told_once(jobs: int) -> None:
-    step = Task(work=True, well=False, waits=jobs > 1)
-    Walk(step).build(PromptParallel, jobs)
-    assert step.said == ["failed"]
+def test_a_failure_is_told_once(parallel: type[NewParallel], jobs: int) -> None:
+    walk = Walk()
+    task = Task(walk, False, well=False)
+    walk.tasks = [task]
+    parallel(walk, jobs, 256).start()
+    assert task.said == ["failed"]

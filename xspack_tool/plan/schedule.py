@@ -1,4 +1,4 @@
-"""SCons's scheduler, with an eye on steps that end while it still walks through what is up to date."""
+"""SCons's scheduler, with a thread more for what waits for gpg's agent."""
 
 from __future__ import annotations
 
@@ -14,38 +14,27 @@ from xspack_tool.plan.scons import PARALLEL, schedule_by
 from xspack_tool.plan.workers import Workers
 
 
-class PromptParallel(PARALLEL or object):  # type: ignore[misc]  # found while running
-    """What waits for a step begins when the step has ended.
+class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while running
+    """As many jobs at once as -j says, and one more step that waits (``Step.waits``).
 
-    SCons notes the end of a step when it has found the next one to execute: with one changed file of many, that
-    is after its walk through all the rest, while the second thread waits. What an ended step waits so is the most that
-    this can gain: with ``-j2``, 2 to 5 % of the build of 50 packages, 10 to 12 % of one of 200.
+    The agent signs one file at a time, on one core. Two jobs that both wait for it leave the other core idle: with
+    worker processes and ``-j2``, a thread more takes 9 % from a build of 50 packages, 3 % from one of 500.
     """
 
-    #: The processes of this run.
+    #: The processes of this run: without them, Python has one core anyway.
     processes = Workers()
 
     def __init__(self, taskmaster: Any, num: int, stack_size: int) -> None:
-        # One more thread, which waits for gpg's agent: it signs one file at a time, and lets no core idle.
         super().__init__(taskmaster, num + bool(self.processes), stack_size)
         self._turns = threading.Semaphore(num)
-        self.results_queue: list[tuple[Any, bool]]
-        self._next_task = taskmaster.next_task
-        taskmaster.next_task = self._retire_first
+        if self.processes:
+            self._next_task = taskmaster.next_task
+            taskmaster.next_task = self._next_in_turn
 
-    def _retire_first(self) -> Any:
-        """The next task, as SCons finds it once what has ended well is done with. It is called by the one thread
-        that holds SCons's lock, between two tasks; a failure stays for SCons's own loop."""
-        if self.results_queue:
-            with self.results_queue_lock:
-                ended = [task for task, well in self.results_queue if well]
-                self.results_queue = [result for result in self.results_queue if not result[1]]
-            for task in ended:
-                task.executed()
-                task.postprocess()
-                self.jobs -= 1
+    def _next_in_turn(self) -> Any:
+        """The next task, which is executed in its turn."""
         task = self._next_task()
-        if task and self.processes and not _waits(task.targets[0]):
+        if task and not _waits(task.targets[0]):
             task.execute = functools.partial(self._in_turn, task.execute)
         return task
 
@@ -79,7 +68,7 @@ def _fails(node: Any, known: dict[Any, bool]) -> bool:
     return known[node]
 
 
-def schedule_promptly(workers: Workers) -> None:
+def schedule_with(workers: Workers) -> None:
     """Have builds of this process scheduled so."""
-    PromptParallel.processes = workers
-    schedule_by(PromptParallel, _forget_failed)
+    WaitingParallel.processes = workers
+    schedule_by(WaitingParallel, _forget_failed)

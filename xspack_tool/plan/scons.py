@@ -288,7 +288,7 @@ def explanation(node: Node) -> str:
 def _parallel() -> type | None:
     found: Any = getattr(SCons.Taskmaster.Job, "NewParallel", None)
     code = getattr(vars(found).get("__init__") if found else None, "__code__", None)
-    return found if code and "results_queue_lock" in code.co_names else None
+    return found if code and code.co_varnames[:4] == ("self", "taskmaster", "num", "stack_size") else None
 
 
 #: What SCons says where the user ends it while it reads.

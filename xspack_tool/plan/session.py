@@ -25,7 +25,7 @@ from SCons.Node import Node
 from xspack_tool.errors import DeclarationError, Place, Problem
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.node_record import own_record, record_of
-from xspack_tool.plan.schedule import schedule_promptly
+from xspack_tool.plan.schedule import schedule_with
 from xspack_tool.plan.scons import (
     check_scons,
     end_with,
@@ -273,7 +273,7 @@ def install_gate() -> None:
         # are loaded by half; after reading, nothing needs its tools.
         SCons.Defaults.DefaultEnvironment(tools=[])
         gc.freeze()
-        schedule_promptly(_session.workers)
+        schedule_with(_session.workers)
         interrupt_by(_stop)
         from xspack_tool.plan.progress import progress_line
         from xspack_tool.plan.step import make_targets
