@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from forge import Forged, forge
+from forge import Forged, forge, module
 from msgspec.structs import asdict
 from pack_maker import UUID, Key, PackMaker, Said, package, xspack
 
@@ -148,6 +148,25 @@ def test_a_group_file_is_taken_as_it_is(
     pack = open_pack(tmp_path / "a.iso")
     assert pack.index is not None
     assert pack.index.comps == text
+
+
+def test_a_driver_disk_is_what_the_group_file_makes_one(tmp_path: Path) -> None:
+    """As with the original: modules make none; that the installer does not offer it is told."""
+    files = {"/lib/modules/4.19.0+1/updates/acme.ko": module()}
+    driver = forge(Forged(files=files, lines=["Requires: kernel-uname-r = 4.19.0+1"]), tmp_path)
+    said = build(tmp_path / "a.iso", driver)
+    told = (
+        "W X3 acme: groups: no group 'drivers': the host installer does not offer the pack as a driver disk"
+    )
+    assert said.status == 0 and told in said.err
+    for id, warned in (("update", True), ("drivers", False)):
+        text = GROUPS.format(id=id, visible="True", name="update-acme")
+        (tmp_path / f"{id}.xml").write_text(text)
+        said = build(tmp_path / f"{id}.iso", "--groupfile", tmp_path / f"{id}.xml", driver)
+        words = "W X3 acme: groups: the host installer finds no update-acme in the group 'drivers'"
+        assert said.status == 0 and (words in said.err) is warned, said.err
+        index = open_pack(tmp_path / f"{id}.iso").index
+        assert index is not None and index.comps == text
 
 
 def test_findings_are_printed_and_stop_it_only_with_strict(make_pack: PackMaker, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from binary.test_module import squeezed
 from forge import module
 from msgspec.structs import asdict, replace
 from pack_maker import PACK, UUID, PackMaker, package, xspack
@@ -18,6 +19,16 @@ from xspack_tool.rpm.write import write_rpm
 KERNEL = "4.19.0+1"
 ALIASES = ("pci:v00008086d00001533sv*sd*bc*sc*i*", "pci:v00008086d0000FFF0sv*sd*bc*sc*i*")
 
+DRIVER = Package(
+    name="acme-nic",
+    version="2.1",
+    release="1",
+    summary="Acme NIC",
+    license="GPL-2.0-only",
+    entries=(FileEntry(f"/lib/modules/{KERNEL}/updates/acme.ko", "file", mode=0o644, source="acme.ko"),),
+    automatic_dependencies=False,
+)
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,17 +37,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "acme.ko").write_bytes(
         module(f"{KERNEL} SMP mod_unload modversions ", name=["acme"], alias=ALIASES)
     )
-    built = Package(
-        name="acme-nic",
-        version="2.1",
-        release="1",
-        summary="Acme NIC",
-        license="GPL-2.0-only",
-        entries=(FileEntry(f"/lib/modules/{KERNEL}/updates/acme.ko", "file", mode=0o644, source="acme.ko"),),
-        automatic_dependencies=False,
-    )
-    write_rpm(built, {"acme.ko": folder / "acme.ko"}, folder / built.file_name, payload="w2.gzdio", time=0)
-    return folder / built.file_name
+    rpm = folder / DRIVER.file_name
+    write_rpm(DRIVER, {"acme.ko": folder / "acme.ko"}, rpm, payload="w2.gzdio", time=0)
+    return rpm
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,33 @@ def test_devices(make_pack: PackMaker, driver: Path, inbox: Path) -> None:
     assert said[0].split() == ["BUS", "ID", "SUBSYSTEM", "CLASS", "MODULE", "INBOX", "NAME"]
     assert said[1].split()[:4] == ["pci", "8086:1533", "acme", "igb"]
     assert said[-1] == "2 devices claimed by 1 module, 1 of them supported by the release already"
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2", "zst"])
+def test_compressed_modules_are_read_as_others(
+    make_pack: PackMaker, driver: Path, tmp_path: Path, kind: str
+) -> None:
+    """By each command, and as those of the release."""
+    folder, plain = tmp_path, driver.with_name("acme.ko")
+    path = folder / f"acme.ko.{kind}"
+    path.write_bytes(squeezed(kind, plain.read_bytes()))
+    entry = FileEntry(f"/lib/modules/{KERNEL}/updates/{path.name}", "file", mode=0o644, source=path.name)
+    rpm = folder / driver.name
+    package = replace(DRIVER, entries=(entry,))
+    write_rpm(package, {path.name: path}, rpm, payload="w2.gzdio", time=0)
+
+    (folder / "here/kernel").mkdir(parents=True)
+    (folder / "here/kernel" / path.name).write_bytes(squeezed(kind, module(name=["igb"], alias=ALIASES[:1])))
+    for file, like in ((path, plain), (rpm, driver)):
+        rows, others = (
+            xspack("devices", one, "--inbox", folder / "here", "--json").json for one in (file, like)
+        )
+        assert rows == others and [row["inbox"] for row in rows] == [["igb"], []]
+    old, new = (make_pack(PACK, [one]) for one in (driver, rpm))
+    devices, others = (xspack("info", pack, "--json").json["devices"] for pack in (new, old))
+    assert devices == others and len(devices) == 2
+    said = xspack("diff", old, new)
+    assert said.status == 0 and f"updates/{path.name}" in said.out and "device" not in said.out, said.out
 
 
 def test_info_of_a_driver_disk(make_pack: PackMaker, driver: Path) -> None:

@@ -370,10 +370,18 @@ def told(tree: Tree, rules: str) -> list[tuple[str, str, int, str]]:
     ]
 
 
+#: Where kernels say what compiled them: older ones, and those since 4.18 in their configuration.
+COMPILERS = {
+    "include/generated/compile.h": '#define LINUX_COMPILER "{}"\n',
+    "include/generated/autoconf.h": '#define CONFIG_X86_64 1\n#define CONFIG_CC_VERSION_TEXT "{}"\n',
+}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool) -> None:
-    made = '#define LINUX_COMPILER "gcc (GCC) 4.8.5 20150623"\n'
-    there = Tree(tmp_path / "k").write({**kernel("6.1.0-k"), "include/generated/compile.h": made})
+def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool, compiler: str) -> None:
+    made = {compiler: COMPILERS[compiler].format("gcc (GCC) 4.8.5 20150623")}
+    there = Tree(tmp_path / "k").write({**kernel("6.1.0-k"), **made})
     tree = Tree(tmp_path / "tree").write(
         {
             "driver/acme.c": "int acme;\n#warning acme is old\n",
@@ -409,7 +417,7 @@ def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool)
         ("I K12", "driver/dkms.conf", 0, "not run: POST_INSTALL"),
     ]
     # What the remedies say is done.
-    there.write({"include/generated/compile.h": f'#define LINUX_COMPILER "{compilers}"\n'})
+    there.write({compiler: COMPILERS[compiler].format(compilers)})
     tree.write(
         {
             "driver/Makefile": "KVER ?= $(KERNELRELEASE)\nobj-m := acme.o\ninclude more.mk\n",
