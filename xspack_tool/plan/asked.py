@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import SCons.Node.Alias
@@ -71,12 +72,12 @@ def reached(nodes: Iterable[Node]) -> Iterator[Node]:
                 stack.append(other)
 
 
-def _needs(node: Node) -> Iterator[Node]:
-    yield from node.sources
-    yield from node.depends or ()  # SCons forgets an empty list once the node is done
-    yield from node.prerequisites or ()
+def _needs(node: Node) -> Iterable[Node]:
     if isinstance(node, SCons.Node.FS.Dir):
-        yield from (child for name, child in node.entries.items() if str(name) not in (".", ".."))
+        within = [child for name, child in node.entries.items() if str(name) not in (".", "..")]
+        return [*node.sources, *(node.depends or ()), *(node.prerequisites or ()), *within]
+    # SCons forgets an empty list once the node is done.
+    return chain(node.sources, node.depends or (), node.prerequisites or ())
 
 
 def _node(target: Any, folder: Any = None) -> Node:

@@ -125,14 +125,14 @@ def _timeline(sha256: str, nodes: Sequence[Node]) -> Timeline:
     steps = {planned.nodes[0]: planned for planned in maybe_steps if planned}
     ran = {node: session().ran[node] for node in steps if node in session().ran}
     start = min((begun for begun, _, _ in ran.values()), default=0.0)
-    counts, fetched, needs = dict[str, int](), dict[str, int](), dict[str, set[str]]()
+    word_of = {node: planned.step.label for planned in steps.values() for node in planned.nodes}
+    counts, fetched, needs = dict[str, int](), dict[str, int](), dict[str, set[str | None]]()
     for node, planned in steps.items():
         word = planned.step.label
         counts[word] = counts.get(word, 0) + 1
         if node.get_state() == executed and node not in ran:
             fetched[word] = fetched.get(word, 0) + 1
-        words = {made.step.label for one in node.sources if (made := _step_of(one))}
-        needs.setdefault(word, set()).update(words - {word})
+        needs.setdefault(word, set()).update(map(word_of.get, node.sources))
     return Timeline(
         sha256,
         tuple(
@@ -141,7 +141,7 @@ def _timeline(sha256: str, nodes: Sequence[Node]) -> Timeline:
         ),
         dict(sorted(counts.items())),
         fetched,
-        {word: sorted(others) for word, others in sorted(needs.items())},
+        {word: sorted(filter(None, others - {word})) for word, others in sorted(needs.items())},
     )
 
 
