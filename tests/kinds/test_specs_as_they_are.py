@@ -217,3 +217,28 @@ def test_a_spec_that_reads_its_sources(tmp_path: Path) -> None:
     tree.write({"spec/VERSION": "3.3\n"})
     assert tree.scons("build/rpms").good().built == {"build/rpms/acme-included-3.3-4.noarch.rpm"}
     assert asked(tree.path / "build/rpms/acme-included-3.3-4.noarch.rpm", "-i").endswith("Read me.\n")
+
+
+def test_a_spec_that_reads_a_source_that_is_built(tmp_path: Path) -> None:
+    """It is not there yet, or is that of the last build: the declaration names the RPMs."""
+    need("rpmbuild", "git")
+    tree = Tree(tmp_path / "tree")
+    names = [name for name in laid_out("included", tree.path / "spec") if name != "VERSION"]
+    (tree.path / "spec/VERSION").rename(tree.path / "spec/VERSION.in")
+    made = 'version = env.Command("spec/VERSION", "spec/VERSION.in", Copy("$TARGET", "$SOURCE"))\n'
+    words = f'sources=[version, *(f"spec/{{name}}" for name in {names})]'
+    for _ in range(2):
+        first, *_, last = (
+            tree.declare(f'{made}env.SpecRpm("spec/acme.spec", {words})\n', HEAD).scons().refused()
+        )
+        assert "cannot open 'VERSION'" in first
+        assert last.endswith(
+            'if it reads a source that is built, name its RPMs: rpms=["acme-1.0-1.x86_64.rpm"]'
+        )
+        tree.scons("spec/VERSION").good()
+    rpm = "acme-included-3.2-4.noarch.rpm"
+    tree.declare(f'{made}env.SpecRpm("spec/acme.spec", {words}, rpms="{rpm}")\n', HEAD)
+    assert tree.scons("build/rpms").good().built == {f"build/rpms/{rpm}"}
+    tree.write({"spec/VERSION.in": "3.3\n"})
+    ran = tree.scons("build/rpms")
+    assert ran.status == 2 and 'write rpms=["acme-included-3.3-4.noarch.rpm"]' in ran.said

@@ -282,9 +282,12 @@ class SpecRpm(Kind):
             try:
                 made = self._made()
             except StepError as error:
-                problems.append(
-                    Problem("", self.name, str(error), "correct the spec, or give defines= or macros=")
-                )
+                remedy = "correct the spec, or give defines= or macros="
+                if any(node.has_builder() for node in self._sources):
+                    remedy += (
+                        '; if it reads a source that is built, name its RPMs: rpms=["acme-1.0-1.x86_64.rpm"]'
+                    )
+                problems.append(Problem("", self.name, str(error), remedy))
         if problems or not made:
             self.report(problems)
             return broken_package(self.env, Path(self.name).stem)
