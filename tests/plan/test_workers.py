@@ -77,6 +77,16 @@ def test_the_same_bytes_as_with_one_job(tmp_path: Path) -> None:
     assert not made_by["Sign"] & made_by["RPM"]
 
 
+def test_large_files_stay_with_scons(tmp_path: Path) -> None:
+    """Libraries compress them in threads of their own."""
+    made = tree(tmp_path / "t", NOTED + KEY + PACKAGES + PACK)
+    made.write({"part1": bytes(8 << 20)})
+    made.scons("-j2").good()
+    made_by = processes(made)
+    assert made_by["ISO"] < made_by["RPM"] and len(made_by["RPM"]) > 1
+    assert not made_by["ISO"] & made_by["Index"]  # it is small when it is compressed
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_little_to_do_is_done_by_scons(tmp_path: Path, jobs: int) -> None:
     made = tree(tmp_path / "t", NOTED + KEY + PACKAGES + PACK)

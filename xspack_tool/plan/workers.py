@@ -28,6 +28,8 @@ from xspack_tool.run import ask_to_stop, end_marked, mark_programs
 #: So many outputs must be missing before processes are worth their start: a build with little to do is slowed by the
 #: copies of memory that are made for them.
 _ENOUGH = 8
+#: From so many bytes on, a step is done by libraries more than by Python: twice as many are compressed in threads.
+_LARGE = 8 << 20
 #: PR_SET_PDEATHSIG of prctl(2).
 _SIGNAL_OF_PARENTS_DEATH = 1
 
@@ -85,7 +87,7 @@ class Workers:
 
     def make(self, node: Node, make: Make) -> str:
         """Have the targets of a step made, there or here; why it could not be, in words."""
-        worker = self._free.get() if self._all and _is_apart(node) else None
+        worker = self._free.get() if self._all and _is_apart(node) and not _is_large(node) else None
         if worker is None:
             return make(node)
         try:
@@ -137,6 +139,16 @@ def _ended(status: int) -> str:
 def _is_apart(node: Node) -> bool:
     planned = record_of(node).step
     return planned is not None and planned.step.is_apart()
+
+
+def _is_large(node: Node) -> bool:
+    """Whether a step reads so much that libraries do most of it, which let other threads run. Compressors of several
+    processes would have more threads than there are cores."""
+    size = 0
+    for source in node.get_executor().get_all_sources():
+        with suppress(OSError):
+            size += os.stat(source.get_abspath()).st_size
+    return size >= _LARGE
 
 
 def _fork(nodes: Iterable[Node], make: Make) -> _Worker:
