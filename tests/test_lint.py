@@ -23,6 +23,7 @@ KEPT = {
     "evidence/licence.py:spdx_expression": "a text",
     "kinds/__init__.py:_nearest": "a name",
     "model/canonical.py:_fields": "a class",
+    "pack/iso_clock.py:_in_utc": "a moment",
     "repo/fragment.py:_decoded": "lines",
     "rpm/shell_syntax.py:syntax_error": "a text, and this machine's shell",
     "rpm/shellcheck.py:shellcheck": "a text, and this machine's shellcheck",
@@ -48,6 +49,7 @@ KEPT = {
     "pack/iso_clock.py:_install": "a clock",
     "plan/interrupted.py:end_by_signals": "handlers of signals",
     "rpm/compressors.py:_pool": "threads",
+    "rpm/compressors.py:_keep_memory": "an option of the C library",
     "signing/home.py:_usable": "a link that goes when the process ends",
 }
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -129,7 +129,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "public key file not found", remedy)]
         try:
-            found = read_cached(env, f"keys of {name}", _state(key), lambda: _find_secret_key(key))
+            facts = read_cached(env, f"keys of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
         except _CannotSign as error:
@@ -140,7 +140,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             rule = f"{key.home or own} holds no secret key {lacking}"
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
-        session().key_facts.append(found)
+        session().key_facts.append(facts)
         return []
 
     return check
