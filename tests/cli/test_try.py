@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -279,6 +280,20 @@ def test_folders_that_every_host_has(make_pack: PackMaker) -> None:
     said = xspack("try", iso, "--json").json
     assert said["good"], said
     assert not any("scriptlet failed" in line for stage in said["stages"] for line in stage["why"])
+
+
+def test_a_pack_that_crashes_dnf(
+    make_pack: PackMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged index does. Here dnf does it by itself: not every version crashes on the same one."""
+    real, mine = shutil.which("dnf"), tmp_path / "dnf"
+    crash = f"ulimit -c 0; exec {sys.executable} -c 'import ctypes; ctypes.string_at(0)'"
+    mine.write_text(f'#!/bin/sh\ncase "$*" in *@update*) {crash} ;; esac\nexec {real} "$@"\n')
+    mine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    said = xspack("try", make_pack())
+    assert (said.status, said.err) == (1, "")
+    assert "UPDATE_APPLY_FAILED\n  Error: dnf crashed (SIGSEGV)\n" in said.out
 
 
 def test_a_requirement_that_no_release_could_provide(make_pack: PackMaker) -> None:

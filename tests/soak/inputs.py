@@ -37,6 +37,7 @@ from support import ROOT
 
 from xspack_tool.binary.compressed import compression
 from xspack_tool.binary.module import parse_module
+from xspack_tool.binary.signature import read_certificates, verify
 from xspack_tool.cache import keys as cache_keys
 from xspack_tool.cache.entry import Refused, entry_of, sign_entry, take, verified_entry
 from xspack_tool.cache.keys import read_secret, read_signing, read_trusted
@@ -239,6 +240,17 @@ def _read_dkms(content: bytes, place: Path) -> None:
     parse_dkms(content.decode("utf-8", "replace"), "soak.conf")
 
 
+def _certificates_for(driver: bytes) -> Callable[[bytes, Path], None]:
+    """A reader of certificates, by which the signature of a module is verified."""
+    signature = parse_module("soak.ko", io.BytesIO(driver)).signature
+    assert signature is not None
+
+    def read(content: bytes, place: Path) -> None:
+        verify(signature.signers[0], read_certificates(place))
+
+    return read
+
+
 def _read_inbox(content: bytes, place: Path) -> None:
     read_inbox(place).drivers("pci:v00008086d000010FBsv*sd*bc*sc*i*")
 
@@ -322,7 +334,6 @@ def _by_commands(folder: Path, maker: PackMaker, images: list[bytes], rpms: list
         "waivers": ([b'L1 = "it does"\n["acme-nic-1.0-1.x86_64.rpm"]\nK3 = "so it is"\n'], "--waive"),
         "lists of devices": ([alias], "--inbox"),
         "Module.symvers": ([b"0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\n" * 3], "--symvers"),
-        "certificates": ([certificate], "--module-keys"),
         "profiles": ([(ROOT / f"xspack_tool/releases/{_PROFILE}.toml").read_bytes()], "--target"),
     }
     found = {
@@ -335,6 +346,7 @@ def _by_commands(folder: Path, maker: PackMaker, images: list[bytes], rpms: list
         "RPMs by commands": Kind(rpms, by_commands(OF_RPMS, good, ".rpm"), 8),
         "packs that are tried": Kind(images, _read_unpacked, 3, on_disk=True),
         "dkms.conf": Kind([_DKMS], _read_dkms, 2),
+        "certificates": Kind([certificate], _certificates_for(driver), 2, on_disk=True),
         **found,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import json
@@ -15,12 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from module_keys import make_pair
 from soak.commands import harmless
 from soak.inputs import Kind, kinds, try_one
 from soak.mutate import mutated
 from soak.work import Limits, Worker, input_of
 from support import ROOT, need
 
+from xspack_tool.binary.signature import certificates_in
 from xspack_tool.ddk.compile_commands import write_compile_commands
 from xspack_tool.ddk.devices import read_names
 from xspack_tool.ddk.inbox import read_inbox
@@ -162,6 +165,16 @@ def test_what_was_found_memory_for_the_largest_file(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20
+
+
+def test_what_was_found_a_certificate_of_an_unknown_version(tmp_path: Path) -> None:
+    lines = make_pair(tmp_path / "pair").certificate.read_text().splitlines()
+    der = base64.b64decode("".join(line for line in lines if not line.startswith("-")))
+    assert certificates_in(der, "x")
+    for place in range(100):  # the version is somewhere in the beginning
+        changed = der[:place] + bytes([der[place] ^ 0x40]) + der[place + 1 :]
+        with contextlib.suppress(BadInput):
+            certificates_in(changed, "x")
 
 
 @pytest.mark.parametrize("change", [{"severity": "X"}, {"found": 5}, {"line": "1"}, {"rule": None}])

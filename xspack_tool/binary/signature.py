@@ -126,9 +126,13 @@ def certificates_in(content: bytes, name: object) -> list[Certificate]:
 
     try:
         if b"-----BEGIN" in content:
-            return x509.load_pem_x509_certificates(content)
-        return [x509.load_der_x509_certificate(content)]
-    except ValueError:
+            certificates = x509.load_pem_x509_certificates(content)
+        else:
+            certificates = [x509.load_der_x509_certificate(content)]
+        for certificate in certificates:
+            certificate.issuer, certificate.extensions  # noqa: B018  # read when they are asked for
+        return certificates
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise BadInput(name, "not a certificate (X.509 in PEM or DER)") from None
 
 
@@ -148,7 +152,7 @@ def _is_of(signer: Signer, certificate: Certificate) -> bool:
         return signer.issuer == certificate.issuer.public_bytes() and _plain(signer.key_id) == number
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return False
     return _pairs(extension.value.digest) == signer.key_id
 
@@ -163,8 +167,8 @@ def _fits(signer: Signer, certificate: Certificate) -> bool:
     if kind is None or not signer.digest:
         return False
     algorithm = Prehashed(kind())
-    key = certificate.public_key()
     try:
+        key = certificate.public_key()
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signer.value, signer.digest, padding.PKCS1v15(), algorithm)
         elif isinstance(key, ec.EllipticCurvePublicKey):

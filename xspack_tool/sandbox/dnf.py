@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from xspack_tool.errors import Interrupted
 from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.model.profile import Profile
 from xspack_tool.run import WORKING, Done, run
@@ -18,6 +21,8 @@ _STEP = re.compile(
     r"^ {2}(Installing|Upgrading|Reinstalling|Downgrading|Obsoleting|Running scriptlet|Cleanup|Erasing)\s*: (\S+)"
 )
 _TROUBLE = re.compile(r"^(?:warning|error|Error)[: ]|scriptlet failed|^ +- |^  Problem", re.MULTILINE)
+#: What ends a program that is at fault itself.
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 _TEST = re.compile(r"[Tt]ransaction (?:test|check) error")
 _MISSING = re.compile(r"nothing provides (.+?) needed by")
 
@@ -79,15 +84,15 @@ class Dnf:
                 *words,
             ),
         ]
-        return read_outcome(
-            run(
-                argv,
-                check=False,
-                timeout=WORKING,
-                env={"COLUMNS": "300", "TMPDIR": str(self._work)},
-                what=f"dnf {words[0]}",
-            )
-        )
+        env = {"COLUMNS": "300", "TMPDIR": str(self._work)}
+        done = run(argv, check=False, killed=True, timeout=WORKING, env=env, what=f"dnf {words[0]}")
+        if done.status >= 0:
+            return read_outcome(done)
+        name = signal.Signals(-done.status).name
+        if -done.status not in _CRASHES:
+            raise Interrupted(f"dnf {words[0]} was ended by {name}")
+        # A damaged index does that to its library; a host's dnf is no better.
+        return read_outcome(replace(done, err=f"{done.err}\nError: dnf crashed ({name})"))
 
 
 def read_outcome(done: Done) -> Outcome:
