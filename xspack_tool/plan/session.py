@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import gc
 import itertools
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -35,7 +32,7 @@ from xspack_tool.plan.scons import (
     wrap_build,
 )
 from xspack_tool.plan.workers import Workers
-from xspack_tool.run import ask_to_stop, end_children, is_stopping, missing_program
+from xspack_tool.run import ask_to_stop, missing_program
 
 if TYPE_CHECKING:
     from xspack_tool.cache.store import Store
@@ -246,7 +243,6 @@ def install_gate() -> None:
         return
     check_scons()
     record_in_words()
-    _end_by_signals()
     # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
     # with nothing to do.
     gc.set_threshold(500_000)
@@ -300,25 +296,6 @@ def install_gate() -> None:
 def _stop() -> None:
     ask_to_stop()
     _session.workers.ask_to_stop()
-
-
-def _end_by_signals() -> None:
-    """While files are read, have SIGTERM end SCons as SIGINT does, and what was started by then with it. While SCons
-    builds, it has its own way."""
-
-    def end(number: int, frame: object) -> None:
-        ask_to_stop()
-        raise KeyboardInterrupt
-
-    for which, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-        if signal.getsignal(which) is usual and threading.current_thread() is threading.main_thread():
-            signal.signal(which, end)
-    atexit.register(_end_children)
-
-
-def _end_children() -> None:
-    if is_stopping():
-        end_children()
 
 
 def _problems() -> dict[Declaration, list[Problem]]:
