@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 
 def generate(env: Any) -> None:
     """Add xspack's declarations and variables to a construction environment; may run many times."""
-    # First of all: to import the rest takes a while.
+    # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
+    # with nothing to do.
+    gc.set_threshold(500_000)
+    # Before all else: to import the rest takes a while.
     from xspack_tool.plan.interrupted import end_by_signals
 
     end_by_signals()

@@ -14,7 +14,8 @@ from xspack_tool.binary.xml import iterate_xml, parse_xml, tag_of
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.files import digest_of
 from xspack_tool.pack.iso_read import IsoReader
-from xspack_tool.repo.repomd import MAX_REPOMD, REPOMD, RepomdRecord, parse_repomd
+from xspack_tool.repo import REPOMD
+from xspack_tool.repo.repomd import MAX_REPOMD, RepomdRecord, parse_repomd
 
 #: Bounds for files that nobody vouches for, in bytes; the index of a whole release has a primary of 20 MiB.
 _MAX_COMPS, _MAX_PRIMARY, _MAX_FILELISTS = 2 << 20, 32 << 20, 256 << 20

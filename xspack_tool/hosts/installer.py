@@ -14,7 +14,7 @@ from xspack_tool.hosts.parsed import ParsedPack
 from xspack_tool.hosts.release import Host
 from xspack_tool.hosts.verdict import Rejection, Verdict
 from xspack_tool.pack.layout import DOCUMENT
-from xspack_tool.repo.repomd import REPOMD
+from xspack_tool.repo import REPOMD
 
 _FORMAT, _INSTALL, _NONE, _CHECK = (
     "RepoFormatError",

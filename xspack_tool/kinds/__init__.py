@@ -4,7 +4,6 @@ an environment without packs costs next to nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -97,6 +96,8 @@ def _nearest(name: str) -> str:
     """The kind or helper with a similar name. SCons asks environments for attributes of its own, too, at each node."""
     if name.startswith("_"):
         return ""
+    from difflib import get_close_matches
+
     return next(iter(get_close_matches(name, [*KINDS, *HELPERS], n=1, cutoff=0.75)), "")
 
 

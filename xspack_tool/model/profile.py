@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -243,6 +242,8 @@ def profile_problems(file: str, data: Mapping[str, object]) -> list[Problem]:
 
 
 def _did_you_mean(key: str, data: Mapping[str, object]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(key, [known for known in KEYS if known not in data], n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(KEYS)}"
 

@@ -5,7 +5,6 @@ Sources: rpm's own spec parser (names, versions), xapi's `xapi_pool_update` (lab
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 from collections.abc import Iterable
@@ -139,5 +138,7 @@ def normal_path(path: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean ..?`` with the nearest known word, or an empty text."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from xspack_tool.repo.repomd import REPOMD
+from xspack_tool.repo import REPOMD
 
 File = TypeVar("File")
 

@@ -41,9 +41,9 @@ from xspack_tool.plan.session import session
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
+from xspack_tool.repo import REPOMD
 from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
-from xspack_tool.repo.repomd import REPOMD
 from xspack_tool.rpm.scriptlets.remove import removal_script
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile
 from xspack_tool.plan.session import session, user_place
-from xspack_tool.releases import load_profile
+from xspack_tool.releases import load_profile, read_values
 
 _loaded: dict[str, Profile] = {}
 
@@ -24,7 +25,7 @@ def profile_of(env: Any) -> Profile:
         name = env.File(name).srcnode().get_abspath()
     if name not in _loaded:
         try:
-            _loaded[name] = load_profile(name)
+            _loaded[name] = load_profile(name, functools.partial(_values, env))
         except DeclarationError as error:
             # The default stands in for it, in whatever is declared: nothing of ours is built.
             session().general.problems += [
@@ -32,6 +33,15 @@ def profile_of(env: Any) -> Profile:
             ]
             _loaded[name] = load_profile("xenserver-8")
     return _loaded[name]
+
+
+def _values(env: Any, file: Path) -> dict[str, Any]:
+    """What a profile of ours says, remembered from run to run."""
+    # It asks this module where to remember.
+    from xspack_tool.plan.read_cache import file_state, read_cached
+
+    values: dict[str, Any] = read_cached(env, f"profile {file}", file_state(file), lambda: read_values(file))
+    return values
 
 
 def release_name(env: Any, name: str) -> str:

@@ -243,9 +243,6 @@ def install_gate() -> None:
         return
     check_scons()
     record_in_words()
-    # What is read stays until the end: Python's collector would look through it again and again, a tenth of a build
-    # with nothing to do.
-    gc.set_threshold(500_000)
 
     def gated(build: Callable[[], Any], options: Any, targets: Any, target_top: Any) -> Any:
         for finish in _session.when_read:

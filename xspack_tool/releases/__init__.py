@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile, make_profile, profile_problems
-from xspack_tool.releases.local import local_values
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _FOLDER = Path(__file__).parent
 
@@ -25,42 +19,65 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
 
 
-def load_profile(name_or_path: str) -> Profile:
-    """The profile of that name, or of a TOML file: a text that holds a ``/`` or ends in ``.toml`` is a path.
+def load_profile(name_or_path: str, read: Callable[[Path], dict[str, Any]] | None = None) -> Profile:
+    """The profile of that name, or of a TOML file: a text that holds a ``/`` or ends in ``.toml`` is a path. ``read``
+    is :func:`read_values`, or one that remembers what our own files say.
 
     Raises DeclarationError with every mistake found: unknown name, file that cannot be read, unknown,
     missing or unfit keys. ``local`` is filled in from this machine, once a process.
     """
     if "/" in name_or_path or name_or_path.endswith(".toml"):
-        return _read(Path(name_or_path), Path(name_or_path).name.removesuffix(".toml"))
-    return _known(name_or_path)
+        file = Path(name_or_path)
+        return _profile(file, file.name.removesuffix(".toml"), read_values(file))
+    return _of_ours(name_or_path, read) if read else _known(name_or_path)
 
 
 @cache
 def _known(name: str) -> Profile:
-    names = profile_names()
-    if name not in names:
+    return _of_ours(name, read_values)
+
+
+def _of_ours(name: str, read: Callable[[Path], dict[str, Any]]) -> Profile:
+    file = _FOLDER / f"{name}.toml"
+    if not file.is_file():
+        import difflib
+
+        names = profile_names()
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}? " if near else ""
         remedy = f"{hint}known are {', '.join(names)}, or the path of a TOML file of your own"
         raise DeclarationError([Problem("XSPACK_TARGET", name, "dom0 profile not found", remedy)])
-    return _read(_FOLDER / f"{name}.toml", name)
+    values = read(file)
+    if name == "local":
+        from xspack_tool.releases.local import local_values
+
+        values = values | local_values()
+    return _profile(file, name, values)
 
 
-def _read(file: Path, name: str) -> Profile:
+def read_values(file: Path) -> dict[str, Any]:
+    """What a profile's file says."""
+    # A build with nothing to do remembers what it read, and needs no parser.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
-        data: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as why:
         raise _unreadable(file, why.strerror or str(why), "name an existing file") from None
     except UnicodeDecodeError:
         raise _unreadable(file, "not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as why:
         raise _unreadable(file, f"not TOML: {why}", "correct it") from None
-    if name == "local" and file.parent == _FOLDER:
-        data |= local_values()
-    if problems := profile_problems(str(file), data):
+    return values
+
+
+def _profile(file: Path, name: str, values: dict[str, Any]) -> Profile:
+    if problems := profile_problems(str(file), values):
         raise DeclarationError(problems)
-    return make_profile(name, data)
+    return make_profile(name, values)
 
 
 def _unreadable(file: Path, why: str, remedy: str) -> DeclarationError:

@@ -15,7 +15,8 @@ from xspack_tool.binary.compressed import Uncompressed, compression
 from xspack_tool.errors import BadInput
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.releases.trees import Tree, open_tree, read_rpms
-from xspack_tool.repo.repomd import MAX_REPOMD, REPOMD, parse_repomd
+from xspack_tool.repo import REPOMD
+from xspack_tool.repo.repomd import MAX_REPOMD, parse_repomd
 from xspack_tool.rpm.info import EQUAL, GREATER, LESS, PayloadFile, Relation, RpmInfo
 
 #: More than the index of any release takes unpacked.

@@ -7,7 +7,6 @@ from msgspec import Struct
 from xspack_tool.binary.xml import child_of, parse_xml, tag_of
 from xspack_tool.errors import BadInput
 
-REPOMD = "repodata/repomd.xml"
 #: A dozen records; more is no index.
 MAX_REPOMD = 1 << 20
 
