@@ -40,7 +40,8 @@ def _values(env: Any, file: Path) -> dict[str, Any]:
     # It asks this module where to remember.
     from xspack_tool.plan.read_cache import file_state, read_cached
 
-    values: dict[str, Any] = read_cached(env, f"profile {file}", file_state(file), lambda: read_values(file))
+    key, state = f"profile {file}", file_state(file)
+    values: dict[str, Any] = read_cached(env, key, state, lambda: read_values(file), cheap=True)
     return values
 
 

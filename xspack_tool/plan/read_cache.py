@@ -46,8 +46,9 @@ def file_sha256(env: Any, node: Any) -> str:
     return digest
 
 
-def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any]) -> Any:
-    """``read()``, cached as long as ``state`` (plain JSON) is the same."""
+def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any], cheap: bool = False) -> Any:
+    """``read()``, cached as long as ``state`` (plain JSON) is the same. What is ``cheap`` is written with what else
+    was read, and for itself makes no file: a tree in which all is refused stays as it is."""
     place = env.File(out_path(env, ".xspack", "read-cache.json")).get_abspath()
     caches = session().read_caches
     cache = caches.get(place) or caches.setdefault(place, ReadCache(Path(place)))
@@ -55,7 +56,7 @@ def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any]) -> Any:
     if entry is None or entry["state"] != state:
         entry = {"state": state, "result": read()}
         cache.entries[key] = entry
-        cache.changed = True
+        cache.changed |= not cheap
     return entry["result"]
 
 
