@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
-from xspack_tool.pack.document import render_rolled_up
 
 #: Where xapi looks for what was applied (`xapi_pool_update`), and for the scripts of the control RPM.
 APPLIED, SCRIPTS = "/var/update/applied", "/var/update"
@@ -27,6 +26,8 @@ def update_package(pack: Pack, payload: Iterable[tuple[str, str]], applied: str)
     After its transaction it notes that a reboot is due, where that is the pack's guidance, and records for
     each rolled-up pack what replaced it.
     """
+    from xspack_tool.pack.document import render_rolled_up
+
     lines = []
     if "restartHost" in pack.after_apply:
         lines.append(f"echo {pack.uuid} >>{REBOOT_REQUIRED}\n")

@@ -16,7 +16,6 @@ from xspack_tool.evidence.text import size_words
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
-from xspack_tool.pack.document import render_applied, render_document
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.pack.layout import iso_files, rpm_path, totals_of, with_index
 from xspack_tool.plan.beside import own, plan_beside
@@ -96,6 +95,8 @@ class WriteDocument(Step, frozen=True):
     pack: Pack
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.pack.document import render_document
+
         write_whole(outputs.document, render_document(self.pack, read_number(inputs.size)))
 
 
@@ -112,6 +113,8 @@ class WriteUpdateRpm(WritingStep, frozen=True):
         return True
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.pack.document import render_applied
+
         applied = render_applied(self.pack, read_number(inputs.size))
         package = update_package(self.pack, self.required, applied)
         _write_generated(self, package, {}, inputs, outputs)
