@@ -15,11 +15,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import IO, NoReturn
 
 import SCons.Script
+from msgspec import Struct
 from SCons.Node import Node
 
 from xspack_tool.plan.node_record import planned_of, record_of
@@ -41,8 +41,7 @@ class _RaisedThere(Exception):
     """The traceback of what a worker raised."""
 
 
-@dataclass(frozen=True)
-class _Worker:
+class _Worker(Struct, frozen=True):
     """A process, the pipes to it and from it, and the mark of the programs that it starts."""
 
     pid: int
