@@ -12,13 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pack_maker import Key, PackMaker
+from pack_maker import UUID, Key, PackMaker
 from rebuild.lab import kernel
 from support import ROOT, need, need_root, wait_for
 from trees import SCONS, Tree
 
+from xspack_tool.pack.iso_read import IsoReader
+
 #: What a stand-in of a program does: a child of it works on.
-STANDS = '#!/bin/sh\n[ "$*" = --version ] && exec REAL "$@"\n: > MARK\nsleep 6120 & wait\n'
+STANDS = (
+    '#!/bin/sh\n[ "$*" = --version ] && exec REAL "$@"\n[ "$1" = rm ] && exit\n: > MARK\nsleep 6120 & wait\n'
+)
 
 
 class Interrupted:
@@ -75,11 +79,24 @@ def resign(iso: Path, key: Key) -> list[str | Path]:
     return ["resign", iso, "--key", key.file, "--gnupghome", key.home, "-o", "out.iso"]
 
 
+def build_update(iso: Path, key: Key) -> list[str | Path]:
+    """Of the pack's RPM, which lies beside it."""
+    rpm = iso.with_name("acme-agent-5.2-1.noarch.rpm")
+    with IsoReader(iso) as opened:
+        rpm.write_bytes(opened.read(f"Packages/{rpm.name}"))
+    words: list[str | Path] = ["build-update", rpm, "--uuid", UUID, "-l", "acme", "-v", "1", "-d", "acme"]
+    return [*words, "-k", "Acme", "--keyfile", key.file, "--gnupghome", key.home, "-o", "out.iso"]
+
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 COMMANDS: dict[str, tuple[str, Callable[[Path, Key], list[str | Path]]]] = {
     "verify, gpg": ("gpg", lambda iso, key: ["verify", iso, "--key", key.file]),
     "resign, rpmsign": ("rpmsign", resign),
     "resign, gpg": ("gpg", resign),
+    "build-update, rpmsign": ("rpmsign", build_update),
+    "build-update, gpg": ("gpg", build_update),
+    "report, gpg": ("gpg", lambda iso, key: ["report", iso, "--key", key.file, "-o", "out.html"]),
+    "info, gpg": ("gpg", lambda iso, key: ["info", iso, "--key", key.file]),
     "try, dnf": ("dnf", lambda iso, key: ["try", iso]),
 }
 
@@ -106,7 +123,7 @@ SPEC = "Name: x\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("program", ["rpmbuild", "make", "ssh"])
+@pytest.mark.parametrize("program", ["rpmbuild", "make", "ssh", "bwrap", "podman"])
 def test_a_build(tmp_path: Path, program: str, number: int) -> None:
     """SCons alone gets the signal: it does not wait until the program has ended by itself."""
     need(program, "rpmbuild")
@@ -114,7 +131,13 @@ def test_a_build(tmp_path: Path, program: str, number: int) -> None:
         {"x.spec": SPEC, "driver/Kbuild": "obj-m := a.o\n", "driver/a.c": ""}
     )
     tree.write({f"kernel/{name}": text for name, text in kernel().items()})
-    kits = {"make": "'kernel'", "ssh": "env.Ddk('/kernel', host='user@kit.example')"}
+    tree.write({"root/bin/sh": "", "root/kernel/Makefile": ""})
+    kits = {
+        "make": "'kernel'",
+        "ssh": "env.Ddk('/kernel', host='user@kit.example')",
+        "bwrap": "env.Ddk('/kernel', root='root')",
+        "podman": f"env.Ddk('/kernel', image='kit.example/kit@sha256:{'0' * 64}')",
+    }
     tree.declare(
         "env.SpecRpm('x.spec')\n"
         if program == "rpmbuild"
