@@ -64,7 +64,7 @@ AHEAD = """
 import atexit, importlib, sys, xspack_tool.plan.ahead as ahead
 def told():
     print("not loaded:", sorted({*modules} - {*sys.modules}))
-modules, ahead.MODULES = ahead.MODULES, ()
+modules, ahead.HERE, ahead.APART = [*ahead.HERE, *ahead.APART], (), ()
 atexit.register(told)
 """
 PACKED = """
@@ -80,9 +80,11 @@ def test_what_is_loaded_while_a_driver_compiles_is_needed_by_its_pack(
     head = HEAD.format(ddk=next(iter(trees.values())))
     ran = tree.declare(PACKED + AHEAD, head).real_scons()
     assert "not loaded: []" in ran.good().said
-    broken = "import xspack_tool.plan.ahead as ahead\nahead.MODULES = ('no.such.module',)\n"
+    broken = "import xspack_tool.plan.ahead as ahead\nahead.HERE = ahead.APART = ('no.such.module',)\n"
     tree.declare(PACKED + broken, head).scons("-c").good()
-    assert "build/p-1.iso" in tree.scons().good().built
+    for jobs in ("-j1", "-j2"):
+        assert "build/p-1.iso" in tree.scons(jobs).good().built
+        tree.scons("-c").good()
 
 
 def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:

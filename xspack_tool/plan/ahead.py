@@ -6,26 +6,30 @@ All other steps of its pack follow, one after the other, and half of their time 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import Thread
 
-#: Modules that every pack with a driver needs once that is compiled.
-MODULES = (
-    *("xspack_tool.rules.sarif", "elftools.elf.elffile", "rpmfile", "tree_sitter_bash"),
+#: Modules that every pack with a driver needs once that is compiled: in this process, and in those that do steps apart
+#: from it (plan/workers.py).
+HERE = (
     *("pycdlib", "xspack_tool.pack.iso", "xspack_tool.hosts.sound", "xspack_tool.signing.verify"),
-    *("xspack_tool.evidence.cyclonedx", "xspack_tool.evidence.spdx", "xspack_tool.evidence.provenance"),
-    *("xspack_tool.evidence.timeline", "xspack_tool.rules.report"),
+    *("xspack_tool.rules.report", "xspack_tool.rules.sarif"),
+    *("xspack_tool.evidence.provenance", "xspack_tool.evidence.timeline"),
+)
+APART = (
+    *("elftools.elf.elffile", "rpmfile", "tree_sitter_bash"),
+    *("xspack_tool.evidence.cyclonedx", "xspack_tool.evidence.spdx"),
 )
 #: Functions that load more, by name: no step's result has a part of them.
-_LOADERS = (("xspack_tool.repo.library", "createrepo"), ("xspack_tool.rules.registry", "all_rules"))
+_RULES, _INDEX = ("xspack_tool.rules.registry", "all_rules"), ("xspack_tool.repo.library", "createrepo")
 
 
 @contextmanager
-def loading_ahead() -> Iterator[None]:
-    """Load them in a thread of their own within it. What cannot be loaded is told by the step that needs it."""
-    thread = Thread(target=_load, name="loading")
+def loading_ahead(has_workers: bool) -> Iterator[None]:
+    """Load them in a thread of their own within it."""
+    thread = Thread(target=_load_here if has_workers else _load_all, name="loading")
     thread.start()
     try:
         yield
@@ -33,9 +37,24 @@ def loading_ahead() -> Iterator[None]:
         thread.join()
 
 
-def _load() -> None:
+def load_apart() -> None:
+    """Load what steps in another process need."""
+    _load(APART, _RULES, _INDEX)
+
+
+def _load_here() -> None:
+    _load(HERE, _RULES)
+
+
+def _load_all() -> None:
+    _load_here()
+    load_apart()
+
+
+def _load(modules: Iterable[str], *functions: tuple[str, str]) -> None:
+    """What cannot be loaded is told by the step that needs it."""
     with suppress(Exception):
-        for module, function in _LOADERS:
+        for module, function in functions:
             getattr(import_module(module), function)()
-        for name in MODULES:
+        for name in modules:
             import_module(name)

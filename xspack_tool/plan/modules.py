@@ -21,7 +21,7 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import write_whole
-from xspack_tool.plan.ahead import loading_ahead
+from xspack_tool.plan.ahead import load_apart, loading_ahead
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
@@ -90,7 +90,7 @@ class CompileModules(Step, frozen=True):
         return tools_for(self.private_key)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        with loading_ahead():
+        with loading_ahead(bool(session().workers)):
             result = build_modules(
                 self.tree,
                 inputs.sources,
@@ -136,6 +136,7 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
     work = work_of(env, place, plan.tree.kernel)
     for program in ("make", "strip"):
         session().need(program, "kernel modules")
+    session().workers.prepare = load_apart
     if plan.request.prepare:
         session().need("bwrap", "prepare= of a driver")
     step = CompileModules(

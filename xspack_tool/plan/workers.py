@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import select
 import signal
 import sys
 import threading
@@ -30,6 +31,9 @@ from xspack_tool.run import ask_to_stop, end_marked, mark_programs
 _ENOUGH = 8
 #: From so many bytes on, a step is done by libraries more than by Python: twice as many are compressed in threads.
 _LARGE = 8 << 20
+#: Seconds after which a worker that was asked for nothing has time: something that takes long, such as compiling a
+#: driver, comes first.
+_SOON = 0.05
 #: PR_SET_PDEATHSIG of prctl(2).
 _SIGNAL_OF_PARENTS_DEATH = 1
 
@@ -60,6 +64,8 @@ class Workers:
     """The worker processes of this run, of which there may be none (then this is false)."""
 
     def __init__(self) -> None:
+        #: What a worker does first, if nothing is asked of it soon.
+        self.prepare: Callable[[], object] = lambda: None
         self._all: list[_Worker] = []
         #: Those that have nothing to do; None as soon as all are gone.
         self._free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
@@ -80,7 +86,7 @@ class Workers:
         sys.stderr.flush()
         with suppress(OSError):  # no room for another process: threads do it
             for _ in range(jobs):
-                self._all.append(_fork(nodes, make))
+                self._all.append(_fork(nodes, make, self.prepare))
         for worker in self._all:
             self._free.put(worker)
 
@@ -150,7 +156,7 @@ def _is_large(node: Node) -> bool:
     return size >= _LARGE
 
 
-def _fork(nodes: Iterable[Node], make: Make) -> _Worker:
+def _fork(nodes: Iterable[Node], make: Make, prepare: Callable[[], object]) -> _Worker:
     asked, answers, mark = os.pipe(), os.pipe(), os.pipe()
     number, parent = os.fstat(mark[0]).st_ino, os.getpid()
     ways = {signal.SIGINT, signal.SIGTERM}
@@ -158,7 +164,13 @@ def _fork(nodes: Iterable[Node], make: Make) -> _Worker:
     try:
         pid = os.fork()
         if not pid:
-            _work(asked[0], answers[1], mark[0], parent, nodes, make)
+            _work(
+                asked[0],
+                answers[1],
+                mark[0],
+                parent,
+                lambda here, back: _answer(here, back, nodes, make, prepare),
+            )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for end in (asked[0], answers[1], *mark):
@@ -166,7 +178,9 @@ def _fork(nodes: Iterable[Node], make: Make) -> _Worker:
     return _Worker(pid, os.fdopen(asked[1], "wb"), os.fdopen(answers[0], "rb"), number)
 
 
-def _work(asked: int, answers: int, mark: int, parent: int, nodes: Iterable[Node], make: Make) -> NoReturn:
+def _work(
+    asked: int, answers: int, mark: int, parent: int, answer: Callable[[IO[bytes], IO[bytes]], NoReturn]
+) -> NoReturn:
     """What a worker does until nobody asks any more. What else is to be done when Python ends is SCons's to do."""
     import ctypes
 
@@ -183,13 +197,17 @@ def _work(asked: int, answers: int, mark: int, parent: int, nodes: Iterable[Node
                     os.close(int(name))
         mark_programs(mark)
         if os.getppid() == parent:
-            _answer(os.fdopen(asked, "rb"), os.fdopen(answers, "wb"), nodes, make)
+            answer(os.fdopen(asked, "rb"), os.fdopen(answers, "wb"))
     finally:
         os._exit(1)
 
 
-def _answer(asked: IO[bytes], answers: IO[bytes], nodes: Iterable[Node], make: Make) -> NoReturn:
+def _answer(
+    asked: IO[bytes], answers: IO[bytes], nodes: Iterable[Node], make: Make, prepare: Callable[[], object]
+) -> NoReturn:
     by_path = {node.get_abspath(): node for node in nodes}
+    if not select.select([asked], [], [], _SOON)[0]:
+        prepare()
     while True:
         try:
             node = by_path.get(pickle.load(asked))
