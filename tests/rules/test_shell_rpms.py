@@ -128,6 +128,16 @@ def test_all_that_lacks_is_one_finding(tmp_path) -> None:
     )
 
 
+def test_modules_that_are_not_in_the_payload(tmp_path) -> None:
+    """They are asked of, too: what lacks is told once, with or without one whose content is there."""
+    other = f"{MODULE[:-3]}2.ko"
+    for more in ({}, {other: module(symbols=["scsi_host_alloc 0x1"])}):
+        forged = Forged(files={MODULE: module(), **more}, attributes={MODULE: "%ghost"})
+        (line,) = findings("K7", "xenserver-8", forge(forged, tmp_path))
+        assert "runs no depmod after installation and removal" in line
+        assert (f"a host may boot from {other}" in line) is bool(more)
+
+
 def test_a_driver_not_needed_at_boot_needs_no_initrd(tmp_path) -> None:
     assert k7(tmp_path, DEPMOD, "register_netdev") == []
 
