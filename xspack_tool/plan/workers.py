@@ -82,6 +82,8 @@ class Workers:
         # A thread may hold a lock that nobody in the new process would ever release.
         if len(list(islice(missing, _ENOUGH))) < _ENOUGH or len(os.listdir("/proc/self/task")) > 1:
             return
+        # A thread that got an answer goes on soon, while another walks through SCons's nodes: 3 to 5 % of a build.
+        sys.setswitchinterval(0.0005)
         sys.stdout.flush()
         sys.stderr.flush()
         with suppress(OSError):  # no room for another process: threads do it
