@@ -49,7 +49,8 @@ def file_sha256(env: Any, node: Any) -> str:
 def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any], cheap: bool = False) -> Any:
     """``read()``, cached as long as ``state`` (plain JSON) is the same. What is ``cheap`` is written with what else
     was read, and for itself makes no file: a tree in which all is refused stays as it is."""
-    place = env.File(out_path(env, ".xspack", "read-cache.json")).get_abspath()
+    # No node of its own: it would be a source of the folder of outputs.
+    place = os.path.join(env.Dir(out_path(env, ".xspack")).get_abspath(), "read-cache.json")
     caches = session().read_caches
     cache = caches.get(place) or caches.setdefault(place, ReadCache(Path(place)))
     entry = cache.entries.get(key)
