@@ -224,6 +224,34 @@ def test_it_asks_on_a_terminal(tmp_path: Path) -> None:
     assert 'XSPACK_VENDOR="Acme \\"A\\" Ltd"' in (tmp_path / "acme/SConstruct").read_text()
 
 
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_commands_for_a_driver_do_what_they_shall(tmp_path: Path, ci: str) -> None:
+    """With the headers of this machine, before there is a kit: a host of this kernel would take it."""
+    need("make", "gcc", "strip")
+    if not kernel_trees():
+        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
+    (tmp_path / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
+    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
+    new(tmp_path, "--name", "acme", "--ci", ci)
+    for command in commands_of(ci, tmp_path)[2:]:
+        words = ["sh", "-ec", command.replace("/opt/xspack/bin", str(BIN))]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_answer_is_no_mistake_of_ours(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    argv = [BIN / "xspack", "new", tmp_path / "acme"]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
+        os.close(theirs)
+        os.write(ours, b"\n\x04")
+        assert process.stderr is not None
+        assert process.stderr.read().endswith("xspack: no answer; nothing was written\n")
+        assert process.wait() == 2
+    os.close(ours)
+    assert not (tmp_path / "acme").exists()
+
+
 def test_it_writes_over_nothing(tmp_path: Path) -> None:
     (tmp_path / "payload").mkdir()
     for name in ("SConstruct", "payload/hello.sh"):
@@ -240,6 +268,10 @@ def test_it_writes_over_nothing(tmp_path: Path) -> None:
     ("options", "why"),
     [
         ([], "give --vendor: nobody can be asked here"),
+        (
+            ["--vendor", "A", "--key", "lost.pub"],
+            "--key lost.pub: no such file; name the file of your public key",
+        ),
         (["--vendor", "A\nB"], "--vendor='A\\nB': must be one line of text"),
         (["--vendor", "A", "--packager", "me"], "--packager='me': must be a name and a mail address"),
         (["--vendor", "A", "--name", "a b/c"], "--name='a b/c'"),

@@ -105,7 +105,7 @@ def _answers(args: argparse.Namespace, folder: Path) -> Answers:
         proposed = _usual(option, given, args, folder)
         value = getattr(args, option)
         if value is None and is_asked:
-            value = input(f"{question}{f' [{proposed}]' if proposed else ''}: ").strip() or None
+            value = _typed(f"{question}{f' [{proposed}]' if proposed else ''}: ") or None
         given[option] = value or proposed
     if given["kind"] not in KINDS:
         raise UsageError(f"{given['kind']!r} must be one of {', '.join(KINDS)}")
@@ -113,6 +113,8 @@ def _answers(args: argparse.Namespace, folder: Path) -> Answers:
         raise UsageError("give --vendor: nobody can be asked here")
     vendor, target = given["vendor"] or "Vendor", given["target"]
     load_profile(target)  # tells of one that there is not
+    if args.key and not Path(args.key).is_file():
+        raise UsageError(f"--key {args.key}: no such file; name the file of your public key")
     return Answers(
         kind=given["kind"],
         name=given["name"],
@@ -126,6 +128,13 @@ def _answers(args: argparse.Namespace, folder: Path) -> Answers:
         ddk=os.path.relpath(args.ddk, folder) if args.ddk and not Path(args.ddk).is_absolute() else args.ddk,
         ci=args.ci,
     )
+
+
+def _typed(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        raise UsageError("no answer; nothing was written") from None
 
 
 def _usual(option: str, given: Mapping[str, str], args: argparse.Namespace, folder: Path) -> str:

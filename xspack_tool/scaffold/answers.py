@@ -56,6 +56,11 @@ class Answers(Struct, frozen=True):
         return problems
 
     @property
+    def built_for(self) -> str:
+        """The release that is built for: this machine, where a driver has only its kernel's headers."""
+        return "local" if self.kind == "driver" and not self.ddk else self.target
+
+    @property
     def key_name(self) -> str:
         """The base name of the public key file, by which hosts know it."""
         return re.sub(r"[^A-Za-z0-9]+", "-", self.vendor).strip("-") or "Test"

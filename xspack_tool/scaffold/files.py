@@ -44,7 +44,7 @@ def _filled(template: str, answers: Answers, values: Mapping[str, Any]) -> str:
         given = {**asdict(answers), "key_name": answers.key_name, "label": label, "packages": packages}
         return str(environment.get_template("pack.j2").render(**given, more=more))
 
-    given = {**asdict(answers), "key_name": answers.key_name, **values}
+    given = {**asdict(answers), "key_name": answers.key_name, "built_for": answers.built_for, **values}
     return str(environment.get_template(f"{template}.j2").render(**given, pack=pack)) + "\n"
 
 
