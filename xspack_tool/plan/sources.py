@@ -179,7 +179,8 @@ def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
     taken for it. Asked when everything was read, for the statement that builds it may come last."""
     if not node.has_builder():
         return []
-    return [Problem(field, str(node), "it is read while the SConstruct is, and built later", remedy)]
+    rule = "it must exist while the SConstruct is read, and is built later"
+    return [Problem(field, str(node), rule, remedy)]
 
 
 def file_problems(field: str, node: Node) -> list[Problem]:
