@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pack_maker import UUID, PackMaker, package
-from rebuild.test_no_room import Disk, disk
+from rebuild.test_no_room import Disk, disk, remount
 from support import ROOT, need, need_root
 
 __all__ = ["disk"]
@@ -103,6 +103,24 @@ def test_a_full_disk(make_pack: PackMaker, disk: Disk, name: str) -> None:
                 assert (status, said) == (0, ""), free
                 assert not list(folder.glob("tmp/*")), free
     assert done == {0, 1}
+
+
+def test_a_folder_that_is_read_only(make_pack: PackMaker, disk: Disk) -> None:
+    """Temporary files go elsewhere then: what only reads does its work."""
+    with disk(4) as folder:
+        place = Place(folder, make_pack)
+        before = place.files()
+        remount(folder, "ro")
+        for name, words in COMMANDS.items():
+            status, said = place.run(words)
+            if name in ("verify", "info", "try"):
+                assert (status, said) == (0, ""), name
+            else:
+                assert (status, said.count("\n")) == (1, 1), said
+                assert said.endswith(
+                    "Read-only file system; its file system is read-only: make it writable, or use another folder\n"
+                ), said
+        assert place.files() == before
 
 
 @pytest.mark.parametrize("words", ["rules", "--help", "--version", "completion bash", "sbom new.iso"])
