@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -187,13 +188,14 @@ def sleepers(folder: Path) -> list[str]:
     return found
 
 
-def programs(folder: Path) -> list[str]:
-    """Those of them that are programs which a step waits for."""
-    found = []
+def parents(folder: Path) -> set[int]:
+    """Those that started the programs which steps wait for."""
+    found = set()
     for pid in sleepers(folder):
         with suppress(OSError):
-            if Path(f"/proc/{pid}/comm").read_text() == "sleep\n":
-                found.append(pid)
+            _, name, rest = re.split(r"[()]", Path(f"/proc/{pid}/stat").read_text())
+            if name == "sh":
+                found.add(int(rest.split()[1]))
     return found
 
 
@@ -227,7 +229,7 @@ def test_programs_end_with_a_worker_that_is_killed(tmp_path: Path) -> None:
         os.kill(int(path.name.removeprefix("waits-")), signal.SIGKILL)
     # SCons does the rest itself, and waits for programs of its own then.
     wait_for(lambda: len(list(made.path.glob("waits-*"))) == 3)
-    wait_for(lambda: len(programs(made.path)) == 1)
+    wait_for(lambda: parents(made.path) == {scons.pid})
     scons.terminate()
     scons.wait(60)
     wait_for(lambda: sleepers(made.path) == [])
