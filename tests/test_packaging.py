@@ -76,7 +76,7 @@ def test_the_wheel_holds_what_is_needed(wheel: Path) -> None:
     package = {
         str(file.relative_to(ROOT))
         for file in (ROOT / "xspack_tool").rglob("*")
-        if file.suffix in (".py", ".toml", ".attr", ".j2", ".json", ".typed")
+        if file.suffix in (".py", ".toml", ".attr", ".j2", ".json", ".typed") or file.name == "rpmrc"
     }
     assert package - names == set()
     outside = {name for name in names - package if ".dist-info/" not in name and "/data/" not in name}
