@@ -48,8 +48,8 @@ KEPT = {
     "ddk/ssh.py:slots": "places on a machine",
     "pack/iso_clock.py:_install": "a clock",
     "plan/interrupted.py:end_by_signals": "handlers of signals",
+    "rpm/compressors.py:_keep_memory": "an allocator",
     "rpm/compressors.py:_pool": "threads",
-    "rpm/compressors.py:_keep_memory": "an option of the C library",
     "signing/home.py:_usable": "a link that goes when the process ends",
 }
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

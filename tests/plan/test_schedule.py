@@ -17,7 +17,7 @@ class Task:
 
     def __init__(self, walk: Walk, waits: bool, well: bool = True) -> None:
         self.walk, self.waits, self.well = walk, waits, well
-        self.targets = [self]
+        self.targets, self.node = [self], self
         self.said: list[str] = []
 
     def prepare(self) -> None: ...

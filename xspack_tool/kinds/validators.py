@@ -34,11 +34,13 @@ class Validator(Struct, frozen=True):
 
 class ItemValidator(Validator, frozen=True):
     """Of a field that takes one thing or lists of it, where ``holds`` is asked of each: one that is wrong is told by
-    itself, and ``words`` are the whole rule."""
+    itself, by ``rule``."""
+
+    rule: str = ""
 
     def problems(self, field: str, value: object, *, needed: bool = False) -> list[Problem]:
         return [
-            Problem(field, item, self.words, self.remedy) for item in flatten([value]) if not self.holds(item)
+            Problem(field, item, self.rule, self.remedy) for item in flatten([value]) if not self.holds(item)
         ]
 
 
@@ -146,25 +148,32 @@ PATHS_WITH_MODES = Validator(
     "Texts | Mapping[str, str | int]",
 )
 DEPENDENCIES = ItemValidator(
-    "a dependency must be a text", _is_text, "Texts", 'write it as "name >= version"'
+    "a dependency, or a list of dependencies",
+    _is_text,
+    "Texts",
+    'write it as "name >= version"',
+    "a dependency must be a text",
 )
 CHANGELOG = ItemValidator(
-    "a changelog entry must be a text",
+    "a changelog entry, or a list of them",
     _is_text,
     "Texts",
     f'write it as "{FORM}"',
+    "a changelog entry must be a text",
 )
 USERS = ItemValidator(
-    "a user must be a name or env.XsUser(..)",
+    "a name or XsUser, or a list of them",
     _is_user,
     "Texts | XsUser | Sequence[str | XsUser]",
     'give a name, or env.XsUser("name", ..)',
+    "a user must be a name or env.XsUser(..)",
 )
 REPORTS = ItemValidator(
-    "a status report must be env.XsStatusReport(..)",
+    "an XsStatusReport, or a list of them",
     _is_report,
     "XsStatusReport | Sequence[XsStatusReport]",
     "give env.XsStatusReport(..)",
+    "a status report must be env.XsStatusReport(..)",
 )
 WAIVERS = Validator(
     "a table, rule id -> reason",

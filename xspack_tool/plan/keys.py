@@ -65,8 +65,8 @@ def public_key(file: Path) -> PublicKey:
     """What a public key file holds. Raises BadInput."""
     from xspack_tool.signing.keys import read_public_key, remember_key
 
-    for facts in session().key_facts:
-        remember_key(facts)
+    for known in session().known_keys:
+        remember_key(known)
     return read_public_key(file)
 
 
@@ -129,7 +129,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "export it with: gpg --armor --export FINGERPRINT, or try out with env.TestKey(..)"
             return [Problem("key", name, "public key file not found", remedy)]
         try:
-            facts = read_cached(env, f"keys of {name}", _state(key), lambda: _find_secret_key(key))
+            known = read_cached(env, f"keys of {name}", _state(key), lambda: _find_secret_key(key))
         except (BadInput, StepError) as error:
             return [Problem("key", name, str(error), "name the armoured public key of your release key")]
         except _CannotSign as error:
@@ -140,7 +140,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             rule = f"{key.home or own} holds no secret key {lacking}"
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
-        session().key_facts.append(facts)
+        session().known_keys.append(known)
         return []
 
     return check

@@ -34,7 +34,7 @@ class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while 
     def _next_in_turn(self) -> Any:
         """The next task, which is executed in its turn."""
         task = self._next_task()
-        if task and not _waits(task.targets[0]):
+        if task and not _waits(task.node):
             task.execute = functools.partial(self._in_turn, task.execute)
         return task
 

@@ -92,7 +92,7 @@ class Session(Struct):
     #: (XSPACK_OUT, base name) -> the public key file of that name.
     keys: dict[tuple[str, str], Node] = field(default_factory=dict)
     #: What is known of the files of such keys, for who reads one.
-    key_facts: list[dict[str, Any]] = field(default_factory=list)
+    known_keys: list[dict[str, Any]] = field(default_factory=list)
     #: (alias, label of a pack, its nodes): aliases that are made where the user made none.
     aliases: list[tuple[str, str, list[Node]]] = field(default_factory=list)
     #: Tells the nodes of faulty declarations apart.
