@@ -52,6 +52,8 @@ def scons(lab: Lab, *args: str, **env: str | None) -> tuple[int, list[str]]:
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
     # make has its own stars, on lines that are indented.
+    # A program that met it says so below, in its own words.
+    said = re.sub(r"ended with status 1\n +.*: (No space left on device)\n", r"\1; make room there\n", said)
     return done.returncode, [
         line for line in said.splitlines() if re.match(r"scons: \*\*\*|(?!\s).*Could not", line)
     ]
