@@ -148,7 +148,7 @@ class PackMaker:
         iso_parts = IsoParts(
             document=document(render_document(pack, size)),
             rpms=rpms({f"Packages/{path.name}": path for path in (*payload, *made)}),
-            comps=comps(comps_xml(pack)),
+            comps=comps(comps_xml(pack.groups, pack.update_name)),
             volume_id=pack.volume_id,
             time=TIME,
             signer=self.key.signer if signer is True else signer or None,

@@ -203,7 +203,7 @@ def resigned(make_pack: PackMaker, name: str, key: Key | None) -> Path:
         fragments = [make_fragment(rpm, f"Packages/{rpm.name}") for rpm in sorted(folder.glob("Packages/*"))]
         for old in folder.glob("repodata/*"):
             old.unlink()
-        write_repodata(fragments, comps_xml(PACK), folder / "repodata", TIME)
+        write_repodata(fragments, comps_xml(PACK.groups, PACK.update_name), folder / "repodata", TIME)
         for built, place in iso_names(folder / "repodata" / REPOMD_NAME).items():
             (folder / "repodata" / built).rename(folder / place)
         make_pack.key.signer.sign_file(

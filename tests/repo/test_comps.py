@@ -35,5 +35,8 @@ DRIVERS = """\
 
 
 def test_groups():
-    assert comps_xml(PACK) == UPDATE + "</comps>\n"
-    assert comps_xml(msgspec.structs.replace(PACK, driver_disk=True)) == UPDATE + DRIVERS + "</comps>\n"
+    assert comps_xml(PACK.groups, PACK.update_name) == UPDATE + "</comps>\n"
+    assert (
+        comps_xml(msgspec.structs.replace(PACK, driver_disk=True).groups, PACK.update_name)
+        == UPDATE + DRIVERS + "</comps>\n"
+    )

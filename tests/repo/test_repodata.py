@@ -74,9 +74,9 @@ def test_what_is_no_rpm_is_one_line(content, rpms, tmp_path):
 
 
 def test_the_index_is_a_function_of_its_fragments(fragments, tmp_path):
-    write_repodata(fragments, comps_xml(PACK), tmp_path / "a", REVISION)
+    write_repodata(fragments, comps_xml(PACK.groups, PACK.update_name), tmp_path / "a", REVISION)
     random.Random(1).shuffle(fragments)
-    write_repodata(fragments, comps_xml(PACK), tmp_path / "b", REVISION)
+    write_repodata(fragments, comps_xml(PACK.groups, PACK.update_name), tmp_path / "b", REVISION)
     names = {path.name for path in (tmp_path / "a").iterdir()}
     assert names == {"repomd.xml", *RECORDS.values()} == {path.name for path in (tmp_path / "b").iterdir()}
     for name in names:
@@ -89,11 +89,13 @@ def test_the_index_is_a_function_of_its_fragments(fragments, tmp_path):
     assert repomd.count(f"<timestamp>{REVISION}</timestamp>") == 5
     assert f"<revision>{REVISION}</revision>" in repomd
     assert "sha512" not in repomd and str(tmp_path) not in repomd
-    assert gzip.decompress((tmp_path / "a/comps.xml.gz").read_bytes()).decode() == comps_xml(PACK)
+    assert gzip.decompress((tmp_path / "a/comps.xml.gz").read_bytes()).decode() == comps_xml(
+        PACK.groups, PACK.update_name
+    )
 
 
 def test_names_in_the_pack_bear_the_checksum(fragments, tmp_path):
-    write_repodata(fragments, comps_xml(PACK), tmp_path, REVISION)
+    write_repodata(fragments, comps_xml(PACK.groups, PACK.update_name), tmp_path, REVISION)
     expected = {
         name: f"repodata/{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}-{name}"
         for name in RECORDS.values()
@@ -129,7 +131,7 @@ def test_five_hundred_fragments_are_quick(fragments, tmp_path):
     times = []
     for _ in range(3):
         start = time.process_time()
-        write_repodata(many, comps_xml(PACK), tmp_path, REVISION)
+        write_repodata(many, comps_xml(PACK.groups, PACK.update_name), tmp_path, REVISION)
         times.append(time.process_time() - start)
     assert min(times) < 0.3
 
@@ -137,7 +139,7 @@ def test_five_hundred_fragments_are_quick(fragments, tmp_path):
 def test_dnf_reads_it_and_checks_its_signature(fragments, rpms, tmp_path):
     need("dnf", "gpg")
     pack, key = tmp_path / "pack", tmp_path / "key"
-    write_repodata(fragments, comps_xml(PACK), tmp_path / "index", REVISION)
+    write_repodata(fragments, comps_xml(PACK.groups, PACK.update_name), tmp_path / "index", REVISION)
     (pack / "repodata").mkdir(parents=True)
     (pack / "Packages").mkdir()
     for name, href in iso_names(tmp_path / "index/repomd.xml").items():

@@ -69,7 +69,7 @@ def compose(
     iso_parts = IsoParts(
         document=render_document(pack, totals.size),
         rpms={rpm_path(path.name): path for path in (*parts.rpms, *generated)},
-        comps=comps_xml(pack) if parts.comps is None else parts.comps,
+        comps=comps_xml(pack.groups, pack.update_name) if parts.comps is None else parts.comps,
         volume_id=pack.volume_id,
         time=totals.time,
         signer=parts.signer,

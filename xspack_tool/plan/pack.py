@@ -41,7 +41,6 @@ from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
 from xspack_tool.repo import REPOMD
-from xspack_tool.repo.comps import comps_xml
 from xspack_tool.repo.repodata import RECORDS, REPOMD_NAME, iso_names, write_repodata
 from xspack_tool.rpm.scriptlets.remove import removal_script
 
@@ -153,17 +152,20 @@ class WriteIndex(Step, frozen=True):
     label: ClassVar[str] = "Repodata"
     uses: ClassVar[tuple[str, ...]] = ("createrepo_c", "msgspec")
 
+    #: What they have as their one package.
+    package: str
     #: The groups of a pack without kernel modules, and of one with some.
-    comps: tuple[str, str]
+    groups: tuple[tuple[str, ...], tuple[str, ...]]
 
     def is_apart(self) -> bool:
         return True
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.repo.comps import comps_xml
         from xspack_tool.repo.fragment import read_fragments
 
         fragments = read_fragments(inputs.fragments)
-        comps = self.comps[any(one.holds_modules for one in fragments)]
+        comps = comps_xml(self.groups[any(one.holds_modules for one in fragments)], self.package)
         write_repodata(fragments, comps, outputs.files[REPOMD_NAME].parent, read_number(inputs.time))
 
 
@@ -342,7 +344,8 @@ class PackPlan:
     def _index(self, fragments: list[Node], time: Node) -> dict[str, Node]:
         """repomd.xml and the files it names, by their names."""
         outputs = {"files": {name: self.out("repodata", name) for name in (REPOMD_NAME, *RECORDS.values())}}
-        step = WriteIndex((comps_xml(self.pack.holding(False)), comps_xml(self.pack.holding(True))))
+        groups = (self.pack.holding(False).groups, self.pack.holding(True).groups)
+        step = WriteIndex(self.pack.update_name, groups)
         made = add_step(self.env, step, inputs={"fragments": fragments, "time": time}, outputs=outputs)
         files: dict[str, Node] = made.files
         return files

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from xml.etree import ElementTree
-
-from xspack_tool.model.pack import Pack
 
 #: What each group is for, for people who list the groups.
 _MEANING = {
@@ -13,13 +12,13 @@ _MEANING = {
 }
 
 
-def comps_xml(pack: Pack) -> str:
-    """The comps file: each group is visible and has ``update-<label>`` as its one mandatory package.
+def comps_xml(groups: Iterable[str], package: str) -> str:
+    """The comps file: each group is visible and has ``package`` (``update-<label>``) as its one mandatory package.
 
     xapi installs ``@update``, the host installer ``@drivers``; ``dnf group list`` shows visible groups only.
     """
     comps = ElementTree.Element("comps")
-    for name in pack.groups:
+    for name in groups:
         group = ElementTree.SubElement(comps, "group")
         fields = {
             "id": name,
@@ -31,6 +30,6 @@ def comps_xml(pack: Pack) -> str:
         for tag, text in fields.items():
             ElementTree.SubElement(group, tag).text = text
         packages = ElementTree.SubElement(group, "packagelist")
-        ElementTree.SubElement(packages, "packagereq", type="mandatory").text = pack.update_name
+        ElementTree.SubElement(packages, "packagereq", type="mandatory").text = package
     ElementTree.indent(comps)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(comps, encoding="unicode")}\n'

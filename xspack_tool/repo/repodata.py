@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from xspack_tool.errors import BadInput, StepError
 from xspack_tool.repo.library import createrepo
-from xspack_tool.repo.repomd import parse_repomd
 
 if TYPE_CHECKING:
     import createrepo_c
@@ -112,6 +111,8 @@ def iso_names(repomd: Path) -> dict[str, str]:
 
     Raises BadInput if ``repomd`` was not written by :func:`write_repodata`.
     """
+    from xspack_tool.repo.repomd import parse_repomd
+
     hrefs = [record.href for record in parse_repomd(repomd.read_bytes(), str(repomd))]
     names = {posixpath.basename(href).partition("-")[2]: href for href in hrefs}
     if set(names) != set(RECORDS.values()):
