@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 URL, TRUST, SIGN_KEY = "XSPACK_CACHE", "XSPACK_CACHE_TRUST", "XSPACK_CACHE_SIGN_KEY"
 OBJECTS, SECONDS = "XSPACK_CACHE_OBJECTS", "XSPACK_CACHE_SECONDS"
+_ALL = (URL, TRUST, SIGN_KEY, OBJECTS, SECONDS)
 #: How the text of a key begins.
 _TEXTS = ("ssh-ed25519 ", "-----BEGIN")
 
@@ -99,6 +100,10 @@ def _read(settings: CacheSettings) -> tuple[tuple[PublicKey, ...], SigningKey | 
 
 def check_settings(env: Any) -> None:
     """Note what is wrong with the settings of an environment, with the other mistakes."""
+    # Asked for each step; what else could say something new stays as it is while files are read.
+    given = hash(tuple(str(env.get(name)) for name in _ALL))
+    if not session().first_time(f"cache of {id(env)}: {given}"):
+        return
     for where, given in (
         ("the command line", ARGUMENTS.get(SIGN_KEY)),
         ("the SConstruct", env.get(SIGN_KEY)),

@@ -77,7 +77,7 @@ class Journal:
     that a file of a killed build is known; one that is not there at the end of a run is taken out."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._within = folder, f"{folder}{os.sep}"
         self.file, self.mark = folder / _FILE, folder / ".xspack" / "unfinished"
         #: What is declared in this run: none of a slot's files is an older version of another.
         self.live: dict[str, dict[str, Node]] = {}
@@ -94,8 +94,10 @@ class Journal:
 
     def relative(self, node: Node) -> str:
         """The name of a file in the journal."""
-        path, top = node.get_abspath(), f"{self.folder}{os.sep}"
-        return path[len(top) :] if path.startswith(top) else os.path.relpath(path, self.folder)
+        path: str = node.get_abspath()
+        if path.startswith(self._within):
+            return path[len(self._within) :]
+        return os.path.relpath(path, self.folder)
 
     def keep(self, folder: Path) -> None:
         """Note a folder that steps use besides their targets. It goes with `-c`, when all goes."""

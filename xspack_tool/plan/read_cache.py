@@ -49,16 +49,25 @@ def file_sha256(env: Any, node: Any) -> str:
 def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any], cheap: bool = False) -> Any:
     """``read()``, cached as long as ``state`` (plain JSON) is the same. What is ``cheap`` is written with what else
     was read, and for itself makes no file: a tree in which all is refused stays as it is."""
-    # No node of its own: it would be a source of the folder of outputs.
-    place = os.path.join(env.Dir(out_path(env, ".xspack")).get_abspath(), "read-cache.json")
-    caches = session().read_caches
-    cache = caches.get(place) or caches.setdefault(place, ReadCache(Path(place)))
+    # A relative folder means another place in each SConscript.
+    place = (out_path(env, ".xspack"), env.fs.getcwd())
+    cache = session().read_caches_by_place.get(place) or _cache_at(env, place)
     entry = cache.entries.get(key)
     if entry is None or entry["state"] != state:
         entry = {"state": state, "result": read()}
         cache.entries[key] = entry
         cache.changed |= not cheap
     return entry["result"]
+
+
+def _cache_at(env: Any, place: tuple[str, Any]) -> ReadCache:
+    # No node of its own: it would be a source of the folder of outputs.
+    file = os.path.join(env.Dir(place[0]).get_abspath(), "read-cache.json")
+    caches = session().read_caches
+    if file not in caches:
+        caches[file] = ReadCache(Path(file))
+    session().read_caches_by_place[place] = caches[file]
+    return caches[file]
 
 
 def file_state(path: Path | str) -> list[int]:

@@ -126,8 +126,9 @@ class Session(Struct):
     #: XSPACK_OUT -> the journal of what was built there; and by (XSPACK_OUT as written, folder of the SConscript).
     journals: dict[str, Journal] = field(default_factory=dict)
     journals_by_place: dict[tuple[str, Any], Journal] = field(default_factory=dict)
-    #: File of a cache of reading -> its entries.
+    #: File of a cache of reading -> its entries; and by (folder as written, folder of the SConscript).
     read_caches: dict[str, ReadCache] = field(default_factory=dict)
+    read_caches_by_place: dict[tuple[str, Any], ReadCache] = field(default_factory=dict)
     #: URL of a shared cache -> its client, None where it cannot be used; and the keys that count for a folder.
     cache_stores: dict[str, Store | None] = field(default_factory=dict)
     cache_keys: dict[tuple[str, CacheSettings], Keys | None] = field(default_factory=dict)
