@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def raw(text: str) -> list[str]:
     """What it must not hold."""
-    return [found for found in UNSEEN.findall(text) if found not in "\n\t\r"]
+    return [found for found in re.findall(UNSEEN, text) if found not in "\n\t\r"]
 
 
 def commands(iso: Path, key: Path, folder: Path) -> Iterator[tuple[str | Path, ...]]:

@@ -25,7 +25,7 @@ _ACTIVE = ("script", "img", "iframe", "object", "embed", "link", "form")
 
 def harmless(text: str, what: str) -> None:
     """Raise AssertionError where a text would do harm to who looks at it."""
-    bad = UNSEEN.search(text.replace("\n", "").replace("\t", ""))
+    bad = re.search(UNSEEN, text.replace("\n", "").replace("\t", ""))
     assert bad is None, f"{what} holds {bad[0]!r} raw: ..{text[max(0, bad.start() - 60) : bad.end() + 20]!r}"
 
 

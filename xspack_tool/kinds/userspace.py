@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -15,8 +15,6 @@ from xspack_tool.kinds.package_declaration import PackageDeclaration
 from xspack_tool.model.package import Package
 from xspack_tool.plan.package import Contents, PlannedRpm, plan_package
 from xspack_tool.plan.sources import nodes_of
-from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_problems, firewall_scripts
-from xspack_tool.rpm.scriptlets.iptables import RULES_FOLDER
 from xspack_tool.rpm.scriptlets.migrate import migrate_problems, migrate_script
 from xspack_tool.rpm.scriptlets.units import unit_problems, unit_scripts
 
@@ -69,7 +67,10 @@ class Userspace(PackageKind):
     def fill(self, declaration: PackageDeclaration) -> None:
         migrate, firewall = listed(self.given["migrate"]), listed(self.given["firewall"])
         declaration.problems += migrate_problems(migrate)
-        declaration.problems += firewall_problems(firewall, declaration.profile.firewall)
+        if firewall:
+            from xspack_tool.rpm.scriptlets.firewall import firewall_problems
+
+            declaration.problems += firewall_problems(firewall, declaration.profile.firewall)
         self._status_report(declaration)
         units = self._below(declaration, "systemd_units", "/usr/lib/systemd/system", role="")
         declaration.problems += unit_problems(units)
@@ -84,18 +85,25 @@ class Userspace(PackageKind):
         # State comes over first, so that what is enabled then finds it.
         self._scripts(declaration, "migrate", migrate_script(migrate, self.name))
         self._scripts(declaration, "systemd_units", unit_scripts(units, self.name))
-        self._scripts(
-            declaration, "firewall", firewall_scripts(self.name, firewall, declaration.profile.firewall)
-        )
-        for path, text in firewall_files(self.name, firewall, declaration.profile.firewall):
-            declaration.text(path, text, field="firewall")
-            if posixpath.dirname(path) == RULES_FOLDER:
-                declaration.folder(RULES_FOLDER, field="firewall")
+        if firewall:
+            self._open(declaration, firewall)
 
     def plan(self, package: Package, contents: Contents) -> Any:
         planned = PlannedRpm(package.identity, self.target, self.place, waive=self.waived())
         target, debug = self.given["target"], bool(self.given["debuginfo"])
         return plan_package(self.env, package, contents, planned, target, self.report, debug=debug)
+
+    def _open(self, declaration: PackageDeclaration, rules: Sequence[str]) -> None:
+        """Have the firewall opened by scriptlets and files, as the release takes them."""
+        from xspack_tool.rpm.scriptlets.firewall import firewall_files, firewall_scripts
+        from xspack_tool.rpm.scriptlets.iptables import RULES_FOLDER
+
+        way = declaration.profile.firewall
+        self._scripts(declaration, "firewall", firewall_scripts(self.name, rules, way))
+        for path, text in firewall_files(self.name, rules, way):
+            declaration.text(path, text, field="firewall")
+            if posixpath.dirname(path) == RULES_FOLDER:
+                declaration.folder(RULES_FOLDER, field="firewall")
 
     def _scripts(self, declaration: PackageDeclaration, field: str, scripts: Mapping[str, str]) -> None:
         for phase, text in scripts.items():

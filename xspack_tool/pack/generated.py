@@ -26,12 +26,12 @@ def update_package(pack: Pack, payload: Iterable[tuple[str, str]], applied: str)
     After its transaction it notes that a reboot is due, where that is the pack's guidance, and records for
     each rolled-up pack what replaced it.
     """
-    from xspack_tool.pack.document import render_rolled_up
-
     lines = []
     if "restartHost" in pack.after_apply:
         lines.append(f"echo {pack.uuid} >>{REBOOT_REQUIRED}\n")
     for rollup in pack.rollups:
+        from xspack_tool.pack.document import render_rolled_up
+
         record = render_rolled_up(pack, rollup)
         lines.append(f"cat >{APPLIED}/{rollup.uuid} <<'{_END}'\n{record}{_END}\n")
     scripts = (Script("posttrans", (ScriptPart("".join(lines)),)),) if lines else ()

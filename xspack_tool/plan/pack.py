@@ -12,7 +12,6 @@ from SCons.Node import Node
 from SCons.Util import NodeList
 
 from xspack_tool.errors import Place, counted, damaged
-from xspack_tool.evidence.text import size_words
 from xspack_tool.files import file_digest, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
@@ -202,6 +201,7 @@ class MasterIso(Step, frozen=True):
     strict: bool
 
     def run(self, inputs: Named, outputs: Named) -> None:
+        from xspack_tool.evidence.text import size_words
         from xspack_tool.pack.iso import master_iso
 
         report = refuse_if_stopped(inputs.findings, self.strict)

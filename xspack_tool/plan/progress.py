@@ -16,7 +16,6 @@ from SCons.Node import Node, executing, up_to_date
 from SCons.Node.Alias import Alias
 
 from xspack_tool.errors import visible
-from xspack_tool.evidence.text import size_words
 from xspack_tool.plan.asked import reached
 from xspack_tool.plan.node_record import planned_of, record_of
 from xspack_tool.plan.outputs import temporaries
@@ -133,6 +132,8 @@ def _doing(node: Node) -> str:
     written = _written(node.get_abspath())
     if written < _LARGE:
         return words
+    from xspack_tool.evidence.text import size_words
+
     whole = f" of {size_words(sum(map(_size, node.sources)))}" if planned.step.copies else ""
     return f"{words}, {size_words(written)}{whole}"
 

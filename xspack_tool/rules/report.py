@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -196,7 +197,7 @@ def _skipped_lines(skipped: Iterable[Finding]) -> list[str]:
 def json_text(data: Any) -> str:
     r"""JSON in which nothing foreign can harm a terminal: what cannot be seen is written as ``\u001b``."""
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
-    lines = UNSEEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+    lines = re.sub(UNSEEN, lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
     return lines + "\n"
 
 
