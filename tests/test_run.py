@@ -91,5 +91,5 @@ def test_nothing_else_starts_programs() -> None:
         if isinstance(node, ast.Attribute) and node.attr in starters
         if getattr(node.value, "id", "") in ("os", "subprocess", "asyncio")
     }
-    # become_root goes on as another program, in place of this one.
-    assert found == {("run.py", "Popen"), ("sandbox/root.py", "execvp")}
+    # A worker goes on with the same program, and ends with its parent; become_root goes on as another program.
+    assert found == {("run.py", "Popen"), ("plan/workers.py", "fork"), ("sandbox/root.py", "execvp")}
