@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -267,7 +268,7 @@ def test_modules_of_a_variant_lie_in_one_folder(sshd: Start, trees: dict[str, st
 
     tree.write({"driver/two/Kbuild": "obj-m := bottom.o\n", "driver/two/bottom.c": source})
     for one in of_each_kit(tree, sshd, trees, 'kbuild_dir=["sub", "two"]').values():
-        assert one.status and "two modules with one path, bottom.ko" in one.said
+        assert one.status and re.search("two modules .*, bottom.ko", one.said)
 
 
 def test_editors_are_told_of_what_a_kit_compiles(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:
