@@ -242,3 +242,60 @@ def test_a_spec_that_reads_a_source_that_is_built(tmp_path: Path) -> None:
     tree.write({"spec/VERSION.in": "3.3\n"})
     ran = tree.scons("build/rpms")
     assert ran.status == 2 and 'write rpms=["acme-included-3.3-4.noarch.rpm"]' in ran.said
+
+
+LATE = """\
+Name: late
+Source0: VERSION
+%s
+Release: 1
+Summary: Late
+License: GPL
+BuildArch: noarch
+%%description
+Late.
+%%install
+install -D -m 644 %%{SOURCE0} %%{buildroot}/opt/late/VERSION
+%%files
+/opt/late
+"""
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "%include %{SOURCE0}",
+        "%{load:%{SOURCE0}}\nVersion: 1%{?late}",
+        "Version: %(sed -n 's/^Version: //p' %{SOURCE0})",
+        "%global which VERSION\n%include %{_sourcedir}/%{which}",
+    ],
+)
+def test_a_spec_that_reads_a_source_that_a_later_statement_builds(tmp_path: Path, version: str) -> None:
+    """What an earlier build left of it says nothing of the RPMs."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree")
+    old, new = ("%late .1\n", "%late .2\n") if "load" in version else ("Version: 1.1\n", "Version: 1.2\n")
+    tree.write({"late.spec": LATE % version, "VERSION": old, "VERSION.in": new})
+    spec = 'env.SpecRpm("late.spec", sources=["VERSION"]%s)\n'
+    later = 'env.Command("VERSION", "VERSION.in", Copy("$TARGET", "$SOURCE"))\n'
+    (said,) = tree.declare(f"{spec % ''}{later}", HEAD).scons("build/rpms").refused()
+    assert "sources='VERSION': a source that is built, and that the spec reads" in said
+    assert said.endswith('name them: rpms=["acme-1.0-1.x86_64.rpm"]')
+    rpm = "late-1.2-1.noarch.rpm"
+    named = spec % f', rpms="{rpm}"'
+    assert tree.declare(f"{named}{later}", HEAD).scons("build/rpms").good().built >= {f"build/rpms/{rpm}"}
+    assert tree.declare(f"{later}{named}", HEAD).scons("build/rpms").good().built == set()
+
+
+def test_a_source_that_is_only_packed_may_be_built_by_a_later_statement(tmp_path: Path) -> None:
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree")
+    tree.write({"late.spec": LATE % "Version: 1", "VERSION": "old\n", "VERSION.in": "new\n"})
+    tree.declare(
+        'env.SpecRpm("late.spec", sources=["VERSION"])\n'
+        'env.Command("VERSION", "VERSION.in", Copy("$TARGET", "$SOURCE"))\n',
+        HEAD,
+    )
+    tree.scons("build/rpms").good()
+    assert (tree.path / "VERSION").read_text() == "new\n"
+    assert "build/rpms/late-1-1.noarch.rpm" not in tree.scons("build/rpms").good().built

@@ -7,6 +7,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -198,7 +199,8 @@ class SpecRpm(Kind):
     else the release's.
 
     A spec is read while the SConstruct is, to know which RPMs it makes. One that the build makes (``env.Substfile``),
-    or whose macro files it makes, names them: ``rpms=["acme-1.0-1.x86_64.rpm"]``, the main package first.
+    or of which it makes macro files or sources that the spec reads, names them: ``rpms=["acme-1.0-1.x86_64.rpm"]``, the
+    main package first.
     """
 
     FIELDS: ClassVar[Mapping[str, Field]] = {
@@ -248,6 +250,9 @@ class SpecRpm(Kind):
         #: The kit of its RPMs, and the folder below rpms/ that tells them from those of other kits.
         self._kit: Kit | None = None
         self._folder = ""
+        #: With which sources rpmspec was asked for RPMs and their source, and what it said.
+        self._asked_with: list[Path] = []
+        self._answers: list[Any] = []
 
     def declare(self) -> Any:
         answers = [] if self.problems or not self.given["ddk"] else kits_of(self.env, self.given["ddk"])
@@ -376,7 +381,26 @@ class SpecRpm(Kind):
             problems += [
                 problem for node in self._read if node.has_builder() for problem in self._unread(node)
             ]
+            problems += self._read_too_early()
         return [problem.at(self.place, self.target) for problem in problems]
+
+    def _read_too_early(self) -> list[Problem]:
+        """The sources that a later statement builds, if what the spec says depends on them: they were read as an
+        earlier build left them."""
+        paths = {Path(node.get_abspath()): node for node in self._sources if node.has_builder()}
+        built = [paths[path] for path in self._asked_with if path in paths]
+        if not built:
+            return []
+        path = Path(self.spec.get_abspath())
+        with suppress(StepError):
+            packages = query_spec(path, self._readable, self._macros)
+            if [packages, source_spec_name(path, self._readable, self._macros)] == self._answers:
+                return []
+        rule = (
+            "a source that is built, and that the spec reads: the RPMs that the spec makes are not known yet"
+        )
+        remedy = 'name them: rpms=["acme-1.0-1.x86_64.rpm"]'
+        return [Problem("sources", str(node), rule, remedy) for node in built]
 
     @cached_property
     def _named(self) -> list[Identity | Problem]:
@@ -395,12 +419,14 @@ class SpecRpm(Kind):
         if self._named:
             return [(one, ()) for one in self._named if isinstance(one, Identity)]
         path = Path(self.spec.get_abspath())
+        self._asked_with = self._readable
         packages = read_cached(
             self.env,
             f"RPMs of {path} {self._slot}",
             self._state,
             lambda: query_spec(path, self._readable, self._macros),
         )
+        self._answers = [packages]
         return [(Identity(**identity), tuple(kernels)) for identity, kernels in packages]
 
     def _plan(self, made: list[tuple[Identity, tuple[str, ...]]]) -> Any:
@@ -459,6 +485,7 @@ class SpecRpm(Kind):
                 self._state,
                 lambda: source_spec_name(path, self._readable, macros),
             )
+            self._answers.append(name)
         node = self.env.File(out_path(self.env, "srpms", *filter(None, [self._folder]), name))
         if taken := session().claim_output(node, self.place, self.target):
             self.report(taken)
