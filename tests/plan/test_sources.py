@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import SCons.Environment
 from payloads import HEAD, RPM, build, content, modes, tree
+from rebuild.lab import kernel
 from support import need
 from trees import Tree, fields
 
+import xspack_tool
 from xspack_tool.plan.sources import TreeItem, walk
 
 __all__ = ["tree"]
@@ -350,3 +352,34 @@ def test_a_versioned_library_is_shipped_with_its_links(tree: Tree, files: str, t
         path.unlink()
     tree.scons().good()
     assert [line for line in modes(tree) if "/opt/x/" in line] == found
+
+
+BUILT = 'env.Command("{0}", "new", Copy("$TARGET", "$SOURCE"))\n'
+FILE = 'env.Userspace("x", version="1", files={"/opt/a": "a.txt"})\n'
+READ = "it must exist while the SConstruct is read, and is built later"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_profile_that_is_built_is_refused(tree: Tree, first: bool) -> None:
+    """It is read while the SConstruct is, and would count as an earlier build left it."""
+    profile = next(Path(xspack_tool.__file__).parent.rglob("xcp-ng-8.3.toml")).read_text()
+    tree.write({"mine.toml": profile, "new": profile.replace(".xcpng8.3", ".new")})
+    built = BUILT.format("mine.toml")
+    head = HEAD.rstrip(" )\n") + ')\nenv["XSPACK_TARGET"] = "./mine.toml"\n'
+    tree.declare(built + FILE if first else FILE + built, head=head)
+    (said,) = tree.scons().refused()
+    assert said.endswith(f"XSPACK_TARGET='mine.toml': {READ}; commit the file")
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", ["Module.symvers", "include/generated/utsrelease.h"])
+def test_a_kernel_tree_that_is_built_is_refused(tree: Tree, first: bool, name: str) -> None:
+    files = {f"kernel/{path}": text for path, text in kernel().items()}
+    tree.write({**files, "new": "", "driver/a.c": "", "driver/Kbuild": "obj-m := a.o\n"})
+    built = BUILT.format(f"kernel/{name}")
+    driver = 'env.KernelModule("a", version="1", source="driver", ddk="kernel")\n'
+    tree.declare(built + driver if first else driver + built, head=HEAD)
+    assert any(
+        said.endswith(f"ddk='kernel/{name}': {READ}; build the kernel before, in a run of its own")
+        for said in tree.scons().refused()
+    )

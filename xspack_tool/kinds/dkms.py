@@ -16,8 +16,9 @@ from xspack_tool.errors import BadInput, Problem
 from xspack_tool.kinds import validators
 from xspack_tool.model.canonical import plain
 from xspack_tool.plan.read_cache import read_file_cached
+from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import built_problems, is_dir, nodes_of
+from xspack_tool.plan.sources import is_dir, nodes_of
 
 
 class DkmsFields(Struct, frozen=True):

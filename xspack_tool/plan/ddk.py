@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,10 +24,11 @@ from xspack_tool.ddk.inbox import inbox_files, read_inbox
 from xspack_tool.ddk.remote import Reached, RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
-from xspack_tool.ddk.tree import KernelTree, read_tree
+from xspack_tool.ddk.tree import AUTOCONF, COMPILE, SYMVERS, UTSRELEASE, KernelTree, read_tree
 from xspack_tool.errors import BadInput, Problem, StepError
 from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
 from xspack_tool.plan.read_cache import file_state, read_cached
+from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import once_a_run, session
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
@@ -175,7 +177,15 @@ def _kit(env: Any, field: str, named: Any) -> Kit | Problem:
     tree = _read(field, named.tree)
     if isinstance(tree, Problem):
         return tree
+    session().checks.append(partial(_built_tree, env, field, tree.path))
     return Kit(tree.kernel, tree.arch, named.release, named.inbox, tree)
+
+
+def _built_tree(env: Any, field: str, tree: Path) -> list[Problem]:
+    """The files of a kernel build tree that the build makes: they were read already, as they were."""
+    remedy = "build the kernel before, in a run of its own"
+    nodes = [env.File(str(tree / name)) for name in (UTSRELEASE, AUTOCONF, SYMVERS, COMPILE)]
+    return [problem for node in nodes for problem in built_problems(field, node, remedy)]
 
 
 def _inbox_problem(env: Any, path: Path) -> Problem | None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from xspack_tool.errors import DeclarationError, Problem
 from xspack_tool.model.profile import Profile
+from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import session, user_place
 from xspack_tool.releases import load_profile, read_values
 
@@ -24,6 +25,7 @@ def profile_of(env: Any) -> Profile:
     if "/" in name or name.endswith(".toml"):
         name = env.File(name).srcnode().get_abspath()
     if name not in _loaded:
+        session().general.checks.append(functools.partial(_built_profile, env, "XSPACK_TARGET", name))
         try:
             _loaded[name] = load_profile(name, functools.partial(_values, env))
         except DeclarationError as error:
@@ -45,6 +47,13 @@ def _values(env: Any, file: Path) -> dict[str, Any]:
     return values
 
 
+def _built_profile(env: Any, field: str, name: str) -> list[Problem]:
+    """Whether the build makes a profile that was read already."""
+    if "/" not in name:
+        return []
+    return built_problems(field, env.File(name), "commit the file")
+
+
 def release_name(env: Any, name: str) -> str:
     """The name of a release's profile; a path is made absolute."""
     is_path = "/" in name or name.endswith(".toml")
@@ -53,8 +62,10 @@ def release_name(env: Any, name: str) -> str:
 
 def release_problems(env: Any, field: str, name: str) -> list[Problem]:
     """What is wrong with the profile that a name, or a path, stands for."""
+    path = release_name(env, name)
+    session().checks.append(functools.partial(_built_profile, env, field, path))
     try:
-        load_profile(release_name(env, name))
+        load_profile(path)
     except DeclarationError as error:
         return [
             replace(problem, field=field if problem.field == "XSPACK_TARGET" else problem.field)

@@ -24,7 +24,7 @@ import SCons.Taskmaster.Job
 from SCons.Errors import UserError
 from SCons.Node import Node
 
-from xspack_tool.errors import system_words
+from xspack_tool.errors import Problem, system_words
 
 #: What begins a build, with the parameters that it has.
 _BUILD = ("fs", "options", "targets", "target_top")
@@ -349,3 +349,12 @@ def schedule_by(parallel: type, cleanup: Callable[[Any], None]) -> None:
             inner(taskmaster)
 
         master.cleanup = both
+
+
+def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
+    """Whether the build makes a file that is read while the SConstruct is: what an earlier build left there would be
+    taken for it. Asked when everything was read, for the statement that builds it may come last."""
+    if not node.has_builder():
+        return []
+    rule = "it must exist while the SConstruct is read, and is built later"
+    return [Problem(field, str(node), rule, remedy)]

@@ -174,15 +174,6 @@ def exists(node: Node) -> bool:
     return bool(node.has_builder() or node.rexists() or node.srcnode().exists())
 
 
-def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
-    """Whether the build makes a file that is read while the SConstruct is: what an earlier build left there would be
-    taken for it. Asked when everything was read, for the statement that builds it may come last."""
-    if not node.has_builder():
-        return []
-    rule = "it must exist while the SConstruct is read, and is built later"
-    return [Problem(field, str(node), rule, remedy)]
-
-
 def file_problems(field: str, node: Node) -> list[Problem]:
     """Whether a node is no file that is there or will be built; asked when everything was read."""
     if is_dir(node):
