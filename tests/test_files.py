@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
 
-from xspack_tool.files import copy_whole, digest_of, file_digest, whole, write_whole
+from xspack_tool.files import copy_whole, digest_of, file_digest, meanwhile, whole, write_whole
 
 
 def test_it_gets_its_name_at_the_end(tmp_path: Path) -> None:
@@ -48,3 +49,28 @@ def test_digests_of_a_file_of_several_blocks(tmp_path: Path) -> None:
         file.seek(100)
         assert digest_of(file, "md5", counts.append) == hashlib.md5(data[100:]).hexdigest()
     assert sum(counts) == len(data) - 100
+
+
+def test_work_beside_a_block_has_ended_with_it() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.wait(60)
+        ended.set()
+        return "done"
+
+    with meanwhile(work) as result:
+        assert not ended.is_set()
+        begun.set()
+        assert result() == "done"
+    begun.clear()
+    ended.clear()
+    with pytest.raises(KeyError), meanwhile(work):
+        begun.set()
+        raise KeyError
+    assert ended.is_set()
+
+
+def test_an_error_of_work_beside_a_block_is_raised_in_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), meanwhile(lambda: file_digest(tmp_path / "none")) as result:
+        result()

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -90,3 +91,30 @@ def file_digest(path: Path | str) -> str:
     """The SHA-256 of a file's content as it is now."""
     with open(path, "rb") as file:
         return digest_of(file)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], str]) -> Iterator[Callable[[], str]]:
+    """Have a thread do some work while the block runs; the block's value waits for what it returns, or raises what it
+    raised. Digests take a core of their own: hashlib lets other threads run. The work has ended when the block has."""
+    digests: list[str] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            digests.append(work())
+        except BaseException as error:
+            raised.append(error)
+
+    def result() -> str:
+        thread.join()
+        if raised:
+            raise raised[0]
+        return digests[0]
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield result
+    finally:
+        thread.join()

@@ -20,6 +20,7 @@ from SCons.Util import hash_file_signature
 from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.scons import note_by, seen_digest, set_digest, stored_digest
+from xspack_tool.plan.session import session
 
 #: In nanoseconds.
 _OLD = 2_000_000_000
@@ -55,6 +56,19 @@ class OutputStates:
         if self._known.get(name) != new:
             self._known[name], self.changed = new, True
 
+    def digest_of_file(self, node: Node, name: str) -> str:
+        """The digest of a file's content, if it is known without reading it; else empty, and SCons reads it."""
+        if not node.has_builder():
+            return self.digest_of_source(node, name)
+        digest, state = session().hashed.pop(node.get_abspath(), ("", []))
+        if not digest:
+            return ""
+        with suppress(OSError):
+            # A rename gives it another ctime.
+            if _state(os.stat(node.get_abspath()))[:3] == state:
+                return digest
+        return ""
+
     def digest_of_source(self, node: Node, name: str) -> str:
         """The digest that SCons knows of a file that nothing builds, where its state is still the one that it was read
         in; else empty, and SCons reads it. A state counts if it was old when the file was read: some disks keep times
@@ -87,6 +101,15 @@ class OutputStates:
             }
             with suppress(OSError):
                 write_notes(self.file, there)
+
+
+def scons_digest(image: Path, place: Path) -> str:
+    """SCons's digest of ``image``, which is about to be renamed to ``place``: SCons need not read it once more, when
+    nothing else can be done."""
+    state = _state(os.stat(image))[:3]
+    digest: str = hash_file_signature(str(image))
+    session().hashed[str(place)] = digest, state
+    return digest
 
 
 def _state(found: os.stat_result) -> list[int]:

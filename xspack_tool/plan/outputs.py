@@ -43,7 +43,7 @@ def journal_of(env: Any) -> Journal:
             journals[folder] = journal = Journal(Path(folder))
             if len(journals) == 1:
                 # SCons knows of no XSPACK_OUT: what it reads is noted in the first.
-                digests_by(lambda node: journal.states.digest_of_source(node, journal.relative(node)))
+                digests_by(lambda node: journal.states.digest_of_file(node, journal.relative(node)))
             session().at_start.append(journals[folder].clear_away)
             session().at_end.append(journals[folder].end)
         by_place[key] = journals[folder]

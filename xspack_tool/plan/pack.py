@@ -12,7 +12,7 @@ from SCons.Node import Node
 from SCons.Util import NodeList
 
 from xspack_tool.errors import Place, counted, damaged
-from xspack_tool.files import file_digest, write_whole
+from xspack_tool.files import file_digest, meanwhile, write_whole
 from xspack_tool.model.pack import Pack
 from xspack_tool.model.package import Package
 from xspack_tool.pack.generated import control_package, update_package
@@ -23,6 +23,7 @@ from xspack_tool.plan.help import tell
 from xspack_tool.plan.join import join_lines
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.node_record import own_record, record_of
+from xspack_tool.plan.output_states import scons_digest
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     PlannedRpm,
@@ -207,14 +208,21 @@ class MasterIso(Step, frozen=True):
         report = refuse_if_stopped(inputs.findings, self.strict)
         files = with_index(inputs.files, inputs.records, iso_names(inputs.files[REPOMD]))
         key: Path | None = next(iter(inputs.key), None)
+        digest = ""
 
         def check(image: Path) -> None:
             from xspack_tool.hosts.sound import check_sound
 
-            check_sound(image, inputs.files, key)
+            nonlocal digest
+            with (
+                meanwhile(lambda: file_digest(image)) as sha256,
+                meanwhile(lambda: scons_digest(image, outputs.iso)) as seen,
+            ):
+                check_sound(image, inputs.files, key)
+                digest = sha256()
+                seen()
 
         master_iso(files, outputs.iso, self.volume, read_number(inputs.time), check)
-        digest = file_digest(outputs.iso)
         write_whole(outputs.digest, f"{digest}  {outputs.iso.name}\n")
         packages = sum(place.endswith(".rpm") for place in inputs.files)
         size = size_words(outputs.iso.stat().st_size)

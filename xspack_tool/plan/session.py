@@ -115,6 +115,8 @@ class Session(Struct):
     #: First target of each step that ran -> when it began and ended, in seconds of a clock that only this run knows,
     #: and why. It tells people (plan/report.py); no output depends on it.
     ran: dict[Node, tuple[float, float, str]] = field(default_factory=dict)
+    #: Large outputs that were read while they were made -> SCons's digest, and inode, size and time then.
+    hashed: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
     #: Runs when everything was read, before building begins, and when it has ended, well or not.
     when_read: list[Callable[[], None]] = field(default_factory=list)
     at_start: list[Callable[[], None]] = field(default_factory=list)
