@@ -24,6 +24,7 @@ from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_fold
 from xspack_tool.plan.profile import is_on, out_path, profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
+from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.sources import nodes_of
 from xspack_tool.plan.step import Named, Step, add_step
@@ -155,9 +156,16 @@ def content_of(env: Any, path: Path | None) -> str:
     if path is None:
         return ""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    return hashlib.sha256(
-        "".join(file_sha256(env, env.File(str(file))) for file in files).encode()
-    ).hexdigest()
+    nodes = [env.File(str(file)) for file in files]
+    session().checks.append(
+        functools.partial(_built_files, "inbox", nodes, "name a list that is there before the build")
+    )
+    return hashlib.sha256("".join(file_sha256(env, node) for node in nodes).encode()).hexdigest()
+
+
+def _built_files(field: str, nodes: Sequence[Node], remedy: str) -> list[Problem]:
+    """The files of a list of devices, or of a repository, that the build makes: they were read as they were."""
+    return [problem for node in nodes for problem in built_problems(field, node, remedy)]
 
 
 def _kit_of(env: Any) -> Kit | None:
@@ -383,7 +391,7 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
 
     def check() -> list[Problem]:
         from xspack_tool.releases.packages import PackageSet
-        from xspack_tool.releases.trees import read_rpms
+        from xspack_tool.releases.trees import read_rpms, repository_files
 
         def read() -> bool:
             if name == "XSPACK_BASE_REPO":
@@ -394,12 +402,15 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
 
         try:
             read_cached(env, f"{name} {place}", _state(place), read)
+            # What lies outside the tree is no target, and may be thousands of RPMs.
+            is_own = Path(env.Dir("#").get_abspath()) in place.parents
+            files = [env.fs.File(str(file)) for file in repository_files(place)] if is_own else []
         except BadInput as error:
             why = error.why
         except OSError as error:
             why = error.strerror or str(error)
         else:
-            return []
+            return _built_files(name, files, f"name what is there before the build, or leave {name} out")
         remedy = f"name a folder, repository or ISO that is there, or leave {name} out"
         return [Problem(name, str(place), f"cannot be read: {why}", remedy)]
 
