@@ -299,3 +299,19 @@ def test_a_source_that_is_only_packed_may_be_built_by_a_later_statement(tmp_path
     tree.scons("build/rpms").good()
     assert (tree.path / "VERSION").read_text() == "new\n"
     assert "build/rpms/late-1-1.noarch.rpm" not in tree.scons("build/rpms").good().built
+
+
+def test_a_spec_with_a_default_for_a_source_that_is_built_makes_no_other_rpm(tmp_path: Path) -> None:
+    """Without the source the spec says the same as with what an earlier build left: only rpmbuild tells."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree")
+    spec = LATE % "Version: %(cat %{SOURCE0} 2>/dev/null || echo 1.1)"
+    tree.write({"late.spec": spec, "VERSION": "1.1\n", "VERSION.in": "1.2\n"})
+    tree.declare(
+        'env.SpecRpm("late.spec", sources=["VERSION"])\n'
+        'env.Command("VERSION", "VERSION.in", Copy("$TARGET", "$SOURCE"))\n',
+        HEAD,
+    )
+    ran = tree.scons("build/rpms")
+    assert ran.status == 2 and "late-1.2-1.noarch.rpm" in ran.said, ran.said
+    assert not [name for name in tree.files("build") if name.endswith(".rpm")]
