@@ -94,6 +94,30 @@ def test_what_counts_as_a_local(body: str, names: list[str]) -> None:
     assert [name.id for _, name in _bound(module) if name.id in VAGUE] == names
 
 
+def test_each_sentence_is_expected_in_one_place() -> None:
+    """What a reworded message breaks is one file: a test of its own, sentences.py, or the catalogue of mistakes."""
+    places: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for text in _expected(ast.parse(path.read_text(encoding="utf-8"))):
+            places.setdefault(text, set()).add(path.relative_to(ROOT).as_posix())
+    catalogue = (ROOT / "tests/kinds/mistakes.txt").read_text(encoding="utf-8").splitlines()
+    for line in map(str.strip, catalogue):
+        if line in places:
+            places[line].add("tests/kinds/mistakes.txt")
+    twice = {text: files for text, files in places.items() if len(files) > 1}
+    assert twice == {}
+
+
+def _expected(module: ast.Module) -> Iterator[str]:
+    """The sentences of at least six words in what a file of tests asserts."""
+    for statement in ast.walk(module):
+        for part in ast.walk(statement) if isinstance(statement, ast.Assert) else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                text = part.value.strip(" :;,.\n")
+                if len(re.findall(r"[A-Za-z']{2,}", text)) >= 6:
+                    yield text
+
+
 def test_only_what_cannot_change_is_kept_while_the_process_lives() -> None:
     package = ROOT / "xspack_tool"
     kept = {

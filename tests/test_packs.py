@@ -18,6 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import sentences
 from forge import Forged, forge
 from rpm_asked import query, requires, unpack
 from support import ROOT, lacks, need, need_root
@@ -219,7 +220,7 @@ def test_rpm_finds_every_digest_and_signature_good(
         assert sorted(line.strip() for line in said) == [
             "Header SHA1 digest: OK",
             "Header SHA256 digest: OK",
-            f"Header V4 RSA/SHA256 Signature, key ID {key_id[-8:].lower()}: OK",
+            f"{sentences.HEADER_SIGNATURE} {key_id[-8:].lower()}: OK",
             "MD5 digest: OK",
             "Payload SHA256 digest: OK",
         ], rpm.name

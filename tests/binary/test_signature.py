@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sentences
 from cryptography import x509
 from forge import module
 from module_keys import Pair, appended, cms, make_pair, openssl_agrees, signed_by
@@ -125,7 +126,7 @@ def test_what_no_kernel_reads(pair: Pair, change: object, fault: str) -> None:
 def test_attributes_are_refused_as_by_kernels(pair: Pair) -> None:
     content = module("6.6.0")
     found = read(signed_by(content, pair, "sha256", "-nocerts"))
-    assert found.fault == "it is over attributes, which kernels refuse"
+    assert found.fault == sentences.ATTRIBUTES
 
 
 def test_certificates_in_files(pair: Pair, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import sentences
 from cache_fleet import RPMS, Fleet, counted, told
 from cache_servers import Answer, faulty, reply
 from rebuild.lab import steps
@@ -38,7 +39,7 @@ def _huge(handler: socketserver.StreamRequestHandler, method: str, path: str) ->
 
 
 STOPPED = "the cache URL is not asked any more in this build: "
-REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
+REFUSED = f"its entry in the cache URL has no valid signature; {sentences.BUILT_INSTEAD}"
 #: What a server does with each request -> what the build says of it.
 FAULTS: dict[str, tuple[Answer, str]] = {
     "hangs": (_hang, STOPPED + "its answer timed out"),
@@ -57,7 +58,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "sends a number": (_says(reply("200 OK", b"1" * 5000)), REFUSED),
     "sends huge bytes": (
         _huge,
-        "its entry in the cache URL is damaged; it is built instead, and so are others like it",
+        f"its entry in the cache URL is damaged; {sentences.BUILT_INSTEAD}",
     ),
 }
 
@@ -79,7 +80,7 @@ def test_a_server_that_is_not_there_is_asked_three_times(fleet: Fleet) -> None:
     with faulty(_hang) as server:
         url = server.url
     ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
-    assert told(ran) == [f"xspack: the cache {url} is not asked any more in this build: it cannot be reached"]
+    assert told(ran) == [f"xspack: the cache {url} {sentences.NOT_ASKED} cannot be reached"]
     assert counted(ran) == "0 taken, 3 not, 0 written"
 
 
@@ -91,7 +92,7 @@ def test_a_server_that_is_full_is_still_read(fleet: Fleet, status: str) -> None:
     with faulty(answer) as server:
         ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
         (line,) = told(ran)
-        assert line == f"xspack: nothing more is written to the cache {server.url}: it answers {status}"
+        assert line == f"xspack: {sentences.NOT_WRITTEN} {server.url}: it answers {status}"
         assert [method for method, _ in server.requests].count("PUT") == 1
 
 
@@ -104,7 +105,7 @@ def test_a_server_that_hangs_while_it_is_written_to(fleet: Fleet) -> None:
     with faulty(answer) as server:
         ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": server.url}).good()
         (line,) = told(ran)
-        assert line.startswith(f"xspack: nothing more is written to the cache {server.url}: ")
+        assert line.startswith(f"xspack: {sentences.NOT_WRITTEN} {server.url}: ")
 
 
 class Patience:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import sentences
 from cache_fleet import DECLARED, TARGETS, Fleet, by_grid, by_http, by_s3, counted, made, told
 from cache_servers import READER, WRITER, Nginx, azurite, bucket, nginx, seaweedfs
 from support import ROOT, blocks, need, need_module, need_root
@@ -114,7 +115,7 @@ def test_a_private_authority_is_trusted_where_it_is_named(fleet: Fleet, short_di
     with nginx(short_dir, tls=True) as server:
         env = {**fleet.writer, "XSPACK_CACHE": server.url}
         (line,) = told(fleet.run(fleet.clone(), env).good())
-        assert line.endswith("its certificate is not trusted, see SSL_CERT_FILE")
+        assert line.endswith(sentences.CERTIFICATE)
         for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE"):
             ran = fleet.run(fleet.clone(), {**env, "SSL_CERT_FILE": "", name: f"{short_dir}/cert.pem"}).good()
             taken, written = ("0", "5") if name == "SSL_CERT_FILE" else ("5", "0")
@@ -149,7 +150,7 @@ def test_a_server_that_lets_nobody_write_is_still_read(fleet: Fleet, short_dir: 
         assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
         url = server.url
         assert told(ran) == [
-            f"xspack: nothing more is written to the cache {url}: it answers 403 Forbidden: access denied"
+            f"xspack: {sentences.NOT_WRITTEN} {url}: it answers 403 Forbidden: access denied"
         ]
 
 
@@ -172,7 +173,7 @@ def test_s3_with_one_who_may_only_read(fleet: Fleet, short_dir: Path) -> None:
         third.write({"src/f": "changed\n"})
         ran = fleet.run(third, {**fleet.writer, **endpoint, **READER, "XSPACK_CACHE": url}).good()
         assert made(ran) == {"rpms/p-1-1.noarch.rpm"}
-        assert len(told(ran)) == 1 and "nothing more is written to the cache" in told(ran)[0]
+        assert len(told(ran)) == 1 and sentences.NOT_WRITTEN in told(ran)[0]
 
 
 def test_google_s_requests(fleet: Fleet, short_dir: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentences
 from cache_fleet import RPMS, SHARED, Fleet, by_grid, by_s3, counted, made, told
 from cache_servers import faulty, free_port
 from grid_faults import Server, ends, hangs, result, serving
@@ -63,9 +64,7 @@ def test_who_may_write_to_a_grid(fleet: Fleet, running: Grid) -> None:
     first, second, third, fourth = (fleet.clone() for _ in range(4))
     ran = fleet.run(first, {**fleet.writer, **developer}).good()
     (line,) = told(ran)
-    assert line.startswith(
-        f"xspack: nothing more is written to the cache {running.url}: it answers UNAUTHENTICATED"
-    )
+    assert line.startswith(f"xspack: {sentences.NOT_WRITTEN} {running.url}: it answers UNAUTHENTICATED")
     ran = fleet.run(second, {**fleet.writer, **ci}).good()
     assert counted(ran) == "0 taken, 4 not, 5 written" and told(ran) == []
     ran = fleet.run(third, {**fleet.reader, **developer}).good()
@@ -112,11 +111,11 @@ def test_a_kit_s_store_has_what_the_grid_has(running: Grid, short_dir: Path) -> 
 def test_a_server_that_nobody_vouches_for(fleet: Fleet, running: Grid) -> None:
     env = {**fleet.reader, "XSPACK_CACHE": running.url, "XSPACK_CACHE_TOKEN": running.tokens["ci"]}
     (line,) = told(fleet.run(fleet.clone(), env).good())
-    assert line.endswith("its certificate is not trusted, see SSL_CERT_FILE")
+    assert line.endswith(sentences.CERTIFICATE)
 
 
 STOPPED = "the cache URL is not asked any more in this build: "
-REFUSED = "its entry in the cache URL has no valid signature; it is built instead, and so are others like it"
+REFUSED = f"its entry in the cache URL has no valid signature; {sentences.BUILT_INSTEAD}"
 #: What a server does when it is asked for an entry -> what the build says of it.
 FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "hangs": (hangs, STOPPED + "its answer timed out"),
@@ -125,7 +124,7 @@ FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         STOPPED + "it answers PERMISSION_DENIED: access denied",
     ),
     "is broken": (ends("INTERNAL"), STOPPED + "it answers INTERNAL"),
-    "is full": (ends("RESOURCE_EXHAUSTED"), STOPPED + "it answers RESOURCE_EXHAUSTED, it is full"),
+    "is full": (ends("RESOURCE_EXHAUSTED"), STOPPED + sentences.FULL),
     "offers no such thing": (
         ends("UNIMPLEMENTED"),
         STOPPED + "it answers UNIMPLEMENTED, it does not offer this",
@@ -135,11 +134,11 @@ FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "sends what is no result": (lambda request, context: b"\xff" * 100, STOPPED + "it answers INTERNAL"),
     "sends huge bytes": (
         result(stdout_raw=b"x" * (1 << 20)),
-        "its entry in the cache URL is damaged; it is built instead, and so are others like it",
+        f"its entry in the cache URL is damaged; {sentences.BUILT_INSTEAD}",
     ),
     "sends more than a message holds": (
         result(stdout_raw=b"x" * (8 << 20)),
-        STOPPED + "it answers RESOURCE_EXHAUSTED, it is full",
+        STOPPED + sentences.FULL,
     ),
 }
 
@@ -161,7 +160,7 @@ def test_servers_that_are_none(fleet: Fleet) -> None:
     """Nothing listens there; and an HTTP server does."""
     url = f"grpc://127.0.0.1:{free_port()}"
     ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
-    assert told(ran) == [f"xspack: the cache {url} is not asked any more in this build: it cannot be reached"]
+    assert told(ran) == [f"xspack: the cache {url} {sentences.NOT_ASKED} cannot be reached"]
 
     def page(handler: socketserver.StreamRequestHandler, method: str, path: str) -> None:
         handler.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -170,7 +169,7 @@ def test_servers_that_are_none(fleet: Fleet) -> None:
         url = re.sub("^http(.*)/xspack$", r"grpc\1", server.url)
         ran = fleet.run(fleet.clone(), {**fleet.reader, "XSPACK_CACHE": url}).good()
         (line,) = told(ran)
-        assert line.startswith(f"xspack: the cache {url} is not asked any more in this build: it ")
+        assert line.startswith(f"xspack: the cache {url} {sentences.NOT_ASKED} ")
 
 
 def _filled(fleet: Fleet, server: Server, url: str) -> Any:
@@ -290,9 +289,7 @@ def test_a_server_that_is_full_is_still_read(fleet: Fleet, method: str) -> None:
     server.faults[method] = ends("RESOURCE_EXHAUSTED")
     with serving(server) as url:
         ran = fleet.run(fleet.clone(), {**fleet.writer, "XSPACK_CACHE": url}).good()
-        assert told(ran) == [
-            f"xspack: nothing more is written to the cache {url}: it answers RESOURCE_EXHAUSTED, it is full"
-        ]
+        assert told(ran) == [f"xspack: {sentences.NOT_WRITTEN} {url}: {sentences.FULL}"]
         assert server.asked.count(method) == 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sentences
 from pack_maker import UUID, PackMaker, package
 from rebuild.test_no_room import Disk, disk, remount
 from support import ROOT, need, need_root
@@ -96,7 +97,7 @@ def test_a_full_disk(make_pack: PackMaker, disk: Disk, name: str) -> None:
             done.add(status)
             if status:
                 assert (status, said.count("\n")) == (1, 1), (free, said)
-                assert said.endswith("No space left on device; make room there\n"), (free, said)
+                assert said.endswith(f"{sentences.NO_ROOM}\n"), (free, said)
                 assert place.files().keys() == before.keys(), (free, said)
                 assert place.files() == before, free
             else:
@@ -128,7 +129,7 @@ def test_an_output_that_is_full(make_pack: PackMaker, tmp_path: Path, words: str
     place = Place(tmp_path, make_pack)
     with open("/dev/full", "wb") as full:
         status, said = place.run(words, stdout=full)
-    assert (status, said) == (1, "xspack: standard output: No space left on device; make room there\n")
+    assert (status, said) == (1, f"xspack: standard output: {sentences.NO_ROOM}\n")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

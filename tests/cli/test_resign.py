@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import sentences
 from msgspec.structs import replace
 from pack_maker import PACK, TIME, UUID, Key, PackMaker, package, xspack
 
@@ -73,7 +74,7 @@ def test_nobody_vouches_for_what_is_damaged(
     assert resign(iso, keys["Other"], tmp_path / "r.iso") == (
         1,
         "",
-        f"xspack: {iso}: {place} does not have the SHA-256 that the index says: it is damaged\n",
+        f"xspack: {iso}: {place} {sentences.DAMAGED}\n",
     )
     xspack("unpack", iso, tmp_path / "folder")
     assert resign(tmp_path / "folder", keys["Other"], tmp_path / "r.iso") == (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentences
 from cache_servers import certificate
 from grid_faults import Server, ends, hangs, operation, serving
 from support import need_module
@@ -182,7 +183,7 @@ def test_who_ends_the_build_ends_the_job(server: Server) -> None:
 
 def test_a_store_that_is_full_is_told(server: Server) -> None:
     server.faults["Write"] = ends("RESOURCE_EXHAUSTED")
-    assert failing(server) == "it answers RESOURCE_EXHAUSTED, it is full"
+    assert failing(server) == sentences.FULL
 
 
 def test_a_certificate_of_our_own(server: Server, tmp_path: Path) -> None:

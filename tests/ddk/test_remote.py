@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sentences
 from msgspec.structs import replace
 from sshd import Sshd, Start, keygen
 from support import lacks, wait_for
@@ -317,7 +318,7 @@ def test_a_kit_that_changed(
     with (place / "Module.symvers").open("a") as symvers:
         symvers.write("0x00000001\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")
     said = failing(kit, facts, source_rpm(), out)
-    assert said.endswith(": the kit has changed since it was first asked; build again, for the new one")
+    assert said.endswith(f": {sentences.KIT_CHANGED}, for the new one")
     assert not (out / "kit.json").exists()
     assert build(kit, read_facts(kit.ddk, out / "kit.json"), source_rpm(), out).is_file()
 
@@ -332,7 +333,7 @@ def test_the_symbols_of_its_kernel(kit: Sshd, tree: KernelTree, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, r"the kit has changed since it was first asked; build again, for the new one$"),
+        (None, rf"{sentences.KIT_CHANGED}, for the new one$"),
         (b"0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n", r"the kit has changed since it was first asked; "),
         (b"0x1\t\xff\n", r"8 bytes came instead of '6': its login shell must print nothing, "),
         (16777217, r"its Module\.symvers has 16777217 bytes: no kernel's has more than 16777216$"),
@@ -369,7 +370,7 @@ def test_a_full_disk(sshd: Start, tmp_path: Path, source_rpm: Callable[..., Path
         kit = sshd(room=room, tree=str(tree.path))
         facts = read_facts(kit.ddk, tmp_path / "kit.json")
         said = failing(kit, facts, source_rpm("head -c 1000000 /dev/zero > big"), tmp_path / "out")
-        assert ": its disk is full in its /var/tmp (or TMPDIR); free some space there\n" in said
+        assert f": {sentences.DISK_FULL}\n" in said
     finally:
         subprocess.run(["umount", "-l", room], check=True)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sentences
 from kits import DRIVER, HEAD, SPEC, compiled, words_of
 from rebuild.lab import kernel
 from rpm_asked import asked, payload
@@ -134,7 +135,7 @@ def test_a_root_that_changed_is_told(kit: Tree, tmp_path: Path) -> None:
     kit.write({"Module.symvers": "0x1\tnew\tvmlinux\tEXPORT_SYMBOL\n"})
     tree.write({"driver/acme.c": "int other;\n"})
     ran = tree.scons(RPM)
-    assert ran.status == 2 and "the kit has changed since it was first asked; build again" in ran.said
+    assert ran.status == 2 and sentences.KIT_CHANGED in ran.said
     assert compiled(tree.scons(RPM).good())
 
 
@@ -164,7 +165,7 @@ def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     subprocess.run(["umount", "-l", place], check=True)
 
 
-FULL = ": its disk is full in its /var/tmp (or TMPDIR); free some space there\n"
+FULL = f": {sentences.DISK_FULL}\n"
 
 
 @pytest.mark.parametrize("program", ["bwrap", "unshare"])
@@ -204,7 +205,7 @@ def test_a_killed_build_leaves_nothing(kit: Tree, tmp_path: Path) -> None:
 MISTAKES = {
     'root="src"': "root='{tree}/src': not the root folder of a kit: bin/sh not found; unpack an image there",
     'root="/", tree="kernel"': "tree='kernel': must be an absolute path on the kit; name its kernel build tree",
-    'root="/", tree="/none"': "root='/': asking the kit what it is: /: there is no built kernel tree at /none",
+    'root="/", tree="/none"': f"root='/': {sentences.ASKING}: /: there is no built kernel tree at /none",
     'image="acme/kit:8.3"': "image='acme/kit:8.3': an image must be named by its digest, NAME@sha256:..; podman",
     'image="acme/kit@sha256:0"': "image='acme/kit@sha256:0': an image must be named by its digest",
 }
@@ -407,7 +408,7 @@ def test_an_image_that_is_not_there_is_told(podman: str, tmp_path: Path) -> None
     image = f"localhost/xspack-none@sha256:{'0' * 64}"
     tree.declare(f'D("acme", ddk=env.Ddk(image="{image}", tree="/kernel"))\n', HEAD)
     (mistake,) = tree.scons(RPM).refused()
-    assert f"image='{image}': asking the kit what it is: {image}: it cannot be run" in mistake
+    assert f"image='{image}': {sentences.ASKING}: {image}: it cannot be run" in mistake
 
 
 def test_a_full_disk_behind_an_image_is_one_error(podman: str, tmp_path: Path, full_disk: None) -> None:

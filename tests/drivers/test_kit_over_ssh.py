@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import sentences
 from kits import DRIVER, HEAD, SPEC, UUID, compiled, fetched, kit, toy, words_of
 from rebuild.lab import kernel
 from rpm_asked import asked, payload
@@ -64,7 +65,7 @@ def test_compiled_once_and_again_for_another_kit(sshd: Start, tmp_path: Path) ->
     assert tree.scons(rpm).good().built == set()
     tree.write({"driver/acme.c": "int other;\n"})
     ran = tree.scons(rpm)
-    assert ran.status == 2 and "the kit has changed since it was first asked; build again" in ran.said
+    assert ran.status == 2 and sentences.KIT_CHANGED in ran.said
     assert compiled(tree.scons(rpm).good())
 
     # Facts of yesterday are asked for anew.
@@ -117,7 +118,7 @@ def test_a_kit_that_cannot_be_asked(tmp_path: Path) -> None:
     tree.declare('D("a", ddk=env.Ddk(host="127.0.0.1", port=1))\nD("b", ddk=env.Ddk(host="x y"))\n', HEAD)
     first, second = tree.scons().refused()
     assert first.startswith(
-        "SConstruct:4: KernelModule 'a': host='127.0.0.1': asking the kit what it is: 127.0.0.1: it cannot be reached"
+        f"SConstruct:4: KernelModule 'a': host='127.0.0.1': {sentences.ASKING}: 127.0.0.1: it cannot be reached"
     )
     assert second.endswith(
         "KernelModule 'b': host='x y': not a host as ssh takes it; write it as \"root@ddk-8.4\""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sentences
 from drivers.conftest import release
 from kits import words_of
 from rebuild.lab import kernel
@@ -426,7 +427,7 @@ def test_what_sources_and_kit_tell(sshd: Start, tmp_path: Path, elsewhere: bool,
         }
     )
     if elsewhere:
-        assert "the kit has changed since it was first asked; build again" in tree.scons("check").said
+        assert sentences.KIT_CHANGED in tree.scons("check").said
     tree.scons("check")
     assert told(tree, "K10 K11 K12") == []
 

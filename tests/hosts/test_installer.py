@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import sentences
 from msgspec.structs import replace
 from pack_maker import PACK, PackMaker, package
 from support import need
@@ -100,7 +101,7 @@ def test_damaged_packages(make_pack: PackMaker) -> None:
         (folder / place).write_bytes((folder / place).read_bytes()[:-1] + b"x")
 
     assert said(installer(make_pack.changed(make_pack(), damage))) == [
-        f"PackageCheckFailed: {place} does not have the SHA-256 that the index says: it is damaged"
+        f"PackageCheckFailed: {place} {sentences.DAMAGED}"
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sentences
 from msgspec.structs import replace
 from pack_maker import PACK, TIME, UUID, Key, PackMaker, package
 from support import need
@@ -142,7 +143,7 @@ def test_packages_that_cannot_be_downloaded(make_pack: PackMaker) -> None:
         "INVALID_UPDATE: Packages/acme-agent.rpm is not in the index, so no host finds it",
     ]
     assert said(xapi(make_pack.changed(good, damage), make_pack.key)) == [
-        f"INVALID_UPDATE: {place} does not have the SHA-256 that the index says: it is damaged"
+        f"INVALID_UPDATE: {place} {sentences.DAMAGED}"
     ]
     dropped = said(xapi(make_pack.changed(good, drop), make_pack.key))
     assert re.fullmatch(
@@ -250,10 +251,7 @@ def requiring(*wanted: str) -> tuple[Dependency, ...]:
 def test_base_requirement_that_is_not_met(make_pack: PackMaker, wanted: str, code: str) -> None:
     verdict = xapi(make_pack(replace(PACK, requires=requiring(wanted))), make_pack.key)
     assert said(verdict) == [
-        (
-            f"UPDATE_PRECHECK_FAILED_{code}: control-acme-5.2-1.noarch requires {wanted}, "
-            "which neither host nor pack provides"
-        )
+        (f"UPDATE_PRECHECK_FAILED_{code}: control-acme-5.2-1.noarch requires {wanted}, {sentences.UNMET}")
     ]
 
 
@@ -276,7 +274,7 @@ def test_prerequisite_missing(make_pack: PackMaker, base: Path) -> None:
     assert said(verdict) == [
         (
             "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING: control-acme-5.2-1.noarch requires acme-base >= 2, "
-            "which neither host nor pack provides (so says the xapi of XCP-ng 8.2; on releases with dnf it is "
+            f"{sentences.UNMET} (so says the xapi of XCP-ng 8.2; on releases with dnf it is "
             "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION)"
         )
     ]
@@ -284,7 +282,7 @@ def test_prerequisite_missing(make_pack: PackMaker, base: Path) -> None:
     assert said(newer) == [
         (
             "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION: control-acme-5.2-1.noarch requires acme-base >= 2, "
-            "which neither host nor pack provides (so says the xapi of XenServer 9; on releases with yum it is "
+            f"{sentences.UNMET} (so says the xapi of XenServer 9; on releases with yum it is "
             "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING)"
         )
     ]
@@ -293,7 +291,7 @@ def test_prerequisite_missing(make_pack: PackMaker, base: Path) -> None:
     assert said(newer) == [
         (
             "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING: control-acme-5.2-1.noarch requires acme-base, "
-            "which neither host nor pack provides"
+            f"{sentences.UNMET}"
         )
     ]
     unknown = xapi(make_pack(pack), make_pack.key)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sentences
 from mistakes import START, TABLE, WORLD
 from support import ROOT, need
 from trees import Ran, Tree
@@ -43,7 +44,7 @@ def test_a_mistake_is_told(ran: Ran, tree: Tree, declaration: str) -> None:
 def test_nothing_is_built_and_all_are_counted(ran: Ran, tree: Tree) -> None:
     count = sum(map(len, TABLE.values()))
     assert ran.refused() and len(ran.mistakes) == count
-    assert ran.said.startswith(f"scons: *** {count} mistakes in the declarations, nothing was built\n")
+    assert ran.said.startswith(f"scons: *** {count} {sentences.MISTAKES}\n")
     assert tree.files() == {*WORLD, "SConstruct", "acme-tools-5.2-1.noarch.rpm"}
 
 

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+import sentences
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
@@ -160,7 +161,7 @@ def test_problems_are_sorted_by_file_and_line() -> None:
     assert [problem.value for problem in DeclarationError(problems).problems] == [3, 2, 1, 0]
     text = str(DeclarationError(problems[:2]))
     assert text.splitlines() == [
-        "2 mistakes in the declarations, nothing was built",
+        f"2 {sentences.MISTAKES}",
         "  a:10: T: f=1: rule; remedy",
         "  b:1: T: f=0: rule; remedy",
     ]

@@ -7,6 +7,7 @@ import time
 import tracemalloc
 
 import pytest
+import sentences
 from hostile_iso import overlapping, patched
 from support import need
 
@@ -105,7 +106,7 @@ def test_files_that_overlap_are_not_read(tmp_path):
     (tmp_path / "a.iso").write_bytes(overlapping(tmp_path))
     with pytest.raises(HostileInput) as caught:
         IsoReader(tmp_path / "a.iso")
-    assert str(caught.value) == f"{tmp_path}/a.iso: its files overlap: they are many times its size"
+    assert str(caught.value) == f"{tmp_path}/a.iso: {sentences.OVERLAP}"
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "a/../../../x", "x/../y"])

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import sentences
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from pack_maker import xspack
@@ -47,7 +48,7 @@ def test_they_lie_beside_the_iso_and_go_with_it(tree: Tree) -> None:
         sorted(name for name in tree.files("build") if "/" not in name and "findings" not in name) == BESIDE
     )
     subprocess.run(["sha256sum", "-c", "acme-2.iso.sha256"], cwd=tree.path / "build", check=True)
-    assert tree.scons("pack").good().said == "scons: `pack' is up to date.\n"
+    assert tree.scons("pack").good().said == f"{sentences.UP_TO_DATE}\n"
     tree.scons("copy").good()
     assert sorted(tree.files("out")) == BESIDE
     tree.declare(DECLARED.replace('"acme", version="2"', '"acme", version="3"')).scons("pack").good()

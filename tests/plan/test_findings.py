@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import sentences
 from support import need
 from trees import Tree, fields
 
@@ -194,4 +195,4 @@ def test_an_unchanged_rpm_is_not_judged_again(tree: Tree) -> None:
     declare(tree, {}, {}).scons("pack").good()
     ran = declare(tree, {}, {"more": 'summary="new"'}).scons("pack").good()
     assert "acme0-1-1" not in ran.said
-    assert tree.scons("pack").good().said == "scons: `pack' is up to date.\n"
+    assert tree.scons("pack").good().said == f"{sentences.UP_TO_DATE}\n"

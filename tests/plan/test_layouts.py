@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sentences
 from support import need
 from trees import Tree
 
@@ -89,7 +90,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 def test_one_folder(plain: Tree) -> None:
     assert made(plain) == MADE
-    assert plain.scons("pack").good().said == "scons: `pack' is up to date.\n"
+    assert plain.scons("pack").good().said == f"{sentences.UP_TO_DATE}\n"
 
 
 LAYOUTS = {
@@ -111,7 +112,7 @@ def test_other_layouts_give_the_same_bytes(plain: Tree, tmp_path: Path, layout: 
     assert tree.digest("build/rpms/agent-1.0-1.x86_64.rpm") == plain.digest(
         "build/rpms/agent-1.0-1.x86_64.rpm"
     )
-    assert tree.scons("pack").good().said == "scons: `pack' is up to date.\n"
+    assert tree.scons("pack").good().said == f"{sentences.UP_TO_DATE}\n"
     # A changed byte reaches the ISO from there, too; so does a new file in a folder.
     tree.write({f"{below}share/deep/data": b"\0\1\3"})
     assert changed_payload(tree.scons("pack").good().built)

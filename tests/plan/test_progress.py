@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import sentences
 from trees import HEAD, SCONS, Tree
 
 PACK = """
@@ -134,7 +135,7 @@ def test_one_line_a_pack_in_a_pipe(tree: Tree) -> None:
     found = MADE.fullmatch(line)
     assert found
     assert (tree.path / "build/acme-pack-1.0.iso.sha256").read_text().split()[0] == found[1]
-    assert before_findings(in_pipe(tree, "pack")) == ["scons: `pack' is up to date."]
+    assert before_findings(in_pipe(tree, "pack")) == [sentences.UP_TO_DATE]
 
 
 def test_verbose_tells_each_step(tree: Tree) -> None:

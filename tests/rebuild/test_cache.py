@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentences
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from rebuild.lab import Lab, kernel, steps
@@ -213,9 +214,7 @@ def test_a_damaged_entry_is_told_and_built_instead(clones: Clones, kind: str) ->
     ran = second.scons("-j2", *TARGETS).good()
     told = [line for line in ran.said.splitlines() if line.startswith("xspack: ") and "cache" in line]
     assert len(told) == 1, told
-    assert told[0].endswith(
-        f": its entry in the cache {clones.cache} {why}; it is built instead, and so are others like it"
-    )
+    assert told[0].endswith(f": its entry in the cache {clones.cache} {why}; {sentences.BUILT_INSTEAD}")
     assert retrieved(ran) == set()
     assert {"RPM rpms/p-1-1.noarch.rpm", "Modules modules/k-6.1.0-acme.tar"} <= steps(ran)
     assert second.outputs() == first.outputs()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentences
 from rebuild.lab import Declaration, Lab, kernel
 from rebuild.test_interrupted import World, world
 from support import lacks, need, need_root
@@ -110,7 +111,7 @@ def test_a_full_disk(world: World, disk: Disk, free: int) -> None:
         status, wrong = scons(lab, "-j2")
         assert status == 2
         assert wrong
-        assert all(line.endswith("No space left on device; make room there") for line in wrong), wrong
+        assert all(line.endswith(sentences.NO_ROOM) for line in wrong), wrong
         assert unfinished(lab) == []
         world.look(lab, {})
         filler.unlink()
@@ -129,7 +130,7 @@ def test_only_the_database_has_no_room(world: World, disk: Disk, free: int) -> N
         filler = place / "filler"
         filler.write_bytes(bytes(shutil.disk_usage(place).free - (free << 10)))
         status, wrong = scons(lab, "-j2")
-        why = "what was built cannot be noted: No space left on device; make room there"
+        why = f"what was built cannot be noted: {sentences.NO_ROOM}"
         assert (status, wrong) == (2, [f"scons: *** .sconsign.dblite: {why}"])
         assert unfinished(lab) == []
         filler.unlink()
@@ -158,7 +159,7 @@ def test_a_compiler_on_a_full_disk(disk: Disk) -> None:
         tree.write({"kernel/Makefile": "modules:\n\tdd if=/dev/zero of=$(M)/big bs=1M count=9\n"})
         tree.declare("env.KernelModule('k', version='1', source=env.Dir('driver'), ddk='kernel')\n")
         ran = tree.real_scons("build/rpms")
-        head = "compiling modules: make ended with status 2: No space left on device; make room there\n"
+        head = f"compiling modules: make ended with status 2: {sentences.NO_ROOM}\n"
         assert ran.status == 2 and head in ran.said, ran.said
 
 

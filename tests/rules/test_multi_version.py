@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentences
 from forge import module
 from module_keys import Pair, appended, make_pair, signed_by
 from pack_maker import PackMaker, program, xspack
@@ -244,7 +245,7 @@ def test_m4_no_kernel_reads_it(verdict: Verdict, pair: Pair) -> None:
         f"M4 E {AT}: its signature: it is damaged: not PKCS #7"
     ]
     assert judged(verdict, signed_by(KO, pair, "sha256", "-nocerts"), pair) == [
-        f"M4 E {AT}: its signature: it is over attributes, which kernels refuse"
+        f"M4 E {AT}: its signature: {sentences.ATTRIBUTES}"
     ]
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sentences
 import yaml
 from pack_maker import PackMaker, package, xspack
 from support import ROOT, lacks, need, need_root
@@ -28,7 +29,7 @@ def scons(folder: Path) -> str:
         done = subprocess.run([BIN / "scons", "-Q", "pack"], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         said.append(done.stdout)
-    assert said[1] == "scons: `pack' is up to date.\n"
+    assert said[1] == f"{sentences.UP_TO_DATE}\n"
     return said[0]
 
 

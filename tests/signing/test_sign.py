@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+import sentences
 
 from xspack_tool.errors import BadInput, StepError
 from xspack_tool.signing import verify
@@ -72,7 +73,7 @@ def test_an_rpm_gets_the_same_signature_each_time(signing_key, plain_rpm, tmp_pa
     status = verify_rpm(signing_key.file, tmp_path / "a.rpm")
     short = signing_key.key.fingerprint[-8:].lower()
     assert status.checks == (
-        (f"Header V4 RSA/SHA256 Signature, key ID {short}", "OK"),
+        (f"{sentences.HEADER_SIGNATURE} {short}", "OK"),
         ("Header SHA256 digest", "OK"),
         ("Header SHA1 digest", "OK"),
         ("Payload SHA256 digest", "OK"),
