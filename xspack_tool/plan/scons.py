@@ -267,8 +267,16 @@ def digests_by(known: Callable[[Node], str]) -> None:
     nothing where SCons does not ask so: then it reads every file that is younger than two days."""
     asked: Any = SCons.Node.FS.File
     inner = getattr(asked, "get_max_drift_csig", None)
-    if inner is not None:
-        asked.get_max_drift_csig = lambda node: inner(node) or known(node)
+    if inner is None:
+        return
+
+    def digest(node: Node) -> Any:
+        noted = inner(node)
+        return (
+            noted or known(node) or noted
+        )  # "" or, before SCons 4.11, None: any other is taken for a digest
+
+    asked.get_max_drift_csig = digest
 
 
 def explain_by(told: Callable[[Node, Callable[[Node], Any]], Any]) -> None:
