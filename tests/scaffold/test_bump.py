@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from itertools import count
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_the_next_version() -> None:
         '-fw = env.Firmware("acme-fw", version="2.0", files={})',
         OLD_PACK,
         '+fw = env.Firmware("acme-fw", version="2.1", files={})',
-        '+pack = env.Pack("acme", version=VERSION, uuid="uuid-1", packages=[tools, fw])',
+        "+pack = env.Pack(\"acme\", version=VERSION, uuid='uuid-1', packages=[tools, fw])",
     ]
     assert bumped.said == (
         "acme-tools: 1.9 -> 1.10",
@@ -75,7 +76,7 @@ def test_the_next_release() -> None:
         '-fw = env.Firmware("acme-fw", version="2.0rc", files={})',
         OLD_PACK,
         '+fw = env.Firmware("acme-fw", version="2.0rc", release="2", files={})',
-        '+pack = env.Pack("acme", version=VERSION, uuid="uuid-1", packages=[tools, fw])',
+        "+pack = env.Pack(\"acme\", version=VERSION, uuid='uuid-1', packages=[tools, fw])",
     ]
 
 
@@ -84,6 +85,60 @@ def test_a_pack_of_several_releases_gets_a_uuid_for_each() -> None:
     assert bump(text, following(), "SConstruct").text == (
         'env.Pack("acme", version="2", releases={"xenserver-8": "uuid-1", "xcp-ng-8.3": "uuid-2"}, packages=[])\n'
     )
+
+
+HEAD = "2026-11-25 A <a@b.example> 2-1\\n- faster"
+LAST = '"2026-11-20 A <a@b.example> 1-1\\n- x"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"changelog=[({LAST})]", f'changelog=["{HEAD}", ({LAST})]'),
+        (f"changelog=[\n  (\n    {LAST}\n  ),\n]", f'changelog=[\n  "{HEAD}",\n  (\n    {LAST}\n  ),\n]'),
+        (f"changelog=[  # ([\n  {LAST}]", f'changelog=[  # ([\n  "{HEAD}",\n  {LAST}]'),
+        (f"changelog=[ \\\n{LAST}]", f'changelog=[ \\\n"{HEAD}",\n{LAST}]'),
+        ("files={'\u2028\x0c': '1'}", "files={'\u2028\x0c': '1'}"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_odd_layouts_are_kept(tmp_path: Path, old: str, new: str, line_end: str, mark: str) -> None:
+    """Parentheses, comments, ends of lines that only Python or only others take for one, and a mark of the encoding."""
+    text = mark + "# \x0c \u2028 é\nenv.Userspace('a', {}, version={})\n".replace("\n", line_end)
+    file = tmp_path / "SConstruct"
+    given, wanted = old.replace("\n", line_end), new.replace("\n", line_end)
+    file.write_bytes(text.format(given, "'1'").encode())
+    assert xspack("bump", file, "-m", "faster").status == 0
+    made = re.sub(r"2\d{3}-\d\d-\d\d A", lambda found: "2026-11-25 A", file.read_bytes().decode(), count=1)
+    assert made == text.format(wanted, "'2'")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version=('1')", "version=('1'), release=\"2\""),
+        ("version='1',  release='1'", "version='1',  release='2'"),
+        ("\n  version=V,\n  summary='x'", "\n  version=V,\n  release=\"2\",\n  summary='x'"),
+    ],
+)
+def test_a_release_finds_its_place(old: str, new: str) -> None:
+    text = "V = '1'\nenv.Userspace('a', {})\n"
+    assert bump(text.format(old), following(release=True), "SConstruct").text == text.format(new)
+
+
+def test_a_kind_of_ones_own_is_bumped_with_the_others() -> None:
+    text = "env.PythonApp('app', version='1', summary='x')\nenv.Other('y', version='1')\n"
+    assert bump(text, following(), "SConstruct").text == text.replace("'1'", "'2'", 1)
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["for V in 'ab': ", "import V; ", "def f(V): ", "with x as V: ", "V += 'b'; ", "del V; ", "V: str; "],
+)
+def test_a_name_with_two_meanings_is_refused(again: str) -> None:
+    with pytest.raises(BadInput, match="SConstruct:2: version must be a plain text here"):
+        bump(f"V = '1'\n{again}env.Userspace('a', version=V)\n", following(), "SConstruct")
 
 
 @pytest.mark.parametrize(

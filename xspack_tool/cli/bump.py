@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         version=args.version,
         release=args.release,
     )
-    bumped = bump(read_text(args.file), following, args.file)
+    bumped = bump(read_text(args.file, newline=""), following, args.file)
     write_whole(args.file, bumped.text, args.file.stat().st_mode & 0o7777)
     for line in bumped.said:
         out.line(line)

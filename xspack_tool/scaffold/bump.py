@@ -17,9 +17,15 @@ from msgspec import Struct
 from xspack_tool.errors import BadInput
 from xspack_tool.scaffold.answers import literal, quoted, unexpanded
 
-#: The kinds that have a version of their own, and Pack.
+#: Our kinds that have a version of their own, beside Pack.
 PACKAGES = ("Userspace", "Firmware", "KernelModule")
 _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+#: What some editors of Windows begin a file with; Python passes it by.
+_MARK = "\ufeff"
+#: Where Python's grammar begins a line; str.splitlines() knows others.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+#: What may stand between the bracket of a list and its first element.
+_BETWEEN = re.compile(r"(?:\s|#[^\r\n]*|\\)*")
 
 
 class Next(Struct, frozen=True):
@@ -51,6 +57,7 @@ class Bumped(Struct, frozen=True):
 
 def bump(text: str, following: Next, file: object) -> Bumped:
     """The text of an SConstruct for the next version. Raises BadInput for what is not plainly written there."""
+    text, mark = text.removeprefix(_MARK), _MARK * text.startswith(_MARK)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError) as error:
@@ -62,7 +69,7 @@ def bump(text: str, following: Next, file: object) -> Bumped:
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     ast.parse(text)  # what was written plainly stays Python
-    return Bumped(text, tuple(bumper.said))
+    return Bumped(mark + text, tuple(bumper.said))
 
 
 def next_version(version: str) -> str:
@@ -75,17 +82,15 @@ class _Bumper:
 
     def __init__(self, text: str, tree: ast.Module, following: Next, file: object) -> None:
         self._text, self._tree, self._next, self._file = text, tree, following, file
-        self._starts = [0]
-        for line in text.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
-        self._lines = text.splitlines(keepends=True)
+        self._bound = _bound(tree)
+        self._starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
         self.said: list[str] = []
 
     def edits(self) -> list[Edit]:
         edits: dict[int, Edit] = {}
         for call in _calls(self._tree):
             kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-            fields = {one.arg: one.value for one in call.keywords if one.arg}
+            fields = {one.arg: one for one in call.keywords if one.arg}
             if any(one.arg is None for one in call.keywords):
                 self._refuse(call, f"{kind} takes keywords from **, which are not read")
             name = self._name(call)
@@ -93,44 +98,44 @@ class _Bumper:
             edits.update((edit.start, edit) for edit in mine)
         return list(edits.values())
 
-    def _pack(self, name: str, fields: dict[str, ast.expr], call: ast.Call) -> Iterator[Edit]:
+    def _pack(self, name: str, fields: dict[str, ast.keyword], call: ast.Call) -> Iterator[Edit]:
         if not self._next.release:
             yield self._version(name, fields, call)[1]
         if "releases" in fields:
-            table = fields["releases"]
+            table = fields["releases"].value
             if not isinstance(table, ast.Dict):
                 self._refuse(table, "releases must be a table that is written here")
             for value in table.values:
                 yield self._uuid(value)
         elif "uuid" in fields:
-            yield self._uuid(fields["uuid"])
+            yield self._uuid(fields["uuid"].value)
         else:
             self._refuse(call, f"{name} has no uuid")
         self.said.append(f"{name}: new uuid")
 
     def _uuid(self, value: ast.expr) -> Edit:
         constant = self._constant(value, "uuid")
-        return Edit(*self._span(constant), quoted(self._next.new_uuid()))
+        return self._written(constant, self._next.new_uuid())
 
-    def _package(self, name: str, fields: dict[str, ast.expr], call: ast.Call) -> Iterator[Edit]:
+    def _package(self, name: str, fields: dict[str, ast.keyword], call: ast.Call) -> Iterator[Edit]:
         if "dkms" in fields and "version" not in fields:
             return  # its version is the dkms.conf's
         release = "1"
         if self._next.release:
-            old = self._plain(fields["release"], "release") if "release" in fields else "1"
-            release = next_version(old)
-            yield self._set(fields, "release", release, after="version", call=call)
-            self.said.append(f"{name}: release {old} -> {release}")
             version = self._plain(self._field(fields, "version", call), "version")
+            old = self._plain(fields["release"].value, "release") if "release" in fields else "1"
+            release = next_version(old)
+            yield self._release(fields, release, call)
+            self.said.append(f"{name}: release {old} -> {release}")
         else:
             version, edit = self._version(name, fields, call)
             yield edit
             if "release" in fields:
-                yield Edit(*self._span(self._constant(fields["release"], "release")), quoted("1"))
+                yield self._release(fields, release, call)
         if "changelog" in fields:
-            yield self._entry(fields["changelog"], f"{version}-{release}")
+            yield self._entry(fields["changelog"].value, f"{version}-{release}")
 
-    def _version(self, name: str, fields: dict[str, ast.expr], call: ast.Call) -> tuple[str, Edit]:
+    def _version(self, name: str, fields: dict[str, ast.keyword], call: ast.Call) -> tuple[str, Edit]:
         """The next version, and the edit that writes it."""
         constant = self._constant(self._field(fields, "version", call), "version")
         old = str(constant.value)
@@ -138,23 +143,33 @@ class _Bumper:
         if new == old:
             self._refuse(constant, f"the version {old} has no number that could be raised: give --version")
         self.said.append(f"{name}: {old} -> {new}")
-        return new, Edit(*self._span(constant), quoted(new))
+        return new, self._written(constant, new)
 
-    def _plain(self, value: ast.expr, field: str) -> str:
-        return str(self._constant(value, field).value)
+    def _release(self, fields: dict[str, ast.keyword], value: str, call: ast.Call) -> Edit:
+        """The release with another value, or a new one behind the version."""
+        if "release" in fields:
+            return self._written(self._constant(fields["release"].value, "release"), value)
+        self._field(fields, "version", call)
+        start, end = self._span(fields["version"])
+        head = self._head(start)
+        return Edit(end, end, f"{f',{self._line_end}{head}' if not head.strip() else ', '}release={quoted(value)}")
 
-    def _set(
-        self, fields: dict[str, ast.expr], field: str, value: str, *, after: str, call: ast.Call
-    ) -> Edit:
-        """A keyword with another value, or a new one behind another."""
-        if field in fields:
-            return Edit(*self._span(self._constant(fields[field], field)), quoted(value))
-        start, end = self._span(self._field(fields, after, call))
-        line = self._text.rfind("\n", 0, start) + 1
-        head = self._text[line:start]
-        own_line = re.fullmatch(rf"(\s*){after}\s*=\s*", head)
-        between = f",\n{own_line[1]}" if own_line else ", "
-        return Edit(end, end, f"{between}{field}={quoted(value)}")
+    def _written(self, constant: ast.Constant, value: str) -> Edit:
+        """Another text in the place of one, in quotes of the same kind."""
+        start, end = self._span(constant)
+        text = quoted(value)
+        if self._text[start] == "'" and "'" not in text and '\\' not in text:
+            text = f"'{text[1:-1]}'"
+        return Edit(start, end, text)
+
+    def _head(self, offset: int) -> str:
+        """What stands before a place in its line."""
+        return self._text[max(start for start in self._starts if start <= offset) : offset]
+
+    @property
+    def _line_end(self) -> str:
+        found = _LINE_END.search(self._text)
+        return found[0] if found else "\n"
 
     def _entry(self, value: ast.expr, evr: str) -> Edit:
         """A new first entry of a changelog."""
@@ -165,9 +180,11 @@ class _Bumper:
         lines = "".join(f"\n- {line}" for line in following.note.splitlines() if line.strip())
         packager = unexpanded(following.packager) or self._packager(first)
         entry = literal(f"{following.today} {packager} {evr}{unexpanded(lines)}")
-        start, _ = self._span(first)
-        head = self._text[self._text.rfind("\n", 0, start) + 1 : start]
-        return Edit(start, start, entry + (f",\n{head}" if not head.strip() else ", "))
+        opened = self._span(value)[0] + 1
+        between = _BETWEEN.match(self._text, opened)
+        start = between.end() if between else opened  # of the first entry, or of a parenthesis around it
+        head = self._head(start)
+        return Edit(start, start, entry + (f",{self._line_end}{head}" if not head.strip() else ", "))
 
     def _packager(self, entry: ast.expr) -> str:
         """Who wrote the last entry."""
@@ -177,46 +194,68 @@ class _Bumper:
             self._refuse(entry, "the newest entry of the changelog names nobody: give --packager")
         return head[1]
 
+    def _plain(self, value: ast.expr, field: str) -> str:
+        return str(self._constant(value, field).value)
+
     def _name(self, call: ast.Call) -> str:
         first = call.args[0] if call.args else None
         return str(first.value) if isinstance(first, ast.Constant) else f"line {call.lineno}"
 
-    def _field(self, fields: dict[str, ast.expr], field: str, call: ast.Call) -> ast.expr:
+    def _field(self, fields: dict[str, ast.keyword], field: str, call: ast.Call) -> ast.expr:
         if field not in fields:
             self._refuse(call, f"{self._name(call)} has no {field}")
-        return fields[field]
+        return fields[field].value
 
     def _constant(self, value: ast.expr, field: str) -> ast.Constant:
         """The text that a value is, or that the one plain assignment of its name is."""
-        if isinstance(value, ast.Name):
-            assigned = [
-                node.value
-                for node in ast.walk(self._tree)
-                if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.For))
-                and any(isinstance(target, ast.Name) and target.id == value.id for target in _targets(node))
-                and not isinstance(node, ast.For)
-            ]
-            if len(assigned) == 1 and isinstance(assigned[0], ast.Constant):
-                value = assigned[0]
+        if isinstance(value, ast.Name) and self._bound.count(value.id) == 1:
+            value = next(
+                (
+                    node.value
+                    for node in ast.walk(self._tree)
+                    if isinstance(node, (ast.Assign, ast.AnnAssign))
+                    and isinstance(node.value, ast.Constant)
+                    and any(isinstance(to, ast.Name) and to.id == value.id for to in _targets(node))
+                ),
+                value,
+            )
         if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
             self._refuse(value, f"{field} must be a plain text here")
         return value
 
-    def _span(self, node: ast.expr) -> tuple[int, int]:
+    def _span(self, node: ast.expr | ast.keyword) -> tuple[int, int]:
         return self._offset(node.lineno, node.col_offset), self._offset(
             node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
         )
 
     def _offset(self, line: int, column: int) -> int:
         """Where a place is in the text; columns count bytes."""
-        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
+        start = self._starts[line - 1]
+        return start + len(self._text[start : start + column].encode()[:column].decode())
 
     def _refuse(self, node: Any, why: str) -> NoReturn:
         raise BadInput(f"{self._file}:{node.lineno}", f"{why}; change it by hand")
 
 
-def _targets(node: Any) -> list[ast.expr]:
-    return list(node.targets) if isinstance(node, ast.Assign) else [node.target]
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _bound(tree: ast.Module) -> list[str]:
+    """Every name that a file gives a value, as often as it does."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.append(node.id)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+        elif isinstance(node, ast.alias):
+            names.append(node.asname or node.name)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler)) and node.name:
+            names.append(node.name)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            names.append(node.target.id)
+    return names
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:
@@ -224,8 +263,13 @@ def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     found = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in (*PACKAGES, "Pack")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _has_version(node)
     ]
     return iter(sorted(found, key=lambda call: (call.lineno, call.col_offset)))
+
+
+def _has_version(call: ast.Call) -> bool:
+    """Whether a call of a method declares what has a version: a kind of ours, or one of the user's by its keywords."""
+    given = {one.arg for one in call.keywords}
+    kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return kind in (*PACKAGES, "Pack") or ("version" in given and bool(given & {"changelog", "summary"}))

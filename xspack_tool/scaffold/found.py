@@ -63,10 +63,11 @@ def build_update_words(path: Path) -> list[str]:
     return calls[0]
 
 
-def read_text(path: Path) -> str:
-    """A text file of ordinary size. Raises BadInput."""
+def read_text(path: Path, newline: str | None = None) -> str:
+    """A text file of ordinary size, with the ends of its lines as they are where ``newline`` is empty. Raises
+    BadInput."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", newline=newline) as file:
             text = file.read(_MAX_TEXT + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(path, getattr(error, "strerror", None) or "not UTF-8") from None
