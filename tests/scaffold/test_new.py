@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import sentences
-import yaml
+from new_trees import BIN, MAKEFILE, findings, new, scons
 from pack_maker import PackMaker, package, xspack
 from support import ROOT, lacks, need, need_root
 
 from xspack_tool.hosts.reading import open_pack
 from xspack_tool.releases.local import kernel_trees
 from xspack_tool.scaffold.found import build_update_words
-
-BIN = Path(sys.executable).parent
-
-
-def scons(folder: Path) -> str:
-    """What `scons pack` prints; it must do well, twice, the second time having nothing to do."""
-    said = []
-    for _ in range(2):
-        done = subprocess.run([BIN / "scons", "-Q", "pack"], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        said.append(done.stdout)
-    assert said[1] == f"{sentences.UP_TO_DATE}\n"
-    return said[0]
-
-
-def findings(folder: Path) -> list[tuple[str, str]]:
-    """What the rules found, without what could not be checked."""
-    (file,) = (folder / "build").glob("*-findings.json")
-    return [
-        (one["rule"], one["found"])
-        for one in json.loads(file.read_text())["findings"]
-        if not one.get("skipped")
-    ]
-
-
-def new(folder: Path, *options: str | Path) -> list[str]:
-    """The names of the files that were made."""
-    said = xspack("new", folder, "--vendor", "Acme Ltd", *options)
-    assert (said.status, said.err) == (0, "")
-    return [os.path.relpath(line, folder) for line in said.out.splitlines()[:-1]]
 
 
 def test_a_pack_of_programs(tmp_path: Path) -> None:
@@ -73,41 +41,6 @@ def test_a_pack_of_programs(tmp_path: Path) -> None:
     later = open_pack(folder / "build/acme-tools-1.1.iso").document
     assert later is not None and pack.document is not None
     assert later.uuid != pack.document.uuid
-
-
-def commands_of(ci: str, folder: Path) -> list[str]:
-    """The commands of a CI system's file, in their order."""
-    if ci == "gitlab":
-        commands: list[str] = yaml.safe_load((folder / ".gitlab-ci.yml").read_text())["pack"]["script"]
-        return commands
-    job = yaml.safe_load((folder / ".github/workflows/pack.yml").read_text())["jobs"]["pack"]
-    return [step["run"] for step in job["steps"] if "run" in step]
-
-
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_the_commands_for_a_ci_system_do_what_they_shall(tmp_path: Path, ci: str) -> None:
-    """All but the two that install programs, and the systems' own steps, which run nowhere else."""
-    folder = tmp_path / "acme-tools"
-    new(folder, "--ci", ci)
-    packages, venv, *rest = commands_of(ci, folder)
-    assert packages.startswith(
-        "apt-get update && apt-get install -y --no-install-recommends git gnupg libglib2.0-0 "
-    )
-    assert venv == "python3 -m venv /opt/xspack && /opt/xspack/bin/pip install xspack"
-    assert len(rest) == 2
-    for command in rest:
-        assert "/opt/xspack/bin/" in command
-        words = ["sh", "-ec", command.replace("/opt/xspack/bin", str(BIN))]
-        done = subprocess.run(
-            words, cwd=folder, env={**os.environ, "CI": "true"}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    made = {
-        path.name.removeprefix("acme-tools-") for path in (folder / "build").glob("*.*") if path.is_file()
-    }
-    assert {"1.0.iso", "1.0.iso.sha256", "findings.sarif", "report.html", "1.0.cdx.json"} <= made
-    if ci == "gitlab":
-        assert json.loads((folder / "gl-code-quality-report.json").read_text()) == []
 
 
 @pytest.mark.parametrize("dkms", [True, False])
@@ -139,25 +72,6 @@ def test_a_pack_of_the_rpms_there(make_pack: PackMaker, tmp_path: Path) -> None:
     assert {info.name for info in open_pack(tmp_path / "build/acme-1.0.iso").infos} == {
         *("acme-one", "acme-two", "update-acme", "control-acme")
     }
-
-
-MAKEFILE = """\
-LABEL := acme-agent
-PACK_VERSION := 5.2
-RPM_FILE := rpms/acme-agent-5.2-1.noarch.rpm
-ARGS = --base-requires "product-version >= 8.2.0" \\
-\t--after-apply restartXAPI,restartHost
-GPG_UID = $(shell gpg --batch -k --with-colons 2>/dev/null | awk -F: '$$1=="uid" {print $$10; exit}')
-
-$(LABEL).iso: $(RPM_FILE) precheck.sh
-\t@echo making $@
-\tbuild-update --uuid 9a1f0f0e-1111-4222-8333-44445555bbbb --label "$(LABEL)" --version $(PACK_VERSION) \\
-\t\t--description "Acme monitoring" $(ARGS) --precheck precheck.sh --key "$(GPG_UID)" --no-passphrase \\
-\t\t--keyfile RPM-GPG-KEY-Acme --rollups 9a1f0f0e-1111-4222-8333-44445555aaaa -o $@ $<
-
-clean:
-\trm -f $(LABEL).iso
-"""
 
 
 def test_a_call_of_build_update(
@@ -213,31 +127,35 @@ def test_the_words_of_a_call(tmp_path: Path, name: str, text: str, words: list[s
 
 
 def test_it_asks_on_a_terminal(tmp_path: Path) -> None:
+    """Again where an answer cannot be right, and says why."""
     ours, theirs = pty.openpty()
     argv = [BIN / "xspack", "new", tmp_path / "acme"]
+    wrong = {
+        "firmware": "'firmware' must be one of userspace, driver, driver-disk, from-build-update",
+        "driver": f"{tmp_path}/acme: no Kbuild, Makefile with obj-m or dkms.conf there",
+        "a b": "a label must be letters, digits, _ and - (xapi refuses others)",
+        "me": "must be a name and a mail address; write 'Name <mail>'",
+        "xcp-ng-8.33": "did you mean 'xcp-ng-8.3'?",
+        "lost.pub": "--key lost.pub: no such file",
+        "jenkins": "'jenkins' must be one of none, github, gitlab",
+    }
+    typed = ["firmware", "driver", "", "a b", "", "", 'Acme "A" Ltd', "", "me", "", "xcp-ng-8.33", ""]
+    typed += ["lost.pub", "", "jenkins", "gitlab"]
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        os.write(ours, b'\n\nAcme "A" Ltd\n\n\n\n')
-        assert process.wait() == 0
+        os.write(ours, "".join(f"{answer}\n" for answer in typed).encode())
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while block := os.read(ours, 1 << 16):
+                said += block
+        assert process.wait() == 0, said.decode()
     os.close(ours)
+    for why in wrong.values():
+        assert said.decode().count(why) == 1
     scons(tmp_path / "acme")
     assert findings(tmp_path / "acme") == []
     assert 'XSPACK_VENDOR="Acme \\"A\\" Ltd"' in (tmp_path / "acme/SConstruct").read_text()
-
-
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_the_commands_for_a_driver_do_what_they_shall(tmp_path: Path, ci: str) -> None:
-    """With the headers of this machine, before there is a kit: a host of this kernel would take it."""
-    need("make", "gcc", "strip")
-    if not kernel_trees():
-        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
-    (tmp_path / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
-    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
-    new(tmp_path, "--name", "acme", "--ci", ci)
-    for command in commands_of(ci, tmp_path)[2:]:
-        words = ["sh", "-ec", command.replace("/opt/xspack/bin", str(BIN))]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "acme/.gitlab-ci.yml").is_file()
 
 
 def test_no_answer_is_no_mistake_of_ours(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from xspack_tool.cli import build_update
 from xspack_tool.cli.command import Command, UsageError
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.dkms import parse_dkms
-from xspack_tool.errors import StepError
+from xspack_tool.errors import DeclarationError, StepError
 from xspack_tool.files import file_digest, write_all
 from xspack_tool.releases import load_profile, profile_names
 from xspack_tool.releases.local import kernel_trees
-from xspack_tool.scaffold.answers import CI, KINDS, Answers
+from xspack_tool.scaffold.answers import CI, KINDS, Answers, in_ascii, problems_of
 from xspack_tool.scaffold.files import IGNORED, new_files
 from xspack_tool.scaffold.found import (
     build_update_files,
@@ -32,6 +32,7 @@ from xspack_tool.scaffold.found import (
     read_text,
     rpms_in,
 )
+from xspack_tool.scaffold.install import installed_from, origin
 
 #: What is asked on a terminal: option, question.
 _QUESTIONS = (
@@ -41,6 +42,14 @@ _QUESTIONS = (
     ("license", "Licence (SPDX)"),
     ("packager", "Packager"),
     ("target", "Release"),
+    ("ddk", "Kernel build tree of the release (this machine's headers)"),
+    ("key", "Your public key file (a throwaway test key)"),
+    ("ci", f"CI ({', '.join(CI)})"),
+)
+
+_NO_HEADERS = (
+    "no kernel headers here to compile against: apt-get install linux-headers-amd64 (EL: dnf install kernel-devel), "
+    "or name the kernel build tree of the release with --ddk DIR"
 )
 
 
@@ -54,11 +63,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="T", help=f"release (xenserver-8): {', '.join(profile_names())}, or a TOML file"
     )
+    parser.add_argument("--key", metavar="FILE", help="your public key file (a throwaway test key)")
+    parser.add_argument("--ddk", metavar="DIR", help="kernel build tree of the release")
+    parser.add_argument("--ci", choices=CI, help="CI that the tree is for (none)")
     parser.add_argument(
-        "--key", default="", metavar="FILE", help="your public key file (a throwaway test key)"
+        "--ci-install",
+        default="",
+        metavar="WHAT",
+        help="what pip installs there (where this xspack came from)",
     )
-    parser.add_argument("--ddk", default="", metavar="DIR", help="kernel build tree of the release")
-    parser.add_argument("--ci", choices=CI, default="none", help="CI that the tree is for (none)")
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="Makefile or script that calls build-update"
     )
@@ -66,11 +79,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, out: Output) -> int:
     folder: Path = args.dir
-    answers = _answers(args, folder)
+    answers = _answers(args, folder, out)
     if problems := answers.problems():
         raise UsageError("; ".join(map(str, problems)))
     answers, values = _template_values(args, folder, answers)
     _write(folder, new_files(answers, values), out)
+    if answers.ci != "none" and answers.xspack.endswith(".whl") and "://" not in answers.xspack:
+        out.line(
+            f"for {answers.ci}: python3 -m pip wheel --no-deps -w {shlex.quote(str(folder / 'tools'))} {origin()}"
+        )
     out.line("now: scons pack" if folder == Path() else f"now: cd {shlex.quote(str(folder))} && scons pack")
     return 0
 
@@ -97,24 +114,27 @@ def _kind_of(folder: Path, source: Path | None) -> str:
     return "driver" if driver_sources(folder) else "driver-disk" if rpms_in(folder) else "userspace"
 
 
-def _answers(args: argparse.Namespace, folder: Path) -> Answers:
+def _answers(args: argparse.Namespace, folder: Path, out: Output) -> Answers:
     """The answers: options, else what is asked on a terminal, else what is usual."""
     is_asked = sys.stdin.isatty() and sys.stdout.isatty()
     given: dict[str, str] = {}
+    if is_asked and any(getattr(args, option) is None for option, _ in _QUESTIONS):
+        out.line("Enter takes what is in brackets; nothing is written before the last answer.")
     for option, question in _QUESTIONS:
         proposed = _usual(option, given, args, folder)
         value = getattr(args, option)
-        if value is None and is_asked:
-            value = _typed(f"{question}{f' [{proposed}]' if proposed else ''}: ") or None
-        given[option] = value or proposed
+        if value is None and is_asked and not (option == "ddk" and given["kind"] != "driver"):
+            given[option] = _asked(option, question, proposed, folder, out)
+        else:
+            given[option] = value or proposed
     if given["kind"] not in KINDS:
         raise UsageError(f"{given['kind']!r} must be one of {', '.join(KINDS)}")
     if not given["vendor"] and given["kind"] != "from-build-update":
         raise UsageError("give --vendor: nobody can be asked here")
-    vendor, target = given["vendor"] or "Vendor", given["target"]
+    vendor, target, key, ddk = given["vendor"] or "Vendor", given["target"], given["key"], given["ddk"]
     load_profile(target)  # tells of one that there is not
-    if args.key and not Path(args.key).is_file():
-        raise UsageError(f"--key {args.key}: no such file; name the file of your public key")
+    if key and not Path(key).is_file():
+        raise UsageError(_no_key(key))
     return Answers(
         kind=given["kind"],
         name=given["name"],
@@ -124,10 +144,54 @@ def _answers(args: argparse.Namespace, folder: Path) -> Answers:
         target=os.path.relpath(target, folder) if "/" in target or target.endswith(".toml") else target,
         today=date.today().isoformat(),
         uuid=str(uuid.uuid4()),
-        key=os.path.relpath(args.key, folder) if args.key else "",
-        ddk=os.path.relpath(args.ddk, folder) if args.ddk and not Path(args.ddk).is_absolute() else args.ddk,
-        ci=args.ci,
+        key=os.path.relpath(key, folder) if key else "",
+        ddk=os.path.relpath(ddk, folder) if ddk and not Path(ddk).is_absolute() else ddk,
+        ci=given["ci"],
+        xspack=args.ci_install or installed_from(),
     )
+
+
+def _asked(option: str, question: str, proposed: str, folder: Path, out: Output) -> str:
+    """What is typed, once nothing is wrong with it."""
+    while True:
+        value = _typed(f"{question}{f' [{proposed}]' if proposed else ''}: ") or proposed
+        why = _wrong(option, value, folder)
+        if not why:
+            return value
+        out.line(f"  {why}", "red")
+
+
+def _wrong(option: str, value: str, folder: Path) -> str:
+    """Why an answer cannot be right; empty where it can."""
+    if option in ("kind", "ci"):
+        known = KINDS if option == "kind" else CI
+        if value not in known:
+            return f"{value!r} must be one of {', '.join(known)}"
+        return _lacking(value, folder) if option == "kind" else ""
+    if option == "key":
+        return _no_key(value) if value and not Path(value).is_file() else ""
+    if option == "ddk":
+        return "" if value or kernel_trees() else _NO_HEADERS
+    if option == "target":
+        try:
+            load_profile(value)
+        except DeclarationError as error:
+            return "; ".join(map(str, error.problems))
+        return ""
+    return "; ".join(map(str, problems_of(option, value)))
+
+
+def _no_key(key: str) -> str:
+    return f"--key {key}: no such file; name the file of your public key"
+
+
+def _lacking(kind: str, folder: Path) -> str:
+    """What a kind needs and a folder has not."""
+    if kind == "driver" and not driver_sources(folder):
+        return f"{folder}: no Kbuild, Makefile with obj-m or dkms.conf there"
+    if kind == "driver-disk" and not rpms_in(folder):
+        return f"{folder}: no RPM there; copy the RPMs of the pack into it"
+    return ""
 
 
 def _typed(question: str) -> str:
@@ -147,11 +211,11 @@ def _usual(option: str, given: Mapping[str, str], args: argparse.Namespace, fold
         return "GPL-2.0-only" if given["kind"] == "driver" else "MIT"
     if option == "packager" and given["vendor"]:
         return f"{given['vendor']} Builds <builds@{_domain(given['vendor'])}.example>"
-    return "xenserver-8" if option == "target" else ""
+    return {"target": "xenserver-8", "ci": "none"}.get(option, "")
 
 
 def _domain(vendor: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", vendor.lower()).strip("-") or "vendor"
+    return in_ascii(vendor).lower() or "vendor"
 
 
 def _template_values(
@@ -159,26 +223,20 @@ def _template_values(
 ) -> tuple[Answers, Mapping[str, Any]]:
     """What the template of a kind is filled with besides the answers, and the answers as the folder corrects
     them."""
+    if lacking := _lacking(answers.kind, folder):
+        raise StepError(lacking)
     if answers.kind == "driver":
         return _driver(args, folder, answers)
     if answers.kind == "driver-disk":
-        rpms = rpms_in(folder)
-        if not rpms:
-            raise StepError(f"{folder}: no RPM there; copy the RPMs of the pack into it")
-        return answers, {"rpms": [(path.name, file_digest(path)) for path in rpms]}
+        return answers, {"rpms": [(path.name, file_digest(path)) for path in rpms_in(folder)]}
     if answers.kind == "from-build-update":
         return answers, _from_build_update(args.source, folder)
     return answers, {}
 
 
 def _driver(args: argparse.Namespace, folder: Path, answers: Answers) -> tuple[Answers, Mapping[str, Any]]:
-    if not driver_sources(folder):
-        raise StepError(f"{folder}: no Kbuild, Makefile with obj-m or dkms.conf there")
     if not answers.ddk and not kernel_trees():
-        raise StepError(
-            "no kernel headers here to compile against: apt-get install linux-headers-amd64 (EL: dnf install "
-            "kernel-devel), or name the kernel build tree of the release with --ddk DIR"
-        )
+        raise StepError(_NO_HEADERS)
     dkms = folder / "dkms.conf"
     if dkms.is_file():
         conf = parse_dkms(read_text(dkms), dkms)

@@ -28,13 +28,15 @@ class Drawing(Struct, frozen=True):
 
 
 def draw(requires: Mapping[str, Sequence[str]], box: int = WIDTH) -> Drawing:
-    """The drawing of what each name requires; circles are drawn, too."""
+    """The drawing of what each name requires; circles are drawn, too, and no line that follows from others."""
     depth = _depths(requires)
+    requires = _reduced(requires, depth)
     columns: dict[int, list[str]] = {}
     for name in sorted(requires):
         columns.setdefault(depth[name], []).append(name)
+    highest = max(map(len, columns.values()), default=0)
     boxes = {
-        name: Box(name, column * (box + GAP_X), row * (HEIGHT + GAP_Y))
+        name: Box(name, column * (box + GAP_X), (2 * row + highest - len(names)) * (HEIGHT + GAP_Y) // 2)
         for column, names in columns.items()
         for row, name in enumerate(names)
     }
@@ -51,6 +53,18 @@ def draw(requires: Mapping[str, Sequence[str]], box: int = WIDTH) -> Drawing:
         boxes=tuple(boxes.values()),
         lines=tuple(lines),
     )
+
+
+def _reduced(requires: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> dict[str, list[str]]:
+    """What each name requires, without what one of the others that it requires leads to."""
+    onward = {name: [one for one in requires[name] if depth.get(one, 0) > depth[name]] for name in requires}
+    led_to: dict[str, set[str]] = {}
+    for name in sorted(requires, key=depth.__getitem__, reverse=True):
+        led_to[name] = set(onward[name]).union(*(led_to[one] for one in onward[name]))
+    return {
+        name: [one for one in others if not any(one in led_to[via] for via in onward[name])]
+        for name, others in requires.items()
+    }
 
 
 def _depths(requires: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import visible
-from xspack_tool.evidence.changes import PackChanges
+from xspack_tool.evidence.changes import GENERATED, PackChanges
 from xspack_tool.evidence.graph import HEIGHT, draw
 from xspack_tool.evidence.inventory import Inventory, required_components
 from xspack_tool.evidence.text import instant, size_words
@@ -62,22 +62,42 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["bytes"] = size_words
+    environment.filters["of_width"] = lambda pixels: f"{pixels / _MAP[0]:.3%}"
+    environment.filters["of_height"] = lambda pixels: f"{pixels / _MAP[1]:.3%}"
     findings = page.report.findings
     needed = required_components(page.inventory)
     names = {component.path: component.info.name for component in page.inventory.components}
+    waived = [finding for finding in findings if finding.waived]
+    still_open = [finding for finding in findings if not finding.waived and not finding.skipped]
+    tiles = treemap(_sizes(page.inventory), *_MAP)
+    drawing = None
+    if 1 < len(needed) <= _DRAWN:
+        drawing = draw({names[path]: [names[one] for one in wanted] for path, wanted in needed.items()})
+    parts = {
+        "verdict": ("Verdict", True),
+        "findings": ("Findings", still_open),
+        "waivers": ("Waivers", waived),
+        "changes": ("Changes", page.changes),
+        "devices": ("Devices", page.devices),
+        "packages": ("Packages", True),
+        "sizes": ("Sizes", tiles),
+        "graph": ("Requirements", drawing and drawing.lines),
+        "timeline": ("Build", page.timeline),
+        "identity": ("Identity", True),
+    }
     return environment.get_template("page.html.j2").render(
         page=page,
+        parts=[(id, title) for id, (title, has_content) in parts.items() if has_content],
+        colours={name: number for number, name in enumerate(dict.fromkeys(names.values()))},
         inventory=page.inventory,
         built=instant(page.inventory.time),
         unjudged=list(dict.fromkeys(text for verdict in page.verdicts for text in verdict.unjudged)),
-        open=[finding for finding in findings if not finding.waived and not finding.skipped],
-        waived=[finding for finding in findings if finding.waived],
+        open=still_open,
+        waived=waived,
         skipped=_skipped(findings),
-        tiles=treemap(_sizes(page.inventory), *_MAP),
+        tiles=tiles,
         map_size=_MAP,
-        drawing=draw({names[path]: [names[one] for one in wanted] for path, wanted in needed.items()})
-        if 1 < len(needed) <= _DRAWN
-        else None,
+        drawing=drawing,
         box_height=HEIGHT,
         longest=_longest(page.timeline) if page.timeline else [],
         steps=draw(page.timeline.needs, _STEP) if page.timeline else None,
@@ -101,12 +121,17 @@ def _longest(timeline: Timeline) -> list[Ran]:
 
 
 def _sizes(inventory: Inventory) -> list[tuple[str, int]]:
-    """The installed sizes of the largest files, by package and path, and of the rest of each package."""
+    """The installed sizes of the largest files, by package and path, and of the rest of each package; without those of
+    the two packages that every pack has."""
+    generated = [f"{prefix}{inventory.label}" for prefix in GENERATED]
     files = [
         (file.size, component.info.name, file.path)
         for component in inventory.components
         for file in component.info.files
-        if file.is_file and not file.is_ghost and not component.info.is_source
+        if file.is_file
+        and not file.is_ghost
+        and not component.info.is_source
+        and component.info.name not in generated
     ]
     files.sort(key=lambda one: (-one[0], one[1:]))
     sizes = [(f"{name}: {path}", size) for size, name, path in files[:_SHOWN]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -17,7 +18,8 @@ CI = ("none", "github", "gitlab")
 
 class Answers(Struct, frozen=True):
     """``name`` is the package's and the pack's, ``key`` a public key file or empty for a throwaway test key, ``ddk`` a
-    kernel build tree or empty for this machine's headers, ``today`` and ``uuid`` what is new each time."""
+    kernel build tree or empty for this machine's headers, ``xspack`` what the pip of a CI system installs, ``today``
+    and ``uuid`` what is new each time."""
 
     kind: str
     name: str
@@ -31,29 +33,18 @@ class Answers(Struct, frozen=True):
     key: str = ""
     ddk: str = ""
     ci: str = "none"
+    xspack: str = ""
 
     def problems(self) -> list[Problem]:
         """What is wrong with them, all of it."""
-        problems = list(syntax.check_label("--name", self.name))
-        problems += syntax.check_version("--version", self.version)
-        for field, value in (
-            ("--vendor", self.vendor),
-            ("--license", self.licence),
-            ("--packager", self.packager),
-        ):
-            if not value.isprintable() or not value.strip():
-                problems.append(
-                    Problem(
-                        field, value, "must be one line of text", f"give {field} words that can be printed"
-                    )
-                )
-        if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", self.packager):
-            problems.append(
-                Problem(
-                    "--packager", self.packager, "must be a name and a mail address", "write 'Name <mail>'"
-                )
-            )
-        return problems
+        given = (
+            ("name", self.name),
+            ("vendor", self.vendor),
+            ("license", self.licence),
+            ("packager", self.packager),
+        )
+        problems = [problem for option, value in given for problem in problems_of(option, value)]
+        return problems + syntax.check_version("--version", self.version)
 
     @property
     def built_for(self) -> str:
@@ -63,12 +54,34 @@ class Answers(Struct, frozen=True):
     @property
     def key_name(self) -> str:
         """The base name of the public key file, by which hosts know it."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", self.vendor).strip("-") or "Test"
+        return in_ascii(self.vendor) or "Test"
+
+
+def problems_of(option: str, value: str) -> list[Problem]:
+    """What is wrong with the value of one option."""
+    field = f"--{option}"
+    if option == "name":
+        return syntax.check_label(field, value)
+    problems = []
+    if not value.isprintable() or not value.strip():
+        problems.append(
+            Problem(field, value, "must be one line of text", f"give {field} words that can be printed")
+        )
+    if option == "packager" and not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", value):
+        problems.append(Problem(field, value, "must be a name and a mail address", "write 'Name <mail>'"))
+    return problems
+
+
+def in_ascii(text: str) -> str:
+    """A text as a part of a file's or a host's name, accents left out: ``Acme & Söhne`` becomes ``Acme-Sohne``."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")
 
 
 def literal(text: str) -> str:
     """A text as a Python literal in double quotes, as formatters write it."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    printable = text.replace("\n", "").isprintable()
+    return json.dumps(text, ensure_ascii=not printable)
 
 
 def unexpanded(text: str) -> str:

@@ -152,13 +152,15 @@ class _Bumper:
         self._field(fields, "version", call)
         start, end = self._span(fields["version"])
         head = self._head(start)
-        return Edit(end, end, f"{f',{self._line_end}{head}' if not head.strip() else ', '}release={quoted(value)}")
+        return Edit(
+            end, end, f"{f',{self._line_end}{head}' if not head.strip() else ', '}release={quoted(value)}"
+        )
 
     def _written(self, constant: ast.Constant, value: str) -> Edit:
         """Another text in the place of one, in quotes of the same kind."""
         start, end = self._span(constant)
         text = quoted(value)
-        if self._text[start] == "'" and "'" not in text and '\\' not in text:
+        if self._text[start] == "'" and "'" not in text and "\\" not in text:
             text = f"'{text[1:-1]}'"
         return Edit(start, end, text)
 

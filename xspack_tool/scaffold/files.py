@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from xspack_tool.scaffold.answers import Answers, quoted
+from xspack_tool.scaffold.answers import Answers, literal, quoted
 
 #: Never to be under version control: what is built, what SCons remembers, and the secret part of a test key.
 IGNORED = ("/build/", ".sconsign*.dblite")
@@ -33,7 +33,17 @@ def new_files(answers: Answers, values: Mapping[str, Any]) -> dict[str, str]:
         files["payload/settings.conf"] = f'GREETING="Hello from {answers.name}"\n'
     if answers.ci != "none":
         drivers = " gcc kmod linux-headers-amd64" if answers.kind == "driver" else ""
-        files[_CI_PLACES[answers.ci]] = _filled(answers.ci, answers, {"programs": _PROGRAMS + drivers})
+        call = values.get("call", {})
+        iso = call.get("output") or "build/*.iso"
+        given = {
+            "programs": _PROGRAMS + drivers,
+            "iso": iso,
+            "beside": "" if iso.startswith("build/") else f"{iso.removesuffix('.iso')}*",
+            "signs": bool(answers.key or call.get("key")),
+            "public": answers.key or call.get("key") or f"build/keys/RPM-GPG-KEY-{answers.key_name}-Test",
+            "is_unsigned": answers.kind == "from-build-update" and not call.get("key"),
+        }
+        files[_CI_PLACES[answers.ci]] = _filled(answers.ci, answers, given)
     return {**files, "SConstruct": _filled(answers.kind, answers, values)}
 
 
@@ -60,4 +70,5 @@ def _environment() -> Any:
     )
     environment.filters["q"] = quoted
     environment.filters["sh"] = shlex.quote
+    environment.filters["yaml"] = literal
     return environment
