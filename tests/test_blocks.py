@@ -36,6 +36,11 @@ ELSEWHERE = {
     (
         "README.md",
         "sh",
+        "apt-get install",
+    ): "tests/test_packaging.py::test_the_first_pack_of_a_newcomer",
+    (
+        "README.md",
+        "sh",
         "uv tool install .",
     ): "tests/test_packaging.py::test_each_line_of_the_readme_gives_both_programs",
     ("docs/commands/*", "console", "$ "): "tests/cli/test_pages.py::test_the_pages_show_real_output",

@@ -122,10 +122,28 @@ def test_each_line_of_the_readme_gives_both_programs(tmp_path: Path, line: int) 
         "HOME": str(home),
         "PATH": f"{home}/.local/bin:{home}/xspack-env/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
     }
-    words = blocks("README.md", "sh")[1].splitlines()[line]
+    words = blocks("README.md", "sh")[2].splitlines()[line]
     subprocess.run(["sh", "-ec", words], cwd=checkout, env=env, check=True)
     use = "xspack new acme --vendor Acme && cd acme && scons pack && xspack verify build/acme-1.0.iso"
     subprocess.run(["sh", "-ec", use], cwd=home, env=env, check=True)
+
+
+@pytest.mark.long
+def test_the_first_pack_of_a_newcomer(tmp_path: Path) -> None:
+    """The block of the README as it stands, after its first line, which takes root and a mirror of the distribution."""
+    need("gpg")
+    checkout, home = tmp_path / "checkout", tmp_path / "home"
+    subprocess.run(["git", "clone", "-q", ROOT, checkout], check=True)
+    home.mkdir()
+    install, _, rest = blocks("README.md", "sh")[1].partition("\n")
+    assert install.startswith("apt-get install -y gnupg libglib2.0-0 python3-venv ")
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    env |= {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = subprocess.run(["sh", "-ec", rest], cwd=checkout, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nxapi: takes it\ninstaller: takes it\nyum: takes it\n" in done.stdout
 
 
 def test_a_kind_that_is_a_package_of_its_own(scons: Path, tmp_path: Path) -> None:

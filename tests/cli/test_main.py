@@ -38,6 +38,12 @@ def test_each_command_has_help(name: str) -> None:
     assert ("--json" in said.out) == (name in REPORTING)
 
 
+def test_who_says_nothing_is_shown_what_there_is() -> None:
+    said, help = xspack(), xspack("--help")
+    assert (said.status, said.out, said.err) == (2, "", help.out)
+    assert "\nexamples:\n  xspack new acme-tools --vendor Acme\n" in help.out
+
+
 def test_wrong_usage_is_status_2(make_pack: PackMaker) -> None:
     for words in (
         (),

@@ -92,12 +92,21 @@ def test_verify_compares(tree: Tree) -> None:
     made.write_text(text)
     other = tree.path / "other.iso"
     other.write_bytes(iso.read_bytes())
+    assert xspack("verify", other, "--key", key, "--provenance", made).status == 0
+    other.write_bytes(iso.read_bytes() + bytes(2048))
     said = xspack("verify", other, "--key", key, "--provenance", made)
     assert said.status == 1
     assert (
         "  SUBJECT: acme-2.iso is not in the pack\n  SUBJECT: other.iso is not in the provenance\n"
         in said.out
     )
+    iso.write_bytes(other.read_bytes())
+    said = xspack("verify", iso, "--key", key, "--provenance", made)
+    assert (said.status, "  SUBJECT: acme-2.iso is not the file that was built\n" in said.out) == (1, True)
+    iso.write_bytes(other.read_bytes()[:-2048])
+    made.with_name(f"{made.name}.asc").write_bytes(b"")
+    said = xspack("verify", iso, "--key", key, "--provenance", made)
+    assert (said.status, "  SIGNATURE: not signed by the key" in said.out) == (1, True)
     made.write_text("[]")
     said = xspack("verify", iso, "--provenance", made)
     assert (said.status, said.err.startswith(f"xspack: {made}: not the provenance of a pack: ")) == (1, True)

@@ -50,7 +50,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="xspack",
         description="Supplemental packs and driver disks for XenServer and XCP-ng, from the outside.",
-        epilog="exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage",
+        epilog="examples:\n"
+        "  xspack new acme-tools --vendor Acme\n"
+        "  xspack verify build/acme-tools-1.0.iso --key RPM-GPG-KEY-Acme\n"
+        "  xspack verify --help\n\n"
+        "exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -82,6 +87,9 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     try:
         _end_as_interrupted()
         try:
+            if not argv and parser.prog == "xspack":
+                parser.print_help(sys.stderr)
+                return 2
             args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
             status: int = args.run(args, Output(sys.stdout, args.color))
         except SystemExit as left:  # argparse: 0 after --help, 2 for wrong usage

@@ -11,8 +11,10 @@ from msgspec import Struct
 from xspack_tool.errors import visible
 from xspack_tool.evidence.changes import Change, PackChanges
 
-#: What has a meaning in Markdown (CommonMark), or in the HTML that it may hold.
-_SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+.!|~&-])")
+#: Words without a meaning in Markdown, nor for forges, which make links of addresses and of the names of people.
+_WORDS = re.compile(r"(?!.*\bwww\.)[A-Za-z](?:[A-Za-z0-9 .,()→-]|(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))*")
+#: What a block of differences begins a line with.
+_SIGNS = {"~": "!"}
 #: Lines of one text that are shown, at most.
 _SHOWN = 200
 
@@ -26,10 +28,13 @@ class Texts(Struct, frozen=True):
 
 def as_markdown(changes: PackChanges, old: Texts, new: Texts) -> str:
     """The page. All texts of a pack are shown as text, never as markup."""
-    lines = [f"## {_escaped(changes.old)} → {_escaped(changes.new)}", "", _escaped(changes.summary), ""]
+    title, summary = (
+        _shown(text.replace(" -> ", " → ")) for text in (f"{changes.old} -> {changes.new}", changes.summary)
+    )
+    lines = [f"## {title}", "", summary, ""]
     lines += _section("Pack", changes.document)
-    lines += _names("Removed", changes.removed)
-    lines += _names("Added", changes.added)
+    lines += _block("Removed", [f"- {name}" for name in changes.removed])
+    lines += _block("Added", [f"+ {name}" for name in changes.added])
     for name, changed in changes.changed.items():
         lines += _section(name, changed)
     lines += _section("Variants", changes.variants)
@@ -40,33 +45,42 @@ def as_markdown(changes: PackChanges, old: Texts, new: Texts) -> str:
 
 
 def _section(title: str, found: tuple[Change, ...]) -> list[str]:
-    if not found:
-        return []
-    return [f"### {_escaped(title)}", "", *(f"- {_escaped(str(change))}" for change in found), ""]
-
-
-def _names(title: str, names: tuple[str, ...]) -> list[str]:
-    return [f"### {title}", "", *(f"- {_escaped(name)}" for name in names), ""] if names else []
+    return _block(title, [_SIGNS.get(change.kind, change.kind) + str(change)[1:] for change in found])
 
 
 def _difference(name: str, old: str, new: str) -> list[str]:
-    """What changed in a text, in a block that no line of it can end."""
+    """What changed in a text."""
     found = list(_unified(old, new))
-    if not found:
-        return []
     if len(found) > _SHOWN:
         found = [*found[:_SHOWN], f" .. and {len(found) - _SHOWN} lines more"]
-    longest = max((len(run) for line in found for run in re.findall("`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [f"### {_escaped(name)}", "", f"{fence}diff", *found, fence, ""]
+    return _block(name, found)
+
+
+def _block(title: str, lines: list[str]) -> list[str]:
+    """A block of differences that no line of it can end; nothing without lines."""
+    if not lines:
+        return []
+    lines = [visible(line, "\t") for line in lines]
+    fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
+    return [f"### {_shown(title)}", "", f"{fence}diff", *lines, fence, ""]
 
 
 def _unified(old: str, new: str) -> Iterator[str]:
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
     for number, line in enumerate(lines):
         if number > 1:  # the first two name files
-            yield visible(line, "\t")
+            yield line
 
 
-def _escaped(text: str) -> str:
-    return _SIGNS.sub(r"\\\1", visible(text))
+def _shown(text: str) -> str:
+    """A text in a heading or a paragraph: as it is where it is plain words, else as code."""
+    clean = visible(text)
+    if _WORDS.fullmatch(clean):
+        return clean
+    fence = "`" * (_longest_run(clean) + 1)
+    around = " " if clean[:1] in ("`", " ") or clean[-1:] in ("`", " ") else ""
+    return f"{fence}{around}{clean}{around}{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

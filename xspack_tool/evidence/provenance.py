@@ -78,9 +78,12 @@ def read_provenance(path: Path) -> tuple[list[Artifact], frozenset[str]]:
 
 
 def differences(stated: Sequence[Artifact], found: Sequence[Artifact]) -> list[str]:
-    """What is wrong with a pack by its statement: each file that is missing, unknown or another."""
-    named, there = ({one.name: one.sha256 for one in side} for side in (stated, found))
+    """What is wrong with a pack by its statement: each file that is missing, unknown or another. Digests tell which
+    file is meant, as in-toto has it: one that was given another name is the same."""
+    same = {one.sha256 for one in stated} & {one.sha256 for one in found}
+    named, there = (
+        {one.name: one.sha256 for one in side if one.sha256 not in same} for side in (stated, found)
+    )
     said = [f"{name} is not in the pack" for name in sorted(named.keys() - there.keys())]
     said += [f"{name} is not in the provenance" for name in sorted(there.keys() - named.keys())]
-    both = sorted(named.keys() & there.keys())
-    return said + [f"{name} is not the file that was built" for name in both if named[name] != there[name]]
+    return said + [f"{name} is not the file that was built" for name in sorted(named.keys() & there.keys())]
