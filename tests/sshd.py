@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,8 @@ Start = Callable[..., Sshd]
 
 @contextlib.contextmanager
 def serving(short_dir: Path) -> Iterator[Start]:
-    """Starts servers; ``environment`` is what sessions find, ``room`` where temporary files go there."""
+    """Starts servers; ``environment`` is what sessions find, ``room`` where temporary files go there, ``within`` words
+    that the server is started by, which become it."""
     need("ssh", "ssh-keygen", "rpmbuild", "make", "gcc", "strip", "ps")
     program = shutil.which("sshd") or "/usr/sbin/sshd"
     if not Path(program).exists():
@@ -74,7 +75,11 @@ def serving(short_dir: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(
-        *, room: Path | None = None, environment: Mapping[str, str] | None = None, **given: object
+        *,
+        room: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+        **given: object,
     ) -> Sshd:
         room = room or short_dir / "room"
         room.mkdir(exist_ok=True)
@@ -84,7 +89,7 @@ def serving(short_dir: Path) -> Iterator[Start]:
         pairs = " ".join(f'{k}="{v}"' for k, v in {"TMPDIR": str(room), **(environment or {})}.items())
         config = short_dir / f"sshd_{port}"
         config.write_text(CONFIG.format(port=port, folder=short_dir, environment=pairs))
-        started.append(subprocess.Popen([program, "-D", "-e", "-f", config], stderr=subprocess.PIPE))
+        started.append(subprocess.Popen([*within, program, "-D", "-e", "-f", config], stderr=subprocess.PIPE))
         public = keys["host_key"].with_suffix(".pub").read_text()
         known = short_dir / f"known_{port}"
         known.write_text(f"[127.0.0.1]:{port} {public}")

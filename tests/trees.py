@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,10 +95,12 @@ class Tree:
         status = int(server.stdout.readline())
         return Ran(status, output.read_text(errors="replace"))
 
-    def real_scons(self, *args: str, env: Mapping[str, str] | None = None, cwd: str = "") -> Ran:
-        """The same with a process of its own."""
+    def real_scons(
+        self, *args: str, env: Mapping[str, str] | None = None, cwd: str = "", within: Sequence[str] = ()
+    ) -> Ran:
+        """The same with a process of its own; ``within`` are words that it is started by."""
         done = subprocess.run(
-            [*SCONS, *args],
+            [*within, *SCONS, *args],
             cwd=self.path / cwd,
             env={**os.environ, "XSPACK_VERBOSE": "1", **(env or {})},
             stdin=subprocess.DEVNULL,

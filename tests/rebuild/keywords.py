@@ -164,6 +164,7 @@ CASES: dict[str, dict[str, Case]] = {
             runs=("SpecRpm rpms/{}", "Check findings/xenserver-8/KEY/{}.json"),
             says="release_macros: ",
         ),
+        "nodeps": nothing("nodeps", "True"),
         "brp": Case({"brp": "False"}, runs=("SpecRpm rpms/{}",), says="brp: true -> false"),
         "rpms": Case({"rpms": "'NAME-1-1.noarch.rpm'"}, runs=("SpecRpm rpms/{}",), says="rpms[s-rpms].arch"),
         "waive": nothing("waive", "{'B3': 'it is ours'}"),

@@ -27,6 +27,7 @@ from xspack_tool.ddk.remote_scripts import (
     CHANGED,
     DIST,
     FACTS,
+    IN_DATABASE,
     LACKS_PROGRAM,
     LACKS_REQUIREMENT,
     NO_SPACE,
@@ -247,7 +248,10 @@ def _build(
             *call.options,
             source_rpm.name,
         ]
-        write_whole(call.failed / "again.sh", f"SOURCE_DATE_EPOCH={time} exec {shlex.join(command)}\n")
+        script = (
+            f'{IN_DATABASE} || set -- --nodeps\nSOURCE_DATE_EPOCH={time} exec {shlex.join(command)} "$@"\n'
+        )
+        write_whole(call.failed / "again.sh", script)
         copy_whole(source_rpm, call.failed / source_rpm.name)
         again = f"sh again.sh, in a copy of {call.failed}"
     _raise_for(ddk, done, what, cache_file, again)
@@ -256,7 +260,16 @@ def _build(
         raise StepError(
             f"{what}: it made no {', '.join(lacking)}, but {', '.join(sorted(made)) or 'nothing'}"
         )
-    return made, done.err
+    unfound, lines = _lacking(done.err)
+    return made, "\n".join([f"warning: {unfound}", *lines] if unfound else lines)
+
+
+def _lacking(said: str) -> tuple[str, list[str]]:
+    """What a kit lacks of BuildRequires, looked up by their names, in words; and the other lines that it said."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    names = [line.removeprefix(LACKS_REQUIREMENT) for line in lines if line.startswith(LACKS_REQUIREMENT)]
+    others = [line for line in lines if not line.startswith(LACKS_REQUIREMENT)]
+    return f"BuildRequires that were not found there: {', '.join(names)}" if names else "", others
 
 
 def _spread(archive: bytes, folder: Path, is_wanted: Callable[[str], bool], what: str) -> dict[str, Path]:
@@ -311,13 +324,14 @@ _LAST_LINES = 24
 def _failure(said: str, command: str) -> str:
     """Where a build failed, and the last that its programs said, with the command; of kbuild, which says much and is
     called by a spec of ours, the errors."""
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    lacking = [line.removeprefix(LACKS_REQUIREMENT) for line in lines if line.startswith(LACKS_REQUIREMENT)]
+    lacking, lines = _lacking(said)
     section = next((found[1] for line in lines if (found := _SECTION.search(line))), "")
-    plain = [line for line in lines if not (_BOILERPLATE.match(line) or line.startswith(LACKS_REQUIREMENT))]
+    plain = [line for line in lines if not _BOILERPLATE.match(line)]
     errors = [] if command else error_lines("\n".join(plain))
     shown = "".join(f"\n    {line}" for line in errors or plain[-_LAST_LINES:])
-    needs = f"\n  BuildRequires that were not found there: {', '.join(lacking)}" if lacking else ""
+    if "Failed build dependencies:" in said:
+        lacking = "install them there (dnf builddep), or give nodeps=True where they are there without RPMs"
+    needs = f"\n  {lacking}" if lacking else ""
     again = f"\n  command there: {command}" if command else ""
     return f"its rpmbuild failed{f' in {section}' if section else ''}{shown}{needs}{again}"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 #: Statuses by which the scripts say what is wrong.
 LACKS_PROGRAM, NO_TREE, CHANGED, BUILD_FAILED, NO_SPACE = 73, 74, 75, 76, 77
-#: Before each BuildRequires that a kit lacks, at the end of what a failed build said there.
+#: Before each BuildRequires that a kit lacks, at the end of what a build said there.
 LACKS_REQUIREMENT = "xspack: it lacks "
+#: Whether rpm's database knows the machine: then rpmbuild looks for BuildRequires itself, and refuses.
+IN_DATABASE = "rpm -q --whatprovides /bin/sh >/dev/null 2>&1"
 
 #: Finds the kernel tree ($1 or the machine's own) and prints the facts of the kit, a line each.
 _FACTS = f"""\
@@ -131,6 +133,7 @@ if test "$(wc -c < "$top/source.rpm")" -ne "$3"; then
     echo "the source RPM did not arrive whole" >&2
     exit {NO_SPACE}
 fi
+: > "$top/lacking"
 epoch=$4
 how=$5
 prefix=$6
@@ -144,7 +147,18 @@ if test -n "$prefix"; then
     test ! -d "${{HOME:-/}}/.ccache" || cache=$HOME/.ccache
     export CCACHE_DIR="${{CCACHE_DIR:-$cache}}" DISTCC_DIR="${{DISTCC_DIR:-${{HOME:-/}}/.distcc}}"
 fi
-HOME=$top TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefix setsid rpmbuild "$how" \\
+export HOME=$top
+{IN_DATABASE} || set -- "$@" --nodeps
+case " $* " in *" --nodeps "*)
+    # By their names, which are other ones on Debian: they are told, and stop nothing.
+    rpm -qp --nosignature --requires "$top/source.rpm" 2>/dev/null | while read -r name rest; do
+        case $name in "rpmlib("* | "("*) continue ;; esac
+        rpm -q --whatprovides -- "$name" || command -v "$name" || test -e "$name" ||
+            test "$(dpkg-query --show --showformat='${{db:Status-Status}}' -- "$name")" = installed ||
+            echo "{LACKS_REQUIREMENT}$name${{rest:+ $rest}}" >&2
+    done >/dev/null 2>"$top/lacking" ;;
+esac
+TMPDIR=$top/tmp SOURCE_DATE_EPOCH=$epoch XSPACK_COMPILER_PREFIX=$prefix setsid rpmbuild "$how" \\
     --define "_topdir $top" --define "_tmppath $top/tmp" --define "kernel_tree $tree" \\
     --define "xspack_made $top/made" "$@" "$top/source.rpm" > "$top/log" 2>&1 < /dev/null 3>&- 9>&- &
 build=$!
@@ -159,15 +173,11 @@ if ! wait "$build"; then
     # Even the log may have found no space: what counts is whether there is some now.
     head -c 262144 /dev/zero > "$top/probe" || exit {NO_SPACE}
     tail -c 200000 "$top/log" >&2
-    rpm -qp --nosignature --requires "$top/source.rpm" 2>/dev/null | while read -r name rest; do
-        case $name in "rpmlib("*) continue ;; esac
-        rpm -q --whatprovides -- "$name" || dpkg-query -s -- "$name" || command -v "$name" || test -e "$name" ||
-            echo "{LACKS_REQUIREMENT}$name" >&2
-    done >/dev/null 2>"$top/lacking"
     grep '^{LACKS_REQUIREMENT}' "$top/lacking" >&2
     exit {BUILD_FAILED}
 fi
 build=
+grep '^{LACKS_REQUIREMENT}' "$top/lacking" >&2
 # Warnings, without the folder in which rpmbuild unpacked the sources.
 grep 'warning:' "$top/log" | sed "s#$top/BUILD/[^/]*/##g" >&2
 cd "$top"

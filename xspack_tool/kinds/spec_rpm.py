@@ -33,11 +33,13 @@ from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.writer import RPMBUILD
+from xspack_tool.rpm.build_requires import NOT_FOUND, rpm_knows_machine
 from xspack_tool.rpm.kernel_macros import kernel_macros
 from xspack_tool.rpm.user_spec import (
     BUILD_SHELL,
     SpecMacros,
     build_spec,
+    lacking_build_requires,
     plain_name,
     query_spec,
     source_spec_name,
@@ -47,7 +49,6 @@ from xspack_tool.rpm.user_spec import (
 
 #: What our own rpmbuild is told, too: no debug packages and no links of build ids, which no pack holds.
 BUILD_LIKE_HERE = (
-    "--nodeps",
     "--define=debug_package %{nil}",
     "--define=_build_id_links none",
     "--define=_wrong_version_format_terminate_build 0",
@@ -109,23 +110,31 @@ class BuildSpec(SpecStep, frozen=True):
     label: ClassVar[str] = "SpecRpm"
     shown: ClassVar[str] = "terminal"
     version: ClassVar[int] = 3
-    unkeyed: ClassVar[tuple[str, ...]] = ("failed", "jobs")
+    unkeyed: ClassVar[tuple[str, ...]] = ("failed", "jobs", "nodeps")
 
     #: Where a failed build leaves what it was made of.
     failed: Path
     jobs: int
+    nodeps: bool
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.check(inputs)
-        build_spec(
+        macros = self.macros(inputs)
+        nodeps = self.nodeps or not rpm_knows_machine()
+        if nodeps and (lacking := lacking_build_requires(inputs.spec, inputs.sources, macros)):
+            # Before it is built: that may take an hour.
+            tell_warnings(inputs.spec.stem, f"warning: {NOT_FOUND} on this machine: {', '.join(lacking)}")
+        said = build_spec(
             inputs.spec,
             inputs.sources,
-            self.macros(inputs),
+            macros,
             outputs.rpms,
             failed=self.failed,
             source_date_epoch=self.epoch,
             jobs=self.jobs,
+            nodeps=nodeps,
         )
+        tell_warnings(inputs.spec.stem, said)
 
 
 class BuildNamedRpms(BuildSpec, frozen=True, kw_only=True):
@@ -152,7 +161,7 @@ class BuildSpecRemotely(Step, frozen=True):
 
     label: ClassVar[str] = "Remote"
     version: ClassVar[int] = 2
-    unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file", "failed")
+    unkeyed: ClassVar[tuple[str, ...]] = ("remote", "facts", "cache_file", "failed", "nodeps")
 
     #: What the kit is; not where it is.
     kit: dict[str, str]
@@ -163,6 +172,7 @@ class BuildSpecRemotely(Step, frozen=True):
     cache_file: Path
     #: Where a failed build leaves what it was made of.
     failed: Path
+    nodeps: bool
 
     def run(self, inputs: Named, outputs: Named) -> None:
         self.spec.check(inputs)
@@ -181,6 +191,7 @@ class BuildSpecRemotely(Step, frozen=True):
                 *BUILD_LIKE_HERE,
                 f"--define=_binary_payload {macros.payload}",
                 *([] if macros.brp else [NO_BRP]),
+                *(["--nodeps"] if self.nodeps else []),
             ],
         )
         tell_warnings(inputs.spec.stem, said)
@@ -191,8 +202,9 @@ class SpecRpm(Kind):
 
     Of macros it knows rpm's own, those that the release's kernel-devel brings (``kernel_version``, ``module_dir``,
     ``regenerate_initrd_post`` and the like), those of ``macros`` and ``defines``, and none of the build machine's;
-    one that is left in a scriptlet is an error (rule S8). BuildRequires stop nothing: where a build fails, those that
-    this machine lacks are named.
+    one that is left in a scriptlet is an error (rule S8). BuildRequires that are not there are an error before %prep
+    where rpm's database knows the machine that builds, as on EL; on others, as Debian, whose packages have other names,
+    those that are not found by name are told, and stop nothing.
 
     With a kit of ``ddk`` these macros have its values; a kit on another machine builds the RPMs with its own rpmbuild,
     for which its own macros count less. Several kits make the RPMs of each. %{dist} is the kit's, if it is elsewhere,
@@ -240,6 +252,12 @@ class SpecRpm(Kind):
             True,
             validators.FLAG,
             example="False",
+        ),
+        "nodeps": Field(
+            "True: BuildRequires that rpm's database does not have stop nothing",
+            None,
+            validators.FLAG,
+            example="True",
         ),
         "waive": WAIVE,
     }
@@ -453,7 +471,8 @@ class SpecRpm(Kind):
             source_date_epoch(),
         )
         failed = Path(self.env.Dir(out_path(self.env, ".xspack", "failed", self._slot)).get_abspath())
-        how = (failed, int(SCons.Script.GetOption("num_jobs")))
+        nodeps = bool(self.given["nodeps"])
+        how = (failed, int(SCons.Script.GetOption("num_jobs")), nodeps)
         spec, step = SpecStep(*common), BuildSpec(*common, *how)
         if self._named:
             rpms = tuple(identity for identity, _ in made)
@@ -462,7 +481,9 @@ class SpecRpm(Kind):
         source = self._source_rpm(WriteSpecSource(*common), inputs)
         kit = self._kit
         if kit and kit.remote and kit.facts:
-            remote = BuildSpecRemotely(kit.signature, spec, kit.remote, kit.facts, kit.cache_file, failed)
+            remote = BuildSpecRemotely(
+                kit.signature, spec, kit.remote, kit.facts, kit.cache_file, failed, nodeps
+            )
             there = {**inputs, "source_rpm": source}
             nodes = rpm_nodes(self.env, planned, there, remote, None, self.report)
         else:

@@ -1,15 +1,37 @@
-"""Which BuildRequires of a spec this machine lacks, as far as it can tell."""
+"""Which BuildRequires of a spec this machine lacks, as far as it can tell.
+
+Where rpm's database knows this machine (EL), rpmbuild compares them itself before %prep, with their versions, and
+refuses. Elsewhere (Debian) a name is all that can be looked up, among packages, programs and files, and packages have
+other names there: what is not found is told, and stops nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable
 
 from xspack_tool.run import ASKING, run
 
 _NAME = re.compile(r"[A-Za-z0-9_.+/:()-]+")
+#: A line of rpmbuild's, below its heading.
+_UNMET = re.compile(r"^\s+(\S.*) is needed by \S+$", re.MULTILINE)
+#: How those are told that were looked up by name.
+NOT_FOUND = "BuildRequires that were not found"
+#: What helps where rpmbuild refuses.
+REMEDY = "install them (dnf builddep), or give nodeps=True where they are there without RPMs"
+
+
+def rpm_knows_machine() -> bool:
+    """Whether this machine's programs are in rpm's database, so that rpmbuild can tell what it lacks."""
+    return _rpm_provides("/bin/sh")
+
+
+def unmet_requirements(said: str) -> list[str]:
+    """The BuildRequires for want of which rpmbuild refused, as it names them; none where it did not."""
+    return _UNMET.findall(said) if "Failed build dependencies:" in said else []
 
 
 def lacking_requirements(lines: Iterable[str]) -> list[str]:
@@ -27,15 +49,18 @@ def _is_own(name: str) -> bool:
 def _is_here(name: str) -> bool:
     if name.startswith("/"):
         return os.path.exists(name)
-    if shutil.which(name):
+    if shutil.which(name) or _rpm_provides(name):
         return True
-    questions = (
-        ["rpm", "-q", "--whatprovides", "--", name],
-        ["dpkg-query", "--show", "--showformat=${db:Status-Status}", "--", name],
-    )
-    for argv in questions:
-        if shutil.which(argv[0]):
-            done = run(argv, check=False, timeout=ASKING)
-            if done.status == 0 and (argv[0] == "rpm" or done.out == "installed"):
-                return True
-    return False
+    if not shutil.which("dpkg-query"):
+        return False
+    argv = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", "--", name]
+    return run(argv, check=False, timeout=ASKING).out.startswith("installed")
+
+
+def _rpm_provides(name: str) -> bool:
+    """Debian's rpm has its database in the home folder, and makes it there when it is asked."""
+    if not shutil.which("rpm"):
+        return False
+    with tempfile.TemporaryDirectory(prefix="xspack-") as home:
+        argv = ["rpm", "-q", "--whatprovides", "--", name]
+        return run(argv, env={"HOME": home}, check=False, timeout=ASKING).status == 0

@@ -18,7 +18,7 @@ from msgspec import Struct
 from xspack_tool.errors import StepError
 from xspack_tool.model.canonical import canonical
 from xspack_tool.model.changelog import CONSTANT_TIME
-from xspack_tool.rpm.build_requires import lacking_requirements
+from xspack_tool.rpm.build_requires import NOT_FOUND, REMEDY, lacking_requirements, unmet_requirements
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.stage import normal_mode
 from xspack_tool.rpm.write import check_whole, move_rpms, move_whole, own_macros, rpmbuild_command
@@ -130,13 +130,14 @@ def build_spec(
     failed: Path,
     source_date_epoch: int | None,
     jobs: int = 1,
-) -> None:
+    nodeps: bool = True,
+) -> str:
     """Build a spec in a folder of its own and move the RPMs to ``outs``, whose names are rpm's usual ones, whatever
-    the spec calls the files.
+    the spec calls the files. Returns what was said.
 
-    The build time is that of the newest changelog entry, else SOURCE_DATE_EPOCH, else a constant. Raises StepError
-    with the end of the build's output; what it was built of is kept in the folder ``failed`` then, in which the
-    command of the message works.
+    With ``nodeps`` rpmbuild asks for no BuildRequires. The build time is that of the newest changelog entry, else
+    SOURCE_DATE_EPOCH, else a constant. Raises StepError with the end of the build's output; what it was built of is
+    kept in the folder ``failed`` then, in which the command of the message works.
     """
     shutil.rmtree(failed, ignore_errors=True)
     key = hashlib.sha256(canonical([spec.name, [out.name for out in outs], *macros.key]).encode())
@@ -147,9 +148,8 @@ def build_spec(
         time = spec_time(spec, sources, macros, source_date_epoch)
         _copy_sources(spec, sources, work.path / "SOURCES", None)
         (work.path / "tmp").mkdir()
-        argv = _rpmbuild(work.path, work.path, macros, jobs)
-        # What is installed here, only a host with rpm packages could tell: a lack shows in %build.
-        argv += ["-bb", "--nodeps"]
+        argv = _rpmbuild(work.path, work.path, macros, jobs, nodeps=nodeps)
+        argv += ["-bb", *(["--nodeps"] if nodeps else [])]
         env = {"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)}
         done = run(
             [*argv, str(work.path / "SOURCES" / plain_name(spec.name))],
@@ -161,17 +161,31 @@ def build_spec(
             check=False,
             merge=True,
         )
+        if done.status and (unmet := unmet_requirements(done.out)):
+            names = ", ".join(unmet)
+            raise StepError(f"building {spec.name}: BuildRequires that are not installed: {names}; {REMEDY}")
         if done.status:
-            lacking = lacking_requirements(_ask(spec, sources, macros, "--buildrequires", ""))
+            lacking = lacking_build_requires(spec, sources, macros) if nodeps else []
             _keep(work.path, failed, beside.path)
             command = _again(failed, spec, macros, jobs, time)
             raise StepError(_failure(spec, done, work.path, lacking, command))
         _move_built(work.path / "RPMS", outs)
+        return _without(done.out, work.path)
 
 
-def _rpmbuild(top: Path, named: Path, macros: SpecMacros, jobs: int) -> list[str]:
+def lacking_build_requires(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> list[str]:
+    """The BuildRequires of a spec that are not found on this machine by their names."""
+    return lacking_requirements(_ask(spec, sources, macros, "--buildrequires", ""))
+
+
+def _without(said: str, work: Path) -> str:
+    """What a build said, without the folder that it was in."""
+    return said.replace(f"{work}/BUILD/", "").replace(f"{work}/", "")
+
+
+def _rpmbuild(top: Path, named: Path, macros: SpecMacros, jobs: int, *, nodeps: bool = True) -> list[str]:
     """rpmbuild with the macros of a spec, which are written to ``top`` and named as files in ``named``."""
-    names = _write_macros(top, macros, jobs)
+    names = _write_macros(top, macros, jobs, nodeps=nodeps)
     _, *common = rpmbuild_command("x86_64", [named / name for name in names], named)
     # Not quiet, for then it keeps to itself what the programs of %prep say.
     common.remove("--quiet")
@@ -203,14 +217,14 @@ def _keep(work: Path, failed: Path, beside: Path) -> None:
 
 def _failure(spec: Path, done: Done, work: Path, lacking: Sequence[str], command: str) -> str:
     """The message of a build that failed: the last that its programs said, and how to run it again."""
-    said = done.out.replace(f"{work}/BUILD/", "").replace(f"{work}/", "")
+    said = _without(done.out, work)
     lines = [line.rstrip() for line in said.splitlines() if line.strip() and not _BOILERPLATE.match(line)]
     section = next(
         (found[1] for line in lines if (found := re.search(r"Bad exit status from \S+ \((%\w+)\)", line))), ""
     )
     lines = [line for line in lines if not line.startswith("error: Bad exit status")] or [done.out.strip()]
     where = f" in {section}" if section else ""
-    needs = f"\n  BuildRequires that were not found on this machine: {', '.join(lacking)}" if lacking else ""
+    needs = f"\n  {NOT_FOUND} on this machine: {', '.join(lacking)}" if lacking else ""
     shown = "".join(f"\n    {line}" for line in lines[-_LAST_LINES:])
     return f"building {spec.name}: rpmbuild ended with status {done.status}{where}{shown}{needs}\n  command: {command}"
 
@@ -311,10 +325,15 @@ def _copy_sources(spec: Path, sources: Sequence[Path], folder: Path, time: int |
             os.utime(folder / name, (time, time))
 
 
-def _write_macros(work: Path, macros: SpecMacros, jobs: int) -> list[str]:
-    """Write the macro files, and return their names in rpm's order."""
+def _write_macros(work: Path, macros: SpecMacros, jobs: int, *, nodeps: bool = True) -> list[str]:
+    """Write the macro files, and return their names in rpm's order. Without ``nodeps`` rpm's database is this
+    machine's."""
     lines = own_macros(macros.payload).splitlines(keepends=True)
-    leave = (*_NOT_FOR_SPECS, *(["%__os_install_post"] if macros.brp else []))
+    leave = (
+        *_NOT_FOR_SPECS,
+        *(["%__os_install_post"] if macros.brp else []),
+        *([] if nodeps else ["%_dbpath"]),
+    )
     own = "".join(line for line in lines if not line.startswith(leave))
     texts = [
         f"{own}%_smp_build_ncpus {jobs}\n%_buildshell {BUILD_SHELL}\n".encode(),
