@@ -53,12 +53,54 @@ def test_kbuild_calls() -> None:
     [
         (r'''"make 'M=$kernelver' CC=\"gcc -m64\" A=a\\ b"''', {"CC": "gcc -m64", "A": "a b"}),
         ("'B=2 make A=1 >log 2>&1 || exit 1'", {"B": "2", "A": "1"}),
-        ("""'make A=$(nproc --all) C="#" # B=2'""", {"A": "$(nproc --all)", "C": "#"}),
+        ("""'make A=1 C="#" # B=2'""", {"A": "1", "C": "#"}),
         ("'(cd x && $MAKE A=1); $(MAKE) B=2'", {"A": "1", "B": "2"}),
     ],
 )
 def test_words_are_those_of_bash(make: str, variables: dict[str, str]) -> None:
     assert parse_dkms(HEAD + f"MAKE={make}\n").make_variables == variables
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "'make -C $kernel_source_dir M=$dkms_tree/${PACKAGE_NAME}/$PACKAGE_VERSION/build A=$kernelver-$arch'",
+        '"make -C $kernel_source_dir M=$dkms_tree/acme/1.0/build A=\\$kernelver-$arch"',
+    ],
+)
+def test_variables_in_single_quotes_are_put_in_when_dkms_runs_it(make: str) -> None:
+    conf = parse_dkms(HEAD + f"MAKE={make}\n")
+    assert conf.kbuild_dirs == ("",) and not conf.own_makes and not conf.refused
+    assert conf.make_variables == {"A": "$(XSPACK_KERNEL)-x86_64"}
+
+
+@pytest.mark.parametrize(
+    "make", ["'make A=$FLAVOUR'", "'make A=$(uname -m)'", "'make A=`uname -m`'", "'make A=${SOMETIMES}'"]
+)
+def test_what_only_running_it_tells_is_refused(make: str) -> None:
+    conf = parse_dkms(HEAD + f"[ -e /x ] && SOMETIMES=1\nFLAVOUR=$(cat /y)\nMAKE={make}\n")
+    assert conf.refused == ("MAKE is known only when it is run, or depends on a condition",)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        "-j$(nproc)",
+        "-j `nproc`",
+        "-j$PROCS_NUM",
+        "-j${PROCS_NUM}",
+        "-j4",
+        "--jobs=$(nproc)",
+        "-j$((PROCS_NUM+1))",
+    ],
+)
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_how_many_jobs_is_not_for_a_driver_to_say(jobs: str, quote: str) -> None:
+    """As in the dkms.conf of most drivers for Realtek's cards."""
+    counted = "PROCS_NUM=`nproc`\n[ $PROCS_NUM -gt 16 ] && PROCS_NUM=16\n"
+    conf = parse_dkms(HEAD + f"{counted}MAKE={quote}make {jobs} KVER=$kernelver all{quote}\n")
+    assert conf.refused == () and conf.make_variables == {"KVER": "$(XSPACK_KERNEL)"}
+    assert not any("j" in word for call in conf.own_makes for word in call)
 
 
 def test_shell_that_is_not_run(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from xspack_tool.ddk.request import KERNEL, SOURCES, TREE
 from xspack_tool.errors import BadInput
 
 #: Raised when more is read out of a dkms.conf: what is cached of one is invalid.
-SCHEMA = 4
+SCHEMA = 5
 _MAX_SIZE = 1024 * 1024
 #: What dkms itself sets before it reads the file; the kernel stands for whichever it will be.
 _KERNEL = "@kernel@"
@@ -27,7 +27,11 @@ _GIVEN = {
     "source_tree": "/usr/src",
     "kernelver": _KERNEL,
     "kernel_source_dir": _TREE,
+    # That of each dom0.
+    "arch": "x86_64",
 }
+#: What dkms puts in for what was in single quotes: a variable, or what a command says.
+_PUT_IN = re.compile(r"\$\{?(\w+)|\$\((?!MAKE\))|`")
 #: Directives whose programs are for the machine on which dkms runs: they change no module.
 _NOT_RUN = ("POST_ADD", "PRE_INSTALL", "POST_INSTALL", "POST_REMOVE")
 #: Directives that say what is built: a value that takes more than reading is not guessed.
@@ -35,6 +39,10 @@ _TO_BE_READ = ("MAKE", "BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION")
 #: What a MAKE may run besides make: what moves modules to where dkms looks for them.
 _MAKES = ("make", "$MAKE", "$(MAKE)")
 _HARMLESS = ("cd", "find", "mv", "cp", "true", ":", "echo", "pushd", "popd")
+#: How many jobs make is to run, counted where dkms is: SCons says it here.
+_JOBS = re.compile(
+    r"(?<=\s)(?:-j|--jobs[=\s])\s*(?:`[^`\n]*`|\$\(\([^()\n]*\)\)|\$\([^()\n]*\)|\$\w+|\$\{\w+\}|[0-9]+)"
+)
 _MAKE_DEFAULT = f"make -C {_TREE} M={_GIVEN['dkms_tree']}/$PACKAGE/build"
 
 
@@ -91,7 +99,7 @@ def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
     """Read a dkms.conf. Raises BadInput where it does not plainly name its package and version."""
     if len(text) > _MAX_SIZE:
         raise BadInput(file, f"a dkms.conf of more than {_MAX_SIZE // 1024} KiB")
-    return _read(assignments(text, _GIVEN), file)
+    return _read(assignments(_JOBS.sub("", text), _GIVEN), file)
 
 
 def _read(assigned: Assigned, file: object) -> DkmsConf:
@@ -105,8 +113,13 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     modules = _modules(arrays, name)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
     make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
+    # dkms has bash read it again when it is run: what was in single quotes is put in then.
+    then = {**values, "MAKE": "make"}
+    untold = assigned.untold
+    if any(name not in then or name in untold - {"MAKE"} for name in _PUT_IN.findall(make)):
+        untold |= {"MAKE"}
     # The program first, then what it is given, also as its environment.
-    calls = [[*words[:1], *environment, *words[1:]] for words, environment in commands(make)]
+    calls = [[*words[:1], *environment, *words[1:]] for words, environment in commands(make, then)]
     folders, variables = _kbuild_calls(calls, build)
     own: list[tuple[str, ...]] = []
     if not folders:
@@ -140,7 +153,7 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
             for number, module in enumerate(modules)
             if arrays.get("STRIP", {}).get(number, arrays.get("STRIP", {}).get(0, "")).lower().startswith("n")
         ),
-        tuple(_refused(arrays, assigned.untold, calls)),
+        tuple(_refused(arrays, untold, calls)),
         tuple(key for key in _NOT_RUN if values.get(key)),
     )
 
