@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -269,7 +268,8 @@ def test_modules_of_a_variant_lie_in_one_folder(sshd: Start, trees: dict[str, st
 
     tree.write({"driver/two/Kbuild": "obj-m := bottom.o\n", "driver/two/bottom.c": source})
     for one in of_each_kit(tree, sshd, trees, 'kbuild_dir=["sub", "two"]').values():
-        assert one.status and re.search("two modules .*, bottom.ko", one.said)
+        told = "two modules with one path, bottom.ko: rename one of them, or build them as two drivers"
+        assert one.status and told in one.said
 
 
 def test_editors_are_told_of_what_a_kit_compiles(sshd: Start, trees: dict[str, str], tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_spec_that_the_kit_builds(sshd: Start, tmp_path: Path) -> None:
     lines = [line.strip() for line in ran.said.splitlines()]
     at = next(number for number, line in enumerate(lines) if line.endswith("its rpmbuild failed in %build"))
     assert "it was not to be" in lines[at:] and not any("Bad exit status" in line for line in lines[at:])
-    assert "BuildRequires that were not found there: acme-devel" in lines[at:]
+    assert any(line.endswith(" not found there: acme-devel >= 2") for line in lines[at:])
     (line,) = (line for line in lines if line.startswith("command there: sh again.sh, in a copy of "))
     shutil.copytree(line.partition(" copy of ")[2], tmp_path / "again")
     again = subprocess.run(["sh", "again.sh"], cwd=tmp_path / "again", capture_output=True, text=True)

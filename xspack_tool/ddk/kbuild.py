@@ -22,6 +22,7 @@ from xspack_tool.ddk.modules import ModuleKey, Outputs, finish_modules, own_symv
 from xspack_tool.ddk.prepare import prepare_sources
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
+    ONE_PATH,
     OWN_MAKEFILES,
     Compiler,
     KbuildPlace,
@@ -245,9 +246,9 @@ def _placed(found: Mapping[str, Path], request: KbuildRequest) -> dict[str, Path
     if not request.flat:
         return dict(found)
     placed: dict[str, Path] = {}
-    for path, file in found.items():
+    for file in found.values():
         if file.name in placed:
-            raise StepError(f"two modules with one path, {file.name}: call {path} by another name")
+            raise StepError(ONE_PATH.format(file.name))
         placed[file.name] = file
     return placed
 
@@ -327,8 +328,7 @@ def _find_modules(
                 continue
             name = path.relative_to(base).as_posix()
             if name in modules:
-                both = f"{modules[name].relative_to(root)} and {path.relative_to(root)}"
-                raise StepError(f"two modules with one path, {name}: {both}; build them as two drivers")
+                raise StepError(ONE_PATH.format(name))
             modules[name] = path
     if not modules:
         raise StepError(

@@ -62,6 +62,9 @@ _TREES = (
     *("KERNEL_SRC", "KERNEL_TREE", "KERN_DIR", "KLIB_BUILD", "KSRC", "SYSOUT", "SYSSRC", "kernel_source_dir"),
 )
 
+#: What is said of two modules for one place in the package, on every kit.
+ONE_PATH = "two modules with one path, {}: rename one of them, or build them as two drivers"
+
 
 class KbuildRequest(Struct, frozen=True):
     """A driver's own part of a kbuild call.

@@ -15,6 +15,7 @@ from xspack_tool.ddk.prepare import prepare_lines
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
     KERNEL,
+    ONE_PATH,
     OWN_MAKEFILES,
     SOURCES,
     TREE,
@@ -89,7 +90,10 @@ list=$sources/.modules.list
 for folder in {folders}; do
     (cd "$sources/$folder" && find . -name '*.ko' ! -type l | LC_ALL=C sort) | while read -r module; do
         module=${{module#./}}
-{choice}        test ! -e "$place/$module" || {{ echo "two modules for one place, $module" >&2; exit 1; }}
+{choice}        test ! -e "$place/$module" || {{
+            echo "{one_path}" >&2
+            exit 1
+        }}
         mkdir -p "$(dirname "$place/$module")"
         cp "$sources/$folder/${made}" "$place/$module"
 {strip}        chmod 0644 "$place/$module"
@@ -152,6 +156,7 @@ def source_sections(driver: DriverSource, top: str, time: int) -> SourceSections
         symvers=symvers,
         time=time,
         choice=_choice(request),
+        one_path=ONE_PATH.format("$module"),
         made="made" if request.flat else "module",
         strip=_strip(request, debug=driver.debug),
         expected=_expected((*driver.expected, *request.modules, *request.exclude)),
