@@ -69,7 +69,7 @@ def made(trees: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Mad
     make_pair(tree.path)
     tree.declare(DECLARED.format(kit), HEAD + KEYS)
     ran = tree.scons("pack", env={"LDFLAGS_MODULE": "", "GNUPGHOME": ""}).good()
-    assert "disk-1: 0 errors, 0 warnings" in ran.said
+    assert " 0 errors, 0 warnings" in ran.said
     return Made(tree, kernel)
 
 
@@ -212,7 +212,7 @@ def test_two_variants_for_two_kernels_in_one_root(made: Made, trees: dict[str, s
     tree.write({name: (made.tree.path / name).read_bytes() for name in ("key.pem", "cert.pem")})
     kits = [(folder, "nine.toml") for folder in trees.values()]
     ran = tree.declare(f"KITS = {kits}\n{TWICE}", HEAD + KEYS).scons("pack").good()
-    assert "disk-1: 0 errors, 0 warnings" in ran.said
+    assert " 0 errors, 0 warnings" in ran.said
     root = tmp_path / "root"
     installed(tree, list(trees), root)
     for kernel, folder in trees.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,8 @@ def test_an_error_stops_its_pack_alone_and_the_old_iso_stays(tree: Tree) -> None
     assert shown(ran.said) == [
         STARTED_HERE,
         "a-1: 1 error, 0 warnings, 0 notes, 0 waived",
-        "b-1: 0 errors, 0 warnings, 0 notes, 0 waived",
     ]
+    assert re.search(r"^build/b-1\.iso: .* 0 errors, 0 warnings, 0 notes, 0 waived$", ran.said, re.M)
     why = "1 E findings stop the pack, see below and a-findings.json; the last good ISO stays"
     assert f"scons: *** [build/a-1.iso] {why}" in ran.said
     assert (tree.path / "build/a-1.iso").read_bytes() == old
@@ -110,8 +111,8 @@ def test_waivers_are_shown_with_their_reasons(tree: Tree) -> None:
     assert shown(ran.said) == [
         f"{STARTED} (waived: a helper that ends at once) [SConstruct:5]",
         "W P4 a: waive: waive={'P4': ..} waives nothing; take the waiver out [SConstruct:4]",
-        "a-1: 0 errors, 1 warning, 0 notes, 1 waived",
     ]
+    assert re.search(r"^build/a-1\.iso: .* 0 errors, 1 warning, 0 notes, 1 waived$", ran.said, re.M)
     report = json.loads((tree.path / "build/a-findings.json").read_text())
     assert report["counts"] == {"error": 0, "note": 0, "warning": 1}
     assert [(one["rule"], one.get("waived", "")) for one in report["findings"] if not one.get("skipped")] == [

@@ -226,7 +226,8 @@ class MasterIso(Step, frozen=True):
         write_whole(outputs.digest, f"{digest}  {outputs.iso.name}\n")
         packages = sum(place.endswith(".rpm") for place in inputs.files)
         size = size_words(outputs.iso.stat().st_size)
-        tell_made(outputs.iso, f"{size}, sha256 {digest}, {counted(packages, 'package')}, {report.counts}")
+        words = f"{size}, sha256 {digest}, {counted(packages, 'package')}, {report.counts}"
+        tell_made(outputs.iso, inputs.findings, words)
 
 
 class PackPlan:

@@ -110,6 +110,8 @@ class Session(Struct):
     checked: list[Node] = field(default_factory=list)
     isos: dict[Node, Node] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
+    #: Of which of these the line of the finished pack has told the counts.
+    told: set[str] = field(default_factory=set)
     #: Label and RPM (empty: the pack itself) -> where it was declared, for those who read findings.
     declared: dict[tuple[str, str], Place] = field(default_factory=dict)
     #: First target of each step that ran -> when it began and ended, in seconds of a clock that only this run knows,

@@ -35,8 +35,9 @@ def refuse_if_stopped(path: Path, strict: bool) -> Report:
     return report
 
 
-def tell_made(iso: Path, words: str) -> None:
-    """The one line of a pack that was made, wherever SCons runs, and with ``-s``."""
+def tell_made(iso: Path, findings: Path, words: str) -> None:
+    """The one line of a pack that was made, wherever SCons runs, and with ``-s``; it has the counts of its findings."""
+    session().told.add(os.path.abspath(findings))
     sys.stdout.write(f"{os.path.relpath(iso)}: {words}\n")
     sys.stdout.flush()
 
@@ -80,7 +81,8 @@ def show_findings() -> None:
 
         width = min(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
         colour, brief = colour_wanted(sys.stdout), SCons.Script.GetOption("silent")
-        sys.stdout.write(as_text(reports, colour, session().declared, width, brief))
+        told = [session().reports[path] for path in session().told if path in session().reports]
+        sys.stdout.write(as_text(reports, colour, session().declared, width, brief, told))
         sys.stdout.flush()
 
 

@@ -140,11 +140,12 @@ def as_text(
     places: Mapping[tuple[str, str], Place] | None = None,
     width: int = 0,
     brief: bool = False,
+    told: Sequence[Report] = (),
 ) -> str:
     """All findings of all packs for a terminal, a line each, what could not be checked in one line for each thing
-    that was lacking, and the counts a pack; empty without packs. ``places`` say where a pack and an RPM of it
-    (empty: the pack itself) were declared; with ``width``, lines are no longer; ``brief`` leaves out all but what
-    was found and nobody waived."""
+    that was lacking, and the counts a pack, but of those ``told`` of already; empty without packs. ``places`` say
+    where a pack and an RPM of it (empty: the pack itself) were declared; with ``width``, lines are no longer;
+    ``brief`` leaves out all but what was found and nobody waived."""
     every = sorted(
         (finding for report in reports for finding in report.findings), key=lambda finding: finding.order
     )
@@ -165,7 +166,8 @@ def as_text(
         _folded(line, width) for line in _skipped_lines(finding for finding in every if finding.skipped)
     ]
     for report in sorted(reports, key=lambda report: report.label):
-        lines.append(visible(f"{report.label}-{report.version}: {report.counts}"))
+        if not any(report is one for one in told):
+            lines.append(visible(f"{report.label}-{report.version}: {report.counts}"))
     return "".join(f"{line}\n" for line in lines)
 
 
