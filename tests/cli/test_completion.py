@@ -40,6 +40,53 @@ def test_bash_completes(tmp_path: Path, line: str, offered: set[str]) -> None:
     assert set(done.stdout.split()) == offered, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("xspack ver", {"verify"}),
+        ("xspack verify --bas", {"--base", "--baseline"}),
+        ("xspack verify --format ", {"github", "gitlab", "junit", "sarif"}),
+    ],
+)
+def test_fish_completes(tmp_path: Path, line: str, offered: set[str]) -> None:
+    need("fish")
+    script = tmp_path / "xspack.fish"
+    script.write_text(xspack("completion", "fish").out)
+    ask = f"source {shlex.quote(str(script))}; complete -C {shlex.quote(line)}"
+    done = subprocess.run(
+        ["fish", "--private", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert {word.split("\t")[0] for word in done.stdout.splitlines()} == offered, done.stderr
+
+
+def test_zsh_completes(tmp_path: Path) -> None:
+    """On a terminal, which its completion needs: each Tab writes what is missing."""
+    need("zsh")
+    (tmp_path / "_xspack").write_text(xspack("completion", "zsh").out)
+    (tmp_path / "xspack").write_text('#!/bin/sh\nfor word; do echo "<$word>"; done\n')
+    (tmp_path / "xspack").chmod(0o755)
+    (tmp_path / ".zshrc").write_text(
+        f"fpath=({shlex.quote(str(tmp_path))} $fpath); path=({shlex.quote(str(tmp_path))} $path)\n"
+        "autoload -U compinit && compinit -u -D; PS1=; setopt no_beep\n"
+    )
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "ZDOTDIR": str(tmp_path), "TERM": "dumb"}
+    with subprocess.Popen(
+        ["zsh", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+    ) as shell:
+        os.close(theirs)
+        os.write(ours, b"xspack ver\t--format gith\t; exit\n")
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while block := os.read(ours, 1 << 16):
+                said += block
+        shell.wait()
+    os.close(ours)
+    assert [line for line in said.decode().splitlines() if line.startswith("<")] == [
+        *("<verify>", "<--format>", "<github>")
+    ], said.decode()
+
+
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     need("bash", "sed")

@@ -1,4 +1,4 @@
-"""xspack stubs: mypy names what is misspelt."""
+"""xspack stubs: mypy and pyright name what is misspelt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pack_maker import xspack
-from support import ROOT, blocks
+from support import ROOT, blocks, lacks, need
 
 import xspack_tool.kinds
 
@@ -101,6 +101,22 @@ def test_good_declarations_pass(tree: Path) -> None:
 )
 def test_mistakes_are_named(tree: Path, text: str, said: str) -> None:
     assert [line for line in mypy(tree, text) if line.startswith("SConstruct:3: error: " + said)]
+
+
+def test_pyright_needs_no_import(tree: Path) -> None:
+    """It reads the stubs by itself, as Pylance does in an editor: a good tree has no mistake, a misspelt word one."""
+    need("npm")
+    program = ROOT / ".venv/npm/node_modules/.bin/pyright"
+    if not program.exists():
+        lacks(f"pyright is needed: npm install --prefix {ROOT}/.venv/npm pyright@1.1.414")
+    (good,) = blocks("README.md", "python")
+    (tree / "good.py").write_text(good)
+    (tree / "bad.py").write_text(good.replace("summary=", "sumary=", 1))
+    done = subprocess.run([program, "good.py", "bad.py"], cwd=tree, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    (line,) = [line.strip() for line in done.stdout.splitlines() if " - " in line]
+    number = 1 + good[: good.index("summary=")].count("\n")
+    assert line == f'{tree}/bad.py:{number}:5 - error: No parameter named "sumary" (reportCallIssue)'
 
 
 def test_each_keyword_has_a_type() -> None:
