@@ -131,6 +131,72 @@ def test_what_a_later_statement_builds_counts_as_it_becomes(tmp_path: Path, name
     } == first
 
 
+DKMS_DRIVER = 'env.KernelModule("d", %sddk="kernel", dkms="made/dkms.conf")'
+WHOLE = 'env.Command(env.Dir("{}"), "new", ["rm -rf $TARGET", "cp -r $SOURCE $TARGET"])\n'
+TAKEN = "a step of the build makes the whole folder made, and what lies there before it would be taken"
+#: Name -> files of the folder, the package, what is said, the folder where it is another one.
+FOLDERS = {
+    "driver": (
+        {"a.c": C.format("old"), "Kbuild": "obj-m := a.o\n"},
+        DRIVER.replace('"driver"', '"made"') % "",
+        f"source='made': {TAKEN}",
+    ),
+    "below it": (
+        {"drv/a.c": C.format("old"), "drv/Kbuild": "obj-m := a.o\n"},
+        DRIVER.replace('"driver"', '"made/drv"') % "",
+        f"source='made/drv': {TAKEN}",
+    ),
+    "dkms": ({"dkms.conf": DKMS.format(1)}, DKMS_DRIVER % "", f"dkms='made/dkms.conf': {REFUSED[0]}"),
+    "dkms beside the sources": (
+        {"dkms.conf": DKMS.format(1)},
+        DKMS_DRIVER % 'source="driver", ',
+        f"dkms='made/dkms.conf': {REFUSED[0]}",
+    ),
+    "kernel": (
+        kernel(),
+        DRIVER.replace('"kernel"', '"made"') % "",
+        f"ddk='made/Module.symvers': {REFUSED[0]}",
+    ),
+    "spec": ({"s.spec": SPEC}, SPEC_RPM.replace("s.spec", "made/s.spec") % "", "a spec that is built"),
+    "source": (
+        {"text": "text\n"},
+        SPEC_RPM.replace('"text"', '"made/text"') % "",
+        f"sources='made/text': {TAKEN}",
+    ),
+    "symbols": (
+        {"o.symvers": SYMBOLS.format(1)},
+        DRIVER % ', extra_symbols=["made/o.symvers"]',
+        f"extra_symbols='made/o.symvers': {TAKEN}",
+    ),
+    "firmware": ({"f": "f"}, DRIVER % ', firmware={"d/f": "made/f"}', f"firmware='made/f': {TAKEN}"),
+    "prepare": ({"p.sh": "#!/bin/sh\n"}, DRIVER % ', prepare=["made/p.sh"]', f"prepare='made/p.sh': {TAKEN}"),
+    "behind a link": ({"deep/a.h": "int x;\n"}, DRIVER % "", f"source='made/deep/a.h': {TAKEN}"),
+    "payload": (
+        {"a.txt": "a"},
+        PLAIN.replace('"a.txt"', '"made/a.txt"') % "",
+        f"files='made/a.txt': {TAKEN}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_a_folder_that_a_later_statement_makes_as_a_whole(tmp_path: Path, name: str) -> None:
+    """SCons knows nothing of what such a step makes, and would not wait for it."""
+    need("rpmbuild", "gcc")
+    files, package, said = FOLDERS[name]
+    tree = Tree(tmp_path / "tree").write({f"kernel/{path}": content for path, content in kernel().items()})
+    tree.write({"s.spec": SPEC, "text": "text\n", "fix.patch": PATCH.format("1")})
+    tree.write({"driver/a.c": C.format("old"), "driver/Kbuild": "obj-m := a.o\n"})
+    for folder in ("made", "new"):
+        tree.write({f"{folder}/{path}": content for path, content in files.items()})
+    if name == "behind a link":
+        (tree.path / "driver/more").symlink_to("../made")
+    tree.declare(PACK.format(package, ""), head=HEAD)
+    tree.scons("-n", "pack").good()
+    tree.declare(PACK.format(package, "") + WHOLE.format("made"), head=HEAD)
+    assert any(said in line for line in tree.scons("pack").refused())
+
+
 @pytest.mark.parametrize("name", ["XSPACK_BASE_REPO", "XSPACK_BASELINE"])
 def test_a_repository_that_is_built_is_refused(tmp_path: Path, name: str) -> None:
     need("rpmbuild")

@@ -14,7 +14,7 @@ from xspack_tool.plan.ddk import Kit
 from xspack_tool.plan.modules import SigningPair
 from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.session import session
-from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of
+from xspack_tool.plan.sources import TreeItem, is_dir, nodes_of, whole_problems
 
 
 def symbols_of(declaration: PackageDeclaration, value: Any, kit: Kit) -> tuple[Any, ...]:
@@ -109,6 +109,7 @@ def source_folder(declaration: PackageDeclaration, value: Any) -> Any:
             "source", str(nodes[0]) if nodes else None, rule, 'name it: source=env.Dir("driver")'
         )
         return None
+    declaration.late_checks.append(lambda: whole_problems("source", nodes[0]))
     return nodes[0]
 
 

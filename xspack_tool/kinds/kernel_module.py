@@ -42,7 +42,7 @@ from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.package import Contents, PlannedRpm, broken_package, plan_package
 from xspack_tool.plan.session import session
 from xspack_tool.plan.source_rpm import SourcePlan, complete_source_rpm, plan_source_rpm
-from xspack_tool.plan.sources import Folders, TreeItem
+from xspack_tool.plan.sources import Folders, TreeItem, whole_problems
 from xspack_tool.rpm.scriptlets.driver import driver_scripts
 
 #: The object with a variant's note among the sources.
@@ -259,9 +259,7 @@ class KernelModule(PackageKind):
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
         place_modprobe(declaration, self.given["modprobe"])
         symbols = symbols_of(declaration, self.given["extra_symbols"], kit)
-        self._items, problems = driver_items(self.env, "source", folder)
-        self._items += scripts
-        declaration.problems += problems
+        self._items = [*_items_of(declaration, folder), *scripts]
         below = self.given["module_dir"] or declaration.profile.module_dirs[0]
         if variant:
             below = variant.place
@@ -439,3 +437,15 @@ class KernelModule(PackageKind):
             modules=tuple(listed(given["modules"])),
             exclude=tuple(listed(given["exclude"])),
         )
+
+
+def _items_of(declaration: PackageDeclaration, folder: Any) -> list[TreeItem]:
+    """The sources of a driver. What links lead to outside its folder is looked at once more when everything was
+    read."""
+    items, problems = driver_items(declaration.env, "source", folder)
+    outside = [item.node for item in items if item.node is not None and not item.node.is_under(folder)]
+    declaration.problems += problems
+    declaration.late_checks.append(
+        lambda: [problem for node in outside for problem in whole_problems("source", node)]
+    )
+    return items

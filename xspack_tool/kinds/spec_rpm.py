@@ -28,6 +28,7 @@ from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
 from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
 from xspack_tool.plan.read_cache import file_state, read_cached
+from xspack_tool.plan.scons import built_above
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import Named, Step, add_step
@@ -380,7 +381,7 @@ class SpecRpm(Kind):
     def _unread(self, node: Any) -> list[Problem]:
         """Whether a file cannot be read yet."""
         name, what = ("", "spec") if node is self.spec else ("macros", "macro file")
-        if node.has_builder():
+        if node.has_builder() or built_above(node):
             rule = f"a {what} that is built: the RPMs that the spec makes are not known yet"
             return [Problem(name, str(node), rule, 'name them: rpms=["acme-1.0-1.x86_64.rpm"]')]
         return file_problems(name, node)
@@ -397,7 +398,10 @@ class SpecRpm(Kind):
             problems += [problem for node in self._macro_files for problem in file_problems("macros", node)]
         else:
             problems += [
-                problem for node in self._read if node.has_builder() for problem in self._unread(node)
+                problem
+                for node in self._read
+                if node.has_builder() or built_above(node)
+                for problem in self._unread(node)
             ]
             problems += self._read_too_early()
         return [problem.at(self.place, self.target) for problem in problems]

@@ -30,6 +30,7 @@ from xspack_tool.plan.profile import out_path, profile_of, release_name, release
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import once_a_run, session
+from xspack_tool.plan.sources import built_tree
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
 
@@ -188,6 +189,14 @@ def _built_tree(env: Any, field: str, tree: Path) -> list[Problem]:
     return [problem for node in nodes for problem in built_problems(field, node, remedy)]
 
 
+def _built_root(env: Any, root: str) -> list[Problem]:
+    """The folder of a kit that the build makes: it was asked what it is already."""
+    if built_tree(env, env.Dir(root), is_awaited=False) is None:
+        return []
+    rule, remedy = "it is asked what it is while the SConstruct is read, and is built later", "make it before"
+    return [Problem("root", root, rule, f"{remedy}, in a run of its own")]
+
+
 def _inbox_problem(env: Any, path: Path) -> Problem | None:
     """What is wrong with a list of devices that was named, looked at in every build: without it no driver would be
     found to be one that the release has."""
@@ -223,6 +232,8 @@ def _remote(env: Any, named: Ddk) -> Kit | Problem:
         return facts
     if named.host:
         session().need("ssh", "building on another machine")
+    if named.root:
+        session().checks.append(partial(_built_root, env, named.root))
     return Kit(
         facts.kernel,
         facts.arch,

@@ -26,7 +26,7 @@ from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
 from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import belong, session
-from xspack_tool.plan.sources import nodes_of
+from xspack_tool.plan.sources import nodes_of, whole_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
@@ -144,6 +144,7 @@ def _module_keys(env: Any) -> list[Node]:
     value = env.get(name) or []
     key_nodes = nodes_of(env, value.split() if isinstance(value, str) else value)
     for node in key_nodes:
+        session().checks.append(functools.partial(whole_problems, name, node))
         if not node.exists() and not node.has_builder():
             problem = Problem(name, str(node), "no such file", "name files of certificates, in PEM or DER")
             if problem not in session().general.problems:

@@ -359,10 +359,22 @@ def schedule_by(parallel: type, cleanup: Callable[[Any], None]) -> None:
         master.cleanup = both
 
 
+def built_above(node: Node) -> Node | None:
+    """The folder, above a file or the node itself, that is a target as a whole; None where none is."""
+    folder = node if isinstance(node, SCons.Node.FS.Dir) else getattr(node, "dir", None)
+    while isinstance(folder, SCons.Node.FS.Dir):
+        if folder.has_explicit_builder():
+            return folder
+        if folder is folder.up() or folder.up() is None:
+            return None
+        folder = folder.up()
+    return None
+
+
 def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
     """Whether the build makes a file that is read while the SConstruct is: what an earlier build left there would be
     taken for it. Asked when everything was read, for the statement that builds it may come last."""
-    if not node.has_builder():
+    if not (node.has_builder() or built_above(node)):
         return []
     rule = "it must exist while the SConstruct is read, and is built later"
     return [Problem(field, str(node), rule, remedy)]

@@ -19,7 +19,7 @@ from SCons.Util import flatten
 from xspack_tool.errors import Problem
 from xspack_tool.model.package import Package
 from xspack_tool.plan.profile import out_path
-from xspack_tool.plan.scons import library_links
+from xspack_tool.plan.scons import built_above, library_links
 from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 
@@ -181,7 +181,18 @@ def file_problems(field: str, node: Node) -> list[Problem]:
     if not exists(node):
         rule = "not found, and nothing builds it"
         return [Problem(field, str(node), rule, "make it, or correct the name")]
-    return []
+    return whole_problems(field, node)
+
+
+def whole_problems(field: str, node: Node) -> list[Problem]:
+    """Whether a file lies in a folder that is a target as a whole, of which SCons does not know that it makes the file:
+    what an earlier build left there would be taken. Asked when everything was read."""
+    above = None if node.has_builder() and not is_dir(node) else built_above(node)
+    if above is None:
+        return []
+    rule = f"a step of the build makes the whole folder {above}, and what lies there before it would be taken"
+    remedy = "name as targets of that step the files that are needed"
+    return [Problem(field, str(node), rule, remedy)]
 
 
 #: How the file begins, or where the link leads, that stands for content which was not fetched.
@@ -306,7 +317,7 @@ def built_tree(env: Any, node: Node, *, is_awaited: bool) -> BuiltTree | None:
     if not is_dir(node):
         return BuiltTree((node,), Tree((("", node.get_abspath()),), _links_of(node, "")))
     out = _out_folder(env)
-    above = _built_above(node)
+    above = built_above(node)
     items = [item for place in _places(node) for item in _declared(place, "", out) if item.node is not None]
     waits = [wait for place in _places(node) for wait in place.depends]
     if not (items or above or waits or is_awaited):
@@ -322,17 +333,6 @@ def built_tree(env: Any, node: Node, *, is_awaited: bool) -> BuiltTree | None:
     links = [link for item in items if item.node for link in _links_of(item.node, item.relative)]
     needs = dict.fromkeys([*known.values(), *waits, *([above] if above else [])])
     return BuiltTree(tuple(needs), Tree(tuple(places), tuple(links), frozenset([out])))
-
-
-def _built_above(folder: Node) -> Node | None:
-    """The folder itself or one above it that is a target as a whole."""
-    while is_dir(folder):
-        if folder.has_explicit_builder():
-            return folder
-        if folder is folder.up() or folder.up() is None:
-            return None
-        folder = folder.up()
-    return None
 
 
 def links_of(node: Node) -> list[tuple[str, str]]:
