@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from benchmarks.lab import SCONS, Arm, Lab
@@ -86,7 +87,7 @@ class DriverTree(Tree):
     def change_file(self, serial: int) -> None:
         path = self.folder / "src" / "acme-nic" / "part2.c"
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace('"part 2', f'"{serial} part 2'), encoding="utf-8")
+        path.write_text(re.sub(r'"[0-9 ]*part 2', f'"{serial} part 2', text), encoding="utf-8")
 
 
 class UsualDriverTree(DriverTree, UsualTree):

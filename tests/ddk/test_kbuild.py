@@ -18,10 +18,10 @@ from elftools.elf.elffile import ELFFile
 from support import lacks, need
 
 from xspack_tool.binary.module import read_module
-from xspack_tool.ddk.compiler import differ
+from xspack_tool.ddk.compiler import differ, find_compiler
 from xspack_tool.ddk.kbuild import BuildResult, build_modules, error_lines, warning_lines
 from xspack_tool.ddk.modules import ModuleKey, Outputs
-from xspack_tool.ddk.request import KbuildRequest
+from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError
 from xspack_tool.model.changelog import CONSTANT_TIME
@@ -165,7 +165,7 @@ def test_a_missing_compiler_is_named(tiny: Path, tmp_path: Path, build: Build) -
     ):
         build(tiny, tmp_path / "work", request=KbuildRequest(make_variables={"CC": "no-such-gcc"}))
     with pytest.raises(StepError, match=r"no-such-ccache not found; "):
-        build(tiny, tmp_path / "work", compiler_prefix="no-such-ccache")
+        build(tiny, tmp_path / "work", compiler=Compiler("gcc", "", "no-such-ccache"))
 
 
 def test_each_kernel(tiny: Path, tmp_path: Path, flavours: list[KernelTree], listing: Listing) -> None:
@@ -220,15 +220,18 @@ def test_signed(tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing) 
     subprocess.run([*verify.split(), "-noverify", "-nointern"], cwd=tmp_path, check=True, capture_output=True)
 
 
-def test_ccache(tiny: Path, tmp_path: Path, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ccache(
+    tiny: Path, tmp_path: Path, tree: KernelTree, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Behind ccache the modules are the same; when the staged copy is lost, objects come from the cache."""
     need("ccache")
     monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "cache"))
     build(tiny, tmp_path / "plain")
-    build(tiny, tmp_path / "cached", compiler_prefix="ccache")
+    compiler = find_compiler(tree, {}, "ccache")
+    build(tiny, tmp_path / "cached", compiler=compiler)
     assert (tmp_path / "plain.tar").read_bytes() == (tmp_path / "cached.tar").read_bytes()
     shutil.rmtree(tmp_path / "cached")
-    build(tiny, tmp_path / "cached", compiler_prefix="ccache")
+    build(tiny, tmp_path / "cached", compiler=compiler)
     assert (tmp_path / "plain.tar").read_bytes() == (tmp_path / "cached.tar").read_bytes()
     said = subprocess.run(["ccache", "--print-stats"], capture_output=True, text=True, check=True).stdout
     hits = dict(line.split("\t") for line in said.splitlines())

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from cache_servers import nginx
+from made_by import NOTED, processes
 from rpm_asked import payload
 from support import need
 from trees import Tree
+
+from xspack_tool.ddk.compiler import default_command
+from xspack_tool.ddk.tree import KernelTree, read_tree
 
 HEAD = """\
 env = Environment(tools=["xspack"], XSPACK_LICENSE="GPL-2.0-only", XSPACK_DDK="{ddk}", XSPACK_TARGET="one.toml",
@@ -85,6 +89,30 @@ def test_what_is_loaded_while_a_driver_compiles_is_needed_by_its_pack(
     for jobs in ("-j1", "-j2"):
         assert "build/p-1.iso" in tree.scons(jobs).good().built
         tree.scons("-c").good()
+
+
+def test_the_compiler_is_asked_once_what_it_can(tree: Tree, trees: dict[str, str]) -> None:
+    kernel = read_tree("ddk", next(iter(trees.values())))
+    assert isinstance(kernel, KernelTree)
+    command = default_command(kernel, {})
+    tree.write({"counted": f'#!/bin/sh\necho "$*" >>{tree.path}/asked\nexec {command} "$@"\n'})
+    (tree.path / "counted").chmod(0o755)
+    text = (tree.path / "SConstruct").read_text()
+    variables = f'make_variables={{"CC": "{tree.path}/counted"}}, version'
+    tree.write({"SConstruct": text.replace("version", variables, 1)}).scons(RPM).good()
+    asked = (tree.path / "asked").read_text().splitlines()
+    assert len([words for words in asked if "-fsyntax-only" in words]) == 1
+
+
+def test_a_pack_of_a_driver_alone_is_made_in_one_process(tree: Tree) -> None:
+    """Others would load the same once more while kbuild needs the cores."""
+    pack = 'env.Pack("p", version="1", uuid="0f2d1a52-7a55-4f0c-9d0b-000000000001", description="d", packages={})\n'
+    text = NOTED + (tree.path / "SConstruct").read_text().replace(
+        "env.KernelModule", "driver = env.KernelModule"
+    )
+    tree.write({"SConstruct": text + pack.format('[driver], key=env.TestKey("RPM-GPG-KEY-Lab")')})
+    tree.scons("-j2").good()
+    assert len({pid for pids in processes(tree).values() for pid in pids}) == 1
 
 
 def test_ccache_as_compiler_prefix(tree: Tree, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from made_by import NOTED, processes
 from support import wait_for
 from trees import SCONS, Ran, Tree
 
@@ -28,31 +29,11 @@ pack = env.Pack(
     "acme", version="1", uuid="0c6b2b9e-7c6d-4f5e-9c8a-2f1f3f6f8e11", description="Parts", packages=packages, key=key
 )
 """
-#: Tells the process in which each step ran.
-NOTED = """\
-import os
-from xspack_tool.plan import step
-inner = step.make_targets
-def noted(node):
-    with open(Dir("#").abspath + "/made-by", "a") as file:
-        file.write(f"{step.planned_of(node).step.label} {os.getpid()}\\n")
-    return inner(node)
-step.make_targets = noted
-"""
 
 
 def tree(folder: Path, text: str = KEY + PACKAGES + PACK) -> Tree:
     made = Tree(folder).declare(text)
     return made.write({f"part{n}": f"#!/bin/sh\necho {n}\n" * 50 for n in range(6)})
-
-
-def processes(made: Tree) -> dict[str, set[str]]:
-    """Word of a step -> the processes that did it."""
-    found: dict[str, set[str]] = {}
-    for line in (made.path / "made-by").read_text().splitlines():
-        label, pid = line.split()
-        found.setdefault(label, set()).add(pid)
-    return found
 
 
 def same_words(ran: Ran) -> list[str]:

@@ -17,12 +17,7 @@ def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: s
     """The compiler for modules of ``tree``: the user's CC, else the command that the kernel's own build names
     (Debian's gcc-12), else gcc or clang. Raises StepError if it, or the prefix, is not there."""
     command = make_variables.get("CC") or default_command(tree, make_variables)
-    for program in filter(None, [prefix.split(" ")[0], command.split(" ")[0]]):
-        if not shutil.which(program):
-            raise StepError(
-                f"compiling modules for kernel {tree.kernel}: {program} not found; the kernel was made by "
-                f"{tree.compiler or 'a compiler it does not name'}: install that one"
-            )
+    check_programs(tree, command, prefix)
     words = command.split()
     said = run([*words, "--version"], timeout=ASKING, what=f"asking {command} for its version").out
     first = (said.splitlines() or [""])[0]
@@ -31,6 +26,16 @@ def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: s
         "-ffile-prefix-map" if run(probe, timeout=ASKING, check=False).status == 0 else "-fdebug-prefix-map"
     )
     return Compiler(command, first, prefix, maps)
+
+
+def check_programs(tree: KernelTree, *commands: str) -> None:
+    """Raises StepError if a compiler or prefix of one is not there."""
+    for program in filter(None, (command.split(" ")[0] for command in reversed(commands))):
+        if not shutil.which(program):
+            raise StepError(
+                f"compiling modules for kernel {tree.kernel}: {program} not found; the kernel was made by "
+                f"{tree.compiler or 'a compiler it does not name'}: install that one"
+            )
 
 
 def default_command(tree: KernelTree, make_variables: Mapping[str, str]) -> str:

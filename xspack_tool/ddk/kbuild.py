@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from xspack_tool.ddk.compile_commands import compile_commands
-from xspack_tool.ddk.compiler import find_compiler
+from xspack_tool.ddk.compiler import check_programs, find_compiler
 from xspack_tool.ddk.modules import ModuleKey, Outputs, finish_modules, own_symvers
 from xspack_tool.ddk.prepare import prepare_sources
 from xspack_tool.ddk.request import (
@@ -68,20 +68,23 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
     request: KbuildRequest | None = None,
     extra_symbols: Sequence[Path] = (),
     jobs: int = 1,
-    compiler_prefix: str = "",
+    compiler: Compiler | None = None,
     sign_key: ModuleKey | None = None,
     expected: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> BuildResult:
     """Compile the driver whose ``sources`` are given by their relative names, in a copy kept in ``work_dir``;
-    what an earlier build left among them is not taken. ``links`` are the symbolic links among them.
+    what an earlier build left among them is not taken. ``links`` are the symbolic links among them. ``compiler`` is
+    what :func:`find_compiler` said, where it was asked before.
 
     The modules lie in the tar as kbuild's modules_install would place them below INSTALL_MOD_DIR: relative
     to their kbuild folder, sub-folders kept unless the request is flat. ``expected`` are names of modules that must
     result, such as those of a dkms.conf. Raises StepError with kbuild's own error lines; no output is left then.
     """
     request = request or KbuildRequest()
-    with _work_place(work_dir, compiler_prefix) as place:
+    compiler = compiler or find_compiler(tree, request.make_variables)
+    check_programs(tree, compiler.command, compiler.prefix)
+    with _work_place(work_dir, compiler.prefix) as place:
         result, noted = _build(
             tree,
             sources,
@@ -90,7 +93,7 @@ def build_modules(  # noqa: PLR0913  # by keywords of the declaration
             request,
             extra_symbols=extra_symbols,
             jobs=jobs,
-            compiler_prefix=compiler_prefix,
+            compiler=compiler,
             sign_key=sign_key,
             expected=expected,
             links=links or {},
@@ -127,7 +130,7 @@ def _build(  # noqa: PLR0913  # as build_modules
     *,
     extra_symbols: Sequence[Path],
     jobs: int,
-    compiler_prefix: str,
+    compiler: Compiler,
     sign_key: ModuleKey | None,
     expected: Sequence[str],
     links: Mapping[str, str],
@@ -140,7 +143,6 @@ def _build(  # noqa: PLR0913  # as build_modules
     for program in ("make", "strip"):
         if lacking := missing_program(program):
             raise StepError(f"compiling modules: {lacking}")
-    compiler = find_compiler(tree, request.make_variables, compiler_prefix)
     _check_request(sources, links, request)
     for path in outputs.paths():
         path.unlink(missing_ok=True)

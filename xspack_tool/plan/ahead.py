@@ -12,7 +12,7 @@ from importlib import import_module
 from threading import Thread
 
 #: Modules that every pack with a driver needs once that is compiled: in this process, and in those that do steps apart
-#: from it (plan/workers.py).
+#: from it (plan/workers.py), where there are any.
 HERE = (
     *("pycdlib", "xspack_tool.pack.iso", "xspack_tool.hosts.sound", "xspack_tool.signing.verify"),
     *("xspack_tool.rules.report", "xspack_tool.rules.sarif"),
@@ -37,18 +37,12 @@ def loading_ahead(has_workers: bool) -> Iterator[None]:
         thread.join()
 
 
-def load_apart() -> None:
-    """Load what steps in another process need."""
-    _load(APART, _RULES, _INDEX)
-
-
 def _load_here() -> None:
     _load(HERE, _RULES)
 
 
 def _load_all() -> None:
-    _load_here()
-    load_apart()
+    _load((*HERE, *APART), _RULES, _INDEX)
 
 
 def _load(modules: Iterable[str], *functions: tuple[str, str]) -> None:

@@ -21,12 +21,16 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import write_whole
-from xspack_tool.plan.ahead import load_apart, loading_ahead
+from xspack_tool.plan.ahead import loading_ahead
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
 from xspack_tool.plan.sources import TreeItem
 from xspack_tool.plan.step import Named, Step, add_step
+
+#: So many steps must be left to worker processes in a build that compiles a driver. What steps need is loaded here
+#: meanwhile; each process would load it again, on the cores that compile.
+_WORTH_LOADING = 40
 
 
 class SigningPair(Struct, frozen=True):
@@ -99,7 +103,7 @@ class CompileModules(Step, frozen=True):
                 request=self.request,
                 extra_symbols=inputs.symbols,
                 jobs=self.jobs,
-                compiler_prefix=self.compiler.prefix,
+                compiler=self.compiler,
                 sign_key=signing_key(self.private_key, inputs),
                 expected=self.expected,
                 links=self.links,
@@ -136,7 +140,7 @@ def plan_modules(env: Any, place: Sequence[str], items: Sequence[TreeItem], plan
     work = work_of(env, place, plan.tree.kernel)
     for program in ("make", "strip"):
         session().need(program, "kernel modules")
-    session().workers.prepare = load_apart
+    session().workers.least = _WORTH_LOADING
     if plan.request.prepare:
         session().need("bwrap", "prepare= of a driver")
     step = CompileModules(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import select
 import signal
 import sys
 import threading
@@ -26,14 +25,8 @@ from SCons.Node import Node
 from xspack_tool.plan.node_record import planned_of, record_of
 from xspack_tool.run import ask_to_stop, end_marked, mark_programs
 
-#: So many outputs must be missing before processes are worth their start: a build with little to do is slowed by the
-#: copies of memory that are made for them.
-_ENOUGH = 8
 #: From so many bytes on, a step is done by libraries more than by Python: twice as many are compressed in threads.
 _LARGE = 8 << 20
-#: Seconds after which a worker that was asked for nothing has time: something that takes long, such as compiling a
-#: driver, comes first.
-_SOON = 0.05
 #: PR_SET_PDEATHSIG of prctl(2).
 _SIGNAL_OF_PARENTS_DEATH = 1
 
@@ -64,8 +57,9 @@ class Workers:
     """The worker processes of this run, of which there may be none (then this is false)."""
 
     def __init__(self) -> None:
-        #: What a worker does first, if nothing is asked of it soon.
-        self.prepare: Callable[[], object] = lambda: None
+        #: So many outputs must be missing before processes are worth their start: a build with little to do is slowed
+        #: by the copies of memory that are made for them.
+        self.least = 8
         self._all: list[_Worker] = []
         #: Those that have nothing to do; None as soon as all are gone.
         self._free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
@@ -80,7 +74,7 @@ class Workers:
             return
         missing = (node for node in nodes if _is_apart(node) and not os.path.lexists(node.get_abspath()))
         # A thread may hold a lock that nobody in the new process would ever release.
-        if len(list(islice(missing, _ENOUGH))) < _ENOUGH or len(os.listdir("/proc/self/task")) > 1:
+        if len(list(islice(missing, self.least))) < self.least or len(os.listdir("/proc/self/task")) > 1:
             return
         # A thread that got an answer goes on soon, while another walks through SCons's nodes: 3 to 5 % of a build.
         sys.setswitchinterval(0.0005)
@@ -88,7 +82,7 @@ class Workers:
         sys.stderr.flush()
         with suppress(OSError):  # no room for another process: threads do it
             for _ in range(jobs):
-                self._all.append(_fork(nodes, make, self.prepare))
+                self._all.append(_fork(nodes, make))
         for worker in self._all:
             self._free.put(worker)
 
@@ -158,7 +152,7 @@ def _is_large(node: Node) -> bool:
     return size >= _LARGE
 
 
-def _fork(nodes: Iterable[Node], make: Make, prepare: Callable[[], object]) -> _Worker:
+def _fork(nodes: Iterable[Node], make: Make) -> _Worker:
     asked, answers, mark = os.pipe(), os.pipe(), os.pipe()
     number, parent = os.fstat(mark[0]).st_ino, os.getpid()
     ways = {signal.SIGINT, signal.SIGTERM}
@@ -166,13 +160,7 @@ def _fork(nodes: Iterable[Node], make: Make, prepare: Callable[[], object]) -> _
     try:
         pid = os.fork()
         if not pid:
-            _work(
-                asked[0],
-                answers[1],
-                mark[0],
-                parent,
-                lambda here, back: _answer(here, back, nodes, make, prepare),
-            )
+            _work(asked[0], answers[1], mark[0], parent, lambda here, back: _answer(here, back, nodes, make))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for end in (asked[0], answers[1], *mark):
@@ -204,12 +192,8 @@ def _work(
         os._exit(1)
 
 
-def _answer(
-    asked: IO[bytes], answers: IO[bytes], nodes: Iterable[Node], make: Make, prepare: Callable[[], object]
-) -> NoReturn:
+def _answer(asked: IO[bytes], answers: IO[bytes], nodes: Iterable[Node], make: Make) -> NoReturn:
     by_path = {node.get_abspath(): node for node in nodes}
-    if not select.select([asked], [], [], _SOON)[0]:
-        prepare()
     while True:
         try:
             node = by_path.get(pickle.load(asked))
