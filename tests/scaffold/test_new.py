@@ -215,7 +215,7 @@ def test_any_text_is_meant_as_it_is(tmp_path: Path) -> None:
     """By a shell that copies the last line, by Python, and by SCons."""
     who = 'A "quote" \\ $x ${y} $(id)'
     said = xspack("new", tmp_path / "a b/é $z", "--vendor", who)
-    assert said.out.splitlines()[-1] == f"now: cd '{tmp_path}/a b/é $z' && scons pack"
+    assert said.out.splitlines()[-1].startswith(f"now: cd '{tmp_path}/a b/é $z' && ")
     scons(tmp_path / "a b/é $z")
     for note in ("costs $5", "and ${more}"):
         assert xspack("bump", tmp_path / "a b/é $z/SConstruct", "-m", note).status == 0
@@ -227,6 +227,24 @@ def test_any_text_is_meant_as_it_is(tmp_path: Path) -> None:
         (f"{who} Builds", "- costs $5"),
         (f"{who} Builds", "- first release"),
     ]
+
+
+@pytest.mark.parametrize("first", ["own", "link", "other", "none"])
+def test_the_scons_that_has_xspack_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """The first one on the PATH may be another tool's, which knows no xspack."""
+    place = BIN if first == "own" else tmp_path / "bin"
+    (tmp_path / "bin").mkdir()
+    if first == "link":
+        (place / "scons").symlink_to(BIN / "scons")
+    elif first == "other":
+        (place / "scons").write_text("#!/bin/sh\n")
+        (place / "scons").chmod(0o755)
+    monkeypatch.setenv("PATH", str(place))
+    monkeypatch.chdir(tmp_path)
+    said = xspack("new", "--vendor", "Acme", "--name", "acme").out.splitlines()[-1]
+    assert said == ("now: scons pack" if first in ("own", "link") else f"now: {BIN}/scons pack")
 
 
 def test_a_release_that_is_not_known_is_told_at_once(tmp_path: Path) -> None:

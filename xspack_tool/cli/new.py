@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import sys
 import uuid
 from collections.abc import Mapping
@@ -88,7 +89,8 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.line(
             f"for {answers.ci}: python3 -m pip wheel --no-deps -w {shlex.quote(str(folder / 'tools'))} {origin()}"
         )
-    out.line("now: scons pack" if folder == Path() else f"now: cd {shlex.quote(str(folder))} && scons pack")
+    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    out.line(f"now: {there}{_scons()} pack")
     return 0
 
 
@@ -103,6 +105,13 @@ COMMAND = Command(
         "xspack new . --kind driver --vendor Acme --ddk /lib/modules/4.19.0+1/build",
     ),
 )
+
+
+def _scons() -> str:
+    """How a shell here calls the SCons that has xspack; the first one on the PATH may be another."""
+    own, first = Path(sys.executable).with_name("scons"), shutil.which("scons")
+    is_first = first is not None and own.exists() and os.path.samefile(first, own)
+    return "scons" if is_first or not own.exists() else shlex.quote(str(own))
 
 
 def _kind_of(folder: Path, source: Path | None) -> str:
