@@ -411,7 +411,10 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
         except OSError as error:
             why = error.strerror or str(error)
         else:
-            return _built_files(name, files, f"name what is there before the build, or leave {name} out")
+            remedy = (
+                "name a folder into which the build puts nothing, or build it before, in a run of its own"
+            )
+            return _built_files(name, files, remedy)
         remedy = f"name a folder, repository or ISO that is there, or leave {name} out"
         return [Problem(name, str(place), f"cannot be read: {why}", remedy)]
 

@@ -50,7 +50,8 @@ def udev_rules(context: RpmContext) -> Hits:
 @rpm_rule(
     "P2",
     "E",
-    meaning="firmware outside /lib/firmware/updates/<kernel>",
+    meaning="firmware outside /lib/firmware/updates/<kernel>, or below it for a kernel that the release does not have; "
+    "a W in a folder of updates that is named after no kernel, which every kernel reads",
     remedy="install it below /lib/firmware/updates/<kernel> (env.Firmware does)",
     bad="/lib/firmware/acme/nic.bin",
     good="/lib/firmware/updates/4.19.0+1/acme/nic.bin",
