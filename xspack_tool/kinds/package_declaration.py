@@ -42,6 +42,7 @@ from xspack_tool.plan.sources import (
     links_of,
     named,
     nodes_of,
+    pointer_problems,
     walk,
 )
 
@@ -227,7 +228,7 @@ class PackageDeclaration:
         """A file whose content is a source or a built file. ``mode`` None: from the source."""
         options.pop("folder_mode", None)
         for node in nodes_of(self.env, source):
-            self.need(field, node)
+            self.need(field, node, content=path.startswith("/lib/firmware/"))
             self._place(FileEntry(path, "file", role=role, **options), node, field)
 
     def text(self, path: str, text: str, *, mode: int = 0o644, field: str = "files", role: Role = "") -> None:
@@ -301,12 +302,17 @@ class PackageDeclaration:
             else:
                 self.file(below, item.node, field=field, **options)
 
-    def need(self, field: str, node: Any) -> None:
-        """Note that a file must be there, or be built, once everything was read."""
+    def need(self, field: str, node: Any, *, content: bool = False) -> None:
+        """Note that a file must be there, or be built, once everything was read; with ``content`` it must be no pointer
+        of Git LFS or git-annex: a device would be given that, and no compiler sees it."""
+
+        def problems() -> list[Problem]:
+            return (content and pointer_problems(field, node)) or file_problems(field, node)
+
         if self.is_closed:
-            self.problems += file_problems(field, node)
+            self.problems += problems()
         else:
-            self.late_checks.append(lambda: file_problems(field, node))
+            self.late_checks.append(problems)
 
     def _place(self, entry: FileEntry, node: Any, field: str, *, weight: int = 2) -> None:
         wrong = [*syntax.check_destination(field, entry.path), *entry.problems(field)]
