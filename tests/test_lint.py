@@ -37,10 +37,8 @@ KEPT = {
     "signing/agent.py:_find_key": "times and sizes of a keyring's files",
     "signing/keys.py:_gnupg": "a gpg",
     # xspack's own code and data
-    "plan/findings.py:_decoder": "a type",
     "plan/findings.py:_own_rules": "xspack's code",
     "releases/__init__.py:_known": "xspack's profiles",
-    "repo/fragment.py:_decoder": "a type",
     "rules/registry.py:_load_families": "xspack's rules",
     "rules/spdx.py:_licensing": "a library's list",
     "scaffold/files.py:_environment": "xspack's templates",

@@ -201,6 +201,23 @@ def test_nothing_outlives_scons(tmp_path: Path, which: signal.Signals, group: bo
         os.kill(int(pid), signal.SIGKILL)
 
 
+def test_a_worker_that_was_stopped_ends_with_scons(tmp_path: Path) -> None:
+    made = tree(tmp_path / "t", SLOW + KEY + PACKAGES + PACK)
+    argv = ["env", "--default-signal=INT,TERM", *SCONS, "-j2"]
+    with open(tmp_path / "said", "wb") as said:
+        scons = subprocess.Popen(argv, cwd=made.path, stdout=said, stderr=said, start_new_session=True)
+    wait_for(lambda: len(parents(made.path)) == 2)
+    for worker in parents(made.path):
+        os.kill(worker, signal.SIGSTOP)
+    scons.terminate()
+    try:
+        assert scons.wait(60) == 2
+        wait_for(lambda: sleepers(made.path) == [])
+    finally:
+        for pid in sleepers(made.path):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def test_programs_end_with_a_worker_that_is_killed(tmp_path: Path) -> None:
     made = tree(tmp_path / "t", SLOW + KEY + PACKAGES + PACK)
     with open(tmp_path / "said", "wb") as said:

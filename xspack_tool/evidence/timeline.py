@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from xspack_tool.binary.decoders import decoder_of
 from xspack_tool.evidence.text import json_text
 from xspack_tool.files import write_whole
 
@@ -63,7 +64,7 @@ def read_timeline(place: Path, sha256: str) -> Timeline | None:
     try:
         if os.path.getsize(place) > 64 << 20:
             return None
-        timeline = msgspec.json.decode(place.read_bytes(), type=Timeline)
+        timeline: Timeline = decoder_of(Timeline).decode(place.read_bytes())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return timeline if timeline.sha256 == sha256 else None

@@ -34,8 +34,6 @@ from xspack_tool.plan.verdict import is_strict, note_report, take_part
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    import msgspec
-
     from xspack_tool.ddk.inbox import Inbox
     from xspack_tool.model.driver import DriverNotes
     from xspack_tool.model.profile import Profile
@@ -221,18 +219,11 @@ def read_records(paths: Sequence[Path]) -> list[Record]:
     """The records in files of :func:`write_record`, or in files that hold the lines of several; msgspec, since a
     pack reads those of all its RPMs in every build."""
     from xspack_tool.repo.fragment import read_lines
-
-    return read_lines(_decoder(), paths)
-
-
-@functools.cache
-def _decoder() -> msgspec.json.Decoder[Record]:
-    import msgspec
-
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding
 
-    return msgspec.json.Decoder(tuple[RpmInfo, list[Finding]])
+    kind: type[Record] = tuple[RpmInfo, list[Finding]]
+    return read_lines(kind, paths)
 
 
 class JudgePack(Step, frozen=True):

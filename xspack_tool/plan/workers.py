@@ -105,8 +105,9 @@ class Workers:
     def ask_to_stop(self) -> None:
         """Have programs that workers wait for end; a signal's handler may call it."""
         for worker in tuple(self._all):
-            with suppress(OSError):
-                os.kill(worker.pid, signal.SIGTERM)
+            for number in (signal.SIGTERM, signal.SIGCONT):  # one that was stopped would not hear of it
+                with suppress(OSError):
+                    os.kill(worker.pid, number)
 
     def end(self) -> None:
         """End them all. They have nothing to do any more, but where an error ended the build."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from xspack_tool.binary.decoders import decoder_of
 from xspack_tool.binary.module import MODULE
 from xspack_tool.errors import BadInput, damaged
 from xspack_tool.model.dependency import evr_text
@@ -53,27 +54,20 @@ class Fragment(Struct, frozen=True):
 def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
     """The fragments in files of one or more lines; msgspec, since a pack reads those of all its RPMs in every
     build. Raises BadInput."""
-    return read_lines(_decoder(), paths)
-
-
-@functools.cache
-def _decoder() -> msgspec.json.Decoder[Fragment]:
-    import msgspec
-
-    return msgspec.json.Decoder(Fragment)
+    return read_lines(Fragment, paths)
 
 
 _Line = TypeVar("_Line")
 
 
-def read_lines(decoder: msgspec.json.Decoder[_Line], paths: Iterable[Path]) -> list[_Line]:
-    """What a decoder finds in files of one or more lines of JSON. Raises BadInput."""
+def read_lines(kind: type[_Line], paths: Iterable[Path]) -> list[_Line]:
+    """What files of one or more lines of JSON hold, each line a value of a type. Raises BadInput."""
     import msgspec
 
     lines: list[_Line] = []
     for path in paths:
         try:
-            lines += _decoded(decoder, path.read_bytes())
+            lines += _decoded(decoder_of(kind), path.read_bytes())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise damaged(path) from None
     return lines
