@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from xspack_tool.errors import DeclarationError, XspackError, system_words
@@ -42,7 +42,7 @@ MODULES = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``xspack`` and return its exit status: 0 good, 1 findings or a rejected pack, 2 wrong usage."""
-    return run(make_parser(), sys.argv[1:] if argv is None else argv)
+    return run("xspack", make_parser, sys.argv[1:] if argv is None else argv)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,10 +66,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def build_update_main(argv: Sequence[str] | None = None) -> int:
     """``build-update`` under its own name, for scripts that call it so."""
-    command = load("build_update")
-    parser = argparse.ArgumentParser(prog="build-update", description=command.help)
-    command.add_to(parser)
-    return run(parser, sys.argv[1:] if argv is None else argv)
+
+    def make() -> argparse.ArgumentParser:
+        command = load("build_update")
+        parser = argparse.ArgumentParser(prog="build-update", description=command.help)
+        command.add_to(parser)
+        return parser
+
+    return run("build-update", make, sys.argv[1:] if argv is None else argv)
 
 
 def load(module: str) -> Command:
@@ -78,16 +82,29 @@ def load(module: str) -> Command:
     return command
 
 
-def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
-    """Parse, do, and turn whatever goes wrong for the user's part into words and a status."""
+def run(program: str, make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]) -> int:
+    """Make the parser, parse, do, and turn whatever goes wrong for the user's part into words and a status."""
+    _have_streams()
+    came: list[int] = []
+    try:
+        _end_as_interrupted(came)
+        return _run(program, make, argv)
+    except BaseException as error:
+        # Python, and libraries, make another error of what a signal raised in some places.
+        if not came and not isinstance(error, KeyboardInterrupt):
+            raise
+        end_children()
+        return _say(program, *(("terminated", 143) if signal.SIGTERM in came else ("interrupted", 130)))
+
+
+def _run(program: str, make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]) -> int:
     from xspack_tool.cli.command import UsageError
     from xspack_tool.cli.output import STANDARD_OUTPUT, Output
 
-    _have_streams()
     try:
-        _end_as_interrupted()
         try:
-            if not argv and parser.prog == "xspack":
+            parser = make()
+            if not argv and program == "xspack":
                 parser.print_help(sys.stderr)
                 return 2
             args = parser.parse_args(argv, argparse.Namespace(argv=list(argv)))
@@ -97,24 +114,18 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         Output(sys.stdout).flush()
         return status
     except UsageError as error:
-        return _say(parser.prog, str(error), 2)
+        return _say(program, str(error), 2)
     except DeclarationError as error:
-        return _say(parser.prog, "; ".join(map(str, error.problems)), 2)
+        return _say(program, "; ".join(map(str, error.problems)), 2)
     except XspackError as error:
-        return _say(parser.prog, str(error), 1)
+        return _say(program, str(error), 1)
     except BrokenPipeError:
         _write_no_more()
         return 1
     except OSError as error:
         if error.filename == STANDARD_OUTPUT:
             _write_no_more()
-        return _say(parser.prog, f"{_about(error)}{system_words(error)}", 1)
-    except KeyboardInterrupt:
-        end_children()
-        return _say(parser.prog, "interrupted", 130)
-    except _Terminated:
-        end_children()
-        return _say(parser.prog, "terminated", 143)
+        return _say(program, f"{_about(error)}{system_words(error)}", 1)
 
 
 def _have_streams() -> None:
@@ -141,12 +152,14 @@ class _Terminated(BaseException):
     """SIGTERM: programs, folders and mounts are cleaned up as after an error."""
 
 
-def _end_as_interrupted() -> None:
-    """Have SIGTERM unwind the stack as SIGINT does, and both end the programs that threads wait for."""
+def _end_as_interrupted(came: list[int]) -> None:
+    """Have SIGTERM unwind the stack as SIGINT does, and both end the programs that threads wait for. The one that came
+    stands in ``came`` then."""
 
     def end(number: int, frame: object) -> None:
         for which in (signal.SIGINT, signal.SIGTERM):
             signal.signal(which, signal.SIG_IGN)
+        came.append(number)
         ask_to_stop()
         raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
