@@ -92,15 +92,6 @@ def test_its_own_name_for_build_update(tmp_path: Path) -> None:
     assert xspack("x.rpm", main=cli.build_update_main).status == 2
 
 
-def test_both_programs_are_installed_by_pip() -> None:
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    scripts = dict(re.findall(r'^([a-z-]+) = "xspack_tool\.cli:(\w+)"$', text, re.MULTILINE))
-    assert {name: getattr(cli, function) for name, function in scripts.items()} == {
-        "xspack": cli.main,
-        "build-update": cli.build_update_main,
-    }
-
-
 def on_terminal(*argv: str | Path) -> str:
     """What a command prints on a terminal."""
     return on_terminal_python("from xspack_tool.cli import main; main()", *map(str, argv))
