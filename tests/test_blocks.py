@@ -39,6 +39,11 @@ ELSEWHERE = {
         "apt-get install",
     ): "tests/test_packaging.py::test_the_first_pack_of_a_newcomer",
     (
+        "docs/index.md",
+        "sh",
+        "apt-get install",
+    ): "tests/test_packaging.py::test_the_first_pack_of_a_newcomer",
+    (
         "README.md",
         "sh",
         "uv tool install .",

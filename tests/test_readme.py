@@ -40,6 +40,10 @@ def test_the_readme_has_the_two_commands_and_every_kind() -> None:
     assert all((ROOT / folder / "SConstruct").is_file() for _, folder in kinds)
 
 
+def test_the_site_begins_with_the_same_first_pack() -> None:
+    assert blocks("docs/index.md", "sh") == blocks("README.md", "sh")[1:2]
+
+
 def test_links_lead_somewhere() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     missing = [

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from forge import Forged, forge, module
-from pack_maker import PACK, UUID, Key, PackMaker, keys, make_pack, xspack
+from pack_maker import PACK, UUID, Key, PackMaker, keys, make_pack, package, xspack
 
 from xspack_tool import cli
 from xspack_tool.errors import UNSEEN, BadInput
@@ -61,12 +62,16 @@ def raw(text: str) -> list[str]:
     return [found for found in re.findall(UNSEEN, text) if found not in "\n\t\r"]
 
 
-def commands(iso: Path, key: Path, folder: Path) -> Iterator[tuple[str | Path, ...]]:
+def commands(good: Path, iso: Path, key: Path, folder: Path) -> Iterator[tuple[str | Path, ...]]:
     for json_option in ((), ("--json",)):
         yield "info", iso, *json_option
         yield "verify", iso, "--key", key, *json_option
         yield "devices", iso, *json_option
         yield "diff", iso, iso, *json_option
+        yield "diff", good, iso, *json_option
+    yield "diff", good, iso, "--markdown"
+    for name in ("github", "gitlab", "junit", "sarif"):
+        yield "verify", iso, "--key", key, "--format", name
     yield "unpack", iso, folder / "unpacked"
     yield "report", iso, "-o", folder / "report.html"
     yield "resign", iso, "--key", key, "-o", folder / "re.iso"
@@ -80,14 +85,22 @@ def test_every_command(
     keys: dict[str, Key],
     tmp_path: Path,
 ) -> None:
-    iso = make_pack(PACK, [hostile])
+    iso, good = make_pack(PACK, [hostile]), make_pack(PACK, [package("acme-good")])
     ran = set()
-    for words in commands(iso, keys["Acme"].file, tmp_path):
+    for words in commands(good, iso, keys["Acme"].file, tmp_path):
         said = xspack(*words)
         assert raw(said.out + said.err) == [], words
         assert "Traceback" not in said.err, words
         assert said.status in (0, 1), said.err
         ran.add(words[0])
+        if words[-1] == "junit":
+            assert ElementTree.fromstring(said.out).tag == "testsuite"
+        elif words[-1] == "github":
+            assert all(
+                line.startswith(("::error ", "::warning ", "::notice ")) for line in said.out.splitlines()
+            )
+        elif words[-1] in ("gitlab", "sarif", "--json"):
+            json.loads(said.out)
     assert {"info", "verify", "devices", "diff", "unpack", "report", "resign", "sbom"} == ran
     page = tmp_path / "report.html"
     assert raw(page.read_text(encoding="utf-8")) == []
