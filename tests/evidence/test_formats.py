@@ -57,10 +57,26 @@ def test_gitlab() -> None:
 
 
 def test_junit() -> None:
-    suite = ElementTree.fromstring(FORMATS["junit"]("acme.iso", VERDICTS, REPORT))
-    assert (suite.get("tests"), suite.get("failures")) == ("5", "3")
-    failed = {case.get("name"): case.find("failure") is not None for case in suite}
-    assert failed == {"xapi": True, "yum": False, "S6": True, "U3": True, "V3": False}
+    """A case for each host and each rule: who reads it sees what was judged, too."""
+    verdicts = (*VERDICTS, Verdict("installer", unjudged=("its key",)))
+    suite = ElementTree.fromstring(FORMATS["junit"]("acme.iso", verdicts, REPORT))
+    rules = [rule.id for rule in all_rules()]
+    assert [case.get("name") for case in suite] == ["xapi", "yum", "installer", *rules]
+    assert {name: suite.get(name) for name in ("tests", "failures", "skipped")} == {
+        "tests": str(3 + len(rules)),
+        "failures": "3",
+        "skipped": "2",
+    }
+    said = {case.get("name"): [(one.tag, one.get("message") or one.text) for one in case] for case in suite}
+    assert {name: parts for name, parts in said.items() if parts} == {
+        "xapi": [("failure", "INVALID_UPDATE: no")],
+        "installer": [("skipped", "its key")],
+        "S6": [("failure", "never reached; insert it")],
+        "U3": [("failure", "::error::x\\x0a\\x1b[2J]]></failure>,%")],
+        "V3": [("system-out", "noted")],
+        "P4": [("system-out", "waived (waived: why)")],
+        "D1": [("skipped", "not checked")],
+    }
 
 
 def test_sarif() -> None:

@@ -79,24 +79,35 @@ def gitlab(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
 
 
 def junit(iso: str, verdicts: Sequence[Verdict], report: Report) -> str:
-    """JUnit's XML: a case for each host, and for each rule that found something; notes are no failures."""
+    """JUnit's XML: a case for each host and for each rule. Notes and waived findings are no failures; what could not be
+    checked was skipped."""
     cases: dict[str, list[_Said]] = {verdict.host: [] for verdict in verdicts}
+    cases |= {rule.id: [] for rule in all_rules()}
     for said in _said(verdicts, report):
         cases.setdefault(said.by, []).append(said)
+    unchecked = {one.rule: visible(one.found) for one in report.findings if one.skipped}
+    unchecked |= {one.host: visible("; ".join(one.unjudged)) for one in verdicts if one.unjudged}
+    remarks = {name: [said.words for said in of_case] for name, of_case in cases.items()}
+    for waived in (one for one in report.findings if one.waived):
+        remarks.setdefault(waived.rule, []).append(visible(f"{waived.found} (waived: {waived.waived})"))
     failed = {name: [said for said in of_case if said.severity != "I"] for name, of_case in cases.items()}
+    skipped = {name: why for name, why in unchecked.items() if not failed.get(name)}
     suite = ElementTree.Element(
         "testsuite",
         name=f"xspack verify {iso}",
         tests=str(len(cases)),
         failures=str(sum(map(bool, failed.values()))),
+        skipped=str(len(skipped)),
     )
-    for name, of_case in cases.items():
+    for name in cases:
         case = ElementTree.SubElement(suite, "testcase", classname="xspack", name=name)
         if failed[name]:
             failure = ElementTree.SubElement(case, "failure", message=failed[name][0].words)
             failure.text = "\n".join(f"{said.severity} {said.place}: {said.words}" for said in failed[name])
-        elif of_case:
-            ElementTree.SubElement(case, "system-out").text = "\n".join(said.words for said in of_case)
+        elif name in skipped:
+            ElementTree.SubElement(case, "skipped", message=skipped[name])
+        elif remarks[name]:
+            ElementTree.SubElement(case, "system-out").text = "\n".join(remarks[name])
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
