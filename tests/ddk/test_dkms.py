@@ -83,6 +83,31 @@ def test_what_only_running_it_tells_is_refused(make: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "version",
+    [
+        "",
+        "PACKAGE_VERSION=$(cat VERSION)\n",
+        "PACKAGE_VERSION=`cat VERSION`\n",
+        "PACKAGE_VERSION=1.0\nif [ -e /x ]; then\n  PACKAGE_VERSION=2.0\nfi\n",
+    ],
+)
+def test_a_version_that_only_running_it_tells(version: str) -> None:
+    """All the rest is known: a declaration has to give the version alone."""
+    tree = "$dkms_tree/$PACKAGE_NAME/${PACKAGE_VERSION}/build"
+    if not version:
+        tree = "$dkms_tree/$PACKAGE_NAME/build"
+    text = (
+        f'PACKAGE_NAME=acme\n{version}BUILT_MODULE_NAME=nic\nMAKE="make -C $kernel_source_dir M={tree} A=1"\n'
+    )
+    conf = parse_dkms(text)
+    assert (conf.name, conf.version, [one.name for one in conf.modules]) == ("acme", "", ["nic"])
+    if version:
+        assert (conf.kbuild_dirs, conf.make_variables, conf.refused) == (("",), {"A": "1"}, ())
+        told = parse_dkms(text.replace("A=1", "A=$PACKAGE_VERSION"))
+        assert told.refused == ("MAKE is known only when it is run, or depends on a condition",)
+
+
+@pytest.mark.parametrize(
     "jobs",
     [
         "-j$(nproc)",
@@ -123,12 +148,10 @@ def test_several_on_a_line_and_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "PACKAGE_NAME=x\n", 'PACKAGE_NAME="$(id)"\nPACKAGE_VERSION=1\n', "\0(((", "if"]
+    "text", ["", "PACKAGE_VERSION=1\n", 'PACKAGE_NAME="$(id)"\nPACKAGE_VERSION=1\n', "\0(((", "if"]
 )
 def test_what_names_no_package(text: str) -> None:
-    with pytest.raises(
-        BadInput, match=r"^dkms\.conf: a dkms\.conf assigns PACKAGE_NAME and PACKAGE_VERSION, "
-    ):
+    with pytest.raises(BadInput, match=r"^dkms\.conf: a dkms\.conf assigns PACKAGE_NAME, "):
         parse_dkms(text)
 
 

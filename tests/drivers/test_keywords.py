@@ -103,7 +103,7 @@ def test_what_a_dkms_conf_says(head: str, kernel: str, tmp_path: Path) -> None:
         (
             "VERSION=1\n",
             (
-                "a dkms.conf assigns PACKAGE_NAME and PACKAGE_VERSION, plainly and under no condition; "
+                "a dkms.conf assigns PACKAGE_NAME, plainly and under no condition; "
                 "give version=, kbuild_dir= and the like"
             ),
         ),

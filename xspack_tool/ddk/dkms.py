@@ -39,6 +39,9 @@ _TO_BE_READ = ("MAKE", "BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION")
 #: What a MAKE may run besides make: what moves modules to where dkms looks for them.
 _MAKES = ("make", "$MAKE", "$(MAKE)")
 _HARMLESS = ("cd", "find", "mv", "cp", "true", ":", "echo", "pushd", "popd")
+#: Put in for a version that is known only when the file is run: it is part of the path of dkms's copy.
+_UNKNOWN = "@version@"
+_VERSION = re.compile(r"^(\s*PACKAGE_VERSION=).*", re.MULTILINE)
 #: How many jobs make is to run, counted where dkms is: SCons says it here.
 _JOBS = re.compile(
     r"(?<=\s)(?:-j|--jobs[=\s])\s*(?:`[^`\n]*`|\$\(\([^()\n]*\)\)|\$\([^()\n]*\)|\$\w+|\$\{\w+\}|[0-9]+)"
@@ -96,19 +99,22 @@ class DkmsConf(Struct, frozen=True):
 
 
 def parse_dkms(text: str, file: object = "dkms.conf") -> DkmsConf:
-    """Read a dkms.conf. Raises BadInput where it does not plainly name its package and version."""
+    """Read a dkms.conf; its version is empty where that takes more than reading. Raises BadInput where it does not
+    plainly name its package."""
     if len(text) > _MAX_SIZE:
         raise BadInput(file, f"a dkms.conf of more than {_MAX_SIZE // 1024} KiB")
-    return _read(assignments(_JOBS.sub("", text), _GIVEN), file)
+    text = _JOBS.sub("", text)
+    assigned = assignments(text, _GIVEN)
+    if "PACKAGE_VERSION" not in assigned.values or "PACKAGE_VERSION" in assigned.untold:
+        assigned = assignments(_VERSION.sub(rf"\g<1>{_UNKNOWN}", text), _GIVEN)
+    return _read(assigned, file)
 
 
 def _read(assigned: Assigned, file: object) -> DkmsConf:
     values = assigned.values
-    name, version = values.get("PACKAGE_NAME"), values.get("PACKAGE_VERSION")
-    if not name or not version:
-        raise BadInput(
-            file, "a dkms.conf assigns PACKAGE_NAME and PACKAGE_VERSION, plainly and under no condition"
-        )
+    name, version = values.get("PACKAGE_NAME"), values.get("PACKAGE_VERSION", _UNKNOWN)
+    if not name:
+        raise BadInput(file, "a dkms.conf assigns PACKAGE_NAME, plainly and under no condition")
     arrays = _arrays(values)
     modules = _modules(arrays, name)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
@@ -116,7 +122,9 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     # dkms has bash read it again when it is run: what was in single quotes is put in then.
     then = {**values, "MAKE": "make"}
     untold = assigned.untold
-    if any(name not in then or name in untold - {"MAKE"} for name in _PUT_IN.findall(make)):
+    if _UNKNOWN in make.replace(build, "") or any(
+        put not in then or put in untold - {"MAKE"} for put in _PUT_IN.findall(make)
+    ):
         untold |= {"MAKE"}
     # The program first, then what it is given, also as its environment.
     calls = [[*words[:1], *environment, *words[1:]] for words, environment in commands(make, then)]
@@ -134,7 +142,7 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     before = arrays.get("PRE_BUILD", {}).get(0, "")
     return DkmsConf(
         name,
-        version,
+        "" if _UNKNOWN in version or "PACKAGE_VERSION" in untold else version,
         modules,
         tuple(folders),
         {key: value for key, value in known.items() if key not in config},
