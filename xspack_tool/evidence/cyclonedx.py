@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xspack_tool.evidence.inventory import Component, Inventory, required_components
+from xspack_tool.evidence.inventory import Component, Inventory
 from xspack_tool.evidence.text import instant, json_text
 
 _ALGORITHMS = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 96: "SHA-384", 128: "SHA-512"}
@@ -16,7 +16,7 @@ def cyclonedx(inventory: Inventory, version: str) -> str:
     pack = f"{'pack' if inventory.uuid else 'rpm'}:{inventory.label}-{inventory.version}"
     release, number = inventory.release
     components = [_component(component, inventory) for component in inventory.components]
-    needed = required_components(inventory)
+    needed = inventory.required
     data = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

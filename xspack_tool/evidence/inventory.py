@@ -47,7 +47,7 @@ class Component(Struct, frozen=True):
         return f"pkg:rpm/{name}@{_quoted(f'{info.version}-{info.release}')}?{words}"
 
 
-class Inventory(Struct, frozen=True):
+class Inventory(Struct, frozen=True, dict=True):
     """A pack and its RPMs; of a single RPM there is no ``uuid``. ``distro`` is the name of the release it was judged
     by, such as ``xcp-ng-8.3``; ``time`` is the build time of its newest RPM, in seconds since 1970."""
 
@@ -70,6 +70,26 @@ class Inventory(Struct, frozen=True):
         """Name and version of the release: ``xcp-ng``, ``8.3``."""
         name, dash, version = self.distro.rpartition("-")
         return (name, version) if dash else (self.distro, "")
+
+    @functools.cached_property
+    def required(self) -> dict[str, list[str]]:
+        """Which RPMs of the pack each of them requires, by path, as far as names tell."""
+        providers: dict[str, set[str]] = {}
+        for component in self.components:
+            info = component.info
+            for name in (*(one.name for one in info.provides), *(file.path for file in info.files)):
+                providers.setdefault(name, set()).add(component.path)
+        return {
+            component.path: sorted(
+                {
+                    path
+                    for wanted in component.info.requires
+                    for path in providers.get(wanted.name, ())
+                    if path != component.path
+                }
+            )
+            for component in self.components
+        }
 
 
 def inventory_of(pack: ParsedPack, distro: str) -> Inventory:
@@ -116,26 +136,6 @@ def make_inventory(
     ordered = tuple(sorted(components, key=lambda component: component.path))
     time = max((component.info.build_time for component in ordered), default=0)
     return Inventory(label, version, pack_uuid, description, vendor, distro, time, ordered)
-
-
-def required_components(inventory: Inventory) -> dict[str, list[str]]:
-    """Which RPMs of the pack each of them requires, by path, as far as names tell."""
-    providers: dict[str, set[str]] = {}
-    for component in inventory.components:
-        info = component.info
-        for name in (*(one.name for one in info.provides), *(file.path for file in info.files)):
-            providers.setdefault(name, set()).add(component.path)
-    return {
-        component.path: sorted(
-            {
-                path
-                for wanted in component.info.requires
-                for path in providers.get(wanted.name, ())
-                if path != component.path
-            }
-        )
-        for component in inventory.components
-    }
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from xspack_tool.ddk.devices import DeviceRow
 from xspack_tool.errors import visible
 from xspack_tool.evidence.changes import GENERATED, PackChanges
 from xspack_tool.evidence.graph import HEIGHT, draw
-from xspack_tool.evidence.inventory import Inventory, required_components
+from xspack_tool.evidence.inventory import Inventory
 from xspack_tool.evidence.text import instant, size_words
 from xspack_tool.evidence.timeline import Ran, Timeline
 from xspack_tool.evidence.treemap import treemap
@@ -65,7 +65,7 @@ def render_page(page: Page) -> str:
     environment.filters["of_width"] = lambda pixels: f"{pixels / _MAP[0]:.3%}"
     environment.filters["of_height"] = lambda pixels: f"{pixels / _MAP[1]:.3%}"
     findings = page.report.findings
-    needed = required_components(page.inventory)
+    needed = page.inventory.required
     names = {component.path: component.info.name for component in page.inventory.components}
     waived = [finding for finding in findings if finding.waived]
     still_open = [finding for finding in findings if not finding.waived and not finding.skipped]

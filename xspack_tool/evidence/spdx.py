@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xspack_tool.evidence.inventory import Component, Inventory, required_components
+from xspack_tool.evidence.inventory import Component, Inventory
 from xspack_tool.evidence.licence import reference_for, references
 from xspack_tool.evidence.text import instant, json_text
 
@@ -29,7 +29,7 @@ def spdx(inventory: Inventory, version: str) -> str:
     relations += [(_PACK, "CONTAINS", id) for id in ids.values()]
     relations += [
         (ids[path], "DEPENDS_ON", ids[related])
-        for path, wanted in sorted(required_components(inventory).items())
+        for path, wanted in sorted(inventory.required.items())
         for related in wanted
     ]
     data: dict[str, Any] = {

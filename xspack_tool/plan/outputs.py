@@ -86,6 +86,8 @@ class Journal:
         self.folders: list[str] = []
         #: Folders in which a program that outlived a killed build still works.
         self.left: list[str] = []
+        #: Folder of sources -> its name in the journal: all sources are asked for in every build.
+        self._outside: dict[str, str] = {}
         self._begun, self._lock = False, threading.Lock()
         self.states = OutputStates(folder / ".xspack" / "states.json")
         noted = read_notes(self.file)
@@ -97,7 +99,10 @@ class Journal:
         path: str = node.get_abspath()
         if path.startswith(self._within):
             return path[len(self._within) :]
-        return os.path.relpath(path, self.folder)
+        folder, _, name = path.rpartition(os.sep)
+        if folder not in self._outside:
+            self._outside[folder] = os.path.relpath(folder or os.sep, self.folder)
+        return f"{self._outside[folder]}{os.sep}{name}"
 
     def keep(self, folder: Path) -> None:
         """Note a folder that steps use besides their targets. It goes with `-c`, when all goes."""

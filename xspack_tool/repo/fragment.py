@@ -73,9 +73,10 @@ def read_lines(kind: type[_Line], paths: Iterable[Path]) -> list[_Line]:
     return lines
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _decoded(decoder: msgspec.json.Decoder[_Line], content: bytes) -> tuple[_Line, ...]:
-    """Several steps of a pack read the same lines, one after the other."""
+    """Several steps of a pack read the same lines, one after the other: two files of its payload's, two of each
+    generated RPM's."""
     return tuple(decoder.decode_lines(content))
 
 
