@@ -104,7 +104,7 @@ def test_a_baseline_shows_what_changed(tree: Tree) -> None:
         PACK.replace("1.0", "1.1").replace("6661", "6662").replace('"1", summary="a"', '"2", summary="a"')
     )
     build(tree, f"XSPACK_BASELINE={old}").good()
-    assert "<h2>Changes since acme 1.0</h2>" in (tree.path / "build/acme-report.html").read_text()
+    assert ">Changes since acme 1.0</h2>" in (tree.path / "build/acme-report.html").read_text()
 
 
 def test_none_where_it_is_not_wanted(tree: Tree) -> None:
