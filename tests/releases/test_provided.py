@@ -11,9 +11,9 @@ from xspack_tool.model.dependency import Dependency
 from xspack_tool.releases import packages
 from xspack_tool.releases.packages import relation, satisfies
 
-_VERSIONS = st.lists(st.sampled_from(["0", "00", "1", "01", "2", "9", "10", "84"]), min_size=1, max_size=4).map(
-    ".".join
-)
+_VERSIONS = st.lists(
+    st.sampled_from(["0", "00", "1", "01", "2", "9", "10", "84"]), min_size=1, max_size=4
+).map(".".join)
 _NEVER = re.compile("(?!)")
 
 
