@@ -23,7 +23,8 @@ APART = (
     *("xspack_tool.evidence.cyclonedx", "xspack_tool.evidence.spdx"),
 )
 #: Functions that load more, by name: no step's result has a part of them.
-_RULES, _INDEX = ("xspack_tool.rules.registry", "all_rules"), ("xspack_tool.repo.library", "createrepo")
+_RULES, _LICENCES = ("xspack_tool.rules.registry", "all_rules"), ("xspack_tool.rules.spdx", "licensing")
+_INDEX = ("xspack_tool.repo.library", "createrepo")
 
 
 @contextmanager
@@ -38,11 +39,11 @@ def loading_ahead(has_workers: bool) -> Iterator[None]:
 
 
 def _load_here() -> None:
-    _load(HERE, _RULES)
+    _load(HERE, _RULES, _LICENCES)
 
 
 def _load_all() -> None:
-    _load((*HERE, *APART), _RULES, _INDEX)
+    _load((*HERE, *APART), _RULES, _LICENCES, _INDEX)
 
 
 def _load(modules: Iterable[str], *functions: tuple[str, str]) -> None:

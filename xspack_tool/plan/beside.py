@@ -41,8 +41,8 @@ class WriteSboms(Step, frozen=True):
     distro: str
     #: xspack's version, which both name as their maker.
     maker: str
-    #: Tags as SPDX expressions, as far as declarations tell them.
-    licences: dict[str, str | None]
+    #: Tags as SPDX expressions, as far as declarations tell them; told late, for what reads them takes long to load.
+    licences: Callable[[], dict[str, str | None]]
 
     def is_apart(self) -> bool:
         return True
@@ -51,7 +51,7 @@ class WriteSboms(Step, frozen=True):
         from xspack_tool.evidence.cyclonedx import cyclonedx
         from xspack_tool.evidence.spdx import spdx
 
-        inventory = _inventory(self.pack, self.distro, self.licences, inputs)
+        inventory = _inventory(self.pack, self.distro, self.licences(), inputs)
         write_whole(outputs.cyclonedx, cyclonedx(inventory, self.maker))
         write_whole(outputs.spdx, spdx(inventory, self.maker))
 
@@ -104,7 +104,10 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
     stem = os.path.splitext(str(iso))[0]
     profile = profile_of(env)
     step = WriteSboms(
-        replace(pack, key="", volume_id=""), profile.name, version_of(env, "xspack"), _licences(env, packages)
+        replace(pack, key="", volume_id=""),
+        profile.name,
+        version_of(env, "xspack"),
+        cache(lambda: _licences(env, packages)),
     )
     outputs = {"cyclonedx": f"{stem}.cdx.json", "spdx": f"{stem}.spdx.json"}
     sboms = add_step(env, step, inputs=inputs, outputs=outputs, cached=False)

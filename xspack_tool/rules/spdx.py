@@ -11,14 +11,15 @@ def parse_licence(text: str) -> tuple[Any, list[str]] | None:
     from license_expression import ExpressionError
 
     try:
-        parsed = _licensing().parse(text, validate=False)
-        return (parsed, _licensing().unknown_license_keys(parsed)) if parsed is not None else None
+        parsed = licensing().parse(text, validate=False)
+        return (parsed, licensing().unknown_license_keys(parsed)) if parsed is not None else None
     except (ExpressionError, ValueError):
         return None
 
 
 @functools.cache
-def _licensing() -> Any:
+def licensing() -> Any:
+    """All licences that SPDX knows."""
     from license_expression import get_spdx_licensing
 
     return get_spdx_licensing()
