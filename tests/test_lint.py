@@ -50,6 +50,8 @@ KEPT = {
     "rpm/compressors.py:_pool": "threads",
     "signing/home.py:_usable": "a link that goes when the process ends",
 }
+#: Lines of a function, with its docstring.
+SCREEN = 50
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -73,6 +75,16 @@ def test_locals_say_what_they_are() -> None:
         if name.id in VAGUE and _lines(function) > 10
     ]
     assert not vague, "\n".join(vague)
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{function.lineno}: {function.name}() has {_lines(function)} lines"
+        for path in sorted((ROOT / "xspack_tool").rglob("*.py"))
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _lines(function) > SCREEN
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize(

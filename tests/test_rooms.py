@@ -166,7 +166,7 @@ def test_the_half_of_plan_that_is_scons_knows_nothing_of_the_pipeline() -> None:
     for name in sorted(half):
         tree = ast.parse((PACKAGE / "plan" / f"{name}.py").read_text(encoding="utf-8"))
         # What is imported for types alone is named there.
-        typing = {id(node) for block in tree.body if isinstance(block, ast.If) for node in ast.walk(block)}
+        typing = {id(node) for block in tree.body if is_for_types(block) for node in ast.walk(block)}
         modules = {
             node.module
             for node in ast.walk(tree)
@@ -176,6 +176,33 @@ def test_the_half_of_plan_that_is_scons_knows_nothing_of_the_pipeline() -> None:
             module.split(".")[2] for module in modules if module and module.startswith("xspack_tool.plan.")
         }
         assert used <= half, name
+
+
+def test_no_file_needs_itself() -> None:
+    """Imports within functions count, for they hide a circle; those for types alone do not."""
+    needs = {name: set(needed(file)) for file, name in zip(files(), map(module_name, files()), strict=True)}
+    while free := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in free}
+    assert needs == {}
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def needed(file: Path) -> Iterator[str]:
+    """The modules of ours that a file imports to run."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    typing = {id(node) for block in tree.body if is_for_types(block) for node in ast.walk(block)}
+    known = set(map(module_name, files()))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in typing:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from names & known or {node.module} & known
+
+
+def is_for_types(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
 
 
 def test_the_page_fits_on_two_screens() -> None:

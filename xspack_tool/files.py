@@ -16,11 +16,12 @@ _BLOCK = 1 << 20
 
 
 @contextmanager
-def whole(place: Path) -> Iterator[Path]:
+def whole(place: Path, shared: bool = False) -> Iterator[Path]:
     """Where to write what is to become ``place``; its folder is made. What is there gets its name when the block ends
-    well, and is removed else."""
+    well, and is removed else. ``shared`` is for a place that others may write at the same time."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
+    own = f".{os.getpid()}.{threading.get_ident()}" if shared else ""
+    beside = place.with_name(f".{place.name}{own}.new")
     try:
         yield beside
         os.replace(beside, place)
@@ -33,9 +34,9 @@ def whole(place: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def write_whole(place: Path, content: str | bytes, mode: int | None = None) -> None:
-    """Write a file, a text as UTF-8."""
-    with whole(place) as beside:
+def write_whole(place: Path, content: str | bytes, mode: int | None = None, shared: bool = False) -> None:
+    """Write a file, a text as UTF-8; ``shared`` as for :func:`whole`."""
+    with whole(place, shared) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
         if mode is not None:
             beside.chmod(mode)

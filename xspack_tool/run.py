@@ -257,8 +257,7 @@ def run(
     by then (see :func:`cleaning_up`).
     """
     words = [os.fspath(word) for word in argv]
-    command = shlex.join(words)
-    head = f"{what}: " if what else ""
+    command, head = shlex.join(words), f"{what}: " if what else ""
     if is_stopping() and not _cleaning.get():
         raise Interrupted(f"{head}{words[0]} was not started: interrupted")
     try:
@@ -275,25 +274,30 @@ def run(
         if lacking := missing_program(words[0]):
             raise StepError(f"{head}{lacking}") from None
         raise
-    with started as process:
-        _note_running(process)
-        try:
-            out, err = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired as late:
-            _end(process)
-            raise StepError(f"{head}{words[0]} did not end within {timeout:g} s\n  {command}") from late
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            _running.discard(process)
-    done = Done(process.returncode, out.decode(errors="replace"), (err or b"").decode(errors="replace"))
+    try:
+        done = _ended(started, stdin, timeout)
+    except subprocess.TimeoutExpired as late:
+        raise StepError(f"{head}{words[0]} did not end within {timeout:g} s\n  {command}") from late
     if done.status < 0 and not killed:
         raise Interrupted(f"{head}{words[0]} was ended by {_signal(-done.status)}\n  command: {command}")
     if check and done.status:
         said = (done.err.strip() or done.out.strip()).replace("\n", "\n    ")
         raise StepError(f"{head}{words[0]} ended with status {done.status}\n    {said}\n  command: {command}")
     return done
+
+
+def _ended(started: subprocess.Popen[bytes], stdin: bytes | None, timeout: float) -> Done:
+    """What a program said until it ended. It is ended when the waiting ends in any other way."""
+    with started as process:
+        _note_running(process)
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            _running.discard(process)
+    return Done(process.returncode, out.decode(errors="replace"), (err or b"").decode(errors="replace"))
 
 
 @contextmanager

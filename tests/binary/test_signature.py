@@ -28,7 +28,7 @@ from xspack_tool.binary.signature import (
     read_signature,
     verify,
 )
-from xspack_tool.ddk.modules import ModuleKey
+from xspack_tool.ddk.module_key import ModuleKey
 from xspack_tool.ddk.sign import sign_module
 from xspack_tool.errors import BadInput
 from xspack_tool.releases.local import kernel_trees

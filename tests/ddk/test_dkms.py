@@ -164,6 +164,12 @@ def test_hostile() -> None:
     assert (deep.make_variables, deep.refused) == ({"DEBUG": "1"}, ())
 
 
+def test_the_numbers_of_modules_may_have_gaps() -> None:
+    """What is said of a module goes by its number, not by its place among them."""
+    text = "BUILT_MODULE_NAME[0]=a\nBUILT_MODULE_NAME[2]=c\nBUILT_MODULE_NAME[3]=d\nSTRIP[2]=no\n"
+    assert parse_dkms(HEAD + text).unstripped == ("c",)
+
+
 def test_too_large() -> None:
     with pytest.raises(BadInput, match=r"^x: a dkms\.conf of more than 1024 KiB$"):
         parse_dkms("#" * 2**20 + "#", "x")

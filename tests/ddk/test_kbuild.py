@@ -20,7 +20,8 @@ from support import lacks, need
 from xspack_tool.binary.module import read_module
 from xspack_tool.ddk.compiler import differ, find_compiler
 from xspack_tool.ddk.kbuild import BuildResult, build_modules, error_lines, warning_lines
-from xspack_tool.ddk.modules import ModuleKey, Outputs
+from xspack_tool.ddk.module_key import ModuleKey
+from xspack_tool.ddk.modules import Outputs
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.errors import StepError

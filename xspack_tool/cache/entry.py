@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from xspack_tool.cache.keys import PublicKey, SigningKey
+from xspack_tool.files import digest_of
 
 #: Begins every signed text: a signature by the same key on something else is none on an entry.
 FORMAT = "xspack-cache 1"
@@ -56,12 +57,9 @@ def entry_of(path: str, key: str) -> Entry:
     if stat.S_ISLNK(state.st_mode):
         content = os.fsencode(os.readlink(path))
         return Entry(key, hashlib.sha256(content).hexdigest(), len(content), "link")
-    digest, size = hashlib.sha256(), 0
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return Entry(key, digest.hexdigest(), size, f"{stat.S_IMODE(state.st_mode) & 0o777:o}")
+        digest, size = digest_of(file), file.tell()
+    return Entry(key, digest, size, f"{stat.S_IMODE(state.st_mode) & 0o777:o}")
 
 
 def sign_entry(entry: Entry, key: SigningKey) -> str:
@@ -127,11 +125,11 @@ def take(path: str, entry: Entry, out: str | None) -> None:
         if not stat.S_ISREG(state.st_mode) or state.st_size != entry.size:
             raise Refused(DAMAGED)
         if out is None:
-            _copy(source, entry, None)
+            write_checked(_blocks(source), entry, None)
             return
         try:
             with open(out, "wb") as target:
-                _copy(source, entry, target)
+                write_checked(_blocks(source), entry, target)
             os.chmod(out, int(entry.mode, 8) | stat.S_IWUSR)
         except BaseException:
             with suppress(OSError):
@@ -139,14 +137,22 @@ def take(path: str, entry: Entry, out: str | None) -> None:
             raise
 
 
-def _copy(source: BinaryIO, entry: Entry, target: BinaryIO | None) -> None:
-    digest, left = hashlib.sha256(), entry.size
-    while block := source.read(min(1 << 20, left)):
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(1 << 20), b"")
+
+
+def write_checked(blocks: Iterable[bytes], entry: Entry, target: BinaryIO | None) -> None:
+    """Write an entry's content, to no place where there is none. Raises Refused, at the latest with the last block,
+    where size or digest are not the entry's."""
+    digest, size = hashlib.sha256(), 0
+    for block in blocks:
         digest.update(block)
-        left -= len(block)
+        size += len(block)
+        if size > entry.size:
+            break
         if target:
             target.write(block)
-    if left or digest.hexdigest() != entry.sha256:
+    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise Refused(DAMAGED)
 
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import queue
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,13 +28,14 @@ from xspack_tool.cache.entry import (
     OTHER_ACTION,
     OTHER_KEY,
     UNSIGNED,
-    Entry,
     Refused,
     read_signature,
     verified_entry,
+    write_checked,
 )
 from xspack_tool.cache.keys import PublicKey
 from xspack_tool.cache.url import is_grid
+from xspack_tool.files import whole, write_whole
 from xspack_tool.grid.connect import NO_HOST, UNREACHABLE, UNTRUSTED
 
 if TYPE_CHECKING:
@@ -112,9 +114,9 @@ class Store:
         """Bring an entry to ``place``, its signature's text to ``place.sig``; why not, or nothing."""
         if not self.reads:
             return OFF
-        beside = place.with_name(f".{place.name}.{os.getpid()}.{threading.get_ident()}.new")
+        why = ""
         try:
-            why = self._fetch(key, trusted, place, beside)
+            self._fetch(key, trusted, place)
         except Refused as refused:
             why = str(refused)
         except FileNotFoundError:
@@ -123,13 +125,12 @@ class Store:
             why = f"cannot be had ({failed})"
         except OSError as error:
             why = f"cannot be kept ({error.strerror or error})"
-        beside.unlink(missing_ok=True)
         with self._lock:
             self.counts.taken += not why
             self.counts.missed += bool(why)
         return why
 
-    def _fetch(self, key: str, trusted: Sequence[PublicKey], place: Path, beside: Path) -> str:
+    def _fetch(self, key: str, trusted: Sequence[PublicKey], place: Path) -> None:
         text = b"".join(self._read(_ac(key), _LARGEST_ENTRY))
         try:
             fields = json.loads(text)
@@ -139,18 +140,17 @@ class Store:
         except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
             raise Refused(UNSIGNED) from None
         entry = verified_entry(signature.encode(), key, trusted)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            blocks = self._read(f"cas/{entry.sha256}", entry.size) if inline is None else iter([inline])
-            _write_checked(blocks, entry, beside)
-        except FileNotFoundError:
-            return EVICTED
-        sig = place.with_name(f"{place.name}.sig")
-        beside_sig = beside.with_name(f"{beside.name}.sig")
-        beside_sig.write_text(signature, encoding="ascii")
-        os.replace(beside_sig, sig)
-        os.replace(beside, place)
-        return ""
+        if entry.mode == "link":
+            raise Refused(DAMAGED)
+        with whole(place, shared=True) as beside:
+            try:
+                blocks = self._read(f"cas/{entry.sha256}", entry.size) if inline is None else iter([inline])
+                with beside.open("wb") as file:
+                    write_checked(blocks, entry, file)
+            except FileNotFoundError:
+                raise Refused(EVICTED) from None
+            beside.chmod(int(entry.mode, 8) | stat.S_IWUSR)
+            write_whole(place.with_name(f"{place.name}.sig"), signature, shared=True)
 
     def write(self, place: Path) -> None:
         """Have the entry at ``place`` written, with the signature beside it, when there is time."""
@@ -269,18 +269,6 @@ def _open(url: str, environ: Mapping[str, str], once: float) -> Actions | Object
     from xspack_tool.cache.objects import Objects
 
     return Objects(url, environ, once)
-
-
-def _write_checked(blocks: Iterator[bytes], entry: Entry, out: Path) -> None:
-    digest, size = hashlib.sha256(), 0
-    with open(out, "wb") as file:
-        for block in blocks:
-            digest.update(block)
-            size += len(block)
-            file.write(block)
-    if (size, digest.hexdigest()) != (entry.size, entry.sha256) or entry.mode == "link":
-        raise Refused(DAMAGED)
-    out.chmod(int(entry.mode, 8) | 0o200)
 
 
 def _ac(key: str) -> str:

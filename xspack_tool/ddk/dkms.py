@@ -116,7 +116,8 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     if not name:
         raise BadInput(file, "a dkms.conf assigns PACKAGE_NAME, plainly and under no condition")
     arrays = _arrays(values)
-    modules = _modules(arrays, name)
+    names = arrays.get("BUILT_MODULE_NAME") or {0: name}
+    modules = _modules(arrays, names)
     build = posixpath.join(_GIVEN["dkms_tree"], name, version, "build")
     make = arrays.get("MAKE", {}).get(0) or _MAKE_DEFAULT.replace("$PACKAGE", f"{name}/{version}")
     # dkms has bash read it again when it is run: what was in single quotes is put in then.
@@ -129,40 +130,44 @@ def _read(assigned: Assigned, file: object) -> DkmsConf:
     # The program first, then what it is given, also as its environment.
     calls = [[*words[:1], *environment, *words[1:]] for words, environment in commands(make, then)]
     folders, variables = _kbuild_calls(calls, build)
-    own: list[tuple[str, ...]] = []
+    makes = [words[1:] for words in calls if words and posixpath.basename(words[0]) in _MAKES]
+    is_own = False
     if not folders:
         folders = _outermost(module.location for module in modules)
-        makes = [words[1:] for words in calls if words and posixpath.basename(words[0]) in _MAKES]
         # A Makefile beside the modules is kbuild's, too. One elsewhere knows how kbuild is to be called for them, and
         # so does one that has a goal of its own.
-        if "" not in folders or any(map(_own_goal, makes)):
-            own = [tuple(_in_kit(word, build) for word in words) for words in makes]
+        is_own = "" not in folders or any(map(_own_goal, makes))
     known = {key: _in_kit(value, build) for key, value in variables.items()}
     config = {key: value for key, value in known.items() if key.startswith("CONFIG_")}
     before = arrays.get("PRE_BUILD", {}).get(0, "")
     return DkmsConf(
-        name,
-        "" if _UNKNOWN in version or "PACKAGE_VERSION" in untold else version,
-        modules,
-        tuple(folders),
-        {key: value for key, value in known.items() if key not in config},
-        {key.removeprefix("CONFIG_"): value for key, value in config.items()},
-        tuple(_in_kit(word, build) for word in before.split()),
-        tuple(
-            Patch(patch, arrays.get("PATCH_MATCH", {}).get(number, ""))
-            for number, patch in sorted(arrays.get("PATCH", {}).items())
-            if patch
-        ),
-        _exclusive(values),
-        tuple(own),
-        "BUILT_MODULE_NAME" not in assigned.untold,
-        tuple(
-            module.name
-            for number, module in enumerate(modules)
-            if arrays.get("STRIP", {}).get(number, arrays.get("STRIP", {}).get(0, "")).lower().startswith("n")
-        ),
-        tuple(_refused(arrays, untold, calls)),
-        tuple(key for key in _NOT_RUN if values.get(key)),
+        name=name,
+        version="" if _UNKNOWN in version or "PACKAGE_VERSION" in untold else version,
+        modules=modules,
+        kbuild_dirs=tuple(folders),
+        make_variables={key: value for key, value in known.items() if key not in config},
+        config={key.removeprefix("CONFIG_"): value for key, value in config.items()},
+        prepare=tuple(_in_kit(word, build) for word in before.split()),
+        patches=_patches(arrays),
+        exclusive=_exclusive(values),
+        own_makes=tuple(tuple(_in_kit(word, build) for word in words) for words in makes if is_own),
+        names_all="BUILT_MODULE_NAME" not in assigned.untold,
+        unstripped=_unstripped(arrays.get("STRIP", {}), names),
+        refused=tuple(_refused(arrays, untold, calls)),
+        not_run=tuple(key for key in _NOT_RUN if values.get(key)),
+    )
+
+
+def _patches(arrays: Mapping[str, Mapping[int, str]]) -> tuple[Patch, ...]:
+    kernels, patches = arrays.get("PATCH_MATCH", {}), arrays.get("PATCH", {})
+    return tuple(Patch(patch, kernels.get(number, "")) for number, patch in sorted(patches.items()) if patch)
+
+
+def _unstripped(strip: Mapping[int, str], names: Mapping[int, str]) -> tuple[str, ...]:
+    """The modules that keep their debug data: what holds for the first holds for each that says nothing else."""
+    usual = strip.get(0, "")
+    return tuple(
+        name for number, name in sorted(names.items()) if strip.get(number, usual).lower().startswith("n")
     )
 
 
@@ -244,9 +249,8 @@ def _arrays(values: Mapping[str, str]) -> dict[str, dict[int, str]]:
     return arrays
 
 
-def _modules(arrays: Mapping[str, Mapping[int, str]], package: str) -> tuple[DkmsModule, ...]:
-    """The modules by their numbers."""
-    names = arrays.get("BUILT_MODULE_NAME") or {0: package}
+def _modules(arrays: Mapping[str, Mapping[int, str]], names: Mapping[int, str]) -> tuple[DkmsModule, ...]:
+    """The modules in the order of their numbers."""
     places, destinations = arrays.get("BUILT_MODULE_LOCATION", {}), arrays.get("DEST_MODULE_LOCATION", {})
     return tuple(
         DkmsModule(name, _folder(places.get(number, "")), destinations.get(number, "").strip("/"))

@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from xspack_tool.ddk.compile_commands import compile_commands
 from xspack_tool.ddk.compiler import check_programs, find_compiler
-from xspack_tool.ddk.modules import ModuleKey, Outputs, finish_modules, own_symvers
+from xspack_tool.ddk.module_key import ModuleKey
+from xspack_tool.ddk.modules import Outputs, finish_modules, own_symvers
 from xspack_tool.ddk.prepare import prepare_sources
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
@@ -37,7 +38,7 @@ from xspack_tool.ddk.uname import path_with_uname
 from xspack_tool.errors import StepError, system_words
 from xspack_tool.files import write_whole
 from xspack_tool.model.canonical import canonical
-from xspack_tool.run import BUILDING, Done, Work, missing_program, plain_work_folder, run
+from xspack_tool.run import BUILDING, Work, missing_program, plain_work_folder, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
 _SCHEMA = 2
@@ -136,7 +137,6 @@ def _build(  # noqa: PLR0913  # as build_modules
     links: Mapping[str, str],
 ) -> tuple[BuildResult, list[dict[str, object]]]:
     """What was made, and how each source was compiled."""
-    work_dir = work.path
     names = driver_sources([*sources, *links])
     sources = {name: sources[name] for name in names if name in sources}
     links = {name: links[name] for name in names if name in links}
@@ -147,48 +147,13 @@ def _build(  # noqa: PLR0913  # as build_modules
     for path in outputs.paths():
         path.unlink(missing_ok=True)
     debug = outputs.debuginfo is not None
-    macros = [option for name, option in request.macros().items() if tree.config(name) is None]
-    key = canonical([_SCHEMA, str(work_dir), str(tree.path), tree.digest, compiler, request, debug])
+    key = canonical([_SCHEMA, str(work.path), str(tree.path), tree.digest, compiler, request, debug])
     fresh = bool(request.prepare)
-    with staged_copy(work_dir, key, sources, links, fresh=fresh, lock=work.lock) as staged:
+    with staged_copy(work.path, key, sources, links, fresh=fresh, lock=work.lock) as staged:
         _remove_links(staged.root, sources)
-        symbols = _copy_symbols(work_dir / "symbols", extra_symbols)
-        search_path = path_with_uname(work_dir / "bin", tree.kernel)
-        log = [
-            prepare_sources(
-                request,
-                staged.root,
-                work_dir / "tmp",
-                tree=tree.path,
-                kernel=tree.kernel,
-                path=search_path,
-                lock=staged.lock,
-            )
-        ]
-        own = request.own_makes if _has_makefile(staged.root) else ()
-        for folder in request.kbuild_dirs:
-            _check_folder(staged.root, folder)
-        calls: Sequence[tuple[str, Sequence[str]]] = [("", call) for call in own]
-        for folder, call in calls or [(folder, ()) for folder in request.kbuild_dirs]:
-            place = KbuildPlace(
-                str(tree.path),
-                str(staged.root),
-                tree.kernel,
-                tuple(map(str, symbols)),
-                compiler.prefix_map,
-                compiler.prefix,
-                compiler.command,
-            )
-            if own:
-                words = own_arguments(request, call, place, macros=macros, debug=debug)
-            else:
-                words = kbuild_arguments(request, folder, place, macros=macros, debug=debug)
-            cwd = staged.root / request.called_in(folder)
-            done = _make(["make", f"-j{jobs}", *words], cwd, search_path, staged, compiler, sources)
-            log.append(done.out + done.err)
-            if not own:
-                symbols.append(staged.root / folder / "Module.symvers")
-        symbols += [path for path in sorted(staged.root.rglob("Module.symvers")) if own]
+        others = _copy_symbols(work.path / "symbols", extra_symbols)
+        making = _Making(tree, request, sources, staged, compiler, work.path, jobs, debug)
+        text, own_symbols = _make_all(making, others)
         noted = compile_commands(
             staged.root, tree.path, {name: path.absolute() for name, path in sources.items()}
         )
@@ -196,15 +161,71 @@ def _build(  # noqa: PLR0913  # as build_modules
         modules = _placed(_chosen(modules, request), request)
         made = finish_modules(
             modules,
-            work_dir / "finished",
+            work.path / "finished",
             debug=debug,
             sign_key=replace(sign_key, digest=tree.config("MODULE_SIG_HASH") or "") if sign_key else None,
             unstripped=request.unstripped,
         )
-        own_symbols = [path for path in symbols[len(extra_symbols) :] if path.is_file()]
         outputs.write(made, own_symvers([path.read_text() for path in own_symbols], staged.root))
-    text = "\n".join(log)
     return BuildResult(tuple(sorted(modules)), tuple(_compiled(text)), text), noted
+
+
+class _Making(Struct, frozen=True):
+    """What all calls of make for a driver have in common."""
+
+    tree: KernelTree
+    request: KbuildRequest
+    sources: Mapping[str, Path]
+    staged: Staged
+    compiler: Compiler
+    work_dir: Path
+    jobs: int
+    debug: bool
+
+
+def _make_all(making: _Making, others: Sequence[Path]) -> tuple[str, list[Path]]:
+    """Have the driver's own Makefile, else kbuild in each folder, make the modules. ``others`` are Module.symvers of
+    other drivers; what was said comes back, and the driver's own."""
+    request, root = making.request, making.staged.root
+    search_path = path_with_uname(making.work_dir / "bin", making.tree.kernel)
+    prepared = prepare_sources(
+        request,
+        root,
+        making.work_dir / "tmp",
+        tree=making.tree.path,
+        kernel=making.tree.kernel,
+        path=search_path,
+        lock=making.staged.lock,
+    )
+    for folder in request.kbuild_dirs:
+        _check_folder(root, folder)
+    macros = [option for name, option in request.macros().items() if making.tree.config(name) is None]
+    calls = request.own_makes if _has_makefile(root) else ()
+    log, own_symbols = [prepared], list[Path]()
+    for call in calls:
+        words = own_arguments(request, call, _place(making, others), macros=macros, debug=making.debug)
+        log.append(_make(making, words, request.called_in(""), search_path))
+    for folder in () if calls else request.kbuild_dirs:
+        place = _place(making, [*others, *own_symbols])
+        words = kbuild_arguments(request, folder, place, macros=macros, debug=making.debug)
+        log.append(_make(making, words, request.called_in(folder), search_path))
+        own_symbols.append(root / folder / "Module.symvers")
+    if calls:
+        own_symbols = sorted(root.rglob("Module.symvers"))
+    return "\n".join(log), [path for path in own_symbols if path.is_file()]
+
+
+def _place(making: _Making, symbols: Sequence[Path]) -> KbuildPlace:
+    compiler = making.compiler
+    return KbuildPlace(
+        str(making.tree.path),
+        str(making.staged.root),
+        making.tree.kernel,
+        tuple(map(str, symbols)),
+        compiler.prefix_map,
+        compiler.prefix,
+        compiler.command,
+    )
 
 
 def _check_request(sources: Mapping[str, Path], links: Mapping[str, str], request: KbuildRequest) -> None:
@@ -272,25 +293,27 @@ def _copy_symbols(folder: Path, extra_symbols: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _make(
-    argv: list[str], cwd: Path, path: str, staged: Staged, compiler: Compiler, sources: Mapping[str, Path]
-) -> Done:
+def _make(making: _Making, words: Sequence[str], folder: str, search_path: str) -> str:
+    """What make said, with the user's own paths. Raises StepError where it failed."""
+    argv = ["make", f"-j{making.jobs}", *words]
+    root = making.staged.root
     # make tells no other folder than the caller's by $(PWD): it never sets that itself.
-    env = {**ENVIRONMENT, "PATH": path, "PWD": str(cwd)}
-    if compiler.prefix:
+    env = {**ENVIRONMENT, "PATH": search_path, "PWD": str(root / folder)}
+    if making.compiler.prefix:
         env |= {name: value for name, value in os.environ.items() if name.startswith(("CCACHE_", "DISTCC_"))}
     done = run(
         argv,
-        cwd=cwd,
+        cwd=root / folder,
         env=env,
         timeout=BUILDING,
         check=False,
-        pass_fds=[staged.lock],
+        pass_fds=[making.staged.lock],
         what="compiling modules",
     )
-    root = re.compile(re.escape(str(staged.root)) + r"/([^\s:'\"]+)")
+    place = re.compile(re.escape(str(root)) + r"/([^\s:'\"]+)")
     out, err = (
-        root.sub(lambda found: str(sources.get(found[1], found[1])), text) for text in (done.out, done.err)
+        place.sub(lambda match: str(making.sources.get(match[1], match[1])), text)
+        for text in (done.out, done.err)
     )
     if done.status:
         said = "\n    ".join(error_lines(err) or error_lines(out) or (err or out).splitlines()[-20:])
@@ -298,7 +321,7 @@ def _make(
         if (full := "No space left on device") in done.out + done.err:
             head += f": {system_words(OSError(errno.ENOSPC, full))}"
         raise StepError(f"{head}\n    {said}\n  command: {shlex.join(argv)}")
-    return Done(done.status, out, err)
+    return out + err
 
 
 def error_lines(said: str, limit: int = 60) -> list[str]:

@@ -10,26 +10,12 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from xspack_tool.binary.module import MODULE, ModuleInfo, parse_module
+from xspack_tool.binary.tar_write import write_tar
+from xspack_tool.ddk.module_key import ModuleKey
 from xspack_tool.ddk.request import module_name
-from xspack_tool.files import whole, write_whole
+from xspack_tool.files import write_whole
 from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.run import WORKING, run
-
-#: How the URI of a key in a token begins.
-TOKEN = "pkcs11:"
-
-
-class ModuleKey(Struct, frozen=True):
-    """A key that signs modules: the file of the private key (PEM) or its URI in a token (``pkcs11:..``, RFC 7512), and
-    the file of its certificate (PEM or DER). ``digest`` is what the kernel's CONFIG_MODULE_SIG_HASH says.
-
-    The key's passphrase, or the token's PIN, if there is one, is found in KBUILD_SIGN_PIN of the environment, as by the
-    kernel's own scripts/sign-file.
-    """
-
-    key: str
-    certificate: Path
-    digest: str = ""
 
 
 class Finished(Struct, frozen=True):
@@ -52,11 +38,11 @@ class Outputs(Struct, frozen=True):
     def write(self, made: Finished, symvers: str) -> None:
         """Write all of them, or none."""
         try:
-            write_tar(self.modules, made.modules)
+            write_tar(self.modules, made.modules, time=CONSTANT_TIME)
             if self.symvers:
                 write_whole(self.symvers, symvers)
             if self.debuginfo:
-                write_tar(self.debuginfo, made.debuginfo)
+                write_tar(self.debuginfo, made.debuginfo, time=CONSTANT_TIME)
         except BaseException:
             for path in self.paths():
                 path.unlink(missing_ok=True)
@@ -96,17 +82,6 @@ def finish_modules(
     return result
 
 
-def write_tar(target: Path, members: Mapping[str, Path]) -> None:
-    """An archive that depends on names and content alone; it appears whole or not at all."""
-    with whole(target) as beside, tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name, path in sorted(members.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = path.stat().st_size, 0o644, CONSTANT_TIME
-            entry.uname = entry.gname = "root"
-            with path.open("rb") as content:
-                archive.addfile(entry, content)
-
-
 def own_symvers(texts: Iterable[str], root: Path) -> str:
     """The driver's own symbols, sorted. kbuild names modules by absolute paths; modpost of another driver
     takes the last part alone, so they become relative to the sources."""
@@ -116,7 +91,7 @@ def own_symvers(texts: Iterable[str], root: Path) -> str:
 
 
 def modules_in(archive: Path) -> Iterator[ModuleInfo]:
-    """What the modules in an archive of :func:`write_tar` say of themselves; ``file`` is the name without folders."""
+    """What the modules in an archive of :class:`Outputs` say of themselves; ``file`` is the name without folders."""
     with tarfile.open(archive) as tar:
         for member in tar:
             content = tar.extractfile(member) if MODULE.search(member.name) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -196,7 +196,15 @@ def kbuild_arguments(
     macros: Sequence[str] = (),
     debug: bool = False,
 ) -> list[str]:
-    """The words after ``make`` that build the modules of ``folder``, a kbuild folder of the sources.
+    """The words after ``make`` that build the modules of ``folder``, a kbuild folder of the sources."""
+    where = "M=" + "/".join([place.sources, *filter(None, [folder.strip("/")])])
+    return ["-C", place.tree, where, *_variables(request, place, macros, debug), "modules"]
+
+
+def _variables(
+    request: KbuildRequest, place: KbuildPlace, macros: Sequence[str], debug: bool
+) -> Iterator[str]:
+    """What kbuild is told of the user's wishes and of where it works.
 
     The maps make the modules the same wherever they are compiled; the build id, too, which covers the debug
     data that is stripped later.
@@ -205,19 +213,17 @@ def kbuild_arguments(
     cflags = [own.pop("KCFLAGS", ""), *macros, "-g" if debug else ""]
     aflags = [own.pop("KAFLAGS", "")]
     maps = [f"{place.prefix_map}={place.sources}=.", f"{place.prefix_map}={place.tree}=/usr/src/kernel"]
-    words = ["-C", place.tree, "M=" + "/".join([place.sources, *filter(None, [folder.strip("/")])])]
     if place.compiler_prefix:
         own["CC"] = f"{place.compiler_prefix} {own.get('CC') or place.compiler}"
-    words += [f"{name}={value}" for name, value in sorted(own.items())]
+    yield from (f"{name}={value}" for name, value in sorted(own.items()))
     for text, meaning in ((SOURCES, place.sources), (TREE, place.tree), (KERNEL, place.kernel)):
         if any(text in value for value in request.make_variables.values()):
-            words.append(f"{text[2:-1]}={meaning}")
-    words += [f"CONFIG_{name}={value}" for name, value in request.switches().items()]
-    words.append("KCFLAGS=" + " ".join(filter(None, [*cflags, *maps])))
-    words.append("KAFLAGS=" + " ".join(filter(None, [*aflags, *maps])))
+            yield f"{text[2:-1]}={meaning}"
+    yield from (f"CONFIG_{name}={value}" for name, value in request.switches().items())
+    yield "KCFLAGS=" + " ".join(filter(None, [*cflags, *maps]))
+    yield "KAFLAGS=" + " ".join(filter(None, [*aflags, *maps]))
     if place.extra_symbols:
-        words.append("KBUILD_EXTRA_SYMBOLS=" + " ".join(place.extra_symbols))
-    return [*words, "modules"]
+        yield "KBUILD_EXTRA_SYMBOLS=" + " ".join(place.extra_symbols)
 
 
 def own_arguments(
@@ -229,11 +235,10 @@ def own_arguments(
     debug: bool = False,
 ) -> list[str]:
     """The words after ``make`` for a call of the driver's own Makefile: it hands the variables on to kbuild."""
-    _, _, _, *variables, _ = kbuild_arguments(request, "", place, macros=macros, debug=debug)
     words = [word for word in call if word.split("=")[0] not in request.make_variables]
     for text, meaning in ((SOURCES, place.sources), (TREE, place.tree), (KERNEL, place.kernel)):
         words = [word.replace(text, meaning) for word in words]
-    return [*words, *variables]
+    return [*words, *_variables(request, place, macros, debug)]
 
 
 #: What make takes for a Makefile of a folder's own.

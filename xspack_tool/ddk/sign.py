@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from xspack_tool.binary.signature import MARK, PKCS7, TRAILER
-from xspack_tool.ddk.modules import TOKEN, ModuleKey
+from xspack_tool.ddk.module_key import TOKEN, ModuleKey
 from xspack_tool.errors import StepError
 from xspack_tool.run import run
 
@@ -64,35 +64,10 @@ def _signed_by_token(module: Path, key: ModuleKey, certificate: x509.Certificate
     with tempfile.TemporaryDirectory() as folder:
         pem, made = Path(folder, "certificate"), Path(folder, "signature")
         pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        form = [
-            "cms",
-            "-sign",
-            "-binary",
-            "-noattr",
-            "-nocerts",
-            "-outform",
-            "DER",
-            "-md",
-            key.digest or "sha256",
-        ]
-        names: list[str | Path] = [
-            "-signer",
-            pem,
-            "-inkey",
-            key.key,
-            "-passin",
-            f"env:{_PIN}",
-            "-in",
-            module,
-            "-out",
-            made,
-        ]
-        words: list[str | Path] = [
-            "openssl",
-            *form,
-            *_way_to_tokens(shutil.which("openssl") or "openssl"),
-            *names,
-        ]
+        form = ("-sign", "-binary", "-noattr", "-nocerts", "-outform", "DER", "-md", key.digest or "sha256")
+        names = ("-signer", pem, "-inkey", key.key, "-passin", f"env:{_PIN}", "-in", module, "-out", made)
+        way = _way_to_tokens(shutil.which("openssl") or "openssl")
+        words: list[str | Path] = ["openssl", "cms", *form, *way, *names]
         # libp11's engine crashes openssl after it said that the PIN is wrong.
         done = run(words, env=environment, check=False, timeout=_PATIENCE, what=what, killed=True)
         if done.status or not made.is_file():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from xspack_tool.binary.tar_write import write_tar
 from xspack_tool.ddk.prepare import prepare_lines
 from xspack_tool.ddk.request import (
     ENVIRONMENT,
@@ -27,7 +26,6 @@ from xspack_tool.ddk.request import (
 )
 from xspack_tool.ddk.staging import driver_sources
 from xspack_tool.ddk.uname import UNAME
-from xspack_tool.files import whole
 
 #: Variables of the shell, and rpm's SOURCE1 and so on, in the words of kbuild_arguments: marked by characters
 #: that no word of a user's holds.
@@ -289,16 +287,12 @@ def write_source_tar(
 ) -> None:
     """The archive of a driver's sources and links below the folder ``top``: the same for the same names, content and
     executable bits. It appears whole or not at all."""
-    links = links or {}
-    with whole(target) as beside, tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name in driver_sources([*sources, *links]):
-            entry = tarfile.TarInfo(f"{top}/{name}")
-            entry.mtime, entry.uname, entry.gname = time, "root", "root"
-            if name in links:
-                entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, links[name], 0o777
-                archive.addfile(entry)
-                continue
-            content = sources[name].read_bytes()
-            entry.size = len(content)
-            entry.mode = 0o755 if sources[name].stat().st_mode & 0o100 else 0o644
-            archive.addfile(entry, io.BytesIO(content))
+    names = driver_sources([*sources, *(links or {})])
+    write_tar(
+        target,
+        {name: sources[name] for name in names if name in sources},
+        time=time,
+        top=top,
+        links={name: links[name] for name in names if links and name in links},
+        keep_executable=True,
+    )

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from xspack_tool.errors import Interrupted, StepError
+from xspack_tool.files import write_whole
 
 #: What a build in the user's own folder leaves there: kbuild would take it for its own.
 _LEFTOVER_ENDINGS = (".ko", ".mod", ".mod.c", ".mod.o", ".cmd", ".o.d", ".order")
@@ -145,11 +146,7 @@ def _copy(source: Path, target: Path, newest: int) -> None:
         if target.stat().st_mode & 0o777 != mode:
             target.chmod(mode)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(target.name + ".xspack-new")
-    beside.write_bytes(content)
-    beside.chmod(mode)
-    os.replace(beside, target)
+    write_whole(target, content, mode)
     if newest and target.stat().st_mtime_ns <= newest:
         later = max(newest + 1_000_000_000, time.time_ns())
         os.utime(target, ns=(later, later))

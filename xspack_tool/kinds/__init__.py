@@ -13,9 +13,10 @@ from SCons.Errors import UserError
 from xspack_tool.plan.aliases import make_aliases
 from xspack_tool.plan.cache import SignedCache
 from xspack_tool.plan.explain import install_explain
+from xspack_tool.plan.gate import install_gate
 from xspack_tool.plan.help import introduce, tell_kind
 from xspack_tool.plan.interrupted import end_when_read
-from xspack_tool.plan.session import install_gate, session, user_place
+from xspack_tool.plan.session import session, user_place
 from xspack_tool.plan.settings import DEFAULTS, unknown_variables
 
 if TYPE_CHECKING:

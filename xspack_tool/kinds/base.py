@@ -26,9 +26,9 @@ from xspack_tool.plan.package import (
     output_node,
     plan_package,
 )
-from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import belong, session, user_place
-from xspack_tool.plan.settings import with_settings
+from xspack_tool.plan.settings import out_path, with_settings
 from xspack_tool.plan.sources import Folders, nodes_of
 
 REQUIRED = object()

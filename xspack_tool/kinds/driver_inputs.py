@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xspack_tool.ddk.modules import TOKEN
+from xspack_tool.ddk.module_key import TOKEN
 from xspack_tool.ddk.prepare import SCRIPTS, words_of
 from xspack_tool.errors import Problem
 from xspack_tool.kinds.base import listed

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from SCons.Util import NodeList
 
 from xspack_tool.ddk.compiler import differ
-from xspack_tool.ddk.request import SOURCES, Compiler, KbuildRequest
+from xspack_tool.ddk.request import SOURCES, KbuildRequest
 from xspack_tool.ddk.source_rpm import DriverSource
 from xspack_tool.ddk.variant import INFO, Variant
 from xspack_tool.errors import Problem
@@ -244,17 +244,7 @@ class KernelModule(PackageKind):
         self._foretell(kit.kernel, declaration.profile)
         config = kit.tree.config if kit.tree else None
         declaration.problems += self._dkms.problems(kit.kernel, kit.arch, config)
-        declaration.relate("requires", Dependency("kernel-uname-r", "=", kit.kernel))
-        declaration.relate("provides", "vendor-driver")
-        if self._capability:
-            version = f"{self.given['version']}-{self.given['release']}"
-            epoch = f"{self.given['epoch']}:" if self.given["epoch"] else ""
-            declaration.relate("provides", Dependency(self._capability, "=", epoch + version))
-        # A variant is in effect once it is selected: until then there is nothing for depmod to know.
-        for field in () if variant else ("requires_post", "requires_postun"):
-            declaration.relate(field, "/usr/sbin/depmod")
-        for phase, text in ({} if variant else driver_scripts(kit.kernel)).items():
-            declaration.script(phase, text, field="source")
+        self._relate(declaration, kit.kernel, is_variant=variant is not None)
         for name, value in (self.given["firmware"] or {}).items():
             declaration.add("firmware", f"/lib/firmware/updates/{kit.kernel}/{name.lstrip('/')}", value)
         place_modprobe(declaration, self.given["modprobe"])
@@ -262,14 +252,7 @@ class KernelModule(PackageKind):
         self._items = [*_items_of(declaration, folder), *scripts]
         below = self.given["module_dir"] or declaration.profile.module_dirs[0]
         if variant:
-            below = variant.place
-            note = plan_note(self.env, self._module_place(), variant, kit.arch)
-            self._items.append(TreeItem(_NOTE, note))
-            linked = f"{request.make_variables.get('LDFLAGS_MODULE', '')} {SOURCES}/{_NOTE}".strip()
-            # flat: driver-tool looks for info.json beside each module.
-            request = replace(
-                request, make_variables={**request.make_variables, "LDFLAGS_MODULE": linked}, flat=True
-            )
+            below, request = variant.place, self._with_note(request, variant, kit.arch)
         self._place = f"/lib/modules/{kit.kernel}/{below}"
         driver = DriverSource(
             kit.kernel,
@@ -283,21 +266,8 @@ class KernelModule(PackageKind):
         declaration.problems += claim_modules(
             self.env, self._module_place(), kit.kernel, self.place, self.target
         )
-        compilers: tuple[str, ...] = ()
         sign = signing_pair(declaration, self.given["sign_key"])
-        if kit.facts:
-            compilers = (kit.facts.kernel_compiler, kit.facts.compiler)
-            if not declaration.problems:
-                self._modules = plan_modules_elsewhere(
-                    self.env,
-                    self._module_place(),
-                    self._source,
-                    kit,
-                    prefix=self.given["compiler_prefix"],
-                    sign=sign,
-                )
-        elif compiler := self._compile(declaration, kit, request, symbols, sign):
-            compilers = (kit.tree.compiler if kit.tree else "", compiler.version)
+        compilers = self._compile(declaration, kit, request, symbols, sign)
         if not declaration.problems:
             declaration.archive(self._place, self._modules.tar, field="source")
             if variant:
@@ -308,6 +278,31 @@ class KernelModule(PackageKind):
             running_kernel_lines(self.env, self._items),
             compilers if compilers and differ(*compilers) else (),
             self._dkms.not_run,
+        )
+
+    def _relate(self, declaration: PackageDeclaration, kernel: str, is_variant: bool) -> None:
+        """What the RPM requires and provides, and its scriptlets."""
+        declaration.relate("requires", Dependency("kernel-uname-r", "=", kernel))
+        declaration.relate("provides", "vendor-driver")
+        if self._capability:
+            version = f"{self.given['version']}-{self.given['release']}"
+            epoch = f"{self.given['epoch']}:" if self.given["epoch"] else ""
+            declaration.relate("provides", Dependency(self._capability, "=", epoch + version))
+        if is_variant:
+            return  # it is in effect once it is selected: until then there is nothing for depmod to know
+        for field in ("requires_post", "requires_postun"):
+            declaration.relate(field, "/usr/sbin/depmod")
+        for phase, text in driver_scripts(kernel).items():
+            declaration.script(phase, text, field="source")
+
+    def _with_note(self, request: KbuildRequest, variant: Variant, arch: str) -> KbuildRequest:
+        """The request of a variant, whose note is linked into each module."""
+        note = plan_note(self.env, self._module_place(), variant, arch)
+        self._items.append(TreeItem(_NOTE, note))
+        linked = f"{request.make_variables.get('LDFLAGS_MODULE', '')} {SOURCES}/{_NOTE}".strip()
+        # flat: driver-tool looks for info.json beside each module.
+        return replace(
+            request, make_variables={**request.make_variables, "LDFLAGS_MODULE": linked}, flat=True
         )
 
     def _variant(self, declaration: PackageDeclaration) -> Variant | None:
@@ -339,14 +334,26 @@ class KernelModule(PackageKind):
         request: KbuildRequest,
         symbols: tuple[Any, ...],
         sign: SigningPair | None,
-    ) -> Compiler | None:
-        """Have the modules compiled here; the compiler that does."""
-        assert kit.tree is not None  # asked by the caller
+    ) -> tuple[str, ...]:
+        """Have the modules compiled, where the kit is; the versions of the kernel's compiler and of theirs, as far as
+        they are known."""
+        if kit.facts:
+            if not declaration.problems:
+                self._modules = plan_modules_elsewhere(
+                    self.env,
+                    self._module_place(),
+                    self._source,
+                    kit,
+                    prefix=self.given["compiler_prefix"],
+                    sign=sign,
+                )
+            return (kit.facts.kernel_compiler, kit.facts.compiler)
+        assert kit.tree is not None  # a kit is elsewhere, or a tree of this machine
         compiler = compiler_of(self.env, kit.tree, request.make_variables, self.given["compiler_prefix"])
         if isinstance(compiler, Problem):
             declaration.problems.append(compiler)
         if declaration.problems or isinstance(compiler, Problem):
-            return None
+            return ()
         plan = ModulePlan(
             kit.tree,
             request,
@@ -357,7 +364,7 @@ class KernelModule(PackageKind):
             sign,
         )
         self._modules = plan_modules(self.env, self._module_place(), self._items, plan)
-        return compiler
+        return (kit.tree.compiler, compiler.version)
 
     def _foretell(self, kernel: str, profile: Profile) -> None:
         """Say before anything is compiled what rule K5 will find."""

@@ -14,10 +14,10 @@ from xspack_tool.kinds.base import WAIVE, Field, Kind
 from xspack_tool.model.package import Identity
 from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.read_cache import file_sha256, read_file_cached
 from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 from xspack_tool.plan.sources import exists, file_problems, nodes_of
 from xspack_tool.plan.step import Named, Step
 

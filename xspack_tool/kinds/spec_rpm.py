@@ -26,10 +26,11 @@ from xspack_tool.plan.modules import tell_warnings
 from xspack_tool.plan.node_record import own_record
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.package import PlannedRpm, broken_package, rpm_nodes
-from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.scons import built_above
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path, source_date_epoch
 from xspack_tool.plan.sources import file_problems, nodes_of, pointer_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of

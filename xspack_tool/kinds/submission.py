@@ -17,8 +17,8 @@ from xspack_tool.model.submission import Fix, rule
 from xspack_tool.plan.node_record import pack_of, record_of
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import output_node
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 from xspack_tool.plan.sources import XsPatch, file_problems, nodes_of
 from xspack_tool.plan.submission import SubmissionPlan, plan_submission
 

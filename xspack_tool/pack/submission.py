@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from xspack_tool.files import whole
-from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.submission import Fix
 
 
@@ -67,22 +62,6 @@ def contents_json(parts: Sequence[Part]) -> str:
     """The same of the packages, for programs: names, versions, SPDX ids, modules."""
     rows = [{name: _plain(getattr(part, name)) for name in Part.__struct_fields__} for part in parts]
     return json.dumps(rows, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def write_archive(target: Path, top: str, members: Mapping[str, Path | bytes]) -> None:
-    """A plain tar (what is in it is compressed already) that depends on names and content alone. A member is a
-    file, or its content. It appears whole or not at all."""
-    with whole(target) as beside, tarfile.open(beside, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name, content in sorted(members.items()):
-            entry = tarfile.TarInfo(f"{top}/{name}")
-            entry.mode, entry.mtime, entry.uname, entry.gname = 0o644, CONSTANT_TIME, "root", "root"
-            if isinstance(content, bytes):
-                entry.size = len(content)
-                archive.addfile(entry, BytesIO(content))
-            else:
-                entry.size = content.stat().st_size
-                with content.open("rb") as file:
-                    archive.addfile(entry, file)
 
 
 def _plain(value: Any) -> Any:

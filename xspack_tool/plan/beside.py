@@ -19,8 +19,9 @@ from xspack_tool.plan.asked import reached
 from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import identity_of
-from xspack_tool.plan.profile import profile_of, source_date_epoch
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
+from xspack_tool.plan.settings import source_date_epoch
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 
@@ -98,9 +99,11 @@ class WriteProvenance(Step, frozen=True):
         write_whole(outputs.provenance, provenance(subjects, materials, self.parameters, self.programs))
 
 
-def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: dict[str, Any]) -> list[Node]:
-    """The nodes beside an ISO. ``inputs`` are the ``records`` and the ``fragments`` of all its RPMs, and the file with
-    its ``digest``, which is there when the ISO is."""
+def plan_beside(
+    env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: dict[str, Any]
+) -> dict[str, Node]:
+    """The nodes beside an ISO: ``cyclonedx``, ``spdx`` and ``provenance``. ``inputs`` are the ``records`` and the
+    ``fragments`` of all its RPMs, and the file with its ``digest``, which is there when the ISO is."""
     stem = os.path.splitext(str(iso))[0]
     profile = profile_of(env)
     step = WriteSboms(
@@ -130,8 +133,7 @@ def plan_beside(env: Any, pack: Pack, packages: list[Node], iso: Node, inputs: d
         outputs={"provenance": f"{stem}.provenance.json"},
         cached=False,
     )
-    made: list[Node] = [sboms.cyclonedx, sboms.spdx, origin.provenance]
-    return made
+    return {"cyclonedx": sboms.cyclonedx, "spdx": sboms.spdx, "provenance": origin.provenance}
 
 
 def _licences(env: Any, packages: list[Node]) -> dict[str, str | None]:

@@ -15,6 +15,7 @@ import SCons.Script
 from SCons.Action import Action
 from SCons.Node import Node
 
+from xspack_tool.files import write_whole
 from xspack_tool.plan.cache_settings import CacheSettings, settings_of, tell_once
 from xspack_tool.plan.node_record import planned_of, record_of
 from xspack_tool.plan.scons import is_cached, keeps_times, shows_cached
@@ -132,7 +133,7 @@ class SignedCache(SCons.CacheDir.CacheDir):
         try:
             os.makedirs(folder, exist_ok=True)
             entry = entry_of(node.get_abspath(), os.path.basename(place))
-            _write_whole(place + ENDING, sign_entry(entry, keys.signer))
+            write_whole(Path(place + ENDING), sign_entry(entry, keys.signer), shared=True)
         except OSError as error:
             why = error.strerror or error
             tell_once("write", f"the cache {self.path} cannot be written, which costs time alone: {why}")
@@ -269,10 +270,3 @@ def _own_key_file() -> Path:
     except RuntimeError:  # no HOME, and an unknown user
         home = Path("/nonexistent")
     return home / "xspack/cache-key"
-
-
-def _write_whole(path: str, text: str) -> None:
-    beside = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-    with open(beside, "w", encoding="ascii") as file:
-        file.write(text)
-    os.replace(beside, path)

@@ -26,10 +26,12 @@ from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
 from xspack_tool.ddk.tree import AUTOCONF, COMPILE, SYMVERS, UTSRELEASE, KernelTree, read_tree
 from xspack_tool.errors import BadInput, Problem, StepError
-from xspack_tool.plan.profile import out_path, profile_of, release_name, release_problems
+from xspack_tool.files import whole
+from xspack_tool.plan.profile import profile_of, release_name, release_problems
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import once_a_run, session
+from xspack_tool.plan.settings import out_path
 from xspack_tool.plan.sources import built_tree
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.releases.local import kernel_trees
@@ -277,10 +279,9 @@ def _ask(remote: Reached, cache_file: Path) -> RemoteFacts | Problem:
         return Problem(remote.field, remote.name, ": ".join(said), "then build again")
     if time.time() - cache_file.stat().st_mtime < ASK_AGAIN:
         return known
-    fresh = cache_file.with_suffix(".fresh")
     try:
-        facts = read_facts(remote, fresh)
-        os.replace(fresh, cache_file)
+        with whole(cache_file) as fresh:
+            facts = read_facts(remote, fresh)
     except StepError:
         os.utime(cache_file)
         return known

@@ -21,11 +21,12 @@ from xspack_tool.plan.keys import SigningKey, public_key
 from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_folder, slot_of
-from xspack_tool.plan.profile import is_on, out_path, profile_of
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
 from xspack_tool.plan.scons import built_problems
 from xspack_tool.plan.session import belong, session
+from xspack_tool.plan.settings import is_on, out_path
 from xspack_tool.plan.sources import nodes_of, whole_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
@@ -303,10 +304,7 @@ def pack_findings(
 ) -> Node:
     """The findings file of a pack. With ``submission`` the pack is judged as one that is handed in, under names of
     its own."""
-    base, baseline = (outside(env, f"${name}") for name in REPOSITORIES)
-    for name, place in zip(REPOSITORIES, (base, baseline), strict=True):
-        if place is not None:
-            session().checks.append(_repository_check(env, name, place))
+    base, baseline = map(functools.partial(_repository, env), REPOSITORIES)
     planned = [(rpm, found) for rpm in judged.payload if (found := record_of(rpm).rpm)]
     session().declared.update({(pack.label, one.identity.file_name): one.place for _, one in planned})
     step = JudgePack(
@@ -375,6 +373,14 @@ def outside(env: Any, value: str) -> Path | None:
     if value.startswith("file:/"):
         value = "/" + value.removeprefix("file:").lstrip("/")
     return Path(env.Dir(".").Entry(value).srcnode().get_abspath()) if value else None
+
+
+def _repository(env: Any, name: str) -> Path | None:
+    """The place that a variable names, to be looked at when everything was read."""
+    place = outside(env, f"${name}")
+    if place is not None:
+        session().checks.append(_repository_check(env, name, place))
+    return place
 
 
 def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Problem]]:

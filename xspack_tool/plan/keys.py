@@ -16,9 +16,9 @@ from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.syntax import NAME
 from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import journal_of
-from xspack_tool.plan.profile import keyring, out_path
 from xspack_tool.plan.read_cache import file_state, read_cached
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import keyring, out_path
 from xspack_tool.plan.sources import exists, is_dir, nodes_of
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.signing.home import KEYRING

@@ -15,7 +15,8 @@ from SCons.Node import Node
 
 from xspack_tool.ddk.compile_commands import write_compile_commands
 from xspack_tool.ddk.kbuild import COMMANDS, build_modules, warning_lines
-from xspack_tool.ddk.modules import TOKEN, ModuleKey, Outputs, modules_in
+from xspack_tool.ddk.module_key import TOKEN, ModuleKey
+from xspack_tool.ddk.modules import Outputs, modules_in
 from xspack_tool.ddk.request import Compiler, KbuildRequest
 from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
@@ -23,8 +24,8 @@ from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import write_whole
 from xspack_tool.plan.ahead import loading_ahead
 from xspack_tool.plan.outputs import journal_of, remove_older
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 from xspack_tool.plan.sources import TreeItem
 from xspack_tool.plan.step import Named, Step, add_step
 
@@ -230,10 +231,6 @@ def plan_info(env: Any, place: Sequence[str], variant: Variant, modules: Node) -
     return node
 
 
-#: By the file that is written, what is noted of each driver.
-_noted: dict[str, list[Path]] = {}
-
-
 def _tell_editors(target: Path, parts: list[Path]) -> None:
     """Nobody's build depends on it."""
     try:
@@ -252,7 +249,7 @@ def _join_commands(env: Any, modules: Node, work: Path) -> None:
     """Have editors told how each driver's sources are compiled, in one file below XSPACK_OUT, where clangd looks."""
     target = Path(env.File(out_path(env, COMMANDS)).get_abspath())
     env.Clean(modules, str(target))
-    parts = _noted.setdefault(str(target), [])
+    parts = session().compile_commands.setdefault(str(target), [])
     if not parts and not any(map(SCons.Script.GetOption, ("clean", "no_exec", "help"))):
         session().at_end.append(lambda: _tell_editors(target, parts))
     parts.append(work / COMMANDS)

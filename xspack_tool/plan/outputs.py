@@ -21,9 +21,9 @@ from SCons.Node import Node, executed, up_to_date
 
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.output_states import OutputStates
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.scons import digests_by, forget
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 
 #: The slot of what has no version in its name.
 _REST = ""

@@ -34,9 +34,10 @@ from xspack_tool.plan.package import (
     rpm_nodes,
     signed_rpm,
 )
-from xspack_tool.plan.profile import out_path, profile_of
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.report import report_of
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import is_strict, refuse_if_stopped, tell_made
 from xspack_tool.plan.writer import WritingStep, writer_of
@@ -286,10 +287,10 @@ class PackPlan:
     def _beside(self, iso: Node, time: Node, contents: dict[str, Any]) -> list[Node]:
         """SBOMs and provenance, and the signature of the latter."""
         inputs = {**contents, "digest": self.digest}
-        made = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
-        if (signature := self._signature(made[-1], time, SignStatement)) is not None:
+        beside = plan_beside(self.env, self.pack, self.inputs.packages, iso, inputs)
+        made = [self.digest, *beside.values()]
+        if (signature := self._signature(beside["provenance"], time, SignStatement)) is not None:
             made.append(signature)
-        made = [self.digest, *made]
         own(self.env, self.pack, iso, made)
         key = self.inputs.key
         report_of(self.env, self.pack, iso, made, key.node if key else None)

@@ -23,8 +23,9 @@ from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.node_record import own_record, planned_of, record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
-from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path, source_date_epoch
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
 from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read

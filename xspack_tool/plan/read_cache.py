@@ -15,8 +15,8 @@ import SCons.Script
 
 from xspack_tool.files import file_digest
 from xspack_tool.plan.notes import read_notes, write_notes
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path
 
 
 class ReadCache:

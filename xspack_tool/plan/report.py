@@ -25,9 +25,10 @@ from xspack_tool.model.pack import Pack
 from xspack_tool.plan.asked import reached
 from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.outputs import journal_of, remove
-from xspack_tool.plan.profile import is_on, out_path, profile_of
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.scons import end_with
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import is_on, out_path
 
 if TYPE_CHECKING:
     from xspack_tool.evidence.page import Page

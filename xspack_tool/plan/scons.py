@@ -79,17 +79,14 @@ def end_with(status: int) -> None:
     SCons.Script.Main.exit_status = status
 
 
-#: Why SCons's database was not written, in a list of at most one.
-_unwritten: list[str] = []
-
-
-def record_in_words() -> None:
+def record_in_words() -> Callable[[], bool]:
     """Have SCons say in one line that its database cannot be opened or written; it shows a traceback. What it does not
-    note then is looked at anew in the next build. A database in which nothing changed is not written."""
-    database = SCons.SConsign
+    note then is looked at anew in the next build. A database in which nothing changed is not written. What comes back
+    tells whether SCons has written down what this run built."""
+    database, unwritten = SCons.SConsign, list[str]()
     inner, open_database = getattr(database, "write", None), getattr(database, "Get_DataBase", None)
     if inner is None or open_database is None:
-        return
+        return lambda: True
 
     def write() -> None:
         try:
@@ -99,7 +96,7 @@ def record_in_words() -> None:
             place = next(
                 (store._file_name for store in database.DB_sync_list if hasattr(store, "_file_name")), ""
             )
-            _unwritten.append(place)
+            unwritten.append(place)
             sys.stderr.write(f"scons: *** {place}: what was built cannot be noted: {system_words(error)}\n")
             end_with(2)
             # It would be tried again when Python ends.
@@ -116,11 +113,7 @@ def record_in_words() -> None:
             raise OSError(error.errno, system_words(error), error.filename) from None
 
     database.write, database.Get_DataBase = write, opened
-
-
-def is_recorded() -> bool:
-    """Whether SCons has written down what this run built."""
-    return not _unwritten
+    return lambda: not unwritten
 
 
 def forget(node: Node) -> None:

@@ -1,9 +1,8 @@
-"""What has been declared in this run of SCons, and the gate between reading and building."""
+"""What has been declared in this run of SCons, and all else that is known of the run."""
 
 from __future__ import annotations
 
 import functools
-import gc
 import itertools
 import os
 import sys
@@ -19,23 +18,16 @@ from msgspec.structs import replace
 from SCons.Errors import UserError
 from SCons.Node import Node
 
-from xspack_tool.errors import DeclarationError, Place, Problem
-from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
+from xspack_tool.errors import Place, Problem
 from xspack_tool.plan.node_record import own_record, record_of
-from xspack_tool.plan.schedule import schedule_with
-from xspack_tool.plan.scons import (
-    check_scons,
-    end_with,
-    interrupt_by,
-    is_recorded,
-    record_in_words,
-    wrap_build,
-)
 from xspack_tool.plan.workers import Workers
-from xspack_tool.run import ask_to_stop, missing_program
+from xspack_tool.run import missing_program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xspack_tool.cache.store import Store
+    from xspack_tool.model.profile import Profile
     from xspack_tool.plan.cache import Keys
     from xspack_tool.plan.cache_settings import CacheSettings
     from xspack_tool.plan.outputs import Journal
@@ -136,6 +128,10 @@ class Session(Struct):
     #: URL of a shared cache -> its client, None where it cannot be used; and the keys that count for a folder.
     cache_stores: dict[str, Store | None] = field(default_factory=dict)
     cache_keys: dict[tuple[str, CacheSettings], Keys | None] = field(default_factory=dict)
+    #: Name, or path, of a dom0 profile -> what it says.
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    #: compile_commands.json of an XSPACK_OUT -> that of each driver below it.
+    compile_commands: dict[str, list[Path]] = field(default_factory=dict)
     #: Program -> what it says its version is.
     tool_versions: dict[str, str] = field(default_factory=dict)
     #: (function, its arguments) -> what :func:`once_a_run` keeps.
@@ -236,112 +232,6 @@ def once_a_run(function: _Function) -> _Function:
         return results[key]
 
     return cast(_Function, kept)
-
-
-def install_gate() -> None:
-    """Have every mistake of what was asked for shown together after reading and before building; `scons -h` still
-    works.
-
-    SCons offers no hook there, so its own function that begins the build is wrapped, once.
-    """
-    if not _session.first_time("gate"):
-        return
-    check_scons()
-    record_in_words()
-
-    def gated(build: Callable[[], Any], options: Any, targets: Any, target_top: Any) -> Any:
-        for finish in _session.when_read:
-            finish()
-        # Also where none counts: sources that are known late are found by checks.
-        problems = _problems()
-        wrong = {} if SCons.Script.GetOption("clean") else problems
-        _session.asked = asked_nodes(options, targets, target_top)
-        asked = _asked_for(wrong)
-        if asked:
-            text = str(DeclarationError(_once(asked, wrong)))
-            if not SCons.Script.GetOption("keep_going"):
-                sys.stderr.write(f"scons: *** {text}\n")
-                raise SystemExit(2)
-            sys.stderr.write(f"scons: *** {text.replace('nothing was built', 'the rest is built', 1)}\n")
-        for declaration in asked:
-            declaration.refused = True
-        for prepare in _session.at_start:
-            prepare()
-        # SCons asks it for a CacheDir in its worker threads. Two of them would make it at once, and find tools that
-        # are loaded by half; after reading, nothing needs its tools.
-        SCons.Defaults.DefaultEnvironment(tools=[])
-        gc.freeze()
-        schedule_with(_session.workers)
-        interrupt_by(_stop)
-        from xspack_tool.plan.progress import progress_line
-        from xspack_tool.plan.step import make_targets
-
-        _session.workers.start(
-            [node for one in _session.journals.values() for node in one.nodes], make_targets
-        )
-        try:
-            with progress_line(_session.asked):
-                nodes = build()
-            _session.recorded = is_recorded()
-            return nodes
-        finally:
-            _session.workers.end()
-            if asked:
-                end_with(2)
-            for finish in _session.at_end:
-                finish()
-            _tell_of_others({one: problems for one, problems in wrong.items() if one not in asked})
-
-    wrap_build(gated)
-
-
-def _stop() -> None:
-    ask_to_stop()
-    _session.workers.ask_to_stop()
-
-
-def _problems() -> dict[Declaration, list[Problem]]:
-    """The declarations that cannot be built, with their problems."""
-    every = [_session.general, *_session.declarations]
-    found = {declaration: declaration.all_problems() for declaration in every}
-    return {declaration: problems for declaration, problems in found.items() if problems}
-
-
-def _asked_for(wrong: dict[Declaration, list[Problem]]) -> list[Declaration]:
-    """Those of the faulty declarations that are needed for what SCons was asked for."""
-    if not wrong:
-        return []
-    from xspack_tool.plan.outputs import made_before
-
-    older = {path for folder in _session.folders for path in made_before(folder)}
-    needed: set[Declaration] = set()
-    for node in reached(_session.asked):
-        declared = record_of(node).declarations
-        if not declared and may_be_older(node, older, _session.folders):
-            return list(wrong)  # what a declaration made that is faulty now, or would make, may be meant
-        needed.update(declared)
-    if needed or SCons.Node.FS.get_default_fs().Top in _session.asked:
-        needed.add(_session.general)
-    return [declaration for declaration in wrong if declaration in needed]
-
-
-def _once(declarations: list[Declaration], wrong: dict[Declaration, list[Problem]]) -> list[Problem]:
-    """Their problems; one declaration may be read for several kits or releases."""
-    found: list[Problem] = []
-    for problem in (problem for declaration in declarations for problem in wrong[declaration]):
-        # A program that several of them need is asked for once.
-        same = (one for one in found if one == problem or (not one.place and one.rule == problem.rule))
-        if not any(same):
-            found.append(problem)
-    return found
-
-
-def _tell_of_others(wrong: dict[Declaration, list[Problem]]) -> None:
-    """One line for what is wrong and was not asked for: by its declaration, or by what is wrong with no declaration."""
-    named = [declaration.target or problems[0].rule for declaration, problems in wrong.items()]
-    if named:
-        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
-        sys.stderr.write(f"xspack: not asked for, and not right: {named[0]}{more}\n")
 
 
 def belong(nodes: Any, declaration: Declaration) -> Any:

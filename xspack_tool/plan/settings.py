@@ -1,8 +1,9 @@
-"""Where the construction variables of xspack come from, and which there are."""
+"""Where the construction variables of xspack come from, which there are, and the values that declarations share."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from SCons.Script import ARGUMENTS
@@ -86,3 +87,37 @@ def unknown_variables() -> None:
             remedy = nearest(name, VARIABLES) or f"the variables are {', '.join(VARIABLES)}"
             rule = f"{name} is not a construction variable of xspack"  # its value may be a secret
             session().general.problems.append(Problem("", "", rule, remedy).at(place, ""))
+
+
+def out_path(env: Any, *parts: str) -> str:
+    """A path below XSPACK_OUT."""
+    return "/".join([text_of(env, "XSPACK_OUT").rstrip("/"), *parts])
+
+
+def text_of(env: Any, variable: str) -> str:
+    """The value of a variable; substitution is slow, so it is left out where there is nothing to substitute."""
+    value = env.get(variable, "")
+    return value if type(value) is str and "$" not in value else str(env.subst(f"${variable}"))
+
+
+def is_on(env: Any, variable: str) -> bool:
+    """Whether a variable that is a switch is on."""
+    return text_of(env, variable).lower() not in ("", "0", "no", "false", "off")
+
+
+def source_date_epoch() -> int | None:
+    """SOURCE_DATE_EPOCH of the caller's environment, in seconds since 1970."""
+    value = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not value:
+        return None
+    if not value.isdigit():
+        problem = Problem("SOURCE_DATE_EPOCH", value, "not a number of seconds", "set it to one, or unset it")
+        session().general.problems.append(problem)
+        return None
+    return int(value)
+
+
+def keyring(env: Any) -> Path | None:
+    """XSPACK_GNUPGHOME, or None for gpg's own."""
+    home = env.subst("$XSPACK_GNUPGHOME")
+    return Path(env.Dir(home).srcnode().get_abspath()) if home else None

@@ -16,8 +16,9 @@ from xspack_tool.model.package import Package
 from xspack_tool.plan.node_record import planned_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import Contents, PlannedRpm, Report, by_mode, path_of, slot_of
-from xspack_tool.plan.profile import out_path, profile_of, source_date_epoch
+from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import out_path, source_date_epoch
 from xspack_tool.plan.sources import NO_FOLDERS, Folders, TreeItem
 from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import RPMBUILD

@@ -18,8 +18,8 @@ from SCons.Util import flatten
 
 from xspack_tool.errors import Problem
 from xspack_tool.model.package import Package
-from xspack_tool.plan.profile import out_path
 from xspack_tool.plan.scons import built_above, library_links
+from xspack_tool.plan.settings import out_path
 from xspack_tool.rpm.tree import Tree, grown, walk_disk
 
 

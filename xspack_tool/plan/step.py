@@ -24,9 +24,9 @@ from xspack_tool.plan.explain import why_built
 from xspack_tool.plan.node_record import own_record, planned_of, record_of
 from xspack_tool.plan.output_states import trust_unchanged
 from xspack_tool.plan.outputs import Journal, journal_of, remove, temporaries
-from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.progress import on_terminal
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import is_on
 from xspack_tool.plan.tools import version_of
 from xspack_tool.rpm.stage import normal_mode
 from xspack_tool.run import is_stopping

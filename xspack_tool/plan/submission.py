@@ -12,9 +12,11 @@ from msgspec import Struct, field
 from SCons.Node import Node
 from SCons.Util import NodeList
 
+from xspack_tool.binary.tar_write import write_tar
 from xspack_tool.errors import StepError
+from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.submission import Fix, rule
-from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch, write_archive
+from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch
 from xspack_tool.plan.ddk import inbox_of
 from xspack_tool.plan.findings import READERS, content_of, pack_findings
 from xspack_tool.plan.help import tell
@@ -96,7 +98,7 @@ class WriteSubmission(Step, frozen=True):
         members["CONTENTS"] = contents_text(self.name, parts, self.isos, self.fixes).encode()
         members["packages.json"] = contents_json(parts).encode()
         members.update({f"patches/{fix.patch}.txt": fix.text().encode() for fix in self.fixes})
-        write_archive(outputs.archive, self.name.replace(" ", "-"), members)
+        write_tar(outputs.archive, members, time=CONSTANT_TIME, top=self.name.replace(" ", "-"))
 
     def _parts(self, inputs: Named, members: dict[str, Path | bytes]) -> Iterator[Part]:
         """The packages as the table of contents has them; their licence texts join the members."""

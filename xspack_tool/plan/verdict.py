@@ -15,9 +15,9 @@ from SCons.Node.Alias import Alias
 
 from xspack_tool.errors import BadInput, StepError, colour_wanted, damaged
 from xspack_tool.plan.asked import reached
-from xspack_tool.plan.profile import is_on
 from xspack_tool.plan.scons import end_with
 from xspack_tool.plan.session import session
+from xspack_tool.plan.settings import is_on
 
 if TYPE_CHECKING:
     from xspack_tool.rules.report import Report

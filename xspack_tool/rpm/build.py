@@ -6,11 +6,11 @@ No folder is filled, and a payload of any size goes through in pieces. Order as 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from xspack_tool.files import whole
 from xspack_tool.model.package import Package
 from xspack_tool.rpm.automatic import classify
 from xspack_tool.rpm.compressors import compressor, read_payload
@@ -53,15 +53,8 @@ def build_rpm(
     payload = payload_option(payload, sum(file.size for file in files if file.is_file))
     classify(files, writer.class_of)
     header = PackageHeader(package, files, scripts, payload, time, writer)
-    new = out.with_name(f".{out.name}.new")
-    new.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with new.open("w+b") as file:
-            _write(file, package, header, files, time)
-        os.replace(new, out)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    with whole(out) as beside, beside.open("w+b") as file:
+        _write(file, package, header, files, time)
 
 
 def _write(file: BinaryIO, package: Package, header: PackageHeader, files: Sequence[File], time: int) -> None:

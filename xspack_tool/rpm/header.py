@@ -17,8 +17,8 @@ from xspack_tool.errors import BadInput
 
 LEAD_SIZE = 96
 _INTRO = struct.Struct("!4sIII")
-_ENTRY = struct.Struct("!IIII")
-_MAGIC = b"\x8e\xad\xe8\x01"
+ENTRY = struct.Struct("!IIII")
+MAGIC = b"\x8e\xad\xe8\x01"
 
 #: What rpm 4.11 itself takes (headerMaxbytes); bigger headers are no RPM for its hosts.
 MAX_STORE = 32 * 1024 * 1024
@@ -86,7 +86,7 @@ class Outline(Struct, frozen=True):
 
 def read_outline(file: BinaryIO, name: str) -> Outline:
     """Read no more than that. Raises BadInput, one line that begins with ``name``."""
-    parts = _Parts(file, name)
+    parts = RpmParts(file, name)
     return Outline(parts.main.number(_BUILDTIME), parts.payload_offset)
 
 
@@ -95,7 +95,7 @@ def read_headers(file: BinaryIO, name: str) -> Headers:
     import rpmfile.headers as rpmfile_headers
     from rpmfile.errors import RPMError
 
-    parts = _Parts(file, name)
+    parts = RpmParts(file, name)
     picked = parts.signature.only(_USED_SIGNATURE, rpmfile_headers.sigtags)
     picked_main = parts.main.only(_USED, rpmfile_headers.tags)
     try:
@@ -110,8 +110,9 @@ def read_headers(file: BinaryIO, name: str) -> Headers:
     )
 
 
-class _Parts:
-    """The lead and the headers of an RPM, and where the rest begins."""
+class RpmParts:
+    """The lead and the headers of an RPM, and where the rest begins; ``file`` then stands there. Raises BadInput, one
+    line that begins with ``name``."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         size = file.seek(0, os.SEEK_END)
@@ -119,10 +120,10 @@ class _Parts:
         self.lead = file.read(LEAD_SIZE)
         if len(self.lead) < LEAD_SIZE or self.lead[:4] != b"\xed\xab\xee\xdb":
             raise BadInput(name, "not an RPM: it does not begin as one")
-        self.signature = _Header(file, size, name, "signature header")
+        self.signature = Header(file, size, name, "signature header")
         file.seek(-file.tell() % 8, os.SEEK_CUR)
         self.header_offset = file.tell()
-        self.main = _Header(file, size, name, "header")
+        self.main = Header(file, size, name, "header")
         self.payload_offset = file.tell()
         said = self.signature.number(_SIGSIZE) or self.signature.number(_LONGSIGSIZE)
         _check_size(said, size - self.header_offset, name)
@@ -136,8 +137,8 @@ def _check_size(said: int, found: int, name: str) -> None:
         raise BadInput(name, f"{found} bytes follow its signature header, which says {said}")
 
 
-class _Header:
-    """One header: its index is checked against its store."""
+class Header:
+    """One header: its index is checked against its store. ``entries`` are (tag, kind, offset, count)."""
 
     def __init__(self, file: BinaryIO, size: int, name: str, what: str) -> None:
         self.name, self.what = name, what
@@ -145,15 +146,16 @@ class _Header:
         if len(intro) < _INTRO.size:
             raise BadInput(name, f"truncated in its {what}")
         magic, _, count, store_size = _INTRO.unpack(intro)
-        if magic != _MAGIC:
+        if magic != MAGIC:
             raise BadInput(name, f"its {what} does not begin as one")
         if store_size > MAX_STORE or count > MAX_ENTRIES:
             said = f"{count} tags in {store_size} bytes"
             raise BadInput(name, f"its {what} claims {said}, more than rpm takes on the hosts")
-        if count * _ENTRY.size + store_size > size - file.tell():
+        if count * ENTRY.size + store_size > size - file.tell():
             raise BadInput(name, f"truncated: its {what} claims more than the file holds")
-        self.entries = list(_ENTRY.iter_unpack(file.read(count * _ENTRY.size)))
-        self.store = file.read(store_size)
+        index, self.store = file.read(count * ENTRY.size), file.read(store_size)
+        self.entries = list(ENTRY.iter_unpack(index))
+        self.as_read = b"".join((intro, index, self.store))
         self._check()
 
     def _check(self) -> None:
@@ -183,10 +185,10 @@ class _Header:
                 raise self._bad(f"has {name} of a type that it cannot have")
             values += 1 if entry[1] == BIN else entry[3]
             if entry[1] != INT64:
-                kept.append(_ENTRY.pack(*entry))
+                kept.append(ENTRY.pack(*entry))
         if values > MAX_VALUES:
             raise self._bad(f"holds {values} values, more than xspack reads ({MAX_VALUES})")
-        intro = _INTRO.pack(_MAGIC, 0, len(kept), len(self.store))
+        intro = _INTRO.pack(MAGIC, 0, len(kept), len(self.store))
         return b"".join([intro, *kept, self.store])
 
     def number(self, tag: int) -> int:

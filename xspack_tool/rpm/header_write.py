@@ -7,15 +7,13 @@ import struct
 from msgspec import Struct, field
 
 from xspack_tool.errors import StepError
-from xspack_tool.rpm.header import BIN, I18N, INT16, INT32, INT64, STRING, STRINGS
+from xspack_tool.rpm.header import BIN, ENTRY, I18N, INT16, INT32, INT64, MAGIC, STRING, STRINGS
 
 #: The tag of the region that a header is, for the header itself and for the signature header.
 IMMUTABLE, SIGNATURES = 63, 62
 #: What the signature header keeps free, so that a signature changes neither its size nor the payload's place.
 _RESERVED, _RESERVED_TAG = 32 + 4096, 1008
 _NUMBERS = {INT16: (2, "H"), INT32: (4, "I"), INT64: (8, "Q")}
-_ENTRY = struct.Struct("!IIII")
-_MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 #: The architecture's number in the lead, which no rpm of this century reads.
 _LEAD_NUMBERS = {"aarch64": 19}
 
@@ -45,12 +43,12 @@ class HeaderWriter(Struct):
                 store.append(bytes(pad))
                 size += pad
             data = _data(kind, values)
-            index.append(_ENTRY.pack(tag, kind, size, len(data) if kind == BIN else len(values)))
+            index.append(ENTRY.pack(tag, kind, size, len(data) if kind == BIN else len(values)))
             store.append(data)
             size += len(data)
         count = len(index) + 1
         trailer = struct.pack("!IIiI", region, BIN, -16 * count, 16)
-        begin = _MAGIC + struct.pack("!II", count, size + 16) + _ENTRY.pack(region, BIN, size, 16)
+        begin = MAGIC + struct.pack("!4xII", count, size + 16) + ENTRY.pack(region, BIN, size, 16)
         return b"".join((begin, *index, *store, trailer))
 
     def size(self) -> int:

@@ -14,7 +14,7 @@ from xspack_tool.model.package import FileEntry, Package
 from xspack_tool.rpm.spec import Making, render_macros, render_spec
 from xspack_tool.rpm.stage import stage
 from xspack_tool.rpm.write import move_rpms, rpmbuild_command, script_texts
-from xspack_tool.run import BUILDING, plain_work_folder, run
+from xspack_tool.run import BUILDING, Work, plain_work_folder, run
 
 #: The files of a package that are not compiled, in the source RPM.
 PAYLOAD = "payload.tar"
@@ -65,27 +65,42 @@ def write_source_rpm(
             number = len(making.sources)
             unpack = f"mkdir -p %{{buildroot}}\ntar -xf %{{SOURCE{number}}} -C %{{buildroot}}\n"
             making = replace(making, sources=(*making.sources, PAYLOAD), install=unpack + making.install)
-        spec = work / f"{package.name}.spec"
         text = render_spec(package, entries, script_texts(package, contents), making)
-        spec.write_text(text, encoding="utf-8")
-        macros = work / "macros"
-        macros.write_text(render_macros(payload) + "%_srcdefattr (-,root,root)\n", encoding="utf-8")
-        for path in (spec, *(work / name for name in making.sources)):
-            path.chmod(0o644)
-            os.utime(path, (time, time))
-        # rpm keeps the expanded spec in the source RPM: all folders are named from here, so that it is the same
-        # wherever it is written.
-        command = rpmbuild_command(package.arch, [macros], Path("."))
-        command += ["--define=_sourcedir .", "--define=buildroot ./BUILDROOT", "-bs", "--nodeps", spec.name]
-        run(
-            command,
-            cwd=work,
-            env={"SOURCE_DATE_EPOCH": str(time)},
-            pass_fds=[folder.lock],
-            timeout=BUILDING,
-            what=f"writing {out.name}",
-        )
-        move_rpms(work / "SRPMS", [out])
+        _run_rpmbuild(folder, package, text, making.sources, out, payload=payload, time=time)
+
+
+def _run_rpmbuild(
+    folder: Work,
+    package: Package,
+    spec_text: str,
+    sources: Sequence[str],
+    out: Path,
+    *,
+    payload: str,
+    time: int,
+) -> None:
+    """Have rpmbuild make ``out`` of a spec and of the sources in the folder that it works in."""
+    work = folder.path
+    spec = work / f"{package.name}.spec"
+    spec.write_text(spec_text, encoding="utf-8")
+    macros = work / "macros"
+    macros.write_text(render_macros(payload) + "%_srcdefattr (-,root,root)\n", encoding="utf-8")
+    for path in (spec, *(work / name for name in sources)):
+        path.chmod(0o644)
+        os.utime(path, (time, time))
+    # rpm keeps the expanded spec in the source RPM: all folders are named from here, so that it is the same
+    # wherever it is written.
+    command = rpmbuild_command(package.arch, [macros], Path("."))
+    command += ["--define=_sourcedir .", "--define=buildroot ./BUILDROOT", "-bs", "--nodeps", spec.name]
+    run(
+        command,
+        cwd=work,
+        env={"SOURCE_DATE_EPOCH": str(time)},
+        pass_fds=[folder.lock],
+        timeout=BUILDING,
+        what=f"writing {out.name}",
+    )
+    move_rpms(work / "SRPMS", [out])
 
 
 def _write_payload(target: Path, root: Path, entries: Sequence[FileEntry], time: int) -> None:

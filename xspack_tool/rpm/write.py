@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from xspack_tool.errors import BadInput, StepError
+from xspack_tool.files import copy_whole
 from xspack_tool.model.package import Package, Script, interpreter_of
 from xspack_tool.rpm.build import BLOCKS_FROM, build_rpm, payload_option
 from xspack_tool.rpm.relations import UnusualError
@@ -139,9 +139,7 @@ def move_whole(made: Path, out: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        beside = out.with_name(f".{out.name}.new")
-        shutil.copyfile(made, beside)
-        os.replace(beside, out)
+        copy_whole(made, out)
 
 
 def check_whole(rpm: Path) -> None:

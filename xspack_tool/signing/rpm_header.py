@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from msgspec import Struct
 
-from xspack_tool.rpm.header import BIN, INT32, INT64, LEAD_SIZE, MAX_ENTRIES, MAX_STORE, STRING
+from xspack_tool.errors import BadInput
+from xspack_tool.rpm.header import BIN, INT32, INT64, STRING, Header, RpmParts
 from xspack_tool.rpm.header_write import SIGNATURES, HeaderWriter, Value, padded
 
-_INTRO = struct.Struct("!4sIII")
-_ENTRY = struct.Struct("!IIII")
-_MAGIC = b"\x8e\xad\xe8\x01"
 _RSA_HEADER, _RESERVED = 268, 1008
 #: What the signature header of an RPM has that nobody signed; of others rpmsign takes care.
 _UNSIGNED = dict.fromkeys((269, 273), STRING) | dict.fromkeys((1000, 1007), INT32)
@@ -53,58 +51,44 @@ def _subpacket(kind: int, body: bytes) -> bytes:
     return bytes([len(body) + 1, kind]) + body
 
 
-def signed_begin(file: BinaryIO, key: RsaKey, time: int) -> bytes:
+def signed_begin(file: BinaryIO, name: str, key: RsaKey, time: int) -> bytes:
     """An unsigned RPM's lead, signature header with the signature, and header; ``file`` then stands at its payload.
 
-    Raises UnusualRpmError for one that is signed, or has anything else in its signature header.
+    Raises UnusualRpmError for one that is signed, has anything else in its signature header, or is damaged.
     """
-    lead = file.read(LEAD_SIZE)
-    writer = HeaderWriter({tag: (kind, values) for tag, kind, values in _entries(_read_header(file))})
-    file.seek(-file.tell() % 8, 1)
-    header = _read_header(file)
+    try:
+        rpm = RpmParts(file, name)
+    except BadInput as why:
+        raise UnusualRpmError(str(why)) from None
+    writer = HeaderWriter(dict(_unsigned(rpm.signature)))
     before = writer.size()
-    writer.put(_RSA_HEADER, BIN, key.signature(header, time))
-    room = writer.tags[_RESERVED][1][0] if _RESERVED in writer.tags else b""
+    writer.put(_RSA_HEADER, BIN, key.signature(rpm.main.as_read, time))
+    room = _room(writer)
     growth = writer.size() - before
-    if not isinstance(room, bytes) or growth >= len(room):
+    if growth >= room:
         raise UnusualRpmError("no room for a signature")
-    writer.put(_RESERVED, BIN, bytes(len(room) - growth))
-    return lead + padded(writer) + header
+    writer.put(_RESERVED, BIN, bytes(room - growth))
+    return rpm.lead + padded(writer) + rpm.main.as_read
 
 
-def _read_header(file: BinaryIO) -> bytes:
-    intro = file.read(_INTRO.size)
-    if len(intro) < _INTRO.size:
-        raise UnusualRpmError("truncated")
-    magic, _, count, size = _INTRO.unpack(intro)
-    if magic != _MAGIC or count > MAX_ENTRIES or size > MAX_STORE:
-        raise UnusualRpmError("an odd header")
-    body = file.read(count * _ENTRY.size + size)
-    if len(body) < count * _ENTRY.size + size:
-        raise UnusualRpmError("truncated")
-    return intro + body
+def _room(writer: HeaderWriter) -> int:
+    """How many bytes are kept free."""
+    _, values = writer.tags.get(_RESERVED, (BIN, (b"",)))
+    return sum(len(value) for value in values if isinstance(value, bytes))
 
 
-def _entries(header: bytes) -> list[tuple[int, int, tuple[Value, ...]]]:
-    count = _INTRO.unpack_from(header)[2]
-    store = header[_INTRO.size + count * _ENTRY.size :]
-    entries: list[tuple[int, int, tuple[Value, ...]]] = []
-    for number in range(count):
-        tag, kind, offset, length = _ENTRY.unpack_from(header, _INTRO.size + number * _ENTRY.size)
+def _unsigned(signature: Header) -> Iterator[tuple[int, tuple[int, tuple[Value, ...]]]]:
+    """The tags of a signature header with their values."""
+    for tag, kind, offset, count in signature.entries:
         if tag == SIGNATURES:
             continue
-        if _UNSIGNED.get(tag) != kind or (kind != BIN and length != 1):
+        if _UNSIGNED.get(tag) != kind or (kind != BIN and count != 1):
             raise UnusualRpmError(f"tag {tag} in the signature header")
-        entries.append((tag, kind, (_value(store, kind, offset, length),)))
-    return entries
+        yield tag, (kind, (_value(signature, tag, kind, offset, count),))
 
 
-def _value(store: bytes, kind: int, offset: int, length: int) -> Value:
-    try:
-        if kind == BIN:
-            return store[offset : offset + length]
-        if kind == STRING:
-            return store[offset : store.index(b"\0", offset)]
-        return int(struct.unpack_from("!I" if kind == INT32 else "!Q", store, offset)[0])
-    except (struct.error, ValueError):
-        raise UnusualRpmError("a damaged signature header") from None
+def _value(signature: Header, tag: int, kind: int, offset: int, count: int) -> Value:
+    store = signature.store
+    if kind == BIN:
+        return store[offset : offset + count]
+    return store[offset : store.index(b"\0", offset)] if kind == STRING else signature.number(tag)

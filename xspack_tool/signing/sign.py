@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from xspack_tool.errors import StepError
-from xspack_tool.files import write_whole
+from xspack_tool.files import whole, write_whole
 from xspack_tool.rpm.openpgp import armoured_signature
 from xspack_tool.run import WORKING, missing_program, run, work_folder
 from xspack_tool.signing.agent import Agent, AgentError, find_key
@@ -113,20 +113,14 @@ class Signer(Struct, frozen=True):
 
     def _sign_by_agent(self, src: Path, dst: Path, time: int) -> bool:
         """Whether this was one for the agent."""
-        new = dst.with_name(f".{dst.name}.new")
         try:
             with self._agent_key() as key, src.open("rb") as file:
-                begin = signed_begin(file, key, max(time, self.key.created))
-                new.parent.mkdir(parents=True, exist_ok=True)
-                with new.open("wb") as out:
+                begin = signed_begin(file, src.name, key, max(time, self.key.created))
+                with whole(dst) as beside, beside.open("wb") as out:
                     out.write(begin)
                     shutil.copyfileobj(file, out, _BLOCK)
-            os.replace(new, dst)
         except (AgentError, UnusualRpmError):
             return False
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
         return True
 
     @contextmanager
