@@ -7,13 +7,13 @@ from trees import Tree
 #: Tells the process in which each step ran.
 NOTED = """\
 import os
-from xspack_tool.plan import step
+from xspack_tool.plan import gate, step
 inner = step.make_targets
 def noted(node):
     with open(Dir("#").abspath + "/made-by", "a") as file:
         file.write(f"{step.planned_of(node).step.label} {os.getpid()}\\n")
     return inner(node)
-step.make_targets = noted
+step.make_targets = gate.make_targets = noted
 """
 
 
