@@ -59,7 +59,7 @@ def verdict(forged: Callable[..., Path]) -> Callable[..., list[str]]:
         rule: str, profile: str = "xenserver-8", driver_data: DriverData | None = None, **fields: Any
     ) -> list[str]:
         rules = [one for one in all_rules() if one.id == rule]
-        return told(check_rpm(forged(**fields), load_profile(profile), driver_data, rules))
+        return told(check_rpm(forged(**fields), profile_of(profile), driver_data, rules))
 
     return judge
 

@@ -71,10 +71,3 @@ def test_d2_is_silent_on_what_the_pack_keeps_out(
     assert [one.found.split(" ")[0] for one in report.findings] == told
     (own,) = judge(pack_context([driver]), {"nic": found["nic"]}, rules=rules).findings[:1]
     assert own.where == PLACE
-
-
-def test_d2_without_an_inbox(verdict: Verdict) -> None:
-    assert verdict("D2", files={PLACE: module()}) == [
-        "I : not checked: needs the release's modules.alias: set XSPACK_DDK to a kernel that has one"
-    ]
-    assert verdict("D2", files={"/opt/tool": b"x"}) == []

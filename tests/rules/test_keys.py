@@ -132,10 +132,6 @@ def test_g2_signatures(
     assert with_key(pack_verdict, "G2", good, signed_rpms=[own[0]]) == []
 
 
-def test_g2_an_unsigned_pack(pack_verdict: Verdict) -> None:
-    assert pack_verdict("G2", key="") == ["I key: the pack is not signed: no host takes it"]
-
-
 def test_g3_secret_and_second_keys(
     pack_verdict: Verdict, keyring: Keyring, tmp_path: Path, good: PublicKey
 ) -> None:

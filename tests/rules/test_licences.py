@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,29 +11,6 @@ from xspack_tool.rules.families.licences import gpl_problem, redistribution_prob
 Verdict = Callable[..., list[str]]
 MODULE = {"/lib/modules/4.19.0+1/updates/acme.ko": b"x"}
 FIRMWARE = {"/lib/firmware/updates/4.19.0+1/acme.bin": b"x"}
-
-
-def test_l1_proprietary_driver(pack_verdict: Verdict, forged: Callable[..., Path]) -> None:
-    driver = forged(name="nic", files=MODULE, license="Proprietary")
-    why = "nic-1.0-1.x86_64.rpm: License: 'Proprietary': no SPDX expression"
-    assert pack_verdict("L1", [driver], with_source=frozenset({"nic"})) == [f"W {why}"]
-    assert pack_verdict("L1", [driver], with_source=frozenset({"nic"}), submission=True) == [f"E {why}"]
-
-
-def test_l1_submission_without_source(pack_verdict: Verdict, forged: Callable[..., Path]) -> None:
-    driver = forged(name="nic", files=MODULE, license="GPL-2.0-only")
-    assert pack_verdict("L1", [driver], submission=True) == [
-        "E nic-1.0-1.x86_64.rpm: Source RPM: a driver in a submission without its source"
-    ]
-    assert pack_verdict("L1", [driver]) == []
-    assert pack_verdict("L1", [driver], submission=True, with_source=frozenset({"nic"})) == []
-
-
-def test_l1_what_is_no_driver_may_have_any_licence(
-    pack_verdict: Verdict, forged: Callable[..., Path]
-) -> None:
-    tool = forged(name="tool", files={"/opt/tool": b"x"}, license="Proprietary")
-    assert pack_verdict("L1", [tool], submission=True) == []
 
 
 @pytest.mark.parametrize(
@@ -81,14 +57,6 @@ def test_not_compatible_with_the_gpl(licence: str, why: str) -> None:
     assert gpl_problem(licence) == why
 
 
-def test_l2_firmware(verdict: Verdict) -> None:
-    assert verdict("L2", files=FIRMWARE, license="Proprietary") == [
-        "W License: 'Proprietary': does not say that it may be redistributed"
-    ]
-    assert verdict("L2", files=FIRMWARE, license="Redistributable, no modification permitted") == []
-    assert verdict("L2", files={"/opt/tool": b"x"}, license="Proprietary") == []
-
-
 @pytest.mark.parametrize(
     ("licence", "good"),
     [
@@ -105,4 +73,4 @@ def test_l2_firmware(verdict: Verdict) -> None:
     ],
 )
 def test_redistribution(licence: str, good: bool) -> None:
-    assert redistribution_problem(licence) == ("" if good else "does not say that it may be redistributed")
+    assert bool(redistribution_problem(licence)) is not good

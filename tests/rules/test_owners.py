@@ -17,47 +17,6 @@ NOBODY = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("scripts", "lines", "wanted"),
-    [
-        ({}, [], NOBODY),
-        ({"%pre": "useradd -r acme || :"}, [], NOBODY[:1]),
-        ({"%pre": "getent group acmegrp || groupadd -r acmegrp\nuseradd -r -g acmegrp acme || :"}, [], []),
-        (
-            {"%pre": "for g in acmegrp; do groupadd $g; done\nU=acme\n/usr/sbin/useradd -g acmegrp $U || :"},
-            [],
-            [],
-        ),
-        ({"%pre": "systemd-sysusers - <<E\nu acme - -\ng acmegrp -\nE\n:"}, [], []),
-        ({"%post": "groupadd acmegrp\nuseradd -N acme || :"}, [], [f"{one} early enough" for one in NOBODY]),
-        ({}, ["Provides: user(acme)", "Provides: group(acmegrp)"], []),
-    ],
-)
-def test_p6(
-    pack_verdict: Verdict,
-    forged: Callable[..., Path],
-    scripts: Mapping[str, str],
-    lines: list[str],
-    wanted: list[str],
-) -> None:
-    rpm = forged(files=SECRET, attributes=OWNED, scripts=scripts, lines=lines)
-    assert pack_verdict("P6", [rpm]) == wanted
-
-
-def test_p6_another_package_makes_them(pack_verdict: Verdict, forged: Callable[..., Path]) -> None:
-    rpm = forged(files=SECRET, attributes=OWNED)
-    maker = forged(name="acme-users", scripts={"%post": "useradd acme || :\ngroupadd acmegrp || :"})
-    assert pack_verdict("P6", [rpm, maker]) == []
-    sysusers = {**SECRET, "/usr/lib/sysusers.d/acme.conf": b"u acme\n"}
-    assert pack_verdict("P6", [forged(files=sysusers, attributes=OWNED)]) == []
-
-
-def test_p6_those_that_every_release_has(pack_verdict: Verdict, forged: Callable[..., Path]) -> None:
-    files = {"/opt/acme/a": b"x", "/opt/acme/b": b"x", "/opt/acme/c": b"x"}
-    owned = {"/opt/acme/a": "%attr(-,nobody,tty)", "/opt/acme/b": "%attr(-,root,wheel)"}
-    assert pack_verdict("P6", [forged(files=files, attributes=owned)]) == []
-
-
 FOLDER = {"/opt/acme/share": None, "/opt/acme/share/a": b"a"}
 BELOW = {"/opt/acme/share/a": b"a"}
 LINK = {"/opt/acme/share": "share-2", "/opt/acme/share-2/a": b"a"}

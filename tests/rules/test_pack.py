@@ -26,77 +26,6 @@ def tool(forged: Forge) -> Path:
     return forged(name="tool", files={"/opt/tool": b"x"})
 
 
-def test_r1_remove_script_with_modules(pack_verdict: Verdict, driver: Path, tool: Path) -> None:
-    said = ["E remove: a remove script, and kernel modules in nic"]
-    assert pack_verdict("R1", [driver, tool], has_remove=True) == said
-    assert pack_verdict("R1", [driver, tool]) == []
-    assert pack_verdict("R1", [tool], has_remove=True) == []
-
-
-def test_b2_driver_without_source(pack_verdict: Verdict, driver: Path, tool: Path) -> None:
-    said = ["W nic-2.1-1.x86_64.rpm: Source RPM: kernel modules whose source is not at hand"]
-    assert pack_verdict("B2", [driver, tool]) == said
-    assert pack_verdict("B2", [driver, tool], with_source=frozenset({"nic"})) == []
-    assert pack_verdict("B2", [tool]) == []
-    needs = "needs the source RPMs of the drivers, which no ISO holds: give --source, or --provenance"
-    unknown = f"I : not checked: {needs}"
-    assert pack_verdict("B2", [driver, tool], sources_known=False) == [unknown]
-    assert pack_verdict("B2", [tool], sources_known=False) == []
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (
-            {"label": "acme suite"},
-            "label: 'acme suite': a label must be letters, digits, _ and - (xapi refuses others)",
-        ),
-        ({"label": "main"}, "label: 'main': 'main' is yum's own section"),
-        ({"label": "XS82"}, "label: 'XS82': a release upgrade drops the record of packs that are called so"),
-        (
-            {"label": "XS82E001"},
-            "label: 'XS82E001': a release upgrade drops the record of packs that are called so",
-        ),
-        ({"uuid": UUID.upper()}, f"uuid: {UUID.upper()!r}: hosts want the uuid in lower case"),
-        ({"description": " "}, "description: ' ': description must be one line of text"),
-        (
-            {"after_apply": ("restartHost", "restartToolstack")},
-            "after_apply: 'restartToolstack': xapi knows no such guidance and would drop the whole list",
-        ),
-    ],
-)
-def test_x3_words(pack_verdict: Verdict, words: dict[str, object], said: str) -> None:
-    assert pack_verdict("X3", **words) == [f"E {said}"]
-
-
-@pytest.mark.parametrize("label", ["acme-suite", "ACME_1", "XS-acme", "XS82-acme", "XSE"])
-def test_x3_good(pack_verdict: Verdict, label: str) -> None:
-    assert pack_verdict("X3", label=label, after_apply=("restartXAPI", "restartHost")) == []
-
-
-@pytest.mark.parametrize(
-    ("requires", "said"),
-    [
-        (
-            ["product-version > 8.1"],
-            ["product-version > 8.1 admits several releases and does not name the lowest"],
-        ),
-        (
-            ["platform-version > 3.1", "platform-version < 4"],
-            [
-                "platform-version > 3.1 and platform-version < 4 admits several releases and does not name the lowest"
-            ],
-        ),
-        (["product-version >= 8.2.0"], []),
-        (["product-version = 8.4.0"], []),
-        (["xapi-core > 1.0"], []),
-        ([], []),
-    ],
-)
-def test_v1_for_whatever_it_admits(pack_verdict: Verdict, requires: list[str], said: list[str]) -> None:
-    assert pack_verdict("V1", requires=requires) == [f"E requires: {one}" for one in said]
-
-
 @pytest.mark.parametrize(
     ("requires", "said"),
     [
@@ -117,40 +46,6 @@ def test_v1_for_several_declared_releases(pack_verdict: Verdict, requires: list[
     releases = (load_profile("xcp-ng-8.3"), load_profile("xcp-ng-8.2"))
     expected = [f"E requires: {said}"] if said else []
     assert pack_verdict("V1", requires=requires, releases=releases) == expected
-
-
-def test_v3_single_driver(pack_verdict: Verdict, forged: Forge, driver: Path, tool: Path) -> None:
-    assert pack_verdict("V3", [driver, tool], version="5.2") == [
-        "I version: the pack is 5.2, its only driver nic 2.1"
-    ]
-    assert pack_verdict("V3", [driver, tool], version="2.1") == []
-    second = forged(name="hba", files={"/lib/modules/4.19.0+1/updates/hba.ko": b"x"})
-    assert pack_verdict("V3", [driver, second], version="5.2") == []
-    assert pack_verdict("V3", [tool], version="5.2") == []
-
-
-@pytest.mark.parametrize(
-    ("requirement", "said"),
-    [
-        ("product-build = 1234", "product-build = 1234: hosts provide product-build as the constant 0x"),
-        ("product-version = 8.2.0", "product-version = 8.2.0: XCP-ng 8.2 has product-version 8.2.1"),
-        ("product-version >= 9", "product-version >= 9: XCP-ng 8.2 has product-version 8.2.1"),
-        ("platform-version < 3.2.1", "platform-version < 3.2.1: XCP-ng 8.2 has platform-version 3.2.1"),
-        ("product-version ge 8.2", "product-version ge 8.2: unknown operator 'ge'; use one of < <= = >= >"),
-        ("product-version >= 8.2.0", ""),
-        ("product-version = 8.2.1", ""),
-        ("product-brand = XCP-ng", ""),
-        ("xapi-core >= 99", ""),
-        ("product-version", ""),
-    ],
-)
-def test_v4_requirements_that_cannot_be_met(pack_verdict: Verdict, requirement: str, said: str) -> None:
-    expected = [f"E requires: {said}"] if said else []
-    assert pack_verdict("V4", profile="xcp-ng-8.2", requires=[requirement]) == expected
-
-
-def test_v4_nothing_is_judged_by_an_unknown_version(pack_verdict: Verdict) -> None:
-    assert pack_verdict("V4", profile="xenserver-9", requires=["product-version >= 9"]) == []
 
 
 def released(folder: Path, *rpms: Path) -> Path:

@@ -22,53 +22,6 @@ def script(verdict: Verdict, text: bytes, profile: str = "xenserver-8", **fields
 
 
 @pytest.mark.parametrize(
-    ("line", "interpreter"),
-    [
-        (b"#!/usr/bin/python3.11", "/usr/bin/python3.11"),
-        (b"#! /usr/bin/env python3.11", "/usr/bin/python3.11"),
-        (b"#!/usr/bin/env -S X=1 ruby -w", "/usr/bin/ruby"),
-        (b"#!/opt/acme/python/bin/python3 -E", "/opt/acme/python/bin/python3"),
-        (b"#!/bin/zsh", "/bin/zsh"),
-    ],
-)
-def test_no_such_interpreter(verdict: Verdict, line: bytes, interpreter: str) -> None:
-    assert script(verdict, line + b"\n") == [
-        f"W {TOOL}: #!{interpreter}: XenServer 8 has no such interpreter"
-    ]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"#!/bin/sh",
-        b"#!/usr/bin/bash -e",
-        b"#!/usr/bin/sh",
-        b"#!/bin/python3",
-        b"#!/usr/bin/env python",
-        b"#!/usr/bin/env",
-        b"no script at all",
-    ],
-)
-def test_interpreters_that_are_there(verdict: Verdict, line: bytes) -> None:
-    assert script(verdict, line + b"\n# x\n") == []
-
-
-def test_an_interpreter_of_its_own(verdict: Verdict) -> None:
-    own = {"/opt/acme/python/bin/python3": b"\x7fELF"}
-    assert script(verdict, b"#!/opt/acme/python/bin/python3\n" + WALRUS, files=own) == []
-
-
-def test_what_is_not_executable_needs_no_interpreter(verdict: Verdict) -> None:
-    assert verdict("B6", files={TOOL: b"#!/bin/zsh\n"}) == []
-    assert (
-        verdict(
-            "B6", files={"/usr/share/doc/acme/x": b"#!/bin/zsh\n"}, modes={"/usr/share/doc/acme/x": 0o755}
-        )
-        == []
-    )
-
-
-@pytest.mark.parametrize(
     ("text", "said"),
     [
         (b"#!/usr/bin/python3\n" + WALRUS, "Python 3.6 cannot parse it: line 2: "),

@@ -45,15 +45,6 @@ def test_what_a_version_lacks(source: str, version: tuple[int, int], problem: st
     assert found.startswith(problem) if problem.endswith(": ") else found == problem
 
 
-def test_what_the_package_brings_is_there(verdict: Verdict) -> None:
-    files = {"/opt/acme/main.py": b"import dataclasses\n"}
-    uses = "line 1: 'dataclasses' module is of Python 3.7"
-    lacking = f"W /opt/acme/main.py: Python 2.7 and 3.6 has not all that it uses: {uses}"
-    assert verdict("B6", files=files) == [lacking]
-    for path in ("/opt/acme/dataclasses.py", "/opt/acme/dataclasses/__init__.py"):
-        assert verdict("B6", files={**files, path: b"x = 1\n"}) == []
-
-
 def test_one_version_that_has_it_is_enough(verdict: Verdict) -> None:
     assert verdict("B6", files={"/opt/acme/main.py": b"import pathlib\n"}) == []
     script = {"/opt/acme/run": b"#!/usr/bin/python2\nimport pathlib\n"}

@@ -35,13 +35,13 @@ def good_key(context: PackContext) -> Hits:
     if key.expires and context.now:
         day = datetime.datetime.fromtimestamp(key.expires, datetime.timezone.utc).date()
         if key.expires <= context.now:
-            yield Hit(context.key_name, f"the key expired on {day}", remedy=_extend(key.fingerprint))
+            yield Hit(context.key_name, f"the key expired on {day}", remedy=_remedy(key.fingerprint))
         elif key.expires - context.now <= _SOON:
             text = f"the key expires on {day}: hosts reject the pack from then on"
-            yield Hit(context.key_name, text, "W", remedy=_extend(key.fingerprint))
+            yield Hit(context.key_name, text, "W", remedy=_remedy(key.fingerprint))
 
 
-def _extend(fingerprint: str) -> str:
+def _remedy(fingerprint: str) -> str:
     """The file is a copy: it expires although the key in the keyring was extended."""
     extend = f"gpg --quick-set-expire {fingerprint} 10y, unless that was done"
     return f"extend the key ({extend}), then export the file again: gpg --armor --export {fingerprint}"
@@ -110,8 +110,8 @@ def key_of_today(context: PackContext) -> Hits:
     if key.algorithm == "RSA" and key.bits < _LEAST_BITS:
         yield Hit(where, f"an RSA key of {key.bits} bits; {title} takes {_LEAST_BITS} or more")
     if key.self_hashes and all(name in _WEAK_HASHES for name in key.self_hashes):
-        anew = f"gpg --cert-digest-algo SHA256 --quick-set-expire {key.fingerprint} 10y"
-        remedy = f"certify it anew: {anew}, then export it"
+        command = f"gpg --cert-digest-algo SHA256 --quick-set-expire {key.fingerprint} 10y"
+        remedy = f"certify it anew: {command}, then export it"
         yield Hit(
             where,
             f"its user ids are certified by {', '.join(key.self_hashes)}, which {title} refuses",
