@@ -101,9 +101,8 @@ def test_what_needs_a_faulty_package_is_faulty(tree: Tree) -> None:
 def test_a_source_that_is_missing_stops_its_package_alone(tree: Tree) -> None:
     tree.declare(GOOD + 'env.Userspace("late", version="1", files={"/opt/x": "gone.txt"})\n' + ALL)
     tree.scons("all", "pack").good()
-    assert tree.scons("build/rpms/late-1-1.x86_64.rpm").refused() == [
-        f"{LATE}not found, and nothing builds it; make it, or correct the name"
-    ]
+    (mistake,) = tree.scons("build/rpms/late-1-1.x86_64.rpm").refused()
+    assert mistake.startswith(f"{LATE}not found, ")
 
 
 def test_a_pack_is_built_without_rpm(tree: Tree, tmp_path: Path) -> None:

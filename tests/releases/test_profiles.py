@@ -153,12 +153,13 @@ def test_own_profile_is_read_again_when_it_changed(tmp_path: Path) -> None:
 
 
 def test_unknown_name_offers_the_nearest() -> None:
-    known = ", ".join(profile_names())
-    rule = "XSPACK_TARGET='xenserver8': dom0 profile not found; did you mean 'xenserver-8'?"
-    assert mistakes("xenserver8") == [f"{rule} known are {known}, or the path of a TOML file of your own"]
-    assert mistakes("q") == [
-        f"XSPACK_TARGET='q': dom0 profile not found; known are {known}, or the path of a TOML file of your own"
-    ]
+    known = f"known are {', '.join(profile_names())}, or "
+    (near,) = mistakes("xenserver8")
+    assert (
+        near.startswith("XSPACK_TARGET='xenserver8': ") and f"; did you mean 'xenserver-8'? {known}" in near
+    )
+    (far,) = mistakes("q")
+    assert far.startswith("XSPACK_TARGET='q': ") and f"; {known}" in far
 
 
 def test_all_mistakes_of_a_file_are_named_at_once(tmp_path: Path) -> None:

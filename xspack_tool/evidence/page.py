@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from xspack_tool.evidence.treemap import treemap
 from xspack_tool.hosts.verdict import Verdict
 from xspack_tool.rules.finding import Finding
 from xspack_tool.rules.report import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _MAP = (1000, 320)
 #: How wide a box for a kind of step is, in pixels: their names are short.
@@ -47,23 +51,6 @@ class Page(Struct, frozen=True):
 def render_page(page: Page) -> str:
     """The page. Equal pages give equal bytes; every text of a pack is escaped, and what would control a terminal
     or turn the direction of text is made visible."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def finalize(value: object) -> object:
-        return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["bytes"] = size_words
-    environment.filters["of_width"] = lambda pixels: f"{pixels / _MAP[0]:.3%}"
-    environment.filters["of_height"] = lambda pixels: f"{pixels / _MAP[1]:.3%}"
     findings = page.report.findings
     needed = page.inventory.required
     names = {component.path: component.info.name for component in page.inventory.components}
@@ -85,24 +72,49 @@ def render_page(page: Page) -> str:
         "timeline": ("Build", page.timeline),
         "identity": ("Identity", True),
     }
-    return environment.get_template("page.html.j2").render(
-        page=page,
-        parts=[(id, title) for id, (title, has_content) in parts.items() if has_content],
-        colours={name: number for number, name in enumerate(dict.fromkeys(names.values()))},
-        inventory=page.inventory,
-        built=instant(page.inventory.time),
-        unjudged=list(dict.fromkeys(text for verdict in page.verdicts for text in verdict.unjudged)),
-        open=still_open,
-        waived=waived,
-        skipped=_skipped(findings),
-        tiles=tiles,
-        map_size=_MAP,
-        drawing=drawing,
-        box_height=HEIGHT,
-        longest=_longest(page.timeline) if page.timeline else [],
-        steps=draw(page.timeline.needs, _STEP) if page.timeline else None,
-        shown=_SHOWN,
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            parts=[(id, title) for id, (title, has_content) in parts.items() if has_content],
+            colours={name: number for number, name in enumerate(dict.fromkeys(names.values()))},
+            inventory=page.inventory,
+            built=instant(page.inventory.time),
+            unjudged=list(dict.fromkeys(text for verdict in page.verdicts for text in verdict.unjudged)),
+            open=still_open,
+            waived=waived,
+            skipped=_skipped(findings),
+            tiles=tiles,
+            map_size=_MAP,
+            drawing=drawing,
+            box_height=HEIGHT,
+            longest=_longest(page.timeline) if page.timeline else [],
+            steps=draw(page.timeline.needs, _STEP) if page.timeline else None,
+            shown=_SHOWN,
+        )
     )
+
+
+def _environment() -> Environment:
+    import jinja2
+    from markupsafe import Markup
+
+    def finalize(value: object) -> object:
+        return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["bytes"] = size_words
+    environment.filters["of_width"] = lambda pixels: f"{pixels / _MAP[0]:.3%}"
+    environment.filters["of_height"] = lambda pixels: f"{pixels / _MAP[1]:.3%}"
+    return environment
 
 
 def _skipped(findings: Sequence[Finding]) -> dict[str, list[str]]:
