@@ -409,6 +409,39 @@ def test_pointers_in_the_place_of_a_source(tmp_path: Path) -> None:
     ]
 
 
+UNGIVEN = """\
+Name: a
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+BuildArch: noarch
+Source0: https://acme.example/%{name}.conf
+Source1: %{name}.more
+Patch7: fix.patch
+%description
+d
+%install
+install -D -m 644 USED %{buildroot}/etc/a.conf
+%files
+/etc/a.conf
+"""
+
+
+def test_sources_that_are_not_given(tmp_path: Path) -> None:
+    """Named where the build fails, and where the source RPM is written, which holds all of them."""
+    need("rpmbuild")
+    tree = Tree(tmp_path / "tree").write({"a.spec": UNGIVEN.replace("USED", "%{SOURCE1}"), "a.conf": "x"})
+    tree.declare('env.SpecRpm("a.spec", sources=["a.conf"])\n')
+    ran = tree.scons("build/rpms")
+    told = "files that the spec names and sources= does not: a.more, fix.patch\n"
+    assert ran.status == 2 and f"\n  {told}" in ran.said
+    tree.write({"a.spec": UNGIVEN.replace("USED", "%{SOURCE0}")})
+    tree.scons("build/rpms").good()
+    ran = tree.scons("build/srpms")
+    assert ran.status == 2 and f"writing a-1-1.src.rpm: {told}" in ran.said
+
+
 DEFINED = """\
 Name: %{called}
 Version: 1

@@ -69,6 +69,7 @@ BUILD_SHELL = "/bin/bash"
 _DEBUG = re.compile(r"-(debuginfo|debugsource)$")
 #: A user's spec runs its own sections: these of our macros are for buildroots that are filled beforehand.
 _NOT_FOR_SPECS = ("%__spec_install_pre", "%__check_files", "%_smp_build_ncpus", "%_build_name_fmt")
+_UNGIVEN = "files that the spec names and sources= does not"
 #: How many of the last lines that a failing build said are shown, and what rpmbuild says besides.
 _LAST_LINES = 24
 _BOILERPLATE = re.compile(
@@ -165,10 +166,10 @@ def build_spec(
             names = ", ".join(unmet)
             raise StepError(f"building {spec.name}: BuildRequires that are not installed: {names}; {REMEDY}")
         if done.status:
-            lacking = lacking_build_requires(spec, sources, macros) if nodeps else []
+            lacks = _lacks(spec, sources, macros, nodeps=nodeps)
             _keep(work.path, failed, beside.path)
             command = _again(failed, spec, macros, jobs, time)
-            raise StepError(_failure(spec, done, work.path, lacking, command))
+            raise StepError(_failure(spec, done, work.path, lacks, command))
         _move_built(work.path / "RPMS", outs)
         return _without(done.out, work.path)
 
@@ -176,6 +177,13 @@ def build_spec(
 def lacking_build_requires(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> list[str]:
     """The BuildRequires of a spec that are not found on this machine by their names."""
     return lacking_requirements(_ask(spec, sources, macros, "--buildrequires", ""))
+
+
+def ungiven_sources(spec: Path, sources: Sequence[Path], macros: SpecMacros) -> list[str]:
+    """The names of a spec's Source and Patch files that are not among ``sources``. A binary RPM may do without those
+    that its sections do not use."""
+    named = _ask(spec, sources, macros, "--srpm", r"[%{SOURCE}\n][%{PATCH}\n]")
+    return sorted({name for name in named if name} - {source.name for source in sources})
 
 
 def _without(said: str, work: Path) -> str:
@@ -215,7 +223,14 @@ def _keep(work: Path, failed: Path, beside: Path) -> None:
     os.replace(whole, failed)
 
 
-def _failure(spec: Path, done: Done, work: Path, lacking: Sequence[str], command: str) -> str:
+def _lacks(spec: Path, sources: Sequence[Path], macros: SpecMacros, *, nodeps: bool) -> str:
+    """The lines that name what a build that failed may have failed for."""
+    lacking = lacking_build_requires(spec, sources, macros) if nodeps else []
+    lines = {f"{NOT_FOUND} on this machine": lacking, _UNGIVEN: ungiven_sources(spec, sources, macros)}
+    return "".join(f"\n  {head}: {', '.join(names)}" for head, names in lines.items() if names)
+
+
+def _failure(spec: Path, done: Done, work: Path, lacks: str, command: str) -> str:
     """The message of a build that failed: the last that its programs said, and how to run it again."""
     said = _without(done.out, work)
     lines = [line.rstrip() for line in said.splitlines() if line.strip() and not _BOILERPLATE.match(line)]
@@ -224,9 +239,8 @@ def _failure(spec: Path, done: Done, work: Path, lacking: Sequence[str], command
     )
     lines = [line for line in lines if not line.startswith("error: Bad exit status")] or [done.out.strip()]
     where = f" in {section}" if section else ""
-    needs = f"\n  {NOT_FOUND} on this machine: {', '.join(lacking)}" if lacking else ""
     shown = "".join(f"\n    {line}" for line in lines[-_LAST_LINES:])
-    return f"building {spec.name}: rpmbuild ended with status {done.status}{where}{shown}{needs}\n  command: {command}"
+    return f"building {spec.name}: rpmbuild ended with status {done.status}{where}{shown}{lacks}\n  command: {command}"
 
 
 def _move_built(folder: Path, outs: Sequence[Path]) -> None:
@@ -292,20 +306,15 @@ def write_spec_source(
         (work.path / "tmp").mkdir()
         # rpm keeps the expanded spec in the source RPM: all folders are named from here.
         argv = _rpmbuild(work.path, Path("."), macros, 1)
-        run(
-            [
-                *argv,
-                "--define=_srcdefattr (-,root,root)",
-                "-bs",
-                "--nodeps",
-                f"SOURCES/{plain_name(spec.name)}",
-            ],
-            cwd=work.path,
-            env={"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)},
-            pass_fds=[work.lock],
-            timeout=BUILDING,
-            what=f"writing {out.name}",
-        )
+        argv += ["--define=_srcdefattr (-,root,root)", "-bs", "--nodeps", f"SOURCES/{plain_name(spec.name)}"]
+        env = {"SOURCE_DATE_EPOCH": str(time), "HOME": os.fspath(work.path)}
+        what = f"writing {out.name}"
+        try:
+            run(argv, cwd=work.path, env=env, pass_fds=[work.lock], timeout=BUILDING, what=what)
+        except StepError as error:
+            if ungiven := ungiven_sources(spec, sources, macros):
+                raise StepError(f"{what}: {_UNGIVEN}: {', '.join(ungiven)}\n    {error}") from None
+            raise
         move_rpms(work.path / "SRPMS", [out])
 
 
