@@ -285,7 +285,7 @@ def payload(lab: Lab) -> Iterator[Row]:
     size = MIB if lab.quick else 256 * MIB
     shape = Shape(4, data=size, compressible=False)
     arms = [lab.xspack("payload", shape), lab.usual("payload", shape)]
-    row = Row(f"payload of 4 x {size // MIB} MiB, -j2", full(lab, arms, "pack", 1))
+    row = Row(f"payload of 4 x {size // MIB} MiB, -j2", full(lab, arms, "pack"))
     row.goals.append(
         at_most("memory of our process", max(s.memory for s in row.samples["xspack"]), 300, " MB")
     )
