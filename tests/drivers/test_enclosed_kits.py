@@ -383,6 +383,18 @@ def test_an_image_makes_the_bytes_that_its_root_makes(podman: str, tmp_path: Pat
     assert (leftovers(), listed) == ([], "")
 
 
+def test_podman_takes_a_temporary_folder_of_any_name(
+    podman: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a folder here and one there podman reads a colon."""
+    odd = tmp_path / 'a:b,c "d"\n%e'
+    odd.mkdir()
+    monkeypatch.setenv("TMPDIR", str(odd))
+    ran, by_image = made(Tree(tmp_path / "by-image"), f'env.Ddk(image="{podman}", tree="/kernel")')
+    assert compiled(ran) and by_image
+    assert list(odd.iterdir()) == []
+
+
 def test_an_image_builds_a_spec(podman: str, tmp_path: Path) -> None:
     """As its root does, and as this machine with that kernel; a failure in its own words, and nothing stays."""
     tree = spec_of(tmp_path / "tree")

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from xspack_tool.ddk.ssh import slots, tree_problems
 from xspack_tool.errors import Problem, StepError
-from xspack_tool.run import ASKING, BUILDING, Done, cleaning_up, missing_program, run
+from xspack_tool.run import ASKING, BUILDING, Done, cleaning_up, missing_program, plain_path, run
 
 #: Where the one folder is that can be written, in each kit: paths in what is compiled are the same in all.
 ROOM = "/var/tmp"
@@ -141,9 +141,9 @@ class ImageDdk(Struct, frozen=True):
 
     def run(self, script: str, arguments: list[str], *, stdin: bytes, what: str, facts: str = "") -> Done:
         """Run a POSIX shell script there. Its status is the caller's to judge."""
-        with slots(self.key, self.jobs), _room() as room:
+        with slots(self.key, self.jobs), _room() as room, plain_path(room) as plain:
             note = room.with_name(f"{room.name}.cid")
-            words = [*self.command(room, note), "-c", script, "xspack", *arguments]
+            words = [*self.command(plain, note), "-c", script, "xspack", *arguments]
             try:
                 done = run(words, env=_of_podman(), stdin=stdin, timeout=BUILDING, check=False, what=what)
             except BaseException:
@@ -162,7 +162,8 @@ class ImageDdk(Struct, frozen=True):
         return done
 
     def command(self, room: Path, note: Path) -> list[str]:
-        """The words before those for the shell in the image. Podman writes the container's name to ``note``."""
+        """The words before those for the shell in the image. Podman writes the container's name to ``note``, and reads
+        ``room``: a colon in it ends it."""
         words = [
             "podman",
             "run",
