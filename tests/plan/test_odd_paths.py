@@ -107,7 +107,7 @@ def test_signed_below_an_odd_path(tmp_path: Path, name: str) -> None:
     need("rpmbuild", "gcc", "strip", "file", "gpg", "rpmsign")
     tree = Tree(tmp_path / ODD[name] / "tree").write(FILES)
     ran = tree.scons("build/signed-1.0.iso").good()
-    assert "signed-1.0: 0 errors" in ran.said
+    assert "build/signed-1.0.iso: " in ran.said and ", 0 errors, " in ran.said
     assert not list(tmp_path.rglob("marker"))
     shutil.rmtree(tree.path)
 
