@@ -48,6 +48,7 @@ PACK = Pack(
         (syntax.check_volume_id, ["A", "a_1", "x" * 32], ["", "x" * 33, "a-b", "a b", "a\n", None]),
         (syntax.check_one_line, ["text", "100%", "日本"], ["", " ", "a\nb", "a\0b", "a\tb", "\x7f", None, 5]),
         (syntax.check_destination, ["/a", "/a//b/./c", "/a b"], ["", "a", "/", "//", "/a/..", "/\n", "/\udcff"]),
+        (syntax.check_destination, ["/" + "n" * 255, "/d" * 2047], ["/" + "\xfc" * 128, "/d" * 2048]),
     ],
 )  # fmt: skip
 def test_syntax(check: Any, good: list[object], bad: list[object]) -> None:

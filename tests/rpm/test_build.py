@@ -120,17 +120,29 @@ def of(*entries: FileEntry, **given: Any) -> Case:
         (of(*texts("x"), not_automatic=("provides",)), "a choice among what rpm finds by itself"),
         (of(*texts("x"), hidden_requires=("lib*",)), "a choice among what rpm finds by itself"),
         (of(requires=(Dependency("(a or b)"),)), "the dependency '(a or b)'"),
+        (of(provides=(Dependency("rpmlib(A)"),)), "a feature of rpm itself (rpmlib(A))"),
     ],
 )  # fmt: skip
 def test_what_is_left_to_rpmbuild(tmp_path: Path, case: Case, why: str) -> None:
     assert left_to_rpmbuild(case.package, case.payload) == why
     silent = replace(case.package, automatic_dependencies=False)
     assert left_to_rpmbuild(silent, case.payload) == ("" if case.package.entries else why)
-    if "choice" not in why:  # only the declaration tells of it
+    if "choice" not in why and "feature" not in why:  # only the declaration tells of it
         with pytest.raises(UnusualError) as caught:
             build(case, tmp_path / "out/x.rpm")
         assert str(caught.value) == why
         assert list(tmp_path.glob("out/*")) == []
+
+
+def test_a_first_line_of_any_length(tmp_path: Path) -> None:
+    """It is read as rpmbuild reads it, or left to rpmbuild."""
+    machine()
+    for length in (5000, 65_530, 65_536, 70_000):
+        case = of(*texts(f"#!/opt/{'x' * length}\n", mode=0o755))
+        out, theirs = tmp_path / "ours.rpm", tmp_path / "theirs.rpm"
+        write_rpm(case.package, {}, out, payload=case.payload, time=case.time)
+        write_by_rpmbuild(case.package, {}, theirs, payload=case.payload, time=case.time)
+        assert read_rpm(out).requires == read_rpm(theirs).requires, length
 
 
 def test_a_script_in_perl_that_shows_in_the_build(tmp_path: Path) -> None:

@@ -239,6 +239,11 @@ class PackageDeclaration:
         """A symbolic link."""
         if not target or "\0" in target:
             self.problem(field, target, "a link must have a target", "name the path it leads to")
+        elif syntax.normal_path(posixpath.join(posixpath.dirname(path), target)) == syntax.normal_path(path):
+            self.problem(field, target, f"the link {path} leads to itself", "name the path it leads to")
+        elif len(target.encode(errors="surrogateescape")) > syntax.LONGEST_PATH:
+            rule = f"a link must lead to a path of at most {syntax.LONGEST_PATH} bytes"
+            self.problem(field, f"{target[:80]}..", rule, "shorten it")
         self._place(FileEntry(path, "link", link=target), None, field)
 
     def folder(

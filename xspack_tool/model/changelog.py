@@ -12,6 +12,9 @@ from xspack_tool.errors import Problem
 #: The time of a package that has no changelog, where SOURCE_DATE_EPOCH is not set: 2020-01-01.
 CONSTANT_TIME = 1577836800
 
+#: What fits into the header's 32 bits; rpmbuild leaves out the very first day, and counts others round.
+FIRST_DAY, LAST_DAY = datetime.date(1970, 1, 2), datetime.date(2106, 2, 6)
+
 #: How an entry is written, as errors say it.
 FORM = "2026-11-20 Name <mail> 1.0-1\\n- what changed"
 _HEAD = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)\s+(?P<who>\S.*)")
@@ -46,4 +49,7 @@ def parse_entry(field: str, value: object) -> ChangelogEntry | Problem:
         date = datetime.date.fromisoformat(heading["date"])
     except ValueError:
         return Problem(field, value, f"{heading['date']} is not a date of the calendar", form)
+    if not FIRST_DAY <= date <= LAST_DAY:
+        rule = f"an RPM's days go from {FIRST_DAY} to {LAST_DAY}, {date} is none of them"
+        return Problem(field, value, rule, "give the day of the change")
     return ChangelogEntry(date, heading["who"], body.strip())

@@ -18,6 +18,8 @@ ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 LABEL = re.compile(r"[A-Za-z0-9_-]+")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 VOLUME_ID = re.compile(r"[A-Za-z0-9_]{1,32}")
+#: What Linux takes (NAME_MAX, and PATH_MAX less its NUL).
+LONGEST_NAME, LONGEST_PATH = 255, 4095
 ARCHES = ("x86_64", "noarch", "i686", "aarch64")
 GUIDANCE = ("restartXAPI", "restartHost", "restartPV", "restartHVM")
 
@@ -126,6 +128,12 @@ def check_destination(field: str, value: object) -> list[Problem]:
         return [Problem(field, value, "a destination must not hold '..'", "write the path it means")]
     if re.search(r"[\t\n]", value) or no_text(value):
         return [Problem(field, value, "a path must be UTF-8 without control characters", "rename it")]
+    if (
+        len(value.encode()) > LONGEST_PATH
+        or max(len(name.encode()) for name in value.split("/")) > LONGEST_NAME
+    ):
+        rule = f"a name must have at most {LONGEST_NAME} bytes and a path {LONGEST_PATH}, no host has longer ones"
+        return [Problem(field, f"{value[:80]}..", rule, "shorten it")]
     if normal_path(value) == "/":
         return [Problem(field, value, "the root itself cannot be packaged", "name a path below /")]
     return []

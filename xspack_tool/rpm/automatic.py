@@ -223,5 +223,8 @@ def _script(file: File) -> Lines:
 
 
 def _first_line(file: File) -> bytes:
-    """As C reads it: no further than a NUL."""
-    return file.read(0, _FIRST_LINE).partition(b"\n")[0].partition(b"\0")[0]
+    """As C reads it: no further than a NUL. Raises UnusualError for one that no kernel reads to its end."""
+    line, end, _ = file.read(0, _FIRST_LINE).partition(b"\n")
+    if not end and file.size > _FIRST_LINE and b"\0" not in line:
+        raise UnusualError(f"{file.path.decode()} has a first line of more than {_FIRST_LINE} bytes")
+    return line.partition(b"\0")[0]

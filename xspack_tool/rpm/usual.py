@@ -24,8 +24,8 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
     Left to it are: what asks for one of rpm's generators that are programs (modules of Perl, files for pkg-config,
     executable scripts in Perl), a choice among what rpm finds by itself, triggers, a scriptlet whose interpreter is
     no plain path, relations that rpm itself refuses, and payloads of other kinds than xz, gzip, zstd and none. Files
-    made in the build show only then that they are scripts in Perl, or ELF files of a form that libelf may read
-    otherwise.
+    made in the build show only then that they are scripts in Perl or with a first line of more than 64 KiB, or ELF
+    files of a form that libelf may read otherwise.
     """
     try:
         read_payload(payload)
@@ -37,6 +37,9 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
     except UnusualError as why:
         return str(why)
     reasons = [unusual_interpreter(script.phase, script.interpreter) for script in package.scripts]
+    reasons += [
+        f"a feature of rpm itself ({one})" for one in package.provides if one.name.startswith("rpmlib(")
+    ]
     reasons += [f"a trigger ({script.phase})" for script in package.scripts if script.phase not in PHASES]
     if package.automatic_dependencies:
         if package.not_automatic or package.hidden_provides or package.hidden_requires:

@@ -166,7 +166,12 @@ class Signer(Struct, frozen=True):
                 if "Bad passphrase" in said
                 else ""
             )
-        if not any(words in said for words in _UNASKED):
+        if "Unsupported PGP signature" in said:
+            return f"\n    this rpm knows no signatures of {self.key.algorithm} keys; sign with an RSA key"
+        asked = "\n".join(
+            line for line in said.splitlines() if "GPG_TTY" not in line
+        )  # rpmsign always warns of it
+        if not any(words in asked for words in _UNASKED):
             return ""
         return (
             f"\n    the key has a passphrase, and nobody is there to type it: set {VARIABLE} to it, or {FILE_VARIABLE} "
