@@ -38,7 +38,9 @@ def left_to_rpmbuild(package: Package, payload: str) -> str:
         return str(why)
     reasons = [unusual_interpreter(script.phase, script.interpreter) for script in package.scripts]
     reasons += [
-        f"a feature of rpm itself ({one})" for one in package.provides if one.name.startswith("rpmlib(")
+        f"a feature of rpm itself ({relation})"
+        for relation in package.provides
+        if relation.name.startswith("rpmlib(")
     ]
     reasons += [f"a trigger ({script.phase})" for script in package.scripts if script.phase not in PHASES]
     if package.automatic_dependencies:
