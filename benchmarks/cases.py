@@ -223,8 +223,10 @@ def loading() -> str:
 
 
 _WHY_NOT_TWICE = (
-    "Two programs at once take as long as one alone; what has one core to itself is Python: loading SCons and reading"
-    " the SConstruct before, the index, the findings and the ISO after; in between, threads wait for each other."
+    "Loading SCons and reading the SConstruct before the packages, the ISO and SCons's database after them have a core"
+    " to themselves. Between them the cores are in use for six sevenths of the time. Two fifths of that are Python's in"
+    " worker processes, and the rest in about equal parts SCons's own for its nodes and hand-overs, and the signatures"
+    " of gpg's agent, which makes one at a time."
 )
 
 
