@@ -190,10 +190,11 @@ def test_a_source_that_grows_while_it_is_read(tmp_path: Path) -> None:
         list(file.blocks())
 
 
-def test_nothing_is_held_of_a_large_payload(tmp_path: Path) -> None:
-    """128 MiB of content in a process of its own: its memory grows by the blocks that wait, and no more."""
+@pytest.mark.parametrize("size", [128 << 20, pytest.param((4 << 30) + 1, marks=pytest.mark.long)])
+def test_nothing_is_held_of_a_large_payload(tmp_path: Path, size: int) -> None:
+    """Much content in a process of its own: its memory grows by the blocks that wait, and no more."""
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(128 << 20)
+        file.truncate(size)
     program = f"""
 from pathlib import Path
 from xspack_tool.model.package import FileEntry, Package
@@ -205,7 +206,7 @@ print(status.partition("VmHWM:")[2].split()[0])
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(said.stdout) < 200 << 10
-    assert read_rpm(tmp_path / "x.rpm").installed_size == 128 << 20
+    assert read_rpm(tmp_path / "x.rpm").installed_size == size
 
 
 #: What each machine, and each Python, writes of these.
