@@ -40,6 +40,7 @@ KEPT = {
     "plan/findings.py:_own_rules": "xspack's code",
     "releases/__init__.py:_known": "xspack's profiles",
     "rules/registry.py:_load_families": "xspack's rules",
+    "rules/spdx.py:licence_ids": "a library's list",
     "rules/spdx.py:licensing": "a library's list",
     "scaffold/files.py:_environment": "xspack's templates",
     # what a process has once

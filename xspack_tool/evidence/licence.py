@@ -6,7 +6,7 @@ import functools
 import hashlib
 import re
 
-from xspack_tool.rules.spdx import parse_licence
+from xspack_tool.rules.spdx import licence_ids, parse_licence
 
 _REFERENCE = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 
@@ -14,6 +14,8 @@ _REFERENCE = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 @functools.lru_cache(maxsize=1024)
 def spdx_expression(licence: str) -> str | None:
     """The tag as an SPDX expression; None where it is none, such as tags from before SPDX."""
+    if licence in licence_ids():
+        return licence
     found = parse_licence(licence.strip())
     if found is None:
         return None

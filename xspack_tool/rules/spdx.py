@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 def parse_licence(text: str) -> tuple[Any, list[str]] | None:
@@ -23,3 +28,22 @@ def licensing() -> Any:
     from license_expression import get_spdx_licensing
 
     return get_spdx_licensing()
+
+
+class _Licence(msgspec.Struct):
+    spdx_license_key: str | None = None
+
+
+@functools.cache
+def licence_ids() -> frozenset[str | None]:
+    """The ids of those licences, from the list of the same library but without the library: to load its parser and
+    its search tree takes longer than to write ten RPMs. Empty where the list is not to be had."""
+    library = importlib.util.find_spec("license_expression")
+    with suppress(OSError, msgspec.MsgspecError):
+        index = (
+            Path(library.origin if library and library.origin else "").parent
+            / "data/scancode-licensedb-index.json"
+        )
+        listed = msgspec.json.decode(index.read_bytes(), type=list[_Licence])
+        return frozenset(licence.spdx_license_key for licence in listed)
+    return frozenset()
