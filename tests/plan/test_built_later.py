@@ -210,6 +210,19 @@ def test_a_repository_that_is_built_is_refused(tmp_path: Path, name: str) -> Non
     tree.declare(PACK.format(PLAIN % "", "") + later, head=HEAD)
     (said,) = tree.scons("pack", f"{name}=last").refused()
     assert REFUSED[0] in said and f"{name}='last/x-1-1.x86_64.rpm'" in said
+    # Outside of the tree, too, and by a step that makes a folder as a whole.
+    outside = shutil.copytree(tree.path / "last", tmp_path / "outside")
+    makes_nothing_of_it = LATER.format(outside / "README")
+    tree.declare(PACK.format(PLAIN % "", "") + makes_nothing_of_it, head=HEAD)
+    tree.scons("pack", f"{name}={outside}").good()
+    for statement, place in (
+        (f'env.InstallAs("{outside}/x-1-1.x86_64.rpm", "new")\n', outside / "x-1-1.x86_64.rpm"),
+        (WHOLE.format(outside), outside),
+        (WHOLE.format(outside / "more"), outside / "more"),
+    ):
+        tree.declare(PACK.format(PLAIN % "", "") + statement, head=HEAD)
+        (said,) = tree.scons("pack", f"{name}={outside}").refused()
+        assert REFUSED[0] in said and f"{name}={str(place)!r}" in said
 
 
 def test_a_key_file_that_is_built_signs_as_it_becomes(tmp_path: Path) -> None:

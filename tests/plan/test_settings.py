@@ -108,10 +108,8 @@ def test_a_misspelt_kind(tree: Tree) -> None:
 
 @pytest.mark.parametrize("name", ["XSPACK_BASELINE", "XSPACK_BASE_REPO"])
 def test_a_repository_that_is_not_there_turns_no_rule_off(tree: Tree, name: str, tmp_path: Path) -> None:
-    there = tmp_path / "repository"
-    there.mkdir()
-    program("createrepo_c", "--quiet", there)
-    tree.scons("pack", f"{name}={there}").good()  # an empty one is a repository
+    shutil.copytree(program_repository(tree), there := tmp_path / "repository")
+    tree.scons("pack", f"{name}={there}").good()
     shutil.rmtree(there)
     wanted = (
         f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: No such file or directory; "
@@ -122,6 +120,30 @@ def test_a_repository_that_is_not_there_turns_no_rule_off(tree: Tree, name: str,
     there.write_text("no repository")
     (said,) = tree.scons("pack", f"{name}={there}").refused()
     assert said.startswith(f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_indexed", "why"),
+    [
+        ("XSPACK_BASELINE", False, "no binary RPM in it"),
+        ("XSPACK_BASELINE", True, "no binary RPM in it"),
+        ("XSPACK_BASE_REPO", False, "no binary RPM in it"),
+        ("XSPACK_BASE_REPO", True, "its index names no package"),
+    ],
+)
+def test_an_empty_repository_turns_no_rule_off(
+    tree: Tree, name: str, is_indexed: bool, why: str, tmp_path: Path
+) -> None:
+    there = tmp_path / "repository"
+    there.mkdir()
+    (there / "README").write_text("to be filled")
+    if is_indexed:
+        program("createrepo_c", "--quiet", there)
+    for _ in range(2):
+        (said,) = tree.scons("pack", f"{name}={there}").refused()
+        assert said.startswith(
+            f"SConstruct:3: Pack 'fine': {name}={str(there)!r}: cannot be read: {why}; name "
+        )
 
 
 @pytest.mark.parametrize("kind", ["primary", "filelists"])

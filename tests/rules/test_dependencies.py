@@ -179,7 +179,7 @@ def test_without_a_base_repository(pack_verdict: Verdict, forged: Forge, rule: s
 
 
 def test_what_is_no_repository(pack_verdict: Verdict, tmp_path: Path) -> None:
-    cases = {tmp_path / "empty": "no repository: it holds neither repodata nor RPMs"}
+    cases = {tmp_path / "empty": "no binary RPM in it"}
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("no ISO")
     cases[tmp_path / "text"] = "is not a readable ISO image: "

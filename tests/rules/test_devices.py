@@ -71,3 +71,13 @@ def test_d2_is_silent_on_what_the_pack_keeps_out(
     assert [one.found.split(" ")[0] for one in report.findings] == told
     (own,) = judge(pack_context([driver]), {"nic": found["nic"]}, rules=rules).findings[:1]
     assert own.where == PLACE
+
+
+def test_a_list_that_names_no_device_judges_nothing(
+    verdict: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A kernel's own may be so."""
+    (place := tmp_path / "modules.alias").write_text("# Aliases extracted from modules themselves.\n")
+    files = {PLACE: module(alias=[ALIAS.format("100E")])}
+    (said,) = verdict("D2", driver_data=DriverData(inbox=read_inbox(place)), files=files)
+    assert said.startswith("I : not checked: ")

@@ -9,7 +9,7 @@ from xspack_tool.cli.command import Command
 from xspack_tool.cli.modules import modules_of_file
 from xspack_tool.cli.output import Output
 from xspack_tool.ddk.devices import device_cells, device_table, read_names
-from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.ddk.inbox import named_inbox
 from xspack_tool.errors import counted
 
 
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, out: Output) -> int:
-    inbox = read_inbox(args.inbox) if args.inbox else None
+    inbox = named_inbox(args.inbox) if args.inbox else None
     modules = [module for file in args.files for module in modules_of_file(file)]
     rows = device_table(modules, inbox, read_names())
     if args.json:

@@ -12,7 +12,7 @@ from xspack_tool.cli.output import Output
 from xspack_tool.cli.release import add_release_arguments, host_of
 from xspack_tool.cli.verify import read_all
 from xspack_tool.ddk.devices import device_table, read_names
-from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.ddk.inbox import named_inbox
 from xspack_tool.evidence.changes import pack_changes
 from xspack_tool.evidence.inventory import inventory_of
 from xspack_tool.evidence.modules import modules_of_pack
@@ -58,7 +58,7 @@ COMMAND = Command(
 
 def read_page(args: argparse.Namespace) -> Page:
     """What the page of a pack tells."""
-    inbox = read_inbox(args.inbox) if args.inbox else None
+    inbox = named_inbox(args.inbox) if args.inbox else None
     opened = open_pack(args.iso, args.key)
     profile, host = host_of(args, opened)
     pack, findings = read_all(opened, profile, DriverData(None, inbox))

@@ -19,7 +19,7 @@ from xspack_tool.cli.output import Output
 from xspack_tool.cli.progress import progress
 from xspack_tool.cli.release import add_release_arguments, host_of
 from xspack_tool.cli.waivers import read_waivers
-from xspack_tool.ddk.inbox import read_inbox
+from xspack_tool.ddk.inbox import named_inbox
 from xspack_tool.errors import BadInput, HostileInput
 from xspack_tool.evidence.formats import FORMATS
 from xspack_tool.evidence.provenance import read_provenance
@@ -105,7 +105,7 @@ def _verify(args: argparse.Namespace, iso: IsoReader, opened: ParsedPack, out: O
     profile, host = host_of(args, opened)
     driver_data = DriverData(
         args.symvers,
-        read_inbox(args.inbox) if args.inbox else None,
+        named_inbox(args.inbox) if args.inbox else None,
         module_keys=tuple(args.module_keys),
         shellcheck=args.shellcheck,
     )

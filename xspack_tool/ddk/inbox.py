@@ -63,6 +63,15 @@ def read_inbox(path: Path) -> Inbox:
     return Inbox(_claims(path))
 
 
+def named_inbox(path: Path) -> Inbox:
+    """The inbox of a release that the user named: one that claims nothing is none, and would let every driver pass.
+    Raises BadInput."""
+    inbox = read_inbox(path)
+    if inbox.is_empty:
+        raise BadInput(path, "names no PCI, USB or HID device")
+    return inbox
+
+
 def _claims(path: Path) -> Iterator[tuple[str, str]]:
     files = inbox_files(path)
     if not path.is_dir() or files[0].name in _LISTS:

@@ -20,7 +20,7 @@ from SCons.Util import flatten
 from xspack_tool.ddk.compiler import default_command, find_compiler
 from xspack_tool.ddk.enclosed import ImageDdk, RootDdk
 from xspack_tool.ddk.grid import GridDdk
-from xspack_tool.ddk.inbox import inbox_files, read_inbox
+from xspack_tool.ddk.inbox import inbox_files, named_inbox
 from xspack_tool.ddk.remote import Reached, RemoteFacts, fetch_symvers, known_facts, read_facts
 from xspack_tool.ddk.request import Compiler
 from xspack_tool.ddk.ssh import RemoteDdk
@@ -204,8 +204,7 @@ def _inbox_problem(env: Any, path: Path) -> Problem | None:
     found to be one that the release has."""
 
     def read() -> bool:
-        if read_inbox(path).is_empty:
-            raise BadInput(path, "names no PCI, USB or HID device")
+        named_inbox(path)
         return True
 
     try:

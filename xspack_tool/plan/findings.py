@@ -24,10 +24,10 @@ from xspack_tool.plan.package import env_cache, folder_of, identity_of, key_fold
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.read_cache import file_sha256, read_cached
 from xspack_tool.plan.sarif import sarif_of
-from xspack_tool.plan.scons import built_problems
+from xspack_tool.plan.scons import built_above, built_below, built_problems
 from xspack_tool.plan.session import belong, session
 from xspack_tool.plan.settings import is_on, out_path
-from xspack_tool.plan.sources import nodes_of, whole_problems
+from xspack_tool.plan.sources import is_dir, nodes_of, whole_problems
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
 from xspack_tool.plan.verdict import is_strict, note_report, take_part
@@ -389,7 +389,7 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
 
     def check() -> list[Problem]:
         from xspack_tool.releases.packages import PackageSet
-        from xspack_tool.releases.trees import read_rpms, repository_files
+        from xspack_tool.releases.trees import read_rpms, repository_root
 
         def read() -> bool:
             if name == "XSPACK_BASE_REPO":
@@ -400,9 +400,6 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
 
         try:
             read_cached(env, f"{name} {place}", _state(place), read)
-            # What lies outside the tree is no target, and may be thousands of RPMs.
-            is_own = Path(env.Dir("#").get_abspath()) in place.parents
-            files = [env.fs.File(str(file)) for file in repository_files(place)] if is_own else []
         except BadInput as error:
             why = error.why
         except OSError as error:
@@ -411,11 +408,25 @@ def _repository_check(env: Any, name: str, place: Path) -> Callable[[], list[Pro
             remedy = (
                 "name a folder into which the build puts nothing, or build it before, in a run of its own"
             )
-            return _built_files(name, files, remedy)
+            return _built_files(name, _built_of(env.fs.Entry(str(repository_root(place)))), remedy)
         remedy = f"name a folder, repository or ISO that is there, or leave {name} out"
         return [Problem(name, str(place), f"cannot be read: {why}", remedy)]
 
     return check
+
+
+def _built_of(entry: Node) -> list[Node]:
+    """What the build makes of a repository, which may lie outside the tree."""
+    from xspack_tool.releases.trees import is_repository_file
+
+    top = entry.disambiguate()
+    if above := built_above(top):
+        return [above]
+    return [
+        node
+        for node in built_below(top)
+        if node is top or is_dir(node) or is_repository_file(node.get_path(top))
+    ]
 
 
 def _state(place: Path | None) -> Any:

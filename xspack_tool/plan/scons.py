@@ -364,6 +364,17 @@ def built_above(node: Node) -> Node | None:
     return None
 
 
+def built_below(node: Node) -> Iterator[Node]:
+    """The targets of which SCons knows below a folder, or the node itself where it is one. Nothing is looked for on the
+    disk: there may be thousands of files."""
+    is_folder = isinstance(node, SCons.Node.FS.Dir)
+    if node.has_explicit_builder() if is_folder else node.has_builder():
+        yield node
+    elif is_folder:
+        for name in sorted(set(node.entries) - {".", ".."}):
+            yield from built_below(node.entries[name])
+
+
 def built_problems(field: str, node: Node, remedy: str) -> list[Problem]:
     """Whether the build makes a file that is read while the SConstruct is: what an earlier build left there would be
     taken for it. Asked when everything was read, for the statement that builds it may come last."""

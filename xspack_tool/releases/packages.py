@@ -146,8 +146,6 @@ class PackageSet:
         for _, info in read_rpms(path):
             solvable = _add(self._base, info)
             self._infos[solvable.id] = info
-        if self._base.isempty():
-            raise BadInput(path, "no repository: it holds neither repodata nor RPMs")
 
     def _read_index(self, tree: Tree) -> None:
         import solv
@@ -160,6 +158,8 @@ class PackageSet:
                 opened = solv.xfopen_fd(f"{kind}.xml", os.dup(file.fileno()))
                 if opened is None or not self._base.add_rpmmd(opened, None, flags):
                     raise BadInput(f"{tree.name}: {records[kind]}", f"cannot be read: {self._pool.errstr}")
+        if self._base.isempty():
+            raise BadInput(tree.name, "its index names no package")
 
 
 def split_source(source_rpm: str) -> tuple[str, str] | None:

@@ -78,7 +78,17 @@ def open_tree(path: Path) -> Iterator[Tree]:
 
 
 def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
-    """Every binary RPM in a folder, on an ISO, or on the ISOs in a folder: its path there, and its header."""
+    """Every binary RPM in a folder, on an ISO, or on the ISOs in a folder: its path there, and its header. Raises
+    BadInput where there is none: rules that compare with nothing would pass everything."""
+    is_empty = True
+    for found in _read_rpms(path):
+        is_empty = False
+        yield found
+    if is_empty:
+        raise BadInput(path, "no binary RPM in it")
+
+
+def _read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
     path = repository_root(path)
     with open_tree(path) as tree:
         for name in tree.paths():
@@ -88,7 +98,7 @@ def read_rpms(path: Path) -> Iterator[tuple[str, RpmInfo]]:
                 if not info.is_source:
                     yield name, info
             elif name.endswith(".iso") and path.is_dir():
-                yield from read_rpms(path / name)
+                yield from _read_rpms(path / name)
 
 
 def repository_root(path: Path) -> Path:
@@ -109,8 +119,9 @@ def repository_files(path: Path) -> list[Path]:
     path = repository_root(path)
     if not path.is_dir():
         return [path]
-    return [
-        path / name
-        for name in FolderTree(path).paths()
-        if PurePosixPath(name).suffix in (".rpm", ".iso") or name.startswith("repodata/")
-    ]
+    return [path / name for name in FolderTree(path).paths() if is_repository_file(name)]
+
+
+def is_repository_file(name: str) -> bool:
+    """Whether a file, by its path below a repository's root, is an RPM, an ISO with such, or a part of the index."""
+    return PurePosixPath(name).suffix in (".rpm", ".iso") or name.startswith("repodata/")

@@ -28,6 +28,10 @@ _KERNEL_FOLDER = re.compile(r"^(?:/usr)?/lib/modules/([^/]+)/")
 class Inbox(Protocol):
     """The devices that the release itself drives; made by the caller from modules.alias or modules.pcimap."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it claims nothing."""
+
     def drivers(self, alias: str) -> tuple[str, ...]:
         """The inbox modules that claim a device which the alias pattern ``alias`` claims."""
 
