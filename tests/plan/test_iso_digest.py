@@ -16,12 +16,12 @@ def heard(event, words):
         print("reads", os.path.basename(words[0]))
 sys.addaudithook(heard)
 inner = pack.tell_made
-def made(iso, text):
+def made(iso, *told):
     if {changed}:
         with open(os.open(iso, os.O_WRONLY | os.O_APPEND), "ab") as file:
             file.write(b"more")
         print("changed")
-    inner(iso, text)
+    inner(iso, *told)
 pack.tell_made = made
 tool = env.Userspace("tool", version="1", arch="noarch", files={{"/opt/tool": "tool"}})
 env.Pack("acme", version="1", uuid="9a1f0f0e-1111-4222-8333-444455556661", description="d", packages=[tool],
