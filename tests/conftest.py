@@ -143,24 +143,11 @@ def scratch_root(short_dir: Path) -> Path:
 
 
 @pytest.fixture(autouse=os.environ.get("SHADOW") == "1")
-def shadow(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """With SHADOW=1 each RPM that a test has written in process is written by rpmbuild 4.18, too, and compared."""
-    from rpm_oracle import OWN_TAGS, differences, machine
+def shadow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SHADOW=1 each RPM that a test has written in process is written by rpmbuild 4.18, too, and compared: here,
+    and in the builds of :meth:`trees.Tree.scons`."""
+    from rpm_oracle import shadowed
 
-    from xspack_tool.errors import StepError
     from xspack_tool.rpm import write
 
-    machine()
-    build = write.build_rpm
-
-    def both(package: Any, contents: Any, scripts: Any, out: Path, *, payload: str, time: int) -> None:
-        build(package, contents, scripts, out, payload=payload, time=time)
-        theirs = tmp_path_factory.mktemp("shadow") / out.name
-        try:
-            write.write_by_rpmbuild(package, contents, theirs, payload=payload, time=time)
-        except StepError as refused:  # a meant difference: a text that rpmbuild would lose
-            assert "rpmbuild" in str(refused), refused
-        else:
-            assert payload.endswith(".zstdio") or differences(theirs, out, OWN_TAGS) == []
-
-    monkeypatch.setattr(write, "build_rpm", both)
+    monkeypatch.setattr(write, "build_rpm", shadowed())

@@ -11,12 +11,14 @@ import stat
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from support import lacks, need
 
+from xspack_tool.errors import StepError
+from xspack_tool.rpm import write
 from xspack_tool.rpm.automatic import class_by_name, kept
 from xspack_tool.rpm.contents import File
 from xspack_tool.rpm.package_header import Writer
@@ -113,6 +115,25 @@ def differences(one: Path, other: Path, ignored: frozenset[int] = frozenset()) -
         elif a != b:
             found.append((name, a[:200], b[:200]))
     return found if found or ignored else ["the order of something"]
+
+
+def shadowed() -> Callable[..., None]:
+    """What writes an RPM in process, and has rpmbuild write it, too: raises AssertionError where they differ."""
+    machine()
+    build = write.build_rpm
+
+    def both(package: Any, contents: Any, scripts: Any, out: Path, *, payload: str, time: int) -> None:
+        build(package, contents, scripts, out, payload=payload, time=time)
+        with tempfile.TemporaryDirectory(prefix="shadow-") as folder:
+            theirs = Path(folder, out.name)
+            try:
+                write.write_by_rpmbuild(package, contents, theirs, payload=payload, time=time)
+            except StepError as refused:  # a meant difference: a text that rpmbuild would lose
+                assert "rpmbuild" in str(refused), refused
+            else:
+                assert payload.endswith(".zstdio") or differences(theirs, out, OWN_TAGS) == []
+
+    return both
 
 
 def tags(path: Path) -> dict[int, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.build import build_rpm
 from xspack_tool.rpm.contents import collect
 from xspack_tool.rpm.package_header import OURS, Writer
+from xspack_tool.rpm.payload import payload as payload_of
 from xspack_tool.rpm.read import read_rpm
 from xspack_tool.rpm.relations import UnusualError
 from xspack_tool.rpm.usual import left_to_rpmbuild
@@ -132,6 +134,24 @@ def test_what_is_left_to_rpmbuild(tmp_path: Path, case: Case, why: str) -> None:
             build(case, tmp_path / "out/x.rpm")
         assert str(caught.value) == why
         assert list(tmp_path.glob("out/*")) == []
+
+
+def test_sources_that_are_hard_links_are_files_of_their_own(tmp_path: Path) -> None:
+    """Whether two files of a checkout are one is nothing that git keeps, so of no RPM, whoever writes it."""
+    machine()
+    made = []
+    for name, bring in (("linked", os.link), ("copied", shutil.copy2)):
+        (folder := tmp_path / name).mkdir()
+        (folder / "a").write_text("text\n")
+        bring(folder / "a", folder / "b")
+        entries = (FileEntry("/opt/a", "file", 0o644), FileEntry("/opt/b", "file", 0o644))
+        case = Case(replace(PLAIN, entries=entries), [folder / "a", folder / "b"])
+        assert judged(case, folder / "judged") == ([], [])
+        made.append([(folder / "judged" / rpm).read_bytes() for rpm in ("theirs.rpm", "ours.rpm")])
+    assert made[0] == made[1]
+    rpm = tmp_path / "linked/judged/ours.rpm"
+    assert [[file.path for file in files] for files, _ in payload_of(rpm)] == [["/opt/a"], ["/opt/b"]]
+    assert read_rpm(rpm).installed_size == 10
 
 
 def test_a_first_line_of_any_length(tmp_path: Path) -> None:
