@@ -102,6 +102,18 @@ def test_signing_subkeys_are_told(make_key):
     key = read_public_key(made.file)
     assert len(key.signing_subkeys) == 1 and key.signing_subkeys[0] != key.fingerprint
     assert msgspec.structs.replace(key, signing_subkeys=()) == made.key
+    exported = subprocess.run(
+        [*gpg, "--armor", "--export-secret-keys"], capture_output=True, check=True
+    ).stdout
+    made.file.write_bytes(exported)
+    secret = read_public_key(made.file)
+    assert secret.has_secret
+    assert (secret.fingerprint, secret.signing_subkeys) == (key.fingerprint, key.signing_subkeys)
+
+
+def test_user_ids_are_told_as_they_are(make_key):
+    uid = "A: \\x41 \\n \\\\ Ünï\u2028cöde <a@x.example>"
+    assert make_key("odd", uid, "ed25519", "sign", "never").key.uids == (uid,)
 
 
 @pytest.mark.parametrize(

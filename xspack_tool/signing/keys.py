@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 #: Algorithm ids of RFC 4880 section 9.1 and its successors, as far as keys that sign go.
 ALGORITHMS = {"1": "RSA", "3": "RSA", "17": "DSA", "19": "ECDSA", "22": "EdDSA"}
 _LARGEST = 1 << 20
+_ESCAPED = {"n": "\n", "r": "\r", "f": "\f", "v": "\v", "b": "\b", "0": "\0"}
 
 
 class PublicKey(Struct, frozen=True):
@@ -138,26 +140,54 @@ def _scan(content: bytes) -> PublicKey | None:
     with scratch_home() as home:
         file = home / "key"
         file.write_bytes(content)
-        primaries = python_gnupg(str(home), "--no-autostart").scan_keys(str(file))
-    if not primaries:
+        words = ["--batch", "--no-options", "--no-tty", "--no-autostart", "--with-colons", "--dry-run"]
+        argv: list[str | Path] = [
+            "gpg",
+            "--homedir",
+            home,
+            *words,
+            "--import-options",
+            "import-show",
+            "--import",
+            file,
+        ]
+        done = run(argv, timeout=WORKING, check=False, killed=True)
+        raise_for_room(done.err, str(home))  # without room it gives no answer: it aborts
+    if done.status < 0:
+        raise Interrupted(f"gpg was ended by signal {-done.status} while it read a key file")
+    records = [line.split(":") for line in done.out.split("\n")]
+    starts = [number for number, record in enumerate(records) if record[0] in ("pub", "sec")]
+    if not starts:
         return None
-    first = primaries[0]
-    usage = first.get("subkey_info", {})
-    signing = [fingerprint for key_id, _, fingerprint, *_ in first["subkeys"] if "s" in usage[key_id]["cap"]]
+    first = records[starts[0]]
+    own = records[starts[0] : starts[1] if len(starts) > 1 else None]
+    fingerprint, *others = (record[9] for record in own if record[0] == "fpr")
+    subkeys = [record for record in own if record[0] in ("sub", "ssb")]
     return PublicKey(
-        fingerprint=first["fingerprint"],
-        algorithm=ALGORITHMS.get(first["algo"], f"algorithm {first['algo']}"),
-        bits=int(first["length"] or 0),
-        created=int(first["date"] or 0),
-        expires=int(first["expires"]) if first["expires"] else None,
-        uids=tuple(first["uids"]),
-        signing_subkeys=tuple(signing),
-        primaries=len(primaries),
-        has_secret=any(key["type"] == "sec" for key in primaries),
+        fingerprint=fingerprint,
+        algorithm=ALGORITHMS.get(first[3], f"algorithm {first[3]}"),
+        bits=int(first[2] or 0),
+        created=int(first[5] or 0),
+        expires=int(first[6]) if first[6] else None,
+        uids=tuple(_unescaped(record[9]) for record in own if record[0] == "uid"),
+        signing_subkeys=tuple(
+            other for subkey, other in zip(subkeys, others, strict=False) if "s" in subkey[11]
+        ),
+        primaries=len(starts),
+        has_secret=any(record[0] == "sec" for record in records),
         armoured=content.lstrip().startswith(b"-----BEGIN PGP "),
-        revoked=first["trust"] == "r",
-        can_sign="s" in first["cap"],
-        self_hashes=certified_by(content, first["fingerprint"][-16:]),
+        revoked=first[1] == "r",
+        can_sign="s" in first[11],
+        self_hashes=certified_by(content, fingerprint[-16:]),
+    )
+
+
+def _unescaped(text: str) -> str:
+    """A user id as gpg lists it, where signs that would end a field or a line are written as in C."""
+    return re.sub(
+        r"\\(x[0-9a-f]{2}|[nrfvb0])",
+        lambda sign: _ESCAPED.get(sign[1]) or chr(int(sign[1][1:], 16)),
+        text,
     )
 
 
