@@ -385,23 +385,29 @@ def test_a_kernel_tree_that_is_built_is_refused(tree: Tree, first: bool, name: s
     )
 
 
-def test_pointers_in_the_place_of_firmware(tmp_path: Path) -> None:
-    """A device would be given them."""
+def test_pointers_in_the_place_of_files(tmp_path: Path) -> None:
+    """A device would be given them, and of a driver's sources the compiler, who says something else."""
     lfs = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
     tree = Tree(tmp_path / "tree").write({f"kernel/{path}": content for path, content in kernel().items()})
     tree.write(
         {"lfs.bin": lfs, "good.bin": "version 1\n", "driver/Kbuild": "obj-m := a.o\n", "driver/a.c": ""}
     )
+    tree.write({"other/Kbuild": "obj-m := a.o\n", "other/a.c": "", "other/deep/lfs.bin": lfs})
+    (tree.path / "other/annex.bin").symlink_to("../.git/annex/objects/ab/cd/SHA256E-s5/SHA256E-s5")
+    (tree.path / "other/none.h").symlink_to("../made/later.h")
     (tree.path / "annex.bin").symlink_to(".git/annex/objects/ab/cd/SHA256E-s5--0.bin/SHA256E-s5--0.bin")
     tree.declare(
         'files = {f"acme/{name}": f"{name}.bin" for name in ("lfs", "annex", "good")}\n'
         'env.Firmware("f", version="1", license="MIT", kernel="6.1.0-acme", files=files)\n'
         'env.KernelModule("d", version="1", license="MIT", source="driver", ddk="kernel", firmware=files)\n'
+        'env.KernelModule("o", version="1", license="MIT", source="other", ddk="kernel")\n'
     )
     said = [line.partition("': ")[2] for line in tree.scons("build/rpms").refused()]
     pointers = [("annex", "git-annex", "git annex get"), ("lfs", "Git LFS", "git lfs pull")]
+    folders = {"annex": "other", "lfs": "other/deep"}
     assert sorted(said) == [
-        f"{field}='{name}.bin': a pointer of {what}, not the file itself; fetch it: {command} {name}.bin"
-        for field in ("files", "firmware")
+        f"{field}='{place}{name}.bin': a pointer of {what}, not the file itself; fetch it: {command} {name}.bin"
+        for field in ("files", "firmware", "source")
         for name, what, command in pointers
+        for place in [f"{folders[name]}/" if field == "source" else ""]
     ]

@@ -13,7 +13,7 @@ from SCons.Node import Node
 
 from xspack_tool.errors import Problem
 from xspack_tool.plan.read_cache import read_file_cached
-from xspack_tool.plan.sources import TreeItem, walk
+from xspack_tool.plan.sources import TreeItem, pointer_problems, walk
 
 #: The most files that a link which leads out of the sources brings in: a driver's headers, no kernel tree.
 _MOST_FILES = 2000
@@ -25,7 +25,7 @@ def driver_items(env: Any, field: str, folder: Node) -> tuple[list[TreeItem], li
     outside becomes part of the sources under the link's name."""
     top = os.path.realpath(folder.srcnode().get_abspath())
     items: dict[str, TreeItem] = {}
-    problems = []
+    problems: list[Problem] = []
     for item in walk(env, folder):
         if item.link:
             for reached in _behind(item, top):
@@ -36,6 +36,10 @@ def driver_items(env: Any, field: str, folder: Node) -> tuple[list[TreeItem], li
         if item.wrong:
             remedy = "correct the link, or put a copy of its target in its place"
             problems.append(Problem(field, f"{folder}/{item.relative}", item.wrong, remedy))
+        elif item.node is not None:
+            problems += pointer_problems(field, item.node)
+        elif not os.path.exists(os.path.join(top, item.relative)):
+            problems += pointer_problems(field, folder.srcnode().File(f"./{item.relative}"))
     return [items[name] for name in sorted(items) if not items[name].wrong], problems
 
 
