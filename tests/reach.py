@@ -10,9 +10,9 @@ import ast
 import functools
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import packages_distributions
+from importlib import metadata
 from pathlib import Path
 
 from support import ROOT
@@ -130,9 +130,14 @@ def _distribution(module: str) -> str:
     top = module.split(".")[0]
     if top in ("xspack_tool", "SCons") or top in sys.stdlib_module_names:
         return ""
-    return re.sub(r"[-.]+", "_", _distributions().get(top, [top])[0])
+    return re.sub(r"[-.]+", "_", distributions().get(top, top))
 
 
 @functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
+def distributions() -> dict[str, str]:
+    """Module -> the distribution that brings it. What Python 3.10 has for this knows those with top_level.txt alone."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        for file in distribution.files or ():
+            found.setdefault(file.parts[0].partition(".")[0], distribution.metadata["Name"])
+    return found

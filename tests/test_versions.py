@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import versions
-from support import ROOT
+from support import ROOT, need_module
 
 PROJECT = versions.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -31,3 +33,20 @@ def test_markers_stay() -> None:
 def test_without_a_word_it_says_what_it_takes() -> None:
     done = subprocess.run([sys.executable, ROOT / "tests/versions.py"], capture_output=True, text=True)
     assert done.returncode == 2 and "versions.py lowest" in done.stderr
+
+
+def test_pythons_of_pyenv_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shim for a Python that is not the chosen one ends with 127."""
+    need_module("uv")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    real, shim = (tmp_path / folder / f"python{version}" for folder in (f"versions/{version}.1/bin", "shims"))
+    for file in (real, shim):
+        file.parent.mkdir(parents=True)
+    real.symlink_to(Path(sys.executable).resolve())
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(shim.parent))
+    find = [*versions.UV[:-1], "python", "find", "--system", "--no-project", "--no-python-downloads", version]
+    seen = subprocess.run(find, env=versions.with_pyenv(version), cwd="/", capture_output=True, text=True)
+    assert (seen.stdout, seen.stderr) == (f"{real}\n", "")

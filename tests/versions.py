@@ -1,9 +1,12 @@
-"""Runs tests with the lowest or the highest versions of the libraries that pyproject.toml allows:
+"""Runs tests with the lowest or the highest versions of the libraries that pyproject.toml allows, or with another
+Python and the versions of the lock file:
 
     python tests/versions.py lowest            # the whole suite
     python tests/versions.py highest tests/plan -k order
+    python tests/versions.py 3.13 tests/rpm
 
-The libraries are installed into .venv-lowest or .venv-highest of the checkout; what follows goes to pytest.
+The libraries are installed into .venv-lowest, .venv-highest or .venv-3.13 of the checkout; what follows goes to
+pytest. A Python is taken from PATH or pyenv; where neither has it, uv downloads it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 WHICH = ("lowest", "highest")
+UV = (sys.executable, "-m", "uv", "--quiet")
 
 
 def wanted(project: dict[str, Any], which: str) -> list[str]:
@@ -45,6 +49,8 @@ def make(which: str) -> Path:
     """The Python of an environment with these libraries, brought up to date."""
     folder = ROOT / f".venv-{which}"
     python = folder / "bin/python"
+    if which not in WHICH:
+        return _make_locked(which, python)
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -54,9 +60,27 @@ def make(which: str) -> Path:
     return python
 
 
+def with_pyenv(version: str) -> dict[str, str]:
+    """The environment in which uv sees pyenv's Pythons: the shims on PATH run only what `pyenv global` names."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    path = [*map(str, sorted(pyenv.glob(f"versions/{version}.*/bin"))), os.environ["PATH"]]
+    return {**os.environ, "PATH": ":".join(path)}
+
+
+def _make_locked(version: str, python: Path) -> Path:
+    """The same with another Python and the versions of the lock file."""
+    if not python.exists():
+        make = [*UV, "venv", "--no-project", "--python", version, python.parents[1]]
+        subprocess.run(make, env=with_pyenv(version), check=True)
+    install = [*UV, "pip", "install", "--python", python]
+    subprocess.run([*install, "--require-hashes", "--requirements", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
+    return python
+
+
 def main(words: list[str]) -> int:
     """Run pytest with the versions that the first word says."""
-    if not words or words[0] not in WHICH:
+    if not words or not re.fullmatch(rf"{'|'.join(WHICH)}|3\.\d+", words[0]):
         print(__doc__, file=sys.stderr)
         return 2
     python = make(words[0])

@@ -14,13 +14,12 @@ import json
 import os
 import re
 import sys
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
-from reach import libraries_of
+from reach import distributions, libraries_of
 from steps import all_steps
 from support import ROOT
 
@@ -129,10 +128,9 @@ def libraries(*rooms: str) -> set[str]:
                 names.update(alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.split(".")[0])
-    known = packages_distributions()
-    # tomli reads profiles, which are in the keys by their values.
-    foreign = names - set(sys.stdlib_module_names) - {"xspack_tool", "SCons", "tomli"}
-    return {re.sub(r"[-.]+", "_", known[name][0]) for name in foreign}
+    # tomli, or Python's own tomllib, reads profiles, which are in the keys by their values.
+    foreign = names - set(sys.stdlib_module_names) - {"xspack_tool", "SCons", "tomli", "tomllib"}
+    return {re.sub(r"[-.]+", "_", distributions()[name]) for name in foreign}
 
 
 def test_every_library_that_reads_for_the_rules_is_in_the_keys_of_findings() -> None:

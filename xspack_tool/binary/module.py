@@ -114,7 +114,8 @@ def plain_module(name: str, file: BinaryIO) -> Iterator[BinaryIO]:
     BadInput."""
     begin = file.read(8)
     kind = "none" if begin.startswith(MAGIC) else compression(begin)
-    if kind == "none" and file.seekable():
+    # Python 3.10's spooled files seek, and have no method that says so.
+    if kind == "none" and (isinstance(file, tempfile.SpooledTemporaryFile) or file.seekable()):
         yield file
         return
     if not kind or (kind == "none" and not begin.startswith(MAGIC)):

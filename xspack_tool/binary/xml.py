@@ -38,27 +38,29 @@ def iterate_xml(stream: IO[bytes] | Any, name: str, max_elements: int, max_depth
     depth = alive = 0
     root: Element | None = None
     with _errors(name):
-        for block in _without_doctype(stream):
-            parser.feed(block)
-            for event, node in _events(parser):
-                if event == "start":
-                    root = node if root is None else root
-                    depth += 1
-                    alive += 1
-                    if alive > max_elements or depth > max_depth:
-                        limit = f"{max_elements} elements, or {max_depth} levels"
-                        raise HostileInput(name, f"has an entry of more than {limit}")
-                else:
-                    depth -= 1
-                    if depth == 1:
-                        yield node
-                        root.clear()  # type: ignore[union-attr]  # the node is in it
-                        alive = 0
-        parser.close()
+        for event, node in _events(parser, stream):
+            if event == "start":
+                root = node if root is None else root
+                depth += 1
+                alive += 1
+                if alive > max_elements or depth > max_depth:
+                    limit = f"{max_elements} elements, or {max_depth} levels"
+                    raise HostileInput(name, f"has an entry of more than {limit}")
+            else:
+                depth -= 1
+                if depth == 1:
+                    yield node
+                    root.clear()  # type: ignore[union-attr]  # the node is in it
+                    alive = 0
 
 
-def _events(parser: _Parser) -> Iterator[tuple[str, Element]]:
-    return parser.read_events()  # type: ignore[return-value]  # its types name all kinds of events
+def _events(parser: _Parser, stream: IO[bytes] | Any) -> Iterator[tuple[str, Element]]:
+    """All events of the stream. From Expat 2.6 on, some come only when it is closed."""
+    for block in _without_doctype(stream):
+        parser.feed(block)
+        yield from parser.read_events()  # type: ignore[misc]  # its types name all kinds of events
+    parser.close()
+    yield from parser.read_events()  # type: ignore[misc]
 
 
 def _without_doctype(stream: IO[bytes] | Any) -> Iterator[bytes]:
@@ -80,6 +82,8 @@ def _without_doctype(stream: IO[bytes] | Any) -> Iterator[bytes]:
         if not begun:
             prolog.Parse(block, False)
         yield block
+    if not begun:
+        prolog.Parse(b"", True)
 
 
 def tag_of(node: Element) -> str:
