@@ -198,6 +198,9 @@ def _rows(pack: ParsedPack, devices: tuple[DeviceRow, ...]) -> list[tuple[str, s
             ("scripts", ", ".join(_scripts(pack))),
             ("rolls up", ", ".join(f"{one.uuid} ({one.label})" for one in document.rollups)),
         ]
+    writers = {rpm.info.nevra: rpm.info.writer for rpm in pack.rpms if rpm.info}
+    if "xspack" in writers.values():  # a foreign pack is rpmbuild's as a whole
+        rows.append(("by rpmbuild", ", ".join(name for name, said in writers.items() if said != "xspack")))
     groups = ", ".join(group.id for group in pack.index.groups) if pack.index else pack.index_fault
     rows += [("groups" if pack.index else "index", groups), ("volume id", pack.volume_id)]
     rows.append(("devices", str(len(devices)) if devices else ""))

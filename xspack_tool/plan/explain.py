@@ -28,9 +28,11 @@ def install_explain() -> None:
         return
 
     def told(node: Any, explain: Callable[[Any], Any]) -> Any:
-        text = explain(node)
-        if not text or record_of(node).step is None or not node.exists():
+        text, planned = explain(node), record_of(node).step
+        if not text or planned is None:
             return text
+        if not node.exists():  # later the declared field tells it, when it changes
+            return text + (f"{' ' * 11}{note}\n" if (note := planned.step.explained()) else "")
         old = stored_declaration(node)
         # What SCons found out itself stays, but for the two full texts.
         head = text.split("because the build action changed:\n")[0]

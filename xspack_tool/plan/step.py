@@ -78,6 +78,10 @@ class Step(Struct, frozen=True):
         """What else the outputs depend on, known only when the inputs were built: folders whose files have no names."""
         return ""
 
+    def explained(self) -> str:
+        """What --debug=explain says of it when it is built for the first time."""
+        return ""
+
     def is_apart(self) -> bool:
         """Whether another process may do it (plan/workers.py): its work is Python's, it leaves nothing but its outputs,
         and calls nothing of the user's."""

@@ -26,6 +26,9 @@ class WritingStep(Step, frozen=True):
         """Whether rpmbuild writes it."""
         return self.writer != WRITER
 
+    def explained(self) -> str:
+        return f"written by {self.writer}" if self.by_rpmbuild else ""
+
     def used(self) -> tuple[str, ...]:
         """rpmbuild's version counts where it writes, with those of what reads its RPM; zstd's where it compresses."""
         zstd = ("zstandard",) if self.payload.endswith(".zstdio") else ()
