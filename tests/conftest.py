@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = config.args_source is not config.ArgsSource.TESTPATHS or config.option.markexpr != "not long"
     if not asked and os.environ.get("CI") != "true":
         config.option.markexpr = f"not ({' or '.join(('long', *LEFT_OUT))})"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In the background of a shell it is ignored, and what tests start and interrupt would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
