@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from xspack_tool.binary.decoders import decoder_of
+
 
 def parse_licence(text: str) -> tuple[Any, list[str]] | None:
     """The expression, and the names in it that SPDX does not know; None for what is none."""
@@ -44,6 +46,6 @@ def licence_ids() -> frozenset[str | None]:
             Path(library.origin if library and library.origin else "").parent
             / "data/scancode-licensedb-index.json"
         )
-        listed = msgspec.json.decode(index.read_bytes(), type=list[_Licence])
+        listed = decoder_of(list[_Licence]).decode(index.read_bytes())
         return frozenset(licence.spdx_license_key for licence in listed)
     return frozenset()
