@@ -10,8 +10,20 @@ from pathlib import Path
 
 import sentences
 from pack_maker import xspack
+from support import ROOT, lacks, need
+
+from xspack_tool.releases.local import kernel_trees
 
 BIN = Path(sys.executable).parent
+
+
+def driver_sources(folder: Path) -> None:
+    """A driver that this machine's headers compile."""
+    need("make", "gcc", "strip")
+    if not kernel_trees():
+        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
+    (folder / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
+    (folder / "Kbuild").write_text("obj-m := acme.o\n")
 
 
 def scons(folder: Path) -> str:

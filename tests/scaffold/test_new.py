@@ -9,12 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from new_trees import BIN, MAKEFILE, findings, new, scons
+from new_trees import BIN, MAKEFILE, driver_sources, findings, new, scons
 from pack_maker import PackMaker, package, xspack
-from support import ROOT, lacks, need, need_root
+from support import need, need_root
 
 from xspack_tool.hosts.reading import open_pack
-from xspack_tool.releases.local import kernel_trees
 from xspack_tool.scaffold.found import build_update_words
 
 
@@ -45,11 +44,7 @@ def test_a_pack_of_programs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dkms", [True, False])
 def test_a_driver_disk_of_the_sources_there(tmp_path: Path, dkms: bool) -> None:
-    need("make", "gcc", "strip")
-    if not kernel_trees():
-        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
-    (tmp_path / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
-    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
+    driver_sources(tmp_path)
     if dkms:
         (tmp_path / "dkms.conf").write_text(
             'PACKAGE_NAME="acme"\nPACKAGE_VERSION="2.3"\nBUILT_MODULE_NAME[0]="acme"\n'

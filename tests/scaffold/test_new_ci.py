@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from new_trees import BIN, MAKEFILE, new
+from new_trees import BIN, MAKEFILE, driver_sources, new
 from pack_maker import PackMaker, package, xspack
-from support import ROOT, lacks, need, need_module
+from support import ROOT, need_module
 
-from xspack_tool.releases.local import kernel_trees
 from xspack_tool.signing.home import end_agent
 
 
@@ -132,11 +131,7 @@ def test_a_ci_system_signs_by_a_key_of_ones_own(make_pack: PackMaker, tmp_path: 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_the_commands_for_a_driver_do_what_they_shall(tmp_path: Path, ci: str) -> None:
     """With the headers of this machine, before there is a kit: a host of this kernel would take it."""
-    need("make", "gcc", "strip")
-    if not kernel_trees():
-        lacks("a kernel build tree is needed: apt-get install linux-headers-amd64")
-    (tmp_path / "acme.c").write_text((ROOT / "examples/driver/driver/acme_nic.c").read_text())
-    (tmp_path / "Kbuild").write_text("obj-m := acme.o\n")
+    driver_sources(tmp_path)
     new(tmp_path, "--name", "acme", "--ci", ci)
     for command in commands_of(ci, tmp_path)[2:]:
         words = ["sh", "-ec", command.replace("/opt/xspack/bin", str(BIN))]
