@@ -37,7 +37,7 @@ KEPT = {
     "signing/agent.py:_find_key": "times and sizes of a keyring's files",
     "signing/keys.py:_gnupg": "a gpg",
     # xspack's own code and data
-    "plan/findings.py:_own_rules": "xspack's code",
+    "plan/record.py:_own_rules": "xspack's code",
     "releases/__init__.py:_known": "xspack's profiles",
     "rules/registry.py:_load_families": "xspack's rules",
     "rules/spdx.py:licence_ids": "a library's list",

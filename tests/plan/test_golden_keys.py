@@ -23,7 +23,8 @@ from reach import distributions, libraries_of
 from steps import all_steps
 from support import ROOT
 
-from xspack_tool.plan.findings import JUDGING, PACK_READERS, READERS
+from xspack_tool.plan.findings import PACK_READERS
+from xspack_tool.plan.record import JUDGING, READERS
 from xspack_tool.plan.step import FORMAT, Planned, Step
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -49,6 +49,8 @@ MADE = {
     "keys/KEY",
     "packs/agents/index.jsonl",
     "packs/agents/records.jsonl",
+    "packs/agents/generated/index.jsonl",
+    "packs/agents/generated/records.jsonl",
     "packs/agents/installed-size",
     "packs/agents/time",
     "packs/agents/update.xml",
@@ -59,7 +61,7 @@ MADE = {
     "packs/agents/repodata/comps.xml",
     *(
         f"{folder}/{name}-1.0-1.{arch}.rpm{ending}"
-        for folder, ending in (("rpms", ""), ("signed/KEY", ""), ("index/KEY", ".json"))
+        for folder, ending in (("rpms", ""), ("signed/KEY", ""), ("records/local/KEY", ".json"))
         for name, arch in (("agent", "x86_64"), ("update-agents", "noarch"), ("control-agents", "noarch"))
     ),
 }
@@ -76,7 +78,7 @@ def plant(path: Path, below: str = "") -> Tree:
 
 def made(tree: Tree, out: str = "build") -> set[str]:
     """What lies below XSPACK_OUT, but the keyring, the journal and findings."""
-    others = (".xspack/", "keys/gnupg/", "findings/", "agents-findings.")
+    others = (".xspack/", "keys/gnupg/", "agents-findings.")
     return {name for name in tree.files(out) if not name.startswith(others)}
 
 
@@ -127,7 +129,7 @@ def changed_payload(built: set[str]) -> bool:
     wanted = {
         f"build/rpms/{rpm}",
         f"build/signed/KEY/{rpm}",
-        f"build/index/KEY/{rpm}.json",
+        f"build/records/local/KEY/{rpm}.json",
         "build/agents-1.0.iso",
     }
     return built >= {

@@ -56,8 +56,8 @@ def test_the_timeline_names_what_each_step_was_built_for(tree: Tree) -> None:
     build(tree, report="").good()
     assert why("rpms/acme-a-1-2.noarch.rpm") == "it doesn't exist"
     assert why("packs/acme/index.jsonl") == (
-        "`build/index/RPM-GPG-KEY-Acme/acme-a-1-1.noarch.rpm.json' is no longer a dependency; "
-        "`build/index/RPM-GPG-KEY-Acme/acme-a-1-2.noarch.rpm.json' is a new dependency"
+        "`build/records/xenserver-8/RPM-GPG-KEY-Acme/acme-a-1-1.noarch.rpm.json' is no longer a dependency; "
+        "`build/records/xenserver-8/RPM-GPG-KEY-Acme/acme-a-1-2.noarch.rpm.json' is a new dependency"
     )
     tree.write({"b": "another\n"}).declare(PACK.replace('"1", summary="b"', '"1", summary="c"'))
     build(tree, report="").good()

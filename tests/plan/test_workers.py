@@ -66,7 +66,7 @@ def test_large_files_stay_with_scons(tmp_path: Path) -> None:
     made.scons("-j2").good()
     made_by = processes(made)
     assert made_by["ISO"] < made_by["RPM"] and len(made_by["RPM"]) > 1
-    assert not made_by["ISO"] & made_by["Index"]  # it is small when it is compressed
+    assert not made_by["ISO"] & made_by["Record"]  # it is small when it is compressed
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -101,14 +101,14 @@ def test_what_fails_is_said_in_the_same_words(tmp_path: Path) -> None:
 #: A step that ends the process in which it runs, or raises what nobody foresaw.
 BROKEN = """\
 import os, signal
-from xspack_tool.plan.package import IndexRpm
-run = IndexRpm.run
+from xspack_tool.plan.record import RecordRpm
+run = RecordRpm.run
 def broken(self, inputs, outputs):
-    if "acme-3" in str(outputs.fragment) and os.getpid() != SCONS:
+    if "acme-3" in str(outputs.record) and os.getpid() != SCONS:
         {what}
     run(self, inputs, outputs)
 SCONS = os.getpid()
-IndexRpm.run = broken
+RecordRpm.run = broken
 """
 
 
@@ -120,7 +120,7 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     ran = made.scons("-j2", "-k")
     assert ran.status == 2
     assert (
-        "Index: the process that worked on it was ended by SIGKILL; if memory ran out, build with -j1"
+        "Record: the process that worked on it was ended by SIGKILL; if memory ran out, build with -j1"
         in ran.said
     )
     assert "acme-3-1-1.noarch.rpm.json" in ran.said and "Traceback" not in ran.said
@@ -134,7 +134,7 @@ def test_all_workers_are_killed(tmp_path: Path) -> None:
     ran = made.scons("-j2", "-k")
     assert ran.status == 2
     assert ran.said.count("was ended by SIGKILL") == 2
-    assert len(made.files("build/rpms")) == 6 and len(made.files("build/index")) == 4
+    assert len(made.files("build/rpms")) == 6 and len(made.files("build/records")) == 4
 
 
 def test_what_nobody_foresaw_comes_back_as_itself(tmp_path: Path) -> None:
@@ -147,15 +147,15 @@ def test_what_nobody_foresaw_comes_back_as_itself(tmp_path: Path) -> None:
     assert ", in broken" in ran.said
 
 
-#: RPMs whose index takes long, and programs that a worker waits for.
+#: RPMs whose record takes long, and programs that a worker waits for.
 SLOW = """\
 import os
-from xspack_tool.plan.package import IndexRpm
+from xspack_tool.plan.record import RecordRpm
 from xspack_tool.run import run
 def slow(self, inputs, outputs):
     open(Dir("#").abspath + f"/waits-{os.getpid()}", "w").close()
     run(["sh", "-c", "sleep 601; :"], timeout=900)
-IndexRpm.run = slow
+RecordRpm.run = slow
 """
 
 

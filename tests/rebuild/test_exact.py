@@ -21,14 +21,13 @@ KEY = "KEY"
 #: What runs for a pack in which an RPM changed its size.
 PACK = {
     "Join packs/all/index.jsonl",
-    "Join packs/all/records.jsonl",
     "Totals packs/all/installed-size",
     "Document packs/all/update.xml",
     "Sign packs/all/update.xml.asc",
     "RPM rpms/update-all-1-1.noarch.rpm",
     "Sign signed/KEY/update-all-1-1.noarch.rpm",
-    "Index index/KEY/update-all-1-1.noarch.rpm.json",
-    "Check findings/xenserver-8/KEY/update-all-1-1.noarch.rpm.json",
+    "Record records/xenserver-8/KEY/update-all-1-1.noarch.rpm.json",
+    "Join packs/all/generated/index.jsonl",
     "Repodata packs/all/repodata/repomd.xml",
     "Sign packs/all/repodata/repomd.xml.asc",
     "Judge all-findings.json",
@@ -37,8 +36,7 @@ PACK = {
 TARGETS = (
     "build/rpms",
     "build/signed",
-    "build/index",
-    "build/findings",
+    "build/records",
     "build/packs",
     "build/all-findings.json",
 )

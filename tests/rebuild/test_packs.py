@@ -18,7 +18,6 @@ from xspack_tool.kinds.submission import Submission
 STEPS = {
     "F": (
         "Join packs/LABEL/index.jsonl",
-        "Join packs/LABEL/records.jsonl",
         "Totals packs/LABEL/installed-size",
     ),
     "D": ("Document packs/LABEL/update.xml",),
@@ -35,15 +34,15 @@ def signed(rpm: str, key: str = "KEY") -> tuple[str, ...]:
     """The steps that follow an RPM."""
     return (
         f"Sign signed/{key}/{rpm}",
-        f"Index index/{key}/{rpm}.json",
-        f"Check findings/xenserver-8/{key}/{rpm}.json",
+        f"Record records/xenserver-8/{key}/{rpm}.json",
     )
 
 
 UPDATE, CONTROL = "update-LABEL-VERSION-1.noarch.rpm", "control-LABEL-VERSION-1.noarch.rpm"
-STEPS["U"] = (*STEPS["u"], *signed(UPDATE))
+STEPS["g"] = ("Join packs/LABEL/generated/index.jsonl",)
+STEPS["U"] = (*STEPS["u"], *signed(UPDATE), *STEPS["g"])
 STEPS["c"] = (f"RPM rpms/{CONTROL}",)
-STEPS["C"] = (f"RPM rpms/{CONTROL}", *signed(CONTROL))
+STEPS["C"] = (f"RPM rpms/{CONTROL}", *signed(CONTROL), *STEPS["g"])
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def uuid(number: int) -> str:
 
 _XML = "packs/LABEL/update.xml"
 #: What a change of the document's words builds, and one of the control RPM; taken back, the control RPM stays.
-_WORDS, _GUARD, _UNGUARD = "DdURJI", "DdCRJI", "DdRJI"
+_WORDS, _GUARD, _UNGUARD = "DdURJI", "DdCRJI", "DdgRJI"
 CASES = {
     "version": Case({"version": "'2'"}, _WORDS, of=_XML, says='pack.version: "1" -> "2"'),
     "uuid": Case({"uuid": f"'{uuid(99)}'"}, _WORDS, of=_XML, says=f'-> "{uuid(99)}"'),
@@ -80,15 +79,15 @@ CASES = {
     ),
     "key": Case(
         {"key": "'KEY2'"},
-        "FDdRJI",
+        "FDdgRJI",
         more=(*signed("a-1-1.noarch.rpm", "KEY2"), *signed(UPDATE, "KEY2")),
         of=_XML,
         says='pack.key: "KEY" -> "KEY2"',
     ),
     "unsigned": Case(
         {},
-        "FDdRJI",
-        "FDrJI",
+        "FDdgRJI",
+        "FDgrJI",
         signed(UPDATE),
         _XML,
         'pack.key: "" -> "KEY"',

@@ -53,8 +53,7 @@ def of(rpm: str) -> set[str]:
     return {
         f"rpms/{rpm}",
         f"signed/KEY/{rpm}",
-        f"index/KEY/{rpm}.json",
-        f"findings/xenserver-8/KEY/{rpm}.json",
+        f"records/xenserver-8/KEY/{rpm}.json",
     }
 
 

@@ -63,9 +63,9 @@ from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import Script, ScriptPart
 from xspack_tool.pack.document import parse_document
 from xspack_tool.pack.iso_read import IsoReader
-from xspack_tool.plan.findings import read_records, write_record
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.pack import read_number
+from xspack_tool.plan.record import read_records, record_line
 from xspack_tool.plan.verdict import read_report
 from xspack_tool.releases import load_profile
 from xspack_tool.releases.known import KnownRelease
@@ -438,7 +438,9 @@ def _built(folder: Path, rpms: list[Path], shelves: list[dict[str, bytes]]) -> l
     for rpm in rpms:
         found.append(make_fragment(rpm, f"Packages/{rpm.name}").to_json().encode())
         with rpm.open("rb") as file:
-            write_record(record, check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData()))
+            record.write_text(
+                record_line(check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData()))
+            )
         found.append(record.read_bytes())
         with rpm.open("rb") as file:
             _, findings = check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData())

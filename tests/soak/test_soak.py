@@ -30,7 +30,7 @@ from xspack_tool.ddk.inbox import read_inbox
 from xspack_tool.errors import BadInput
 from xspack_tool.evidence.provenance import read_provenance
 from xspack_tool.evidence.timeline import read_timeline
-from xspack_tool.plan.findings import read_records
+from xspack_tool.plan.record import read_records
 from xspack_tool.plan.verdict import read_report
 from xspack_tool.repo.fragment import read_fragments
 from xspack_tool.rules.finding import Finding, to_plain

@@ -61,7 +61,7 @@ def _inventory(pack: Pack, distro: str, licences: dict[str, str | None], inputs:
     """The RPMs of a pack, as the records and the index have them."""
     from xspack_tool.evidence.inventory import Component, make_inventory
     from xspack_tool.evidence.licence import spdx_expression
-    from xspack_tool.plan.findings import read_records
+    from xspack_tool.plan.record import read_records
     from xspack_tool.repo.fragment import read_fragments
 
     infos = {info.file_name: info for info, _ in read_records(inputs.records)}

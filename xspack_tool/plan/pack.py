@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +19,8 @@ from xspack_tool.model.package import Package
 from xspack_tool.pack.generated import control_package, update_package
 from xspack_tool.pack.layout import iso_files, rpm_path, totals_of, with_index
 from xspack_tool.plan.beside import own, plan_beside
-from xspack_tool.plan.findings import Judged, pack_findings, rpm_record
+from xspack_tool.plan.findings import Judged, pack_findings
 from xspack_tool.plan.help import tell
-from xspack_tool.plan.join import join_lines
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.output_states import scons_digest
@@ -28,13 +28,13 @@ from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import (
     PlannedRpm,
     Report,
-    fragment,
     identity_of,
     output_node,
     rpm_nodes,
     signed_rpm,
 )
 from xspack_tool.plan.profile import profile_of
+from xspack_tool.plan.record import join_records, rpm_record
 from xspack_tool.plan.report import report_of
 from xspack_tool.plan.session import session
 from xspack_tool.plan.settings import out_path
@@ -256,12 +256,12 @@ class PackPlan:
             self.report(taken)
             return NodeList([])
         payload = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in self.inputs.packages]
-        pieces = [fragment(self.env, rpm, signed) for rpm, signed in payload]
-        joined = join_lines(self.env, self.out("index.jsonl"), pieces)
+        records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
+        joined = join_records(self.env, self.out, records)
         totals = add_step(
             self.env,
             TotalPayload(),
-            inputs={"fragments": joined},
+            inputs={"fragments": joined.fragments},
             outputs={"size": self.out("installed-size"), "time": self.out("time")},
         )
         size, time = totals.size, totals.time
@@ -270,18 +270,19 @@ class PackPlan:
         if any(record_of(rpm).rpm is None for rpm in generated):
             return NodeList([])
         own_rpms = [(rpm, signed_rpm(self.env, rpm, self.inputs.key)) for rpm in generated]
-        own = [fragment(self.env, rpm, signed) for rpm, signed in own_rpms]
-        index = self._index([joined, *own], time)
-        records = [rpm_record(self.env, rpm, signed) for rpm, signed in payload]
         own_records = [rpm_record(self.env, rpm, signed) for rpm, signed in own_rpms]
-        findings = self._findings(records, own_records)
+        own_joined = join_records(self.env, partial(self.out, "generated"), own_records)
+        contents = {
+            "fragments": [joined.fragments, own_joined.fragments],
+            "records": [joined.records, own_joined.records],
+        }
+        index = self._index(contents["fragments"], time)
+        findings = self._findings(joined.records, own_joined.records)
         rpms = {rpm_path(identity_of(rpm).file_name): signed for rpm, signed in [*payload, *own_rpms]}
         nodes = self._iso(iso, document, index, rpms, time, findings)
         # Order alone: SCons goes down to each RPM from here, and has one judged and indexed while the next are
         # written.
-        both = zip([*records, *own_records], [*pieces, *own], strict=True)
-        iso.add_prerequisite([node for pair in both for node in pair])
-        contents = {"records": [self.packed.judged.joined, *own_records], "fragments": [joined, *own]}
+        iso.add_prerequisite([*records, *own_records])
         return nodes + self._beside(iso, time, contents)
 
     def _beside(self, iso: Node, time: Node, contents: dict[str, Any]) -> list[Node]:
@@ -296,11 +297,11 @@ class PackPlan:
         report_of(self.env, self.pack, iso, made, key.node if key else None)
         return made
 
-    def _findings(self, records: list[Node], own: list[Node]) -> Node:
-        """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload, ``own`` those
-        of the generated RPMs."""
+    def _findings(self, records: Node, generated: Node) -> Node:
+        """What the rules say of the pack; the ISO waits for it. ``records`` are those of the payload, ``generated``
+        those of the generated RPMs."""
         inputs = self.inputs
-        judged = Judged(inputs.packages, join_lines(self.env, self.out("records.jsonl"), records), own)
+        judged = Judged(inputs.packages, records, generated)
         remove = self._removal() or (inputs.remove if isinstance(inputs.remove, Node) else None)
         session().declared[self.pack.label, ""] = self.place
         self.packed = Packed(self.env, self.pack, inputs, judged, remove)

@@ -1,4 +1,4 @@
-"""The nodes of one package: its RPM, that RPM signed, and its fragment of the index."""
+"""The nodes of one package: its RPM, and that RPM signed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from SCons.Node import Node
 from SCons.Util import NodeList, flatten
 
 from xspack_tool.errors import Place, Problem
-from xspack_tool.files import write_whole
 from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import Identity, Package
-from xspack_tool.pack.layout import rpm_path
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
 from xspack_tool.plan.node_record import own_record, planned_of, record_of, rpm_of
@@ -29,7 +27,7 @@ from xspack_tool.plan.settings import out_path, source_date_epoch
 from xspack_tool.plan.sources import NO_FOLDERS, Folders
 from xspack_tool.plan.step import Named, Step, add_step, replace_step
 from xspack_tool.plan.writer import WritingStep, writer_of, writer_when_read
-from xspack_tool.run import INDEX_LIBRARY, work_folder
+from xspack_tool.run import work_folder
 
 if TYPE_CHECKING:
     from xspack_tool.plan.ddk import Kit
@@ -273,37 +271,6 @@ def signed_rpm(env: Any, rpm: Node, key: SigningKey | None) -> Node:
         own_record(signed[which]).key = key.name
         remove_older(env, signed[which], f"signed {key.name} {slot_of(rpm_of(rpm))}")
     return signed[which]
-
-
-class IndexRpm(Step, frozen=True):
-    """An RPM's part of the index."""
-
-    label: ClassVar[str] = "Index"
-    version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("createrepo_c", "msgspec")
-
-    location: str
-
-    def is_apart(self) -> bool:
-        return True
-
-    def run(self, inputs: Named, outputs: Named) -> None:
-        from xspack_tool.repo.fragment import make_fragment
-
-        write_whole(outputs.fragment, make_fragment(inputs.rpm, self.location).to_json())
-
-
-def fragment(env: Any, rpm: Node, signed: Node) -> Node:
-    """The index fragment of a signed RPM; planned once."""
-    session().need(INDEX_LIBRARY, "the index of a pack")
-    fragments: dict[str, Node] = env_cache(signed, "fragment")
-    if "" not in fragments:
-        folder = key_folder(signed)
-        place = out_path(env, "index", *folder, *folder_of(rpm), f"{identity_of(rpm).file_name}.json")
-        step = IndexRpm(rpm_path(identity_of(rpm).file_name))
-        fragments[""] = add_step(env, step, inputs={"rpm": signed}, outputs={"fragment": place}).fragment
-        remove_older(env, fragments[""], f"index {'/'.join(folder)} {slot_of(rpm_of(rpm))}")
-    return fragments[""]
 
 
 def identity_of(rpm: Node) -> Identity:

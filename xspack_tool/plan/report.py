@@ -94,7 +94,8 @@ def _page(env: Any, iso: Node, key: Node | None) -> Page:
     from xspack_tool.files import file_digest
     from xspack_tool.hosts.reading import hash_rpms, open_pack
     from xspack_tool.hosts.release import Host
-    from xspack_tool.plan.findings import REPOSITORIES, inbox_of_env, outside
+    from xspack_tool.plan.outside import REPOSITORIES, outside
+    from xspack_tool.plan.record import inbox_of_env
     from xspack_tool.plan.verdict import read_report
     from xspack_tool.releases.known import KnownRelease
 

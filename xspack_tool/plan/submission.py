@@ -18,12 +18,14 @@ from xspack_tool.model.changelog import CONSTANT_TIME
 from xspack_tool.model.submission import Fix, rule
 from xspack_tool.pack.submission import Part, contents_json, contents_text, is_patch
 from xspack_tool.plan.ddk import inbox_of
-from xspack_tool.plan.findings import READERS, content_of, pack_findings
+from xspack_tool.plan.findings import pack_findings
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.node_record import pack_of, record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
+from xspack_tool.plan.outside import content_of
 from xspack_tool.plan.pack import Packed
 from xspack_tool.plan.package import folder_of, identity_of
+from xspack_tool.plan.record import READERS
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.verdict import refuse_if_stopped
 
