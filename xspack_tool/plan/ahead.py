@@ -6,10 +6,12 @@ All other steps of its pack follow, one after the other, and half of their time 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import Thread
+from typing import Any
 
 #: Modules that every pack with a driver needs once that is compiled: in this process, and in those that do steps apart
 #: from it (plan/workers.py), where there are any.
@@ -22,15 +24,23 @@ APART = (
     *("elftools.elf.elffile", "rpmfile", "tree_sitter_bash"),
     *("xspack_tool.evidence.cyclonedx", "xspack_tool.evidence.spdx"),
 )
-#: Functions that load more, by name: no step's result has a part of them.
-_RULES, _LICENCES = ("xspack_tool.rules.registry", "all_rules"), ("xspack_tool.rules.spdx", "licensing")
+#: Functions that load more, by name, and what they are given: no step's result has a part of them.
+_RULES, _LICENCES = (
+    ("xspack_tool.rules.registry", "all_rules"),
+    ("xspack_tool.rules.spdx", "parse_licence", "MIT"),
+)
 _INDEX = ("xspack_tool.repo.library", "createrepo")
+#: How long, in seconds, until the program has surely been started: loading would keep Python from that.
+_HEAD_START = 0.02
 
 
 @contextmanager
-def loading_ahead(has_workers: bool) -> Iterator[None]:
-    """Load them in a thread of their own within it."""
-    thread = Thread(target=_load_here if has_workers else _load_all, name="loading")
+def loading_ahead(has_workers: bool, *calls: tuple[Any, ...]) -> Iterator[None]:
+    """Load them in a thread of their own within it. ``calls`` are more such functions."""
+    names, wanted = (
+        (HERE, (_RULES, _LICENCES)) if has_workers else ((*HERE, *APART), (_RULES, _LICENCES, _INDEX))
+    )
+    thread = Thread(target=_load, args=(names, (*wanted, *calls)), name="loading")
     thread.start()
     try:
         yield
@@ -38,18 +48,11 @@ def loading_ahead(has_workers: bool) -> Iterator[None]:
         thread.join()
 
 
-def _load_here() -> None:
-    _load(HERE, _RULES, _LICENCES)
-
-
-def _load_all() -> None:
-    _load((*HERE, *APART), _RULES, _LICENCES, _INDEX)
-
-
-def _load(modules: Iterable[str], *functions: tuple[str, str]) -> None:
+def _load(modules: Iterable[str], calls: Iterable[tuple[Any, ...]]) -> None:
     """What cannot be loaded is told by the step that needs it."""
+    time.sleep(_HEAD_START)
     with suppress(Exception):
-        for module, function in functions:
-            getattr(import_module(module), function)()
+        for module, function, *arguments in calls:
+            getattr(import_module(module), function)(*arguments)
         for name in modules:
             import_module(name)

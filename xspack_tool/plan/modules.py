@@ -95,7 +95,8 @@ class CompileModules(Step, frozen=True):
         return tools_for(self.private_key)
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        with loading_ahead(bool(session().workers)):
+        symbols = ("xspack_tool.rules.families.kernel", "symbol_versions", self.tree.symvers)
+        with loading_ahead(bool(session().workers), symbols):
             result = build_modules(
                 self.tree,
                 inputs.sources,
