@@ -25,13 +25,14 @@ def whole(place: Path, shared: bool = False) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, place)
-    except OSError as error:
+    except BaseException as error:
         # The system names no file where there is no room in it, and Python the one that was copied.
-        if error.filename is None or error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and (
+            error.filename is None or error.errno in (errno.ENOSPC, errno.EDQUOT)
+        ):
             error.filename = str(place)
-        raise
-    finally:
         beside.unlink(missing_ok=True)
+        raise
 
 
 def write_whole(place: Path, content: str | bytes, mode: int | None = None, shared: bool = False) -> None:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import SCons.Node.FS
 
 from xspack_tool.files import write_whole
@@ -22,8 +23,7 @@ def read_notes(file: Path) -> dict[str, Any] | None:
     try:
         digest, _, text = file.read_bytes().partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() == digest:
-            notes: dict[str, Any] = json.loads(text)
-            return notes
+            return _decoded(text)
     except FileNotFoundError:
         return {}
     except OSError:
@@ -35,7 +35,21 @@ def read_notes(file: Path) -> dict[str, Any] | None:
 
 def write_notes(file: Path, notes: dict[str, Any]) -> None:
     """Write notes, whole or not at all."""
-    text = json.dumps(
-        notes, sort_keys=True, separators=(",", ":")
-    ).encode()  # indented, Python's own code writes it
+    text = _encoded(notes)
     write_whole(file, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+
+
+def _encoded(notes: dict[str, Any]) -> bytes:
+    """JSON by msgspec, which takes a third of the time of json; but for names that are no UTF-8."""
+    try:
+        return msgspec.json.encode(notes, order="sorted")
+    except UnicodeEncodeError:
+        return json.dumps(notes, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _decoded(text: bytes) -> dict[str, Any]:
+    try:
+        notes: dict[str, Any] = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        notes = json.loads(text)
+    return notes
