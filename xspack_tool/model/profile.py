@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +14,7 @@ from xspack_tool.errors import Problem
 from xspack_tool.model.canonical import canonical
 
 
-class Profile(Struct, frozen=True):
+class Profile(Struct, frozen=True, dict=True):
     """The data of one dom0 release. An empty value means: not known, so nothing is judged by it.
 
     ``kernels`` are as ``uname -r`` says them; ``module_dirs`` are the folders below ``/lib/modules/<kernel>``
@@ -67,6 +69,11 @@ class Profile(Struct, frozen=True):
     def canonical(self) -> str:
         """All values as one text that is the same on every machine (see :mod:`.canonical`)."""
         return canonical(self)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The name, and a digest of all values."""
+        return f"{self.name} {hashlib.sha256(self.canonical.encode()).hexdigest()}"
 
     @property
     def python(self) -> str:

@@ -52,10 +52,12 @@ class RecordRpm(Step, frozen=True):
 
     label: ClassVar[str] = "Record"
     uses: ClassVar[tuple[str, ...]] = (*READERS, "createrepo_c")
-    unkeyed: ClassVar[tuple[str, ...]] = ("symvers_file", "inbox_place")
+    unkeyed: ClassVar[tuple[str, ...]] = ("profile", "symvers_file", "inbox_place")
 
     #: Where the RPM is, in the repository.
     location: str
+    #: That of the profile, which stands whole in the key of each pack's findings.
+    release: str
     profile: Profile
     rules: Callable[[], str]
     #: Digests of what lies outside the tree: the kernel build tree of a kit, and the devices that the release drives.
@@ -103,6 +105,7 @@ def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
         tree, inbox = kit.tree if kit else None, _inbox_of(kit)
         step = RecordRpm(
             location=rpm_path(identity_of(rpm).file_name),
+            release=profile.digest,
             profile=profile,
             rules=rules_signature,
             symvers=tree.digest if tree else "",

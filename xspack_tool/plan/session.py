@@ -134,6 +134,8 @@ class Session(Struct):
     compile_commands: dict[str, list[Path]] = field(default_factory=dict)
     #: Program -> what it says its version is.
     tool_versions: dict[str, str] = field(default_factory=dict)
+    #: The same of several programs and libraries at once, by their names.
+    versions: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
     #: (function, its arguments) -> what :func:`once_a_run` keeps.
     results: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     #: The processes that do steps beside this one.

@@ -293,7 +293,10 @@ def replace_step(node: Node, step: Step, inputs: Mapping[str, Any]) -> None:
 
 def _versions(env: Any, step: Step) -> dict[str, str]:
     """The versions of what writes the outputs."""
-    return {name: version_of(env, name) for name in ("xspack", *step.used())}
+    names, known = ("xspack", *step.used()), session().versions
+    if names not in known:
+        known[names] = {name: version_of(env, name) for name in names}
+    return known[names]
 
 
 def _with_mode_of(step: Step, inputs: Mapping[str, Any]) -> frozenset[int]:
