@@ -73,6 +73,9 @@ class RecordRpm(Step, frozen=True):
     def is_apart(self) -> bool:
         return not session().rules  # what they remember is in this process
 
+    def is_brief(self) -> bool:
+        return not self.shellcheck
+
     def run(self, inputs: Named, outputs: Named) -> None:
         from xspack_tool.repo.fragment import make_fragment
         from xspack_tool.rpm.read import open_rpm

@@ -87,6 +87,10 @@ class Step(Struct, frozen=True):
         and calls nothing of the user's."""
         return False
 
+    def is_brief(self) -> bool:
+        """Whether it takes Python's time alone, and little of it where its inputs are small (plan/schedule.py)."""
+        return self.is_apart()
+
     def used(self) -> tuple[str, ...]:
         """:attr:`uses`, or those of this very step."""
         return self.uses

@@ -88,7 +88,7 @@ class Workers:
 
     def make(self, node: Node, make: Make) -> str:
         """Have the targets of a step made, there or here; why it could not be, in words."""
-        worker = self._free.get() if self._all and _is_apart(node) and not _is_large(node) else None
+        worker = self._free.get() if self._all and _is_apart(node) and not is_large(node) else None
         if worker is None:
             return make(node)
         try:
@@ -143,7 +143,7 @@ def _is_apart(node: Node) -> bool:
     return planned is not None and planned.step.is_apart()
 
 
-def _is_large(node: Node) -> bool:
+def is_large(node: Node) -> bool:
     """Whether a step reads so much that libraries do most of it, which let other threads run. Compressors of several
     processes would have more threads than there are cores."""
     size = 0

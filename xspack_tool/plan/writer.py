@@ -26,6 +26,9 @@ class WritingStep(Step, frozen=True):
         """Whether rpmbuild writes it."""
         return self.writer != WRITER
 
+    def is_brief(self) -> bool:
+        return self.is_apart() and not self.by_rpmbuild
+
     def explained(self) -> str:
         return f"written by {self.writer}" if self.by_rpmbuild else ""
 
