@@ -78,14 +78,11 @@ def first_bytes(path: Path, most: int) -> bytes:
     return b"".join(blocks)
 
 
-def digest_of(
-    file: IO[bytes], kind: str = "sha256", progress: Callable[[int], None] = lambda count: None
-) -> str:
+def digest_of(file: IO[bytes], kind: str = "sha256") -> str:
     """The digest of what is left of an open file, in hexadecimal, read block by block."""
     found = hashlib.new(kind, usedforsecurity=False)
     while block := file.read(_BLOCK):
         found.update(block)
-        progress(len(block))
     return found.hexdigest()
 
 

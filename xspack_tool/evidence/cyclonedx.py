@@ -8,6 +8,7 @@ from typing import Any
 from xspack_tool.evidence.inventory import Component, Inventory
 from xspack_tool.evidence.text import instant, json_text
 
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 _ALGORITHMS = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 96: "SHA-384", 128: "SHA-512"}
 
 
@@ -96,7 +97,7 @@ def _component(component: Component, inventory: Inventory) -> dict[str, Any]:
 def _hashes(digest: str) -> list[dict[str, str]]:
     """A digest in hexadecimal digits, its algorithm being told by its length; none for none."""
     algorithm = _ALGORITHMS.get(len(digest))
-    good = algorithm is not None and re.fullmatch(r"[0-9a-fA-F]+", digest)
+    good = algorithm is not None and _HEXADECIMAL.fullmatch(digest)
     return [{"alg": str(algorithm), "content": digest.lower()}] if good else []
 
 
@@ -108,4 +109,5 @@ def _licences(component: Component) -> list[dict[str, Any]]:
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if value not in ("", None, [])}
+    """What is not an empty text or list, or None; there is no number in it."""
+    return {key: value for key, value in data.items() if value}

@@ -10,7 +10,6 @@ from typing import BinaryIO
 from msgspec.structs import replace
 
 from xspack_tool.errors import BadInput, HostileInput
-from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import Index, read_index
 from xspack_tool.hosts.parsed import PackRpm, ParsedPack
 from xspack_tool.hosts.signatures import read_signers, with_signatures
@@ -69,7 +68,7 @@ def hash_rpms(
     """The pack with the SHA-256 of each RPM: everything is read once, block by block."""
     with _opened(source or pack.path) as iso:
         return replace(
-            pack, rpms=tuple(replace(rpm, sha256=_sha256(iso, rpm, progress)) for rpm in pack.rpms)
+            pack, rpms=tuple(replace(rpm, sha256=iso.digest(rpm.path, progress)) for rpm in pack.rpms)
         )
 
 
@@ -136,11 +135,6 @@ def _rpms(iso: IsoReader) -> Iterator[PackRpm]:
             raise HostileInput(iso.path, f"its RPMs list more than {_MAX_ITEMS} files and dependencies")
         signature = "unknown" if info.signed_by else "unsigned"
         yield PackRpm(entry.path, entry.size, info, signature=signature, offset=offset)
-
-
-def _sha256(iso: IsoReader, rpm: PackRpm, progress: Progress) -> str:
-    with iso.open(rpm.path) as file:
-        return digest_of(file, progress=progress)
 
 
 def _texts(iso: IsoReader, pack: ParsedPack) -> dict[str, str]:

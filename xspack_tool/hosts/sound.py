@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xspack_tool.errors import BadInput, StepError
-from xspack_tool.files import digest_of
 from xspack_tool.hosts.index import IndexedPackage, read_index
 from xspack_tool.pack.iso_read import IsoReader
 
@@ -40,8 +39,7 @@ def check_sound(image: Path, files: Mapping[str, Path], key: Path | None) -> Non
 
 
 def _is_listed(iso: IsoReader, package: IndexedPackage) -> bool:
-    with iso.open(package.href) as file:
-        return (package.checksum_type, package.checksum) == ("sha256", digest_of(file))
+    return (package.checksum_type, package.checksum) == ("sha256", iso.digest(package.href))
 
 
 def _signature_faults(files: Mapping[str, Path], key: Path) -> list[str]:

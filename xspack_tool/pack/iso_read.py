@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -14,6 +16,7 @@ from xspack_tool.pack.iso_tree import ByPosition, IsoEntry, Metadata, Tree, Tric
 
 #: Several names may share one content, but reading all files must not cost many times the image.
 _TIMES_IMAGE = 4
+_BLOCK = 1 << 20
 
 
 class IsoReader:
@@ -54,10 +57,28 @@ class IsoReader:
 
     def open(self, path: str) -> BinaryIO:
         """The content of a file, as a stream that can seek. Raises BadInput if there is no such file."""
+        return io.BufferedReader(_Content(self._file.fileno(), self._file_entry(path)), 1 << 16)
+
+    def digest(self, path: str, progress: Callable[[int], None] = lambda count: None) -> str:
+        """The SHA-256 of a file's content, in hexadecimal, read block by block: in half the time that it takes by
+        :meth:`open`. Raises BadInput if there is no such file, or the image ends before it."""
+        found = hashlib.sha256()
+        for offset, length in self._file_entry(path).ranges:
+            end = offset + length
+            while offset < end:
+                block = os.pread(self._file.fileno(), min(end - offset, _BLOCK), offset)
+                if not block:
+                    raise self._bad(f"ends within {path}")
+                found.update(block)
+                offset += len(block)
+                progress(len(block))
+        return found.hexdigest()
+
+    def _file_entry(self, path: str) -> IsoEntry:
         entry = self._entries.get(path)
         if entry is None or entry.kind != "file":
             raise self._bad(f"holds no file {path}")
-        return io.BufferedReader(_Content(self._file.fileno(), entry), 1 << 16)
+        return entry
 
     def read(self, path: str, largest: int = 16 << 20) -> bytes:
         """The content of a file of at most ``largest`` bytes."""
