@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import SCons.Node
@@ -33,6 +32,9 @@ class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while 
     def __init__(self, taskmaster: Any, num: int, stack_size: int) -> None:
         super().__init__(taskmaster, num + bool(self.processes), stack_size)
         self._turns, self._alone = threading.Semaphore(num), threading.Lock()
+        #: Set while no step is executed alone.
+        self._may_search = threading.Event()
+        self._may_search.set()
         self._next_task = taskmaster.next_task
         if self.processes:
             taskmaster.next_task = self._next_in_turn
@@ -43,20 +45,31 @@ class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while 
         """The next task, which is executed in its turn."""
         task = self._next_task()
         if task and not _waits(task.node):
-            task.execute = functools.partial(_within, self._turns, task.execute)
+            task.execute = functools.partial(self._in_turn, task.execute)
         return task
+
+    def _in_turn(self, execute: Callable[[], None]) -> None:
+        with self._turns:
+            execute()
 
     def _next_alone(self) -> Any:
         """The next task, which is not searched for while one that is brief is executed."""
-        with self._alone:
-            task = self._next_task()
+        self._may_search.wait()
+        task = self._next_task()
         if task:
             task.execute = functools.partial(self._execute_alone, task.node, task.execute)
         return task
 
     def _execute_alone(self, node: Any, execute: Callable[[], None]) -> None:
-        with self._alone if _is_brief(node) else nullcontext():
+        if not _is_brief(node):
             execute()
+            return
+        with self._alone:
+            self._may_search.clear()
+            try:
+                execute()
+            finally:
+                self._may_search.set()
 
     def _work(self) -> None:
         """What each thread does. SCons takes one that ended by an error for one that had nothing left to do, and the
@@ -70,11 +83,6 @@ class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while 
                     self.state = self.State.COMPLETED
                     self.can_search_cv.notify_all()
             raise
-
-
-def _within(turn: AbstractContextManager[Any], execute: Callable[[], None]) -> None:
-    with turn:
-        execute()
 
 
 def _waits(node: Any) -> bool:
