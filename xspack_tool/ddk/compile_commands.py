@@ -16,6 +16,7 @@ from xspack_tool.files import write_whole
 _NOTED = re.compile(r"^(?:saved)?cmd_(\S+\.o) := +(.+)$", re.M)
 #: What kbuild does with an object after it was compiled.
 _AFTER = re.compile(r" *(?:;|&&) .*")
+_BLANKS, _QUOTES = re.compile("[ \t\r\n]+"), re.compile("[\"'\\\\]")
 _LARGEST = 1 << 20
 
 
@@ -43,6 +44,13 @@ def compile_commands(
 
 
 def _words(command: str) -> list[str]:
+    """The words as a shell splits them. shlex looks at each sign by itself, of which a command has thousands: it gets
+    the few words that have quotes, and all of it where one of them goes over several."""
+    parts = [part for part in _BLANKS.split(command) if part]
+    try:
+        return [word for part in parts for word in (shlex.split(part) if _QUOTES.search(part) else [part])]
+    except ValueError:
+        pass
     try:
         return shlex.split(command)
     except ValueError:

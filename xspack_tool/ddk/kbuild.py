@@ -225,6 +225,7 @@ def _place(making: _Making, symbols: Sequence[Path]) -> KbuildPlace:
         compiler.prefix_map,
         compiler.prefix,
         compiler.command,
+        pipe=True,
     )
 
 

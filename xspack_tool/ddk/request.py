@@ -176,6 +176,8 @@ class KbuildPlace(Struct, frozen=True):
     prefix_map: str = "-ffile-prefix-map"
     compiler_prefix: str = ""
     compiler: str = ""
+    #: Whether the compiler hands over to the assembler by a pipe: the same bytes, with no file between them.
+    pipe: bool = False
 
 
 class Compiler(Struct, frozen=True):
@@ -210,7 +212,7 @@ def _variables(
     data that is stripped later.
     """
     own = {**usual_variables(place.kernel, place.tree), **request.make_variables}
-    cflags = [own.pop("KCFLAGS", ""), *macros, "-g" if debug else ""]
+    cflags = [own.pop("KCFLAGS", ""), *macros, "-g" if debug else "", "-pipe" if place.pipe else ""]
     aflags = [own.pop("KAFLAGS", "")]
     maps = [f"{place.prefix_map}={place.sources}=.", f"{place.prefix_map}={place.tree}=/usr/src/kernel"]
     if place.compiler_prefix:

@@ -141,6 +141,9 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
         session().known_keys.append(known)
+        session().ahead.append(
+            ("xspack_tool.signing.sign", "find_agent_key", key.home, known["key"]["fingerprint"])
+        )
         return []
 
     return check

@@ -96,7 +96,7 @@ class CompileModules(Step, frozen=True):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         symbols = ("xspack_tool.rules.families.kernel", "symbol_versions", self.tree.symvers)
-        with loading_ahead(bool(session().workers), symbols):
+        with loading_ahead(bool(session().workers), symbols, *session().ahead):
             result = build_modules(
                 self.tree,
                 inputs.sources,

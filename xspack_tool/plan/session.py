@@ -85,6 +85,8 @@ class Session(Struct):
     keys: dict[tuple[str, str], Node] = field(default_factory=dict)
     #: What is known of the files of such keys, for who reads one.
     known_keys: list[dict[str, Any]] = field(default_factory=list)
+    #: Functions that later steps call first, by name, with their arguments; see plan/ahead.py.
+    ahead: list[tuple[Any, ...]] = field(default_factory=list)
     #: (alias, label of a pack, its nodes): aliases that are made where the user made none.
     aliases: list[tuple[str, str, list[Node]]] = field(default_factory=list)
     #: Tells the nodes of faulty declarations apart.

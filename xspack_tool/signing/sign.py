@@ -15,7 +15,7 @@ from xspack_tool.errors import StepError
 from xspack_tool.files import whole, write_whole
 from xspack_tool.rpm.openpgp import armoured_signature
 from xspack_tool.run import WORKING, missing_program, run, work_folder
-from xspack_tool.signing.agent import Agent, AgentError, find_key
+from xspack_tool.signing.agent import Agent, AgentError, Place, find_key
 from xspack_tool.signing.home import gnupg_home
 from xspack_tool.signing.keys import PublicKey, python_gnupg
 from xspack_tool.signing.passphrase import FILE_VARIABLE, VARIABLE, passphrase_fd
@@ -45,6 +45,11 @@ def cannot_sign(key: PublicKey) -> str:
     if key.signing_subkeys:
         rule += f"; its sub-key {key.signing_subkeys[0]} may, but hosts do not know sub-keys"
     return f"{rule}; make a key that signs by itself: gpg --quick-generate-key 'Acme <..>' rsa4096 sign 10y"
+
+
+def find_agent_key(home: Path | None, fingerprint: str) -> Place:
+    """Where a key of the keyring in ``home`` (None: the user's own) is for gpg's agent. Raises AgentError."""
+    return find_key(gnupg_home(home), fingerprint)
 
 
 class Signer(Struct, frozen=True):
@@ -128,7 +133,7 @@ class Signer(Struct, frozen=True):
         """The key in gpg's agent. Raises AgentError where gpg itself has to sign."""
         if self.key.algorithm != "RSA" or self.key.revoked:
             raise AgentError("a key that gpg has to judge")
-        place = find_key(gnupg_home(self.home), self.key.fingerprint)
+        place = find_agent_key(self.home, self.key.fingerprint)
         with Agent(place.socket, self.passphrase) as agent:
             yield RsaKey(self.key.fingerprint, lambda digest: agent.sign(place.keygrip, digest))
 
