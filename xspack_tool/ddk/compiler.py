@@ -21,11 +21,17 @@ def find_compiler(tree: KernelTree, make_variables: Mapping[str, str], prefix: s
     words = command.split()
     said = run([*words, "--version"], timeout=ASKING, what=f"asking {command} for its version").out
     first = (said.splitlines() or [""])[0]
-    probe = [*words, "-ffile-prefix-map=a=b", "-x", "c", "-fsyntax-only", os.devnull]
-    maps = (
-        "-ffile-prefix-map" if run(probe, timeout=ASKING, check=False).status == 0 else "-fdebug-prefix-map"
-    )
+    maps = "-ffile-prefix-map" if _maps_files(words, first) else "-fdebug-prefix-map"
     return Compiler(command, first, prefix, maps)
+
+
+def _maps_files(words: list[str], version: str) -> bool:
+    """Whether it knows -ffile-prefix-map, as gcc does from 8 on (gcc.gnu.org/gcc-8/changes.html); others are tried."""
+    gcc = re.match(r"\S*gcc\S* \(.*\) (\d+)\.", version)
+    if gcc and int(gcc[1]) >= 8:
+        return True
+    probe = [*words, "-ffile-prefix-map=a=b", "-x", "c", "-fsyntax-only", os.devnull]
+    return run(probe, timeout=ASKING, check=False).status == 0
 
 
 def check_programs(tree: KernelTree, *commands: str) -> None:

@@ -299,7 +299,8 @@ def _make(making: _Making, words: Sequence[str], folder: str, search_path: str) 
     argv = ["make", f"-j{making.jobs}", *words]
     root = making.staged.root
     # make tells no other folder than the caller's by $(PWD): it never sets that itself.
-    env = {**ENVIRONMENT, "PATH": search_path, "PWD": str(root / folder)}
+    # The locale of rpm's %build; any other is loaded by each of the hundreds of processes.
+    env = {**ENVIRONMENT, "LANG": "C", "LC_ALL": "C", "PATH": search_path, "PWD": str(root / folder)}
     if making.compiler.prefix:
         env |= {name: value for name, value in os.environ.items() if name.startswith(("CCACHE_", "DISTCC_"))}
     done = run(
