@@ -170,6 +170,20 @@ def test_it_reads_back(files, tmp_path):
     assert sums(found) == sums(files)
 
 
+def test_digests_of_what_is_on_it(files, tmp_path):
+    master_iso(files, tmp_path / "x.iso", "X", TIME)
+    said: list[int] = []
+    with IsoReader(tmp_path / "x.iso") as iso:
+        assert {name: iso.digest(name, said.append) for name in files} == sums(files)
+        assert sum(said) == sum(path.stat().st_size for path in files.values())
+        with pytest.raises(BadInput, match="holds no file no/such"):
+            iso.digest("no/such")
+        os.truncate(tmp_path / "x.iso", 100_000)
+        with pytest.raises(BadInput, match="ends within Packages/"):
+            for name in sorted(files):
+                iso.digest(name)
+
+
 def test_a_thousand_files_take_little_of_a_processor(tmp_path):
     (tmp_path / "f").write_bytes(b"x" * 3000)
     start = time.process_time()
