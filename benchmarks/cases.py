@@ -44,6 +44,30 @@ iso.master_iso = timed
 import SCons.Script
 SCons.Script.main()
 """
+#: What the rules take of each RPM in a folder: seconds by the clock, and of processor time. One is judged before, so
+#: that all is loaded.
+TIMED_RULES = """\
+import sys
+import time
+from pathlib import Path
+from xspack_tool.releases import load_profile
+from xspack_tool.rpm.read import open_rpm
+from xspack_tool.rules.context import DriverData
+from xspack_tool.rules.engine import check_open_rpm
+
+profile = load_profile("xenserver-8")
+
+def judge(rpm):
+    with open_rpm(rpm) as file:
+        check_open_rpm(file, str(rpm), profile, DriverData())
+
+first, *others = sorted(Path(sys.argv[1]).rglob("acme-*.rpm"))
+judge(first)
+begin, used = time.perf_counter(), time.process_time()
+for rpm in others:
+    judge(rpm)
+print((time.perf_counter() - begin) / len(others), (time.process_time() - used) / len(others))
+"""
 
 
 @dataclass(frozen=True)
@@ -386,6 +410,20 @@ def _built(arm: Arm) -> Sample:
     return arm.run("pack")
 
 
+def rules(lab: Lab) -> Iterator[Row]:
+    """All rules over a small RPM."""
+    arm = lab.xspack("rules", Shape(2 if lab.quick else 50))
+    arm.run("pack")
+    argv = [sys.executable, "-c", TIMED_RULES, str(arm.tree.folder / "build/signed")]
+    said = [
+        subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(lab.rounds)
+    ]
+    samples = [Sample(*map(float, done.stdout.split()), memory=0) for done in said]
+    row = Row("all rules over a small RPM, with its payload", {"xspack": samples})
+    row.goals.append(at_most("of processor time", 1000 * row.cpu("xspack"), 3, " ms"))
+    yield row
+
+
 def large(lab: Lab) -> Iterator[Row]:
     """4 GiB of payload: memory is what counts."""
     size = MIB if lab.quick else 1024 * MIB
@@ -413,6 +451,7 @@ CASES: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "driver": driver,
     "iso": iso,
     "check": check,
+    "rules": rules,
     "large": large,
     "thousand": thousand,
 }

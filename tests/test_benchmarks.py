@@ -22,7 +22,7 @@ def test_quick(tmp_path: Path) -> None:
     need_module("obstore", "grpc", "buildgrid", "buildstream")
     need(shutil.which("weed") or str(Path(sys.executable).parent / "weed"))
     out = tmp_path / "RESULTS.md"
-    cases = ("start", "many", "iso", "shared")
+    cases = ("start", "many", "iso", "rules", "shared")
     words = ["-m", "benchmarks", "--quick", "--out", str(out), *(f"--case={case}" for case in cases)]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -41,6 +41,7 @@ def test_quick(tmp_path: Path) -> None:
         "one changed file, 3 packages",
         "one changed version, 3 packages",
         "mastering an ISO of 4 MiB",
+        "all rules over a small RPM, with its payload",
         *(
             f"the examples' RPMs in a second clone, shared cache by {server}, -j2"
             for server in ("HTTP", "S3", "REAPI")
