@@ -62,17 +62,17 @@ class IsoReader:
     def digest(self, path: str, progress: Callable[[int], None] = lambda count: None) -> str:
         """The SHA-256 of a file's content, in hexadecimal, read block by block: in half the time that it takes by
         :meth:`open`. Raises BadInput if there is no such file, or the image ends before it."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for offset, length in self._file_entry(path).ranges:
             end = offset + length
             while offset < end:
                 block = os.pread(self._file.fileno(), min(end - offset, _BLOCK), offset)
                 if not block:
                     raise self._bad(f"ends within {path}")
-                found.update(block)
+                digest.update(block)
                 offset += len(block)
                 progress(len(block))
-        return found.hexdigest()
+        return digest.hexdigest()
 
     def _file_entry(self, path: str) -> IsoEntry:
         entry = self._entries.get(path)
