@@ -44,11 +44,9 @@ def test_digests_of_a_file_of_several_blocks(tmp_path: Path) -> None:
     data = bytes(range(256)) * 10_000
     (tmp_path / "x").write_bytes(data)
     assert file_digest(tmp_path / "x") == hashlib.sha256(data).hexdigest()
-    counts: list[int] = []
     with open(tmp_path / "x", "rb") as file:
         file.seek(100)
-        assert digest_of(file, "md5", counts.append) == hashlib.md5(data[100:]).hexdigest()
-    assert sum(counts) == len(data) - 100
+        assert digest_of(file, "md5") == hashlib.md5(data[100:]).hexdigest()
 
 
 def test_work_beside_a_block_has_ended_with_it() -> None:

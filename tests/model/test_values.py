@@ -239,7 +239,7 @@ def test_fields_by_name() -> None:
             "requires": (Dependency("x", ">", "1"),),
         }
     )
-    assert fields(canonical(package)) == {
+    assert fields(json.loads(canonical(package))) == {
         "entries[/a].kind": "file",
         "entries[/a].mode": 384,
         "entries[/a].path": "/a",

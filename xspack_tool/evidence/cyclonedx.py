@@ -84,7 +84,7 @@ def _component(component: Component, inventory: Inventory) -> dict[str, Any]:
             "publisher": info.vendor or inventory.vendor,
             "hashes": _hashes(component.sha256),
             "licenses": _licences(component),
-            "purl": component.purl(inventory.vendor, inventory.distro),
+            "purl": inventory.purls[component.path],
             "properties": [
                 {"name": "xspack:path", "value": component.path},
                 {"name": "xspack:size", "value": str(component.size)},

@@ -72,6 +72,11 @@ class Inventory(Struct, frozen=True, dict=True):
         return (name, version) if dash else (self.distro, "")
 
     @functools.cached_property
+    def purls(self) -> dict[str, str]:
+        """The package URL of each RPM, by path."""
+        return {component.path: component.purl(self.vendor, self.distro) for component in self.components}
+
+    @functools.cached_property
     def required(self) -> dict[str, list[str]]:
         """Which RPMs of the pack each of them requires, by path, as far as names tell."""
         providers: dict[str, set[str]] = {}

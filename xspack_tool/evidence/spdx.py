@@ -82,7 +82,7 @@ def _package(component: Component, id: str, inventory: Inventory, texts: dict[st
             {
                 "referenceCategory": "PACKAGE-MANAGER",
                 "referenceType": "purl",
-                "referenceLocator": component.purl(inventory.vendor, inventory.distro),
+                "referenceLocator": inventory.purls[component.path],
             }
         ],
     }

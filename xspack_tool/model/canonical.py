@@ -54,9 +54,10 @@ def _shallow(value: Any) -> Any:
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_shallow)
 
 
-def fields(text: str) -> dict[str, Any]:
-    """Each field of a declaration's canonical text with its value, by its name: what --debug=explain compares."""
-    return dict(_named(json.loads(text), ""))
+def fields(declared: dict[str, Any]) -> dict[str, Any]:
+    """Each field of what a declaration's canonical text says with its value, by its name: what --debug=explain
+    compares."""
+    return dict(_named(declared, ""))
 
 
 def _named(data: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -72,20 +72,26 @@ def _in_one_line(text: str) -> str:
 
 def changed_fields(old: str, new: str) -> list[str]:
     """``field: old -> new`` for each field in which two declarations, as StepAction writes them, differ."""
-    before, after = _fields(old), _fields(new)
+    (label, before, noted), (new_label, after, new_noted) = _read(old), _read(new)
+    # Of thousands of materials one changed: what is equal needs no names.
+    for name in [name for name in before if name in after and before[name] == after[name]]:
+        del before[name], after[name]
+    before = {label: _Said(""), **fields(before), **noted}
+    after = {new_label: _Said(""), **fields(after), **new_noted}
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [f"{name}: {_said(before, name)} -> {_said(after, name)}" for name in names]
 
 
-def _fields(text: str) -> dict[str, Any]:
+def _read(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The label, what was declared, and what else was noted."""
     label, _, more = text.partition("\n")
     declared, *others = more.split("\n")
-    named = (line.partition(" = ") for line in others)
-    return {
-        label: _Said(""),
-        **(fields(declared) if declared else {}),
-        **{name: _Said(value) for name, _, value in named},
-    }
+    noted = (line.partition(" = ") for line in others)
+    return (
+        label,
+        json.loads(declared) if declared else {},
+        {name: _Said(value) for name, _, value in noted},
+    )
 
 
 class _Said(str):

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import SCons.Node.FS
 
+from xspack_tool.binary.decoders import decoder_of
 from xspack_tool.files import write_whole
 
 
@@ -49,7 +50,7 @@ def _encoded(notes: dict[str, Any]) -> bytes:
 
 def _decoded(text: bytes) -> dict[str, Any]:
     try:
-        notes: dict[str, Any] = msgspec.json.decode(text)
+        notes: dict[str, Any] = decoder_of(dict[str, Any]).decode(text)
     except msgspec.DecodeError:
         notes = json.loads(text)
     return notes

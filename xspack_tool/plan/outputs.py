@@ -174,9 +174,10 @@ class Journal:
     def _older(self, slot: str, names: list[str]) -> list[str]:
         """The files of a slot that nothing declares any more, once one that is declared is there."""
         live = self.live.get(slot, {})
-        if not any(node.get_state() in (executed, up_to_date) for node in live.values()):
-            return []
-        return [os.path.join(self.folder, name) for name in names if name not in live]
+        older = [os.path.join(self.folder, name) for name in names if name not in live]
+        if older and any(node.get_state() in (executed, up_to_date) for node in live.values()):
+            return older
+        return []
 
     def _cleaned(self) -> None:
         """After `-c`: the journal of what was not asked to go, or no trace of us, not even of what nothing
