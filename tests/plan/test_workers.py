@@ -69,6 +69,24 @@ def test_large_files_stay_with_scons(tmp_path: Path) -> None:
     assert not made_by["ISO"] & made_by["Record"]  # it is small when it is compressed
 
 
+#: What is loaded ahead, told as soon as nobody asks for it but the steps that need it.
+AHEAD = """
+import atexit, sys, xspack_tool.plan.ahead as ahead
+def told():
+    print("not loaded:", sorted({*modules} - {*sys.modules}))
+modules, ahead.HERE, ahead._RULES = [*ahead.HERE], {here}, {rules}
+atexit.register(told)
+"""
+
+
+def test_what_is_loaded_beside_workers_is_needed_by_the_pack(tmp_path: Path) -> None:
+    text = AHEAD.format(here="()", rules='("os", "getpid")')
+    ran = tree(tmp_path / "none", text + KEY + PACKAGES + PACK).real_scons("-j2")
+    assert "not loaded: []" in ran.good().said
+    broken = AHEAD.format(here='("no.such.module",)', rules='("os", "no_such_function")')
+    tree(tmp_path / "broken", broken + KEY + PACKAGES + PACK).real_scons("-j2").good()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_little_to_do_is_done_by_scons(tmp_path: Path, jobs: int) -> None:
     made = tree(tmp_path / "t", NOTED + KEY + PACKAGES + PACK)

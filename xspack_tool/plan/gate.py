@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import SCons.Defaults
@@ -12,6 +13,7 @@ import SCons.Node.FS
 import SCons.Script
 
 from xspack_tool.errors import DeclarationError, Problem
+from xspack_tool.plan.ahead import loading_for_packs
 from xspack_tool.plan.asked import asked_nodes, may_be_older, reached
 from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.outputs import made_before
@@ -78,7 +80,8 @@ def _build(
     interrupt_by(_stop)
     run.workers.start([node for journal in run.journals.values() for node in journal.nodes], make_targets)
     try:
-        with progress_line(run.asked):
+        makes_packs = run.workers and not run.isos.keys().isdisjoint(reached(run.asked))
+        with progress_line(run.asked), loading_for_packs() if makes_packs else nullcontext():
             nodes = build()
         run.recorded = is_recorded()
         return nodes

@@ -22,7 +22,7 @@ from xspack_tool.ddk.tree import KernelTree
 from xspack_tool.ddk.variant import INFO, Variant, note_object
 from xspack_tool.errors import Place, Problem, system_words
 from xspack_tool.files import write_whole
-from xspack_tool.plan.ahead import loading_ahead
+from xspack_tool.plan.ahead import loading_for_driver
 from xspack_tool.plan.outputs import journal_of, remove_older
 from xspack_tool.plan.session import session
 from xspack_tool.plan.settings import out_path
@@ -96,7 +96,7 @@ class CompileModules(Step, frozen=True):
 
     def run(self, inputs: Named, outputs: Named) -> None:
         symbols = ("xspack_tool.rules.families.kernel", "symbol_versions", self.tree.symvers)
-        with loading_ahead(bool(session().workers), symbols, *session().ahead):
+        with loading_for_driver(bool(session().workers), symbols, *session().ahead):
             result = build_modules(
                 self.tree,
                 inputs.sources,
