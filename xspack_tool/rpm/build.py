@@ -24,6 +24,8 @@ from xspack_tool.rpm.relations import UnusualError
 #: From this payload size on, xz compresses in blocks, by as many threads as there are; rpmbuild by two, always, for
 #: the bytes depend on the number's being one or more.
 BLOCKS_FROM = 16 << 20
+#: What comes before the header, whatever the sums are.
+_BEFORE = LEAD_SIZE + len(signature_header(Sums("0" * 64, "0" * 40, bytes(16), 0, 0)))
 
 
 def payload_option(payload: str, size: int) -> str:
@@ -59,8 +61,7 @@ def build_rpm(
 
 def _write(file: BinaryIO, package: Package, header: PackageHeader, files: Sequence[File], time: int) -> None:
     """The payload behind the room of what comes before it, and then that."""
-    start = LEAD_SIZE + len(signature_header(Sums("0" * 64, "0" * 40, bytes(16), 0, 0)))
-    file.seek(start + len(header.pack()))
+    file.seek(_BEFORE + header.size)
     packed, plain = hashlib.sha256(), hashlib.sha256()
 
     def sink(data: bytes) -> None:
@@ -79,7 +80,7 @@ def _write(file: BinaryIO, package: Package, header: PackageHeader, files: Seque
     engine.close()
     made = header.finish(packed.hexdigest(), plain.hexdigest())
     md5, size = hashlib.md5(made, usedforsecurity=False), len(made)
-    file.seek(start + len(made))
+    file.seek(_BEFORE + len(made))
     while block := file.read(BLOCK):
         md5.update(block)
         size += len(block)

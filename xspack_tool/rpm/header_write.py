@@ -13,7 +13,8 @@ from xspack_tool.rpm.header import BIN, ENTRY, I18N, INT16, INT32, INT64, MAGIC,
 IMMUTABLE, SIGNATURES = 63, 62
 #: What the signature header keeps free, so that a signature changes neither its size nor the payload's place.
 _RESERVED, _RESERVED_TAG = 32 + 4096, 1008
-_NUMBERS = {INT16: (2, "H"), INT32: (4, "I"), INT64: (8, "Q")}
+_WIDTHS, _FORMATS = {INT16: 2, INT32: 4, INT64: 8}, {INT16: "H", INT32: "I", INT64: "Q"}
+_TEXTS = (STRING, STRINGS, I18N)
 #: The architecture's number in the lead, which no rpm of this century reads.
 _LEAD_NUMBERS = {"aarch64": 19}
 
@@ -21,29 +22,27 @@ Value = int | bytes
 
 
 class HeaderWriter(Struct):
-    """Tags with their values, in any order."""
+    """Tags with their type, the number of their values, and these as they are stored; in any order."""
 
-    tags: dict[int, tuple[int, tuple[Value, ...]]] = field(default_factory=dict)
+    tags: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
 
     def put(self, tag: int, kind: int, *values: Value) -> None:
         """Set a tag. Raises StepError for a text that holds a NUL."""
-        if kind in (STRING, STRINGS, I18N) and any(
-            b"\0" in value for value in values if type(value) is bytes
-        ):
+        data = _data(kind, values)
+        if kind in _TEXTS and data.count(0) > len(values):
             raise StepError(f"a text of the RPM's header (tag {tag}) holds a NUL; remove it")
-        self.tags[tag] = (kind, values)
+        self.tags[tag] = (kind, len(data) if kind == BIN else len(values), data)
 
     def pack(self, region: int) -> bytes:
         """The header with its magic, as one region."""
         store: list[bytes] = []
         index: list[bytes] = []
         size = 0
-        for tag, (kind, values) in sorted(self.tags.items()):
-            if pad := -size % _width(kind):
+        for tag, (kind, length, data) in sorted(self.tags.items()):
+            if pad := -size % _WIDTHS.get(kind, 1):
                 store.append(bytes(pad))
                 size += pad
-            data = _data(kind, values)
-            index.append(ENTRY.pack(tag, kind, size, len(data) if kind == BIN else len(values)))
+            index.append(ENTRY.pack(tag, kind, size, length))
             store.append(data)
             size += len(data)
         count = len(index) + 1
@@ -54,18 +53,14 @@ class HeaderWriter(Struct):
     def size(self) -> int:
         """rpm's headerSizeof of a header that is no region yet."""
         total = 16
-        for _, (kind, values) in sorted(self.tags.items()):
-            total += -total % _width(kind) + 16 + len(_data(kind, values))
+        for _, (kind, _, data) in sorted(self.tags.items()):
+            total += -total % _WIDTHS.get(kind, 1) + 16 + len(data)
         return total
 
 
-def _width(kind: int) -> int:
-    return _NUMBERS[kind][0] if kind in _NUMBERS else 1
-
-
 def _data(kind: int, values: tuple[Value, ...]) -> bytes:
-    if kind in _NUMBERS:
-        return struct.pack(f"!{len(values)}{_NUMBERS[kind][1]}", *values)
+    if kind in _WIDTHS:
+        return struct.pack(f"!{len(values)}{_FORMATS[kind]}", *values)
     parts = [value for value in values if isinstance(value, bytes)]
     return parts[0] if kind == BIN else b"\0".join(parts) + b"\0"
 

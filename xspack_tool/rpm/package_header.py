@@ -75,14 +75,16 @@ class PackageHeader:
         self._found_in_files()
         self._payload()
         self._relations()
-        self.finish("0" * 64, "0" * 64)
-
-    def pack(self) -> bytes:
-        """The header as bytes; their number does not change any more."""
-        return self.header.pack(IMMUTABLE)
+        self._put_digests("0" * 64, "0" * 64)
+        #: How many bytes it has; their number does not change any more.
+        self.size = len(self.header.pack(IMMUTABLE))
 
     def finish(self, payload: str, archive: str) -> bytes:
         """The header with the digests of the payload, of the archive in it, and of each file."""
+        self._put_digests(payload, archive)
+        return self.header.pack(IMMUTABLE)
+
+    def _put_digests(self, payload: str, archive: str) -> None:
         digests = [
             file.digest or (b"0" * 64 if file.is_file and not file.is_ghost else b"") for file in self.files
         ]
@@ -90,7 +92,6 @@ class PackageHeader:
             self.header.put(_DIGESTS, STRINGS, *digests)
         self.header.put(5092, STRINGS, payload.encode())
         self.header.put(5097, STRINGS, archive.encode())
-        return self.pack()
 
     def _declared(self) -> None:
         package = self.package

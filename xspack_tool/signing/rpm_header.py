@@ -60,7 +60,9 @@ def signed_begin(file: BinaryIO, name: str, key: RsaKey, time: int) -> bytes:
         rpm = RpmParts(file, name)
     except BadInput as why:
         raise UnusualRpmError(str(why)) from None
-    writer = HeaderWriter(dict(_unsigned(rpm.signature)))
+    writer = HeaderWriter()
+    for tag, kind, value in _unsigned(rpm.signature):
+        writer.put(tag, kind, value)
     before = writer.size()
     writer.put(_RSA_HEADER, BIN, key.signature(rpm.main.as_read, time))
     room = _room(writer)
@@ -73,18 +75,17 @@ def signed_begin(file: BinaryIO, name: str, key: RsaKey, time: int) -> bytes:
 
 def _room(writer: HeaderWriter) -> int:
     """How many bytes are kept free."""
-    _, values = writer.tags.get(_RESERVED, (BIN, (b"",)))
-    return sum(len(value) for value in values if isinstance(value, bytes))
+    return writer.tags[_RESERVED][1] if _RESERVED in writer.tags else 0
 
 
-def _unsigned(signature: Header) -> Iterator[tuple[int, tuple[int, tuple[Value, ...]]]]:
+def _unsigned(signature: Header) -> Iterator[tuple[int, int, Value]]:
     """The tags of a signature header with their values."""
     for tag, kind, offset, count in signature.entries:
         if tag == SIGNATURES:
             continue
         if _UNSIGNED.get(tag) != kind or (kind != BIN and count != 1):
             raise UnusualRpmError(f"tag {tag} in the signature header")
-        yield tag, (kind, (_value(signature, tag, kind, offset, count),))
+        yield tag, kind, _value(signature, tag, kind, offset, count)
 
 
 def _value(signature: Header, tag: int, kind: int, offset: int, count: int) -> Value:
