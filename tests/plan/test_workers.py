@@ -74,16 +74,16 @@ AHEAD = """
 import atexit, sys, xspack_tool.plan.ahead as ahead
 def told():
     print("not loaded:", sorted({*modules} - {*sys.modules}))
-modules, ahead.HERE, ahead._RULES = [*ahead.HERE], {here}, {rules}
+modules, ahead.HERE, ahead._RULES = [*ahead.HERE], HERE, RULES
 atexit.register(told)
 """
 
 
 def test_what_is_loaded_beside_workers_is_needed_by_the_pack(tmp_path: Path) -> None:
-    text = AHEAD.format(here="()", rules='("os", "getpid")')
+    text = AHEAD.replace("HERE, RULES", '(), ("os", "getpid")')
     ran = tree(tmp_path / "none", text + KEY + PACKAGES + PACK).real_scons("-j2")
     assert "not loaded: []" in ran.good().said
-    broken = AHEAD.format(here='("no.such.module",)', rules='("os", "no_such_function")')
+    broken = AHEAD.replace("HERE, RULES", '("no.such.module",), ("os", "no_such_function")')
     tree(tmp_path / "broken", broken + KEY + PACKAGES + PACK).real_scons("-j2").good()
 
 
