@@ -16,7 +16,7 @@ from support import need
 from xspack_tool.errors import BadInput
 from xspack_tool.model.pack import Pack
 from xspack_tool.repo.comps import comps_xml
-from xspack_tool.repo.fragment import make_fragment, read_fragments
+from xspack_tool.repo.fragment import line_of, make_fragment, read_fragments
 from xspack_tool.repo.repodata import RECORDS, iso_names, write_repodata
 
 PACK = Pack("acme", "1", "9a1f0f0e-0000-4000-8000-000000000001", "d", "RPM-GPG-KEY-Acme", driver_disk=True)
@@ -52,10 +52,10 @@ def test_a_fragment_says_what_the_rpm_is(rpms, tmp_path):
     assert "<summary>two &lt;&amp;&gt; summary</summary>" in found.primary
     assert "<file>/opt/two/file</file>" in found.filelists
     assert "- new</changelog>" in found.other
-    (tmp_path / "line").write_text(found.to_json())
-    (tmp_path / "lines").write_text(found.to_json() * 2)
+    (tmp_path / "line").write_text(line_of(found))
+    (tmp_path / "lines").write_text(line_of(found) * 2)
     assert read_fragments([tmp_path / "line", tmp_path / "lines"]) == [found] * 3
-    assert json.loads(found.to_json())["name"] == "two"
+    assert json.loads(line_of(found))["name"] == "two"
     # Neither the file's own time nor its place shows.
     copy = tmp_path / "elsewhere.rpm"
     shutil.copy(rpms["two"], copy)

@@ -65,11 +65,11 @@ from xspack_tool.pack.document import parse_document
 from xspack_tool.pack.iso_read import IsoReader
 from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.plan.pack import read_number
-from xspack_tool.plan.record import read_records, record_line
+from xspack_tool.plan.record import read_records
 from xspack_tool.plan.verdict import read_report
 from xspack_tool.releases import load_profile
 from xspack_tool.releases.known import KnownRelease
-from xspack_tool.repo.fragment import make_fragment, read_fragments
+from xspack_tool.repo.fragment import line_of, make_fragment, read_fragments
 from xspack_tool.repo.repodata import iso_names
 from xspack_tool.rpm.openpgp import armoured_key_ids, key_ids
 from xspack_tool.rpm.payload import payload_of
@@ -436,11 +436,9 @@ def _built(folder: Path, rpms: list[Path], shelves: list[dict[str, bytes]]) -> l
     record = folder / "record"
     found = [shelves[0]["repodata/repomd.xml"]]
     for rpm in rpms:
-        found.append(make_fragment(rpm, f"Packages/{rpm.name}").to_json().encode())
+        found.append(line_of(make_fragment(rpm, f"Packages/{rpm.name}")).encode())
         with rpm.open("rb") as file:
-            record.write_text(
-                record_line(check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData()))
-            )
+            record.write_text(line_of(check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData())))
         found.append(record.read_bytes())
         with rpm.open("rb") as file:
             _, findings = check_open_rpm(file, rpm.name, load_profile(_PROFILE), DriverData())

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from xspack_tool.binary.decoders import sorted_json
+
 
 def instant(seconds: int) -> str:
     """Seconds since 1970 as RFC 3339 has them."""
@@ -16,12 +18,8 @@ def instant(seconds: int) -> str:
 
 
 def json_text(data: Any) -> str:
-    """A value as JSON in ASCII: nothing of a foreign RPM reaches a terminal or a page raw. What has texts for keys and
-    no fractions is written as json writes it, in a fifth of the time."""
-    try:
-        compact = msgspec.json.encode(data, order="sorted").decode()
-    except UnicodeEncodeError:  # a file name that is no UTF-8
-        compact = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    """A value as JSON in ASCII: nothing of a foreign RPM reaches a terminal or a page raw."""
+    compact = sorted_json(data).decode()
     if not compact.isascii() or "\x7f" in compact:
         compact = re.sub(r"[^\x20-\x7e]", lambda found: json.dumps(found[0])[1:-1], compact)
     return msgspec.json.format(compact, indent=1) + "\n"  # json itself indents in Python, ten times as slowly

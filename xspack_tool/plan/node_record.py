@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xspack_tool.plan.pack import Packed
     from xspack_tool.plan.package import Declared, PlannedRpm
     from xspack_tool.plan.session import Declaration
-    from xspack_tool.plan.step import Planned
+    from xspack_tool.plan.step import Planned, Step
 
 
 class NodeRecord(Struct):
@@ -56,6 +56,12 @@ def own_record(node: Node) -> NodeRecord:
         node.attributes.xspack = NodeRecord()
     record: NodeRecord = node.attributes.xspack
     return record
+
+
+def step_of(node: Node) -> Step | None:
+    """The step that makes a node of ours."""
+    planned = record_of(node).step
+    return planned.step if planned else None
 
 
 def planned_of(node: Node) -> Planned:

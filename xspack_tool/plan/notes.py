@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import SCons.Node.FS
 
-from xspack_tool.binary.decoders import decoder_of
+from xspack_tool.binary.decoders import decoder_of, sorted_json
 from xspack_tool.files import write_whole
 
 
@@ -36,19 +36,12 @@ def read_notes(file: Path) -> dict[str, Any] | None:
 
 def write_notes(file: Path, notes: dict[str, Any]) -> None:
     """Write notes, whole or not at all."""
-    text = _encoded(notes)
+    text = sorted_json(notes)
     write_whole(file, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
 
-def _encoded(notes: dict[str, Any]) -> bytes:
-    """JSON by msgspec, which takes a third of the time of json; but for names that are no UTF-8."""
-    try:
-        return msgspec.json.encode(notes, order="sorted")
-    except UnicodeEncodeError:
-        return json.dumps(notes, sort_keys=True, separators=(",", ":")).encode()
-
-
 def _decoded(text: bytes) -> dict[str, Any]:
+    """Notes by msgspec, which takes a third of the time of json; but for names that are no UTF-8."""
     try:
         notes: dict[str, Any] = decoder_of(dict[str, Any]).decode(text)
     except msgspec.DecodeError:

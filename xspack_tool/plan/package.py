@@ -19,7 +19,7 @@ from xspack_tool.model.driver import DriverNotes
 from xspack_tool.model.package import Identity, Package
 from xspack_tool.plan.help import tell
 from xspack_tool.plan.keys import SigningKey
-from xspack_tool.plan.node_record import own_record, planned_of, record_of, rpm_of
+from xspack_tool.plan.node_record import own_record, planned_of, record_of, rpm_of, step_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.profile import profile_of
 from xspack_tool.plan.session import session
@@ -163,8 +163,7 @@ def plan_package(
 
 def _lost(node: Node, package: Package) -> list[Problem]:
     """What rpmbuild would lose of a package that it writes, asked when everything was read."""
-    planned = record_of(node).step
-    step = planned.step if planned else None
+    step = step_of(node)
     if not isinstance(step, WriteRpm) or not step.by_rpmbuild:
         return []
     from xspack_tool.rpm.spec import prose_problems

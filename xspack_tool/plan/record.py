@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from SCons.Node import Node
 
 from xspack_tool.errors import Problem, damaged
-from xspack_tool.files import whole, write_whole
+from xspack_tool.files import write_whole
 from xspack_tool.pack.layout import rpm_path
 from xspack_tool.plan.node_record import record_of, rpm_of
 from xspack_tool.plan.outputs import remove_older
@@ -74,10 +74,10 @@ class RecordRpm(Step, frozen=True):
         return not session().rules  # what they remember is in this process
 
     def is_brief(self) -> bool:
-        return not self.shellcheck
+        return self.is_apart() and not self.shellcheck
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        from xspack_tool.repo.fragment import make_fragment
+        from xspack_tool.repo.fragment import line_of, make_fragment
         from xspack_tool.rpm.read import open_rpm
         from xspack_tool.rules.context import DriverData
         from xspack_tool.rules.engine import check_open_rpm
@@ -94,7 +94,7 @@ class RecordRpm(Step, frozen=True):
         with open_rpm(inputs.rpm) as file:
             record = check_open_rpm(file, str(inputs.rpm), self.profile, driver_data)
         part = make_fragment(inputs.rpm, self.location)
-        write_whole(outputs.record, f"{part.to_json()}{record_line(record)}")
+        write_whole(outputs.record, line_of(part) + line_of(record))
 
 
 def rpm_record(env: Any, rpm: Node, signed: Node) -> Node:
@@ -141,18 +141,17 @@ class JoinRecords(Step, frozen=True):
     label: ClassVar[str] = "Join"
 
     def run(self, inputs: Named, outputs: Named) -> None:
-        parts, records = bytearray(), bytearray()
+        parts, records = list[bytes](), list[bytes]()
         for piece in inputs.pieces:
             with open(piece, "rb", buffering=0) as file:  # as many as RPMs, of a few KB each
                 content = file.read()
             part, end, record = content.partition(b"\n")
             if record.find(b"\n") != len(record) - 1:
                 raise damaged(piece)
-            parts += part + end
-            records += record
-        for path, lines in ((outputs.fragments, parts), (outputs.records, records)):
-            with whole(path) as beside:
-                beside.write_bytes(lines)
+            parts.append(part + end)
+            records.append(record)
+        write_whole(outputs.fragments, b"".join(parts))
+        write_whole(outputs.records, b"".join(records))
 
 
 def join_records(env: Any, place: Callable[[str], str], pieces: list[Node]) -> Named:
@@ -161,16 +160,9 @@ def join_records(env: Any, place: Callable[[str], str], pieces: list[Node]) -> N
     return add_step(env, JoinRecords(), inputs={"pieces": pieces}, outputs=outputs)
 
 
-def record_line(record: Record) -> str:
-    """The header and the findings of an RPM as a line of text."""
-    import msgspec
-
-    return msgspec.json.encode(record).decode() + "\n"
-
-
 def read_records(paths: Sequence[Path]) -> list[Record]:
-    """What files of several lines of :func:`record_line` hold; msgspec, since a pack reads those of all its RPMs in
-    every build. Raises BadInput."""
+    """The header and the findings of each RPM, in files of one line each; msgspec, since a pack reads those of all its
+    RPMs in every build. Raises BadInput."""
     from xspack_tool.repo.fragment import read_lines
     from xspack_tool.rpm.info import RpmInfo
     from xspack_tool.rules.finding import Finding

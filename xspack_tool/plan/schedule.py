@@ -10,7 +10,7 @@ from typing import Any
 
 import SCons.Node
 
-from xspack_tool.plan.node_record import record_of
+from xspack_tool.plan.node_record import step_of
 from xspack_tool.plan.scons import PARALLEL, end_with, schedule_by
 from xspack_tool.plan.workers import Workers, is_large
 
@@ -86,13 +86,13 @@ class WaitingParallel(PARALLEL or object):  # type: ignore[misc]  # found while 
 
 
 def _waits(node: Any) -> bool:
-    planned = record_of(node).step
-    return planned is not None and planned.step.waits
+    step = step_of(node)
+    return step is not None and step.waits
 
 
 def _is_brief(node: Any) -> bool:
-    planned = record_of(node).step
-    return planned is not None and planned.step.is_brief() and not is_large(node)
+    step = step_of(node)
+    return step is not None and step.is_brief() and not is_large(node)
 
 
 def _forget_failed(taskmaster: Any) -> None:

@@ -22,7 +22,7 @@ import SCons.Script
 from msgspec import Struct
 from SCons.Node import Node
 
-from xspack_tool.plan.node_record import planned_of, record_of
+from xspack_tool.plan.node_record import planned_of, step_of
 from xspack_tool.run import ask_to_stop, end_marked, mark_programs
 
 #: From so many bytes on, a step is done by libraries more than by Python: twice as many are compressed in threads.
@@ -139,8 +139,8 @@ def _ended(status: int) -> str:
 
 
 def _is_apart(node: Node) -> bool:
-    planned = record_of(node).step
-    return planned is not None and planned.step.is_apart()
+    step = step_of(node)
+    return step is not None and step.is_apart()
 
 
 def is_large(node: Node) -> bool:

@@ -44,12 +44,6 @@ class Fragment(Struct, frozen=True):
         """``[epoch:]version-release``."""
         return evr_text(self.epoch, self.version, self.release)
 
-    def to_json(self) -> str:
-        """As a line of text."""
-        import msgspec
-
-        return msgspec.json.encode(self).decode() + "\n"
-
 
 def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
     """The fragments in files of one or more lines; msgspec, since a pack reads those of all its RPMs in every
@@ -58,6 +52,13 @@ def read_fragments(paths: Iterable[Path]) -> list[Fragment]:
 
 
 _Line = TypeVar("_Line")
+
+
+def line_of(value: object) -> str:
+    """A value as a line of JSON, which :func:`read_lines` reads."""
+    import msgspec
+
+    return msgspec.json.encode(value).decode() + "\n"
 
 
 def read_lines(kind: type[_Line], paths: Iterable[Path]) -> list[_Line]:
@@ -75,8 +76,8 @@ def read_lines(kind: type[_Line], paths: Iterable[Path]) -> list[_Line]:
 
 @functools.lru_cache(maxsize=8)
 def _decoded(decoder: msgspec.json.Decoder[_Line], content: bytes) -> tuple[_Line, ...]:
-    """Several steps of a pack read the same lines, one after the other: two files of its payload's, two of each
-    generated RPM's."""
+    """Several steps of a pack read the same lines, one after the other: two files of its payload's, two of its
+    generated RPMs'."""
     return tuple(decoder.decode_lines(content))
 
 
