@@ -24,6 +24,8 @@ from xspack_tool.model.dependency import Dependency
 from xspack_tool.model.package import FileEntry, Package, Script, ScriptPart
 from xspack_tool.rpm.build import build_rpm
 from xspack_tool.rpm.contents import collect
+from xspack_tool.rpm.header import BIN, I18N, STRING, STRINGS
+from xspack_tool.rpm.header_write import HeaderWriter
 from xspack_tool.rpm.package_header import OURS, Writer
 from xspack_tool.rpm.payload import payload as payload_of
 from xspack_tool.rpm.read import read_rpm
@@ -282,3 +284,13 @@ def test_every_field_is_written() -> None:
         *("obsoletes", "scripts", "changelog", "automatic_dependencies", "not_automatic", "hidden_provides"),
         "hidden_requires",
     ]
+
+
+@pytest.mark.parametrize("kind", [STRING, STRINGS, I18N])
+def test_a_text_that_holds_a_nul_is_refused(kind: int) -> None:
+    header = HeaderWriter()
+    header.put(1, kind, b"plain")
+    with pytest.raises(StepError, match=r"\(tag 2\) holds a NUL; remove it$"):
+        header.put(2, kind, b"pl\0ain")
+    header.put(3, BIN, b"\0\0")
+    assert header.tags == {1: (kind, 1, b"plain\0"), 3: (BIN, 2, b"\0\0")}

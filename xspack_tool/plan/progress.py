@@ -107,6 +107,9 @@ class ProgressLine:
         from rich.cells import cell_len, set_cell_size
 
         done = sum(node.get_state() >= up_to_date for node in self._steps)
+        if done == len(self._steps):
+            self.clear()
+            return
         text = visible(told(done, len(self._steps), runs, time.monotonic() - self._begun))
         width = shutil.get_terminal_size().columns - 1
         with suppress(OSError):  # a terminal that is gone ends no build
