@@ -83,8 +83,9 @@ def test_what_is_loaded_beside_workers_is_needed_by_the_pack(tmp_path: Path) -> 
     text = AHEAD.replace("HERE, RULES", '(), ("os", "getpid")')
     ran = tree(tmp_path / "none", text + KEY + PACKAGES + PACK).real_scons("-j2")
     assert "not loaded: []" in ran.good().said
-    broken = AHEAD.replace("HERE, RULES", '("no.such.module",), ("os", "no_such_function")')
-    tree(tmp_path / "broken", broken + KEY + PACKAGES + PACK).real_scons("-j2").good()
+    broken = AHEAD.replace("HERE, RULES", '("no.such.module", "this"), ("os", "no_such_function")')
+    ran = tree(tmp_path / "broken", broken + KEY + PACKAGES + PACK).real_scons("-j2")
+    assert "The Zen of Python" in ran.good().said  # what cannot be loaded keeps nothing else from it
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -14,6 +14,7 @@ from rebuild.lab import Lab, kernel, steps
 from steps import labels
 from support import need
 
+from xspack_tool.plan.notes import read_notes, write_notes
 from xspack_tool.rpm.write import write_rpm
 from xspack_tool.signing.home import end_agent
 
@@ -237,6 +238,20 @@ def test_damaged_notes(lab: Lab, kind: str) -> None:
         assert told == ([f"xspack: build/.xspack/{path.name}: {words}"] if kind != "removed" else [])
         assert lab.outputs() == clean
     assert steps(lab.scons("-j1").good()) == set()
+
+
+def test_what_another_version_noted_of_a_key(lab: Lab) -> None:
+    """It is taken for nothing, and found out again."""
+    place = lab.path / "build/.xspack/read-cache.json"
+    notes = read_notes(place)
+    assert notes
+    (key,) = (name for name in notes if name.startswith("keys of "))
+    notes[key]["result"] = {"content": notes[key]["result"]["content"]}
+    write_notes(place, notes)
+    clean = lab.outputs()
+    damage(lab.path / "build/one-1.iso", "removed", old_time=True)
+    lab.scons("-j2").good()
+    assert lab.outputs() == clean
 
 
 def test_only_looking_removes_nothing(lab: Lab) -> None:

@@ -61,8 +61,9 @@ def _loading(modules: Iterable[str], *calls: tuple[Any, ...]) -> Iterator[None]:
 def _load(modules: Iterable[str], calls: Iterable[tuple[Any, ...]]) -> None:
     """What cannot be loaded is told by the step that needs it."""
     time.sleep(_HEAD_START)
-    with suppress(Exception):
-        for module, function, *arguments in calls:
+    for module, function, *arguments in calls:
+        with suppress(Exception):
             getattr(import_module(module), function)(*arguments)
-        for name in modules:
+    for name in modules:
+        with suppress(Exception):
             import_module(name)

@@ -70,6 +70,13 @@ def public_key(file: Path) -> PublicKey:
     return read_public_key(file)
 
 
+def find_ahead(key: SigningKey) -> None:
+    """Ask gpg for a key before it is to sign."""
+    from xspack_tool.signing.sign import find_agent_key
+
+    find_agent_key(key.home, public_key(Path(key.node.get_abspath())).fingerprint)
+
+
 class MakeTestKey(Step, frozen=True):
     """A throwaway key: public key file and keyring."""
 
@@ -141,9 +148,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
         session().known_keys.append(known)
-        session().ahead.append(
-            ("xspack_tool.signing.sign", "find_agent_key", key.home, known["key"]["fingerprint"])
-        )
+        session().ahead.append(("xspack_tool.plan.keys", "find_ahead", key))
         return []
 
     return check

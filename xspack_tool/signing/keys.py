@@ -130,7 +130,7 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 def remember_key(facts: Mapping[str, Any]) -> None:
     """Have a file of that content told of without asking gpg again, which takes as long as to sign a dozen RPMs."""
-    with suppress(ValidationError):  # noted by another version
+    with suppress(KeyError, ValidationError):  # noted by another version
         _remembered[facts["content"]] = convert(facts["key"], PublicKey)
 
 
