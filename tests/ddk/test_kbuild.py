@@ -15,6 +15,7 @@ from threading import Timer
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from msgspec.structs import replace
 from support import lacks, need
 
 from xspack_tool.binary.module import read_module
@@ -177,6 +178,25 @@ def test_each_kernel(tiny: Path, tmp_path: Path, flavours: list[KernelTree], lis
         assert result.compiled == ("tiny.o",)
         assert read_module(work / "finished/tiny.ko").kernel == tree.kernel
     assert len({tree.kernel for tree in flavours}) == len(flavours)
+
+
+def test_no_debug_data_where_it_would_be_stripped(
+    tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing
+) -> None:
+    """The module is the one that is built with it, but for the build id, which covers what is stripped."""
+    made: dict[bool, bytes] = {}
+    for debug in (False, True):
+        work, outputs = tmp_path / f"work-{debug}", Outputs(tmp_path / f"m-{debug}.tar")
+        if debug:
+            outputs = replace(outputs, debuginfo=tmp_path / "d.tar")
+        build_modules(tree, listing(tiny), work, outputs)
+        [linked] = (path for path in work.rglob("tiny.ko") if path.parent.name != "finished")
+        with linked.open("rb") as file:
+            assert ELFFile(file).has_dwarf_info() is debug
+        stripped = tmp_path / f"{debug}.ko"
+        subprocess.run(["strip", "--strip-debug", "-R", ".note.gnu.build-id", "-o", stripped, linked], check=True)
+        made[debug] = stripped.read_bytes()
+    assert made[False] == made[True]
 
 
 def test_debug_data_apart(tiny: Path, tmp_path: Path, tree: KernelTree, listing: Listing) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from xspack_tool.ddk.request import KbuildPlace, KbuildRequest, kbuild_arguments
@@ -48,6 +51,34 @@ def test_the_least() -> None:
     words = kbuild_arguments(KbuildRequest(), "", KbuildPlace("/t", "/s", "6.1"))
     assert words[:3] == ["-C", "/t", "M=/s"] and words[-1] == "modules"
     assert len(words) == 6 + len(USUAL)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ("objtree=.", "-g0"),
+        ("", ""),  # a Makefile that is not the kernel's
+        ("objtree=. CONFIG_DEBUG_INFO_BTF_MODULES=y", "-g0"),  # kbuild skips BTF without vmlinux
+        ("objtree=with CONFIG_DEBUG_INFO_BTF_MODULES=y", ""),
+        ("objtree=with", "-g0"),
+        ("objtree=. CONFIG_GENDWARFKSYMS=y", ""),
+    ],
+)
+def test_no_debug_data_but_where_kbuild_reads_it(tmp_path: Path, kernel: str, said: str) -> None:
+    (tmp_path / "with").mkdir()
+    (tmp_path / "with/vmlinux").touch()
+    (tmp_path / "Makefile").write_text("modules:\n\t@$(MAKE) -s -f inner\n")
+    (tmp_path / "inner").write_text("all:\n\t@echo '$(filter -g%,$(KCFLAGS))'\n")
+    words = kbuild_arguments(KbuildRequest(), "", KbuildPlace(str(tmp_path), "/s", "6.1"))
+    done = subprocess.run(
+        ["make", "--no-print-directory", *kernel.split(), *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [*filter(None, [said])]
+
+
+def test_debug_data_is_made_for_modules_that_keep_it() -> None:
+    words = kbuild_arguments(KbuildRequest(unstripped=("x",)), "", KbuildPlace("/t", "/s", "6.1"))
+    assert [word for word in words if "-g" in word] == []
 
 
 def test_a_users_own_variable_has_the_last_word() -> None:

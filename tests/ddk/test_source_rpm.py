@@ -161,10 +161,15 @@ def test_the_spec_of_the_smallest_driver() -> None:
     assert sections.prep.splitlines()[-1] == "%setup -q -n tiny-1.0"
     usual = " ".join(f'{name}="{"$kernel" if name in VERSIONS else "$tree"}"' for name in USUAL)
     maps = '"$map"="$sources"\'=. \'"$map"="$tree"=/usr/src/kernel'
+    no_data = (
+        "$(if $(objtree),$(if $(CONFIG_GENDWARFKSYMS)"
+        "$(and $(CONFIG_DEBUG_INFO_BTF_MODULES),$(wildcard $(objtree)/vmlinux)),,-g0))"
+    )
     assert sections.build.splitlines()[-2:] == [
         "macros=",
         (
             f'(cd "$sources"/. && make %{{?_smp_mflags}} -C "$tree" M="$sources" {usual} '
-            f'KCFLAGS={maps} KAFLAGS={maps} modules ${{prefix:+"CC=$prefix $cc"}})'
+            f"'KCFLAGS={no_data} '{maps} KAFLAGS={maps} modules"
+            ' ${prefix:+"CC=$prefix $cc"})'
         ),
     ]

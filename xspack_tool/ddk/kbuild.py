@@ -41,7 +41,7 @@ from xspack_tool.model.canonical import canonical
 from xspack_tool.run import BUILDING, Work, missing_program, plain_work_folder, run
 
 #: Part of the key of a staged copy: raised when this room works differently in it.
-_SCHEMA = 2
+_SCHEMA = 3
 #: In the work folder: how each source was compiled.
 COMMANDS = "compile_commands.json"
 #: The signs of a path that neither make, nor kbuild, nor a shell takes for anything else.

@@ -74,6 +74,7 @@ class CompileModules(Step, frozen=True):
     driver's folder."""
 
     label: ClassVar[str] = "Modules"
+    version: ClassVar[int] = 2
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "certificate")
     unkeyed: ClassVar[tuple[str, ...]] = ("tree", "work", "jobs", "private_key")
 

@@ -40,7 +40,7 @@ class WriteSourceRpm(Step, frozen=True):
     and ``others`` the contents of the package besides, ``symbols`` the Module.symvers of other drivers."""
 
     label: ClassVar[str] = "SourceRpm"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     uses: ClassVar[tuple[str, ...]] = RPMBUILD
     modes: ClassVar[tuple[str, ...]] = ("sources", "symbols", "files", "others")
     unkeyed: ClassVar[tuple[str, ...]] = ("folders",)
