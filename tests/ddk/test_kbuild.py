@@ -194,7 +194,9 @@ def test_no_debug_data_where_it_would_be_stripped(
         with linked.open("rb") as file:
             assert ELFFile(file).has_dwarf_info() is debug
         stripped = tmp_path / f"{debug}.ko"
-        subprocess.run(["strip", "--strip-debug", "-R", ".note.gnu.build-id", "-o", stripped, linked], check=True)
+        subprocess.run(
+            ["strip", "--strip-debug", "-R", ".note.gnu.build-id", "-o", stripped, linked], check=True
+        )
         made[debug] = stripped.read_bytes()
     assert made[False] == made[True]
 
