@@ -27,8 +27,8 @@ def elements(draw: st.DrawFn, depth: int = 3) -> ElementTree.Element:
     return node
 
 
-def children(content: bytes, most: int = 1000, deep: int = 30) -> list[bytes]:
-    return [text(node) for node in xml.iterate_xml(io.BytesIO(content), "x", most, deep)]
+def children(content: bytes, most: int = 1000) -> list[bytes]:
+    return [text(node) for node in xml.iterate_xml(io.BytesIO(content), "x", most)]
 
 
 def text(node: ElementTree.Element) -> bytes:
@@ -77,8 +77,18 @@ def test_what_is_none(content: str) -> None:
         children(content.encode())
 
 
-def test_an_entry_is_bounded() -> None:
-    assert len(children(b"<r>" + b"<a><b/></a>" * 5000 + b"</r>", most=3, deep=3)) == 5000
-    for content in (b"<r><a>" + b"<b/>" * 4, b"<r>" + b"<a>" * 4, b"<r><a><b><c/></b></a></r>"):
-        with pytest.raises(HostileInput, match="has an entry of more than 3 elements, or 3 levels"):
-            children(content, most=3, deep=3)
+def test_an_entry_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xml, "_BLOCK", 16)
+    assert len(children(b"<r>" + b"<a><b/></a>" * 5000 + b"</r>", most=3)) == 5000
+    assert len(children(b"<r><a>" + b"text" * 5000 + b"<b/><b/></a></r>", most=3)) == 1
+    for content in (b"<r><a>" + b"<b/>" * 400, b"<r>" + b"<a>" * 400, b"<r><b/><a>" + b"<b>text</b>" * 400):
+        stream = io.BytesIO(content)
+        with pytest.raises(HostileInput, match="has an entry of more than 3 elements"):
+            list(xml.iterate_xml(stream, "x", 3))
+        assert stream.tell() <= 64
+
+
+def test_depth_does_no_harm() -> None:
+    deep = 200_000
+    [entry] = xml.iterate_xml(io.BytesIO(b"<r>" + b"<a>" * deep + b"</a>" * deep + b"</r>"), "x", deep)
+    assert sum(1 for _ in entry.iter()) == deep

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from typing import IO, Any
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from xspack_tool.errors import BadInput, HostileInput
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    _Parser: TypeAlias = XMLPullParser[Any]
-
 #: The largest document that is parsed as a whole, in bytes.
 _MAX_SIZE = 2 << 20
 _BLOCK = 1 << 16
+#: The bytes of the shortest element: <a/>.
+_SHORTEST = 4
 
 
 def parse_xml(content: bytes | str, name: str, max_size: int = _MAX_SIZE, doctype: bool = False) -> Element:
@@ -32,35 +29,40 @@ def parse_xml(content: bytes | str, name: str, max_size: int = _MAX_SIZE, doctyp
     return root
 
 
-def iterate_xml(stream: IO[bytes] | Any, name: str, max_elements: int, max_depth: int) -> Iterator[Element]:
-    """The children of the root one after the other; each may have as many elements, as deep. Raises BadInput."""
-    parser: _Parser = XMLPullParser(("start", "end"))
-    depth = alive = 0
-    root: Element | None = None
+def iterate_xml(stream: IO[bytes] | Any, name: str, max_elements: int) -> Iterator[Element]:
+    """The children of the root one after the other. Raises BadInput, also before one has many more elements.
+
+    C alone builds the tree, which no depth harms, below an element of our own, which tells what there is so far: to
+    hear of each element's begin and end would take half as long again."""
+    builder = TreeBuilder()
+    above = builder.start("", {})
+    parser = XMLParser(target=builder)
+    unseen, allowed = 0, max_elements * _SHORTEST
     with _errors(name):
-        for event, node in _events(parser, stream):
-            if event == "start":
-                root = node if root is None else root
-                depth += 1
-                alive += 1
-                if alive > max_elements or depth > max_depth:
-                    limit = f"{max_elements} elements, or {max_depth} levels"
-                    raise HostileInput(name, f"has an entry of more than {limit}")
-            else:
-                depth -= 1
-                if depth == 1:
-                    yield node
-                    root.clear()  # type: ignore[union-attr]  # the node is in it
-                    alive = 0
+        for block in _without_doctype(stream):
+            parser.feed(block)
+            complete = _take_complete(above, are_open=1)
+            yield from complete
+            if complete:
+                unseen, allowed = 0, max_elements * _SHORTEST
+            unseen += len(block)
+            if unseen >= allowed and len(above) and len(above[0]):
+                count = sum(1 for _ in above[0][-1].iter())
+                if count > max_elements:
+                    raise HostileInput(name, f"has an entry of more than {max_elements} elements")
+                unseen, allowed = 0, (max_elements - count + 1) * _SHORTEST
+        parser.close()
+        yield from _take_complete(above, are_open=0)
 
 
-def _events(parser: _Parser, stream: IO[bytes] | Any) -> Iterator[tuple[str, Element]]:
-    """All events of the stream. From Expat 2.6 on, some come only when it is closed."""
-    for block in _without_doctype(stream):
-        parser.feed(block)
-        yield from parser.read_events()  # type: ignore[misc]  # its types name all kinds of events
-    parser.close()
-    yield from parser.read_events()  # type: ignore[misc]
+def _take_complete(above: Element, *, are_open: int) -> list[Element]:
+    """The children of the root below ``above``, without the last so many; they leave it."""
+    if not len(above):
+        return []
+    root = above[0]
+    complete = root[: max(0, len(root) - are_open)]
+    del root[: len(complete)]
+    return complete
 
 
 def _without_doctype(stream: IO[bytes] | Any) -> Iterator[bytes]:

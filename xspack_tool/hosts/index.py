@@ -21,8 +21,8 @@ from xspack_tool.repo.repomd import MAX_REPOMD, RepomdRecord, parse_repomd
 _MAX_COMPS, _MAX_PRIMARY, _MAX_FILELISTS = 2 << 20, 32 << 20, 256 << 20
 #: More packages than any pack, or any release, has.
 _MAX_PACKAGES = 20_000
-#: No package of an index has as many elements, or elements as deep.
-_MAX_ELEMENTS, _MAX_DEPTH = 100_000, 32
+#: No package of an index has as many elements.
+_MAX_ELEMENTS = 100_000
 #: More files than any package has.
 _MAX_FILES = 2_000_000
 _BLOCK = 1 << 20
@@ -164,9 +164,7 @@ def _comps(iso: IsoReader, records: tuple[Record, ...]) -> str:
 def _packages(iso: IsoReader, href: str) -> Iterator[IndexedPackage]:
     name = f"{iso.path}: {href}"
     with iso.open(href) as file:
-        for count, node in enumerate(
-            iterate_xml(_Bounded(file, name, _MAX_PRIMARY), name, _MAX_ELEMENTS, _MAX_DEPTH)
-        ):
+        for count, node in enumerate(iterate_xml(_Bounded(file, name, _MAX_PRIMARY), name, _MAX_ELEMENTS)):
             if count >= _MAX_PACKAGES:
                 raise HostileInput(name, f"lists more than {_MAX_PACKAGES} packages")
             if tag_of(node) == "package":
@@ -193,7 +191,7 @@ def _read_whole(iso: IsoReader, record: Record) -> Record:
     name = f"{iso.path}: {record.href}"
     try:
         with iso.open(record.href) as file:
-            for _ in iterate_xml(_Bounded(file, name, _MAX_FILELISTS), name, _MAX_FILES, _MAX_DEPTH):
+            for _ in iterate_xml(_Bounded(file, name, _MAX_FILELISTS), name, _MAX_FILES):
                 pass
     except HostileInput:
         raise

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 #: What ISO 9660 itself allows for a name, with its version (level 3); hosts read the Rock Ridge name.
 _STEM, _SUFFIX = 20, 3
+_POORER = re.compile("[^A-Z0-9_]")
 
 
 def master_iso(
@@ -89,8 +90,8 @@ def _plain_names(paths: Iterable[str]) -> dict[str, str]:
         above, _, name = path.rpartition("/")
         stem, dot, suffix = name.rpartition(".") if path not in folders else (name, "", "")
         stem, suffix = (stem, suffix) if dot else (name, "")
-        stem = re.sub("[^A-Z0-9_]", "_", stem.upper())[:_STEM] or "_"
-        suffix = re.sub("[^A-Z0-9_]", "_", suffix.upper())[:_SUFFIX]
+        stem = _POORER.sub("_", stem.upper()[:_STEM]) or "_"
+        suffix = _POORER.sub("_", suffix.upper()[:_SUFFIX])
         ending = f".{suffix}" if path not in folders else ""
         plain, number = f"{names[above]}/{stem}{ending}", 0
         while plain in taken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _METADATA = 8 << 20
 #: How deep folders may be; ISO 9660 itself ends at 8.
 _DEPTH = 16
+#: What no name of a file holds.
+_NO_NAME = re.compile(r"[/\x00-\x1f\x7f]")
 
 
 class IsoEntry(Struct, frozen=True):
@@ -121,7 +124,7 @@ class Tree:
             name: str = raw.decode("utf-8")
         except UnicodeDecodeError:
             raise Trick(f"the name {raw!r} is not UTF-8") from None
-        if name in ("", ".", "..") or "/" in name or any(ord(sign) < 32 or ord(sign) == 127 for sign in name):
+        if name in ("", ".", "..") or _NO_NAME.search(name):
             raise Trick(f"the name {name!r} is none of a file")
         return name
 
