@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, error: type[BaseException]
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert place.read_text() == "old"
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_large_file_that_is_replaced_is_closed(
+    threads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot_start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    if not threads:
+        monkeypatch.setattr(threading.Thread, "start", cannot_start)
+    place = tmp_path / "large"
+    place.write_bytes(bytes(2 << 20))
+    before = os.listdir("/proc/self/fd")
+    write_whole(place, b"new")
+    for thread in threading.enumerate():
+        if thread.name == "closing":
+            thread.join()
+    assert place.read_bytes() == b"new" and os.listdir("/proc/self/fd") == before
 
 
 def test_writing_and_copying(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 _BLOCK = 1 << 20
+#: From this size on, a file that is replaced is given back apart.
+_LARGE = 1 << 20
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def whole(place: Path, shared: bool = False) -> Iterator[Path]:
     beside = place.with_name(f".{place.name}{own}.new")
     try:
         yield beside
-        os.replace(beside, place)
+        _give_name(beside, place)
     except BaseException as error:
         # The system names no file where there is no room in it, and Python the one that was copied.
         if isinstance(error, OSError) and (
@@ -33,6 +35,27 @@ def whole(place: Path, shared: bool = False) -> Iterator[Path]:
             error.filename = str(place)
         beside.unlink(missing_ok=True)
         raise
+
+
+def _give_name(made: Path, place: Path) -> None:
+    """Rename it. A large file that had the name goes in a thread: a disk takes a millisecond for each MiB that it gets
+    back, and nothing has to wait for that."""
+    old = None
+    with suppress(OSError):
+        if place.stat().st_size >= _LARGE:
+            old = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.replace(made, place)
+    finally:
+        if old is not None:
+            _close_apart(old)
+
+
+def _close_apart(descriptor: int) -> None:
+    try:
+        threading.Thread(target=os.close, args=(descriptor,), name="closing").start()
+    except RuntimeError:  # no more threads
+        os.close(descriptor)
 
 
 def write_whole(place: Path, content: str | bytes, mode: int | None = None, shared: bool = False) -> None:
