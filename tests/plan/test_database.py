@@ -12,6 +12,8 @@ import SCons.dblite
 import SCons.SConsign
 from trees import HEAD, Tree
 
+from xspack_tool.plan import scons
+
 #: Ages the sources, so that they are read once.
 OLD = "import xspack_tool.plan.output_states\nxspack_tool.plan.output_states._OLD = -(10**18)\n"
 #: A target of another's, which SCons notes itself.
@@ -88,3 +90,36 @@ def test_it_holds_what_scons_would_note(tree: Tree, change: str) -> None:
     ours = content(tree)
     build(tree, source, ALL + COPY)
     assert ours == content(tree)
+
+
+def test_the_bytes_are_those_that_scons_writes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tree, "a", COPY)
+    for module, name in scons._NOTES:
+        kind = getattr(module, name)
+        monkeypatch.setattr(kind, "__getstate__", kind.__getstate__)  # as it is outside of a build of ours
+    table = SCons.dblite.open(str(tree.path / ".sconsign"), "r")
+    read = {place: pickle.loads(table[place]) for place in sorted(table.keys())}
+    before = {place: pickle.dumps(entries, 4) for place, entries in read.items()}
+    scons.note_quickly()
+    assert {place: pickle.dumps(entries, 4) for place, entries in read.items()} == before
+    assert before["build/rpms"] and before["src"]
+
+
+def test_a_note_of_another_kind_is_left_to_scons(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(SCons.Node.NodeInfoBase):  # type: ignore[misc]  # it has no types
+        __slots__ = ("__dict__", "here")
+
+    class More(SCons.Node.NodeInfoBase):  # type: ignore[misc]
+        __slots__ = ("here",)
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {**super().__getstate__(), "more": 1}
+
+    inner = SCons.Node.NodeInfoBase.__getstate__
+    monkeypatch.setattr(SCons.Node.NodeInfoBase, "__getstate__", inner)
+    scons.note_quickly()
+    other, more = Other(), More()
+    other.here, other.there, more.here = 1, 2, 3
+    assert list(other.__getstate__().items()) == list(inner(other).items())
+    assert {"there": 2, "here": 1}.items() <= other.__getstate__().items()
+    assert more.__getstate__() == {"here": 3, "_version_id": 2, "more": 1}

@@ -19,7 +19,14 @@ from xspack_tool.plan.node_record import record_of
 from xspack_tool.plan.outputs import made_before
 from xspack_tool.plan.progress import progress_line
 from xspack_tool.plan.schedule import schedule_with
-from xspack_tool.plan.scons import check_scons, end_with, interrupt_by, record_in_words, wrap_build
+from xspack_tool.plan.scons import (
+    check_scons,
+    end_with,
+    interrupt_by,
+    note_quickly,
+    record_in_words,
+    wrap_build,
+)
 from xspack_tool.plan.session import Declaration, session
 from xspack_tool.plan.step import make_targets
 from xspack_tool.run import ask_to_stop
@@ -37,6 +44,7 @@ def install_gate() -> None:
     if session().first_time("gate"):
         check_scons()
         is_recorded = record_in_words()
+        note_quickly()
 
         def gated(build: Callable[[], Any], options: Any, targets: Any, target_top: Any) -> Any:
             for finish in session().when_read:

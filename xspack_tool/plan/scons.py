@@ -28,6 +28,13 @@ from xspack_tool.errors import Problem, system_words
 
 #: What begins a build, with the parameters that it has.
 _BUILD = ("fs", "options", "targets", "target_top")
+#: What SCons's database is made of.
+_NOTES = (
+    (SCons.Node, "NodeInfoBase"),
+    (SCons.Node, "BuildInfoBase"),
+    (SCons.SConsign, "SConsignEntry"),
+)
+_ABSENT = object()
 #: What plan/cache.py replaces in SCons's cache, and calls of it.
 _OF_CACHES = ("retrieve", "push", "cachepath", "is_enabled", "is_readonly", "CacheDebug")
 
@@ -114,6 +121,44 @@ def record_in_words() -> Callable[[], bool]:
 
     database.write, database.Get_DataBase = write, opened
     return lambda: not unwritten
+
+
+def note_quickly() -> None:
+    """Have SCons's database written in two thirds of the time: each of its notes, of which a file has several, looks
+    for the slots of its class and of all classes above; here each class does so once. The bytes are the same."""
+    for module, name in _NOTES:
+        kind = getattr(module, name, None)
+        inner = getattr(kind, "__getstate__", None)
+        if kind is not None and inner is not None:
+            kind.__getstate__ = _quick_state(inner)
+
+
+def _quick_state(inner: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    slots_of: dict[type, tuple[str, ...]] = {}
+
+    def state(note: Any) -> dict[str, Any]:
+        kind = type(note)
+        if (slots := slots_of.get(kind)) is None:
+            slots = slots_of[kind] = _slots(note, inner(note))
+        return _in_slots(note, slots) if slots else inner(note)
+
+    return state
+
+
+def _slots(note: Any, state: dict[str, Any]) -> tuple[str, ...]:
+    """The slots of a note that make up its state; none where they do not."""
+    own = (vars(kind).get("__slots__", ()) for kind in type(note).mro())
+    slots = tuple(name for names in own for name in names if name != "__weakref__")
+    with suppress(AttributeError):
+        if list(_in_slots(note, slots).items()) == list(state.items()):
+            return slots
+    return ()
+
+
+def _in_slots(note: Any, slots: tuple[str, ...]) -> dict[str, Any]:
+    found = {name: value for name in slots if (value := getattr(note, name, _ABSENT)) is not _ABSENT}
+    found["_version_id"] = note.current_version_id
+    return found
 
 
 def forget(node: Node) -> None:
