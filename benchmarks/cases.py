@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 
 from benchmarks.driver import driver_arms
 from benchmarks.lab import SCONS, Arm, Lab, interleaved
@@ -312,7 +311,7 @@ def full(
     arms: list[Arm],
     what: str,
     rounds: int = 0,
-    others: Mapping[str, Callable[[], Sample]] = MappingProxyType({}),
+    others: Mapping[str, Callable[[], Sample]] | None = None,
 ) -> dict[str, list[Sample]]:
     """Builds from nothing, in turn with each other and with what else is measured."""
 
@@ -320,7 +319,8 @@ def full(
         arm.clean()
         return arm.run(what)
 
-    return interleaved(rounds or lab.rounds, {arm.name: partial(build, arm) for arm in arms} | dict(others))
+    steps = {arm.name: partial(build, arm) for arm in arms}
+    return interleaved(rounds or lab.rounds, {**steps, **(others or {})})
 
 
 def parallel(lab: Lab) -> Iterator[Row]:

@@ -220,8 +220,9 @@ def _variables(
     data that is stripped later, where there is any.
     """
     own = {**usual_variables(place.kernel, place.tree), **request.make_variables}
-    data = "-g" if debug else "" if request.unstripped else _NO_DEBUG_DATA
-    cflags = [own.pop("KCFLAGS", ""), *macros, data, "-pipe" if place.pipe else ""]
+    is_stripped = not debug and not request.unstripped
+    data = ["-g" if debug else "", _NO_DEBUG_DATA if is_stripped else ""]
+    cflags = [own.pop("KCFLAGS", ""), *macros, *data, "-pipe" if place.pipe else ""]
     aflags = [own.pop("KAFLAGS", "")]
     maps = [f"{place.prefix_map}={place.sources}=.", f"{place.prefix_map}={place.tree}=/usr/src/kernel"]
     if place.compiler_prefix:
