@@ -297,6 +297,17 @@ def test_debians_python_without_venv_is_completed(machine: Machine) -> None:
     assert done.stderr.endswith("\nbootstrap:   apt-get install -y --no-install-recommends python3-venv\n")
 
 
+def test_a_distributions_python_goes_before_another(machine: Machine) -> None:
+    """pyenv's is found first, and is compiled without a profile."""
+    asked = 'if [ "$1" = -c ]; then [ "$3" = "" ]; exit; fi\necho "pyenv made it" >>"$LOG"\n'
+    machine.program("python3.13", asked + PYTHON)
+    assert machine.run().returncode == 0
+    assert machine.logged() == machine.made
+    (machine.checkout / "requirements.lock").write_text("changed")
+    assert machine.run(PYTHON="python3.13").returncode == 0
+    assert machine.logged() == ["pyenv made it", *machine.made]
+
+
 def test_failed_libraries_leave_no_environment_that_passes_for_whole(machine: Machine) -> None:
     done = machine.run("true", PIP_ENDS="1")
     assert done.returncode == 1
