@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 import SCons.Node.Alias
@@ -76,8 +75,10 @@ def _needs(node: Node) -> Iterable[Node]:
     if isinstance(node, SCons.Node.FS.Dir):
         within = [child for name, child in node.entries.items() if str(name) not in (".", "..")]
         return [*node.sources, *(node.depends or ()), *(node.prerequisites or ()), *within]
-    # SCons forgets an empty list once the node is done.
-    return chain(node.sources, node.depends or (), node.prerequisites or ())
+    sources: list[Node] = node.sources
+    if node.depends or node.prerequisites:  # SCons forgets an empty list once the node is done
+        return [*sources, *(node.depends or ()), *(node.prerequisites or ())]
+    return sources
 
 
 def _node(target: Any, folder: Any = None) -> Node:

@@ -20,7 +20,7 @@ from xspack_tool.plan.node_record import own_record, record_of
 from xspack_tool.plan.outputs import remove_older
 from xspack_tool.plan.package import identity_of
 from xspack_tool.plan.profile import profile_of
-from xspack_tool.plan.read_cache import file_sha256, read_cached
+from xspack_tool.plan.read_cache import cache_of, read_cached
 from xspack_tool.plan.settings import source_date_epoch
 from xspack_tool.plan.step import Named, Step, add_step
 from xspack_tool.plan.tools import version_of
@@ -163,12 +163,12 @@ def own(env: Any, pack: Pack, iso: Node, nodes: list[Node]) -> None:
 def materials(env: Any, iso: Node) -> list[tuple[str, str]]:
     """Each file that an ISO is made of and that nothing builds, by its path in the tree; one outside by its name."""
     top = SCons.Node.FS.get_default_fs().Top.get_abspath() + os.sep
-    digests = {}
+    digests, cache = {}, cache_of(env)
     for node in reached([iso]):
         if not isinstance(node, SCons.Node.FS.File) or node.has_builder() or not node.rexists():
             continue
         source = node.rfile()  # below a VariantDir without copies the node's own path is empty
         path = source.get_abspath()
         name = path.removeprefix(top) if path.startswith(top) else Path(path).name
-        digests[name] = file_sha256(env, source)
+        digests[name] = cache.sha256(path)
     return sorted(digests.items())

@@ -33,6 +33,20 @@ class ReadCache:
             with suppress(OSError):
                 write_notes(self.file, self.entries)
 
+    def read(self, key: str, state: Any, read: Callable[[], Any], cheap: bool = False) -> Any:
+        """As :func:`read_cached`."""
+        entry = self.entries.get(key)
+        if entry is None or entry["state"] != state:
+            entry = {"state": state, "result": read()}
+            self.entries[key] = entry
+            self.changed |= not cheap
+        return entry["result"]
+
+    def sha256(self, path: str) -> str:
+        """The SHA-256 of a file that exists."""
+        digest: str = self.read(f"sha256 {path}", file_state(path), lambda: file_digest(Path(path)))
+        return digest
+
 
 def read_file_cached(env: Any, node: Any, what: str, read: Callable[[Path], Any]) -> Any:
     """``read(path)`` of a file that exists, cached. The result must be plain JSON; errors are not cached."""
@@ -42,22 +56,20 @@ def read_file_cached(env: Any, node: Any, what: str, read: Callable[[Path], Any]
 
 def file_sha256(env: Any, node: Any) -> str:
     """The SHA-256 of a file that exists, cached."""
-    digest: str = read_file_cached(env, node, "sha256", file_digest)
-    return digest
+    return cache_of(env).sha256(node.get_abspath())
 
 
 def read_cached(env: Any, key: str, state: Any, read: Callable[[], Any], cheap: bool = False) -> Any:
     """``read()``, cached as long as ``state`` (plain JSON) is the same. What is ``cheap`` is written with what else
     was read, and for itself makes no file: a tree in which all is refused stays as it is."""
+    return cache_of(env).read(key, state, read, cheap)
+
+
+def cache_of(env: Any) -> ReadCache:
+    """The cache below an environment's XSPACK_OUT."""
     # A relative folder means another place in each SConscript.
     place = (out_path(env, ".xspack"), env.fs.getcwd())
-    cache = session().read_caches_by_place.get(place) or _cache_at(env, place)
-    entry = cache.entries.get(key)
-    if entry is None or entry["state"] != state:
-        entry = {"state": state, "result": read()}
-        cache.entries[key] = entry
-        cache.changed |= not cheap
-    return entry["result"]
+    return session().read_caches_by_place.get(place) or _cache_at(env, place)
 
 
 def _cache_at(env: Any, place: tuple[str, Any]) -> ReadCache:

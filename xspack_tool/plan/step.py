@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -194,7 +195,7 @@ def _mode(node: Node) -> str:
 
 def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     planned = planned_of(target[0])
-    label, targets = planned.step.label, _paths(target)
+    label, targets = planned.step.label, [node.get_abspath() for node in target]
     if any(one.refused for one in record_of(target[0]).declarations):
         return BuildError(target, "its declaration is faulty, see above")
     begun, why_now = time.monotonic(), why_built(target[0])
@@ -204,16 +205,17 @@ def _perform(target: Any, source: Any, env: Any) -> BuildError | None:
     except OSError as error:
         why = _words(label, error, target[0])
     if not why:
-        why = next((f"{label} made no {path.name}" for path in targets if not path.is_file()), "")
+        lacking = (os.path.basename(path) for path in targets if not os.path.isfile(path))
+        why = next((f"{label} made no {name}" for name in lacking), "")
         # From a terminal every program gets the signal, too: what one answered then, however it ended, is no answer.
         if is_stopping():
             why = f"{label} was interrupted"
-            remove(*map(str, targets))
+            remove(*targets)
     session().ran[target[0]] = (begun, time.monotonic(), why_now)
     if not why:
         return None
     for path in targets:
-        remove(*temporaries(str(path)))
+        remove(*temporaries(path))
     return BuildError(target, why)
 
 
