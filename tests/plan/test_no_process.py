@@ -13,6 +13,10 @@ import pytest
 from support import need
 from trees import Tree
 
+from xspack_tool.model.changelog import CONSTANT_TIME
+from xspack_tool.signing.home import MARK, end_agent
+from xspack_tool.signing.keys import make_test_key
+
 DECLARED = """\
 names = ["p%d" % number for number in range(COUNT)]
 packages = [env.Userspace(
@@ -59,3 +63,20 @@ def test_no_program_for_a_package(tmp_path: Path, writer: str) -> None:
     else:
         assert counts[0] == counts[1]
         assert {name for name in counts[1] if not name.startswith("gpg")} <= {"ldconfig", "sh"}, counts[1]
+
+
+def test_a_changed_file_starts_no_program(tmp_path: Path, short_dir: Path) -> None:
+    """gpg told of the key in the first build; its agent runs."""
+    need("strace", "gpg")
+    tree, home = Tree(tmp_path / "tree").write(FILES), short_dir / "gnupg"
+    make_test_key(home, tree.path / "KEY", "KEY", CONSTANT_TIME)
+    (home / MARK).unlink()  # as a key that stays, whose agent does
+    shutil.copy("/bin/true", tree.path / "program")
+    key = f"COUNT = 3\nenv['XSPACK_GNUPGHOME'] = {str(home)!r}\n"
+    tree.declare(key + DECLARED.replace('env.TestKey("KEY")', '"KEY"'))
+    try:
+        assert "gpg" in started(tree, tmp_path)
+        tree.write({"tool.sh": "#!/bin/sh\necho another\n"})
+        assert started(tree, tmp_path) == []
+    finally:
+        end_agent(home)

@@ -7,8 +7,10 @@ import pytest
 from support import need
 
 from xspack_tool.run import run
-from xspack_tool.signing.agent import Agent, AgentError, find_key
+from xspack_tool.signing import agent
+from xspack_tool.signing.agent import Agent, AgentError, find_key, remember_key_of
 from xspack_tool.signing.home import gnupg_home
+from xspack_tool.signing.keys import SecretKey, secret_key
 from xspack_tool.signing.sign import Signer
 from xspack_tool.signing.verify import verify_file, verify_rpm
 
@@ -77,5 +79,25 @@ def test_a_key_that_was_deleted_is_not_found_any_more(make_key):
     home, fingerprint = gnupg_home(key.home), key.key.fingerprint
     assert find_key(home, fingerprint) == find_key(home, fingerprint)
     run(["gpg", "--homedir", home, "--batch", "--yes", "--delete-secret-keys", fingerprint], timeout=60)
-    with pytest.raises(AgentError, match="No secret key"):
+    with pytest.raises(AgentError, match=r"^no secret key$"):
         find_key(home, fingerprint)
+
+
+def test_gpg_is_not_asked_for_what_an_earlier_run_found(make_key, monkeypatch):
+    """Until the keyring changes, which the other key does; an agent that does not have the key is believed."""
+    key = make_key("remembered", "Remembered <r@x.example>", "rsa2048", "sign", "never")
+    home = gnupg_home(key.home)
+    found = secret_key(key.home, key.key.fingerprint)
+    place = find_key(home, found.fingerprint)
+    agent._find_key.cache_clear()
+    asked = []
+    monkeypatch.setattr(agent, "secret_key", lambda home, fingerprint: asked.append(fingerprint))
+    remember_key_of(home, found)
+    assert find_key(home, found.fingerprint) == place and asked == []
+    (key.home / "pubring.kbx").touch()
+    with pytest.raises(AgentError, match=r"^no secret key$"):
+        find_key(home, found.fingerprint)
+    assert asked == [found.fingerprint]
+    remember_key_of(home, SecretKey(found.fingerprint, "0" * 40))
+    with pytest.raises(AgentError):
+        find_key(home, found.fingerprint)

@@ -13,7 +13,7 @@ from support import lacks, wait_for
 
 from xspack_tool.errors import BadInput
 from xspack_tool.signing.home import gnupg_home
-from xspack_tool.signing.keys import PublicKey, has_secret_key, make_test_key, read_public_key
+from xspack_tool.signing.keys import PublicKey, make_test_key, read_public_key, secret_key
 
 CREATED = 1577836800
 
@@ -56,17 +56,17 @@ def test_a_killed_run_is_made_good(short_tmp):
         if file.exists():
             read_public_key(file)  # whole, if it is there at all
     key = make_test_key(home, file, "RPM-GPG-KEY-K", CREATED)
-    assert has_secret_key(home, key.fingerprint)
+    assert secret_key(home, key.fingerprint)
     file.unlink()
     assert make_test_key(home, file, "RPM-GPG-KEY-K", CREATED) == key
     assert [p.name for p in home.parent.iterdir() if p.name not in ("gnupg", file.name)] == []
 
 
 def test_a_secret_key_is_found_by_fingerprint(signing_key, locked_key):
-    assert has_secret_key(signing_key.home, signing_key.key.fingerprint)
-    assert has_secret_key(locked_key.home, locked_key.key.fingerprint)
-    assert not has_secret_key(signing_key.home, locked_key.key.fingerprint)
-    assert not has_secret_key(signing_key.home / "nowhere", signing_key.key.fingerprint)
+    assert secret_key(signing_key.home, signing_key.key.fingerprint)
+    assert secret_key(locked_key.home, locked_key.key.fingerprint)
+    assert secret_key(signing_key.home, locked_key.key.fingerprint) is None
+    assert secret_key(signing_key.home / "nowhere", signing_key.key.fingerprint) is None
 
 
 def test_facts_of_other_keys(make_key, signing_key, tmp_path):
@@ -162,9 +162,9 @@ def test_a_long_home_works_and_no_agent_is_left(tmp_path):
     code = (
         "import sys, pathlib as p\n"
         "from xspack_tool.signing.home import gnupg_home\n"
-        "from xspack_tool.signing.keys import make_test_key as m, has_secret_key as h\n"
+        "from xspack_tool.signing.keys import make_test_key as m, secret_key as h\n"
         "home = p.Path(sys.argv[1])\n"
-        f"print(h(home, m(home, home.parent / 'KEY', 'KEY', {CREATED}).fingerprint), gnupg_home(home))"
+        f"print(bool(h(home, m(home, home.parent / 'KEY', 'KEY', {CREATED}).fingerprint)), gnupg_home(home))"
     )
     done = subprocess.run([sys.executable, "-c", code, home], capture_output=True, text=True, check=True)
     works, used = done.stdout.split()

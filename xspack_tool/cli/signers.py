@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from xspack_tool.errors import StepError
-from xspack_tool.signing.keys import export_public_key, find_secret_key, has_secret_key, read_public_key
+from xspack_tool.signing.keys import export_public_key, find_secret_key, read_public_key, secret_key
 from xspack_tool.signing.passphrase import read_passphrase
 from xspack_tool.signing.sign import Signer
 
@@ -26,7 +26,7 @@ def add_keyring_argument(parser: argparse.ArgumentParser) -> None:
 def signer_of_file(public_file: Path, home: Path | None) -> Signer:
     """Who signs with the key of a public key file. Raises BadInput or StepError."""
     key = read_public_key(public_file)
-    if not has_secret_key(home, key.fingerprint):
+    if secret_key(home, key.fingerprint) is None:
         place = home or "gpg's own keyring"
         raise StepError(
             f"{place} holds no secret key {key.fingerprint} of {public_file}; import it there, or name the "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from SCons.Node import Node
 from SCons.Util import NodeList
 
@@ -58,6 +58,7 @@ class SigningKey(Struct, frozen=True):
         from xspack_tool.signing.passphrase import read_passphrase
         from xspack_tool.signing.sign import Signer
 
+        _remember_secret_keys()
         return Signer(self.home, public_key(public_file), read_passphrase())
 
 
@@ -65,15 +66,25 @@ def public_key(file: Path) -> PublicKey:
     """What a public key file holds. Raises BadInput."""
     from xspack_tool.signing.keys import read_public_key, remember_key
 
-    for known in session().known_keys:
+    for _, known in session().known_keys:
         remember_key(known)
     return read_public_key(file)
 
 
+def _remember_secret_keys() -> None:
+    """Have gpg not asked once more for keys that were found while reading, in this run or an earlier one."""
+    from xspack_tool.signing.sign import remember_secret_key
+
+    for home, known in session().known_keys:
+        if "secret" in known and session().first_time(f"secret key {known['secret']} in {home}"):
+            remember_secret_key(home, known["secret"])
+
+
 def find_ahead(key: SigningKey) -> None:
-    """Ask gpg for a key before it is to sign."""
+    """Ask for a key, and have its agent started, before it is to sign."""
     from xspack_tool.signing.sign import find_agent_key
 
+    _remember_secret_keys()
     find_agent_key(key.home, public_key(Path(key.node.get_abspath())).fingerprint)
 
 
@@ -147,7 +158,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
             rule = f"{key.home or own} holds no secret key {lacking}"
             remedy = "import it there, or set XSPACK_GNUPGHOME to the keyring that has it"
             return [Problem("key", name, rule, remedy)]
-        session().known_keys.append(known)
+        session().known_keys.append((key.home, known))
         session().ahead.append(("xspack_tool.plan.keys", "find_ahead", key))
         return []
 
@@ -156,7 +167,7 @@ def key_check(env: Any, key: SigningKey) -> Callable[[], list[Problem]]:
 
 def _find_secret_key(key: SigningKey) -> dict[str, Any]:
     """What is known of a key that can sign. Asking gpg takes longer than reading a small tree."""
-    from xspack_tool.signing.keys import facts_of, has_secret_key, read_public_key
+    from xspack_tool.signing.keys import facts_of, read_public_key, secret_key
     from xspack_tool.signing.sign import cannot_sign
 
     path = Path(key.node.get_abspath())
@@ -164,9 +175,10 @@ def _find_secret_key(key: SigningKey) -> dict[str, Any]:
     if why := cannot_sign(public):
         raise _CannotSign(why)
     fingerprint = public.fingerprint
-    if not has_secret_key(key.home, fingerprint):
+    secret = secret_key(key.home, fingerprint)
+    if secret is None:
         raise _NoSecretKey(fingerprint)
-    return facts
+    return {**facts, "secret": to_builtins(secret)}
 
 
 def _state(key: SigningKey) -> list[Any]:

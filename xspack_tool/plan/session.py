@@ -83,8 +83,8 @@ class Session(Struct):
     uuids: dict[str, Problem] = field(default_factory=dict)
     #: (XSPACK_OUT, base name) -> the public key file of that name.
     keys: dict[tuple[str, str], Node] = field(default_factory=dict)
-    #: What is known of the files of such keys, for who reads one.
-    known_keys: list[dict[str, Any]] = field(default_factory=list)
+    #: The keyrings of such keys, with what is known of each, for who reads its file or signs with it.
+    known_keys: list[tuple[Path | None, dict[str, Any]]] = field(default_factory=list)
     #: Functions that later steps call first, by name, with their arguments; see plan/ahead.py.
     ahead: list[tuple[Any, ...]] = field(default_factory=list)
     #: (alias, label of a pack, its nodes): aliases that are made where the user made none.

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 
 from msgspec import Struct
@@ -18,9 +19,8 @@ from msgspec import Struct
 from xspack_tool.errors import StepError
 from xspack_tool.run import ASKING, run
 from xspack_tool.signing.home import KEYRING, agent_socket, usual_sockets
+from xspack_tool.signing.keys import SecretKey, secret_key
 
-#: Validities of keys that are invalid, disabled, revoked, expired; algorithms that are RSA and may sign.
-_UNUSABLE, _RSA = ("i", "d", "r", "e"), ("1", "3")
 #: An agent's longest answer here is a signature of some hundred bytes; Assuan's lines have at most 1000.
 _LONGEST = 2000
 _PATIENCE = 120.0
@@ -37,13 +37,29 @@ class Place(Struct, frozen=True):
     keygrip: str
 
 
+#: What is known of keyrings.
+_State = tuple[tuple[int, int, int] | None, ...]
+#: (home, fingerprint, state of the keyring) -> what an earlier run found.
+_remembered: dict[tuple[str, str, _State], SecretKey] = {}
+
+
 def find_key(home: str, fingerprint: str) -> Place:
     """Where an RSA key of a keyring is, if it can sign; gpg is asked again when the keyring changed. Starts the agent
     if none runs."""
-    return _find_key(home, fingerprint, tuple(_state(os.path.join(home, name)) for name in KEYRING))
+    return _find_key(home, fingerprint, _state(home))
 
 
-def _state(path: str) -> tuple[int, int, int] | None:
+def remember_key_of(home: str, key: SecretKey) -> None:
+    """Have gpg not asked for a key that an earlier run found, as long as the keyring stays as it is: that takes as long
+    as two signatures."""
+    _remembered[home, key.fingerprint, _state(home)] = key
+
+
+def _state(home: str) -> _State:
+    return tuple(_state_of(os.path.join(home, name)) for name in KEYRING)
+
+
+def _state_of(path: str) -> tuple[int, int, int] | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -52,27 +68,19 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _find_key(home: str, fingerprint: str, state: tuple[object, ...]) -> Place:
-    words = ["--batch", "--no-options", "--with-colons", "--with-keygrip", "--list-secret-keys", fingerprint]
+def _find_key(home: str, fingerprint: str, state: _State) -> Place:
     try:
-        listing = run(
-            ["gpg", "--homedir", home, *words], timeout=ASKING, what="looking for the secret key"
-        ).out
+        key = _remembered.get((home, fingerprint, state)) or secret_key(Path(home), fingerprint)
         place = _running(home)
     except StepError as error:
         raise AgentError(str(error)) from None
-    # doc/DETAILS of gnupg: validity, algorithm, capabilities, and + for a secret key that is there.
-    records = [line.split(":") for line in listing.splitlines()]
-    grips = [record[9] for record in records if record[0] == "grp"]
-    keys = [record for record in records if record[0] == "sec"]
-    if len(keys) != 1 or not grips:
+    if key is None:
         raise AgentError("no secret key")
-    validity, algorithm, capabilities, secret = (keys[0][number] for number in (1, 3, 11, 14))
-    if validity in _UNUSABLE or algorithm not in _RSA or "s" not in capabilities or secret not in ("", "+"):
+    if not key.grip:
         raise AgentError("a key that gpg has to judge")
     with Agent(place, None) as agent:
-        agent.check(grips[0])
-    return Place(place, grips[0])
+        agent.check(key.grip)
+    return Place(place, key.grip)
 
 
 def _running(home: str) -> str:

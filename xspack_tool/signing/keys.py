@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Algorithm ids of RFC 4880 section 9.1 and its successors, as far as keys that sign go.
 ALGORITHMS = {"1": "RSA", "3": "RSA", "17": "DSA", "19": "ECDSA", "22": "EdDSA"}
+#: Validities of keys that are invalid, disabled, revoked, expired.
+_UNUSABLE = ("i", "d", "r", "e")
 _LARGEST = 1 << 20
 _ESCAPED = {"n": "\n", "r": "\r", "f": "\f", "v": "\v", "b": "\b", "0": "\0"}
 
@@ -191,9 +193,17 @@ def _unescaped(text: str) -> str:
     )
 
 
-def has_secret_key(home: Path | None, fingerprint: str) -> bool:
-    """Whether the keyring in ``home`` (None: the user's own) can sign with this primary key."""
-    return any(found == fingerprint for found, _ in _secret_keys(home, fingerprint))
+class SecretKey(Struct, frozen=True):
+    """A primary secret key of a keyring. ``grip`` is what gpg's agent calls it; empty where gpg has to judge: another
+    algorithm than RSA, a smart card, a key that is expired or may not sign."""
+
+    fingerprint: str
+    grip: str
+
+
+def secret_key(home: Path | None, fingerprint: str) -> SecretKey | None:
+    """The primary key of this fingerprint, if the keyring in ``home`` (None: the user's own) can sign with it."""
+    return next((key for key in _secret_keys(home, fingerprint) if key.fingerprint == fingerprint), None)
 
 
 def find_secret_key(home: Path | None, which: str) -> str:
@@ -203,7 +213,7 @@ def find_secret_key(home: Path | None, which: str) -> str:
     """
     for name in (f"={which}", which):
         if found := _secret_keys(home, name):
-            return found[0][0]
+            return found[0].fingerprint
     place = home or "gpg's own keyring"
     raise StepError(f"{place} holds no secret key for {which!r}; import it there, or name another keyring")
 
@@ -215,28 +225,34 @@ def export_public_key(home: Path | None, fingerprint: str) -> str:
     return run(argv, env=env, timeout=ASKING, what="exporting the public key").out
 
 
-def _secret_keys(home: Path | None, which: str) -> list[tuple[str, str]]:
-    """(fingerprint, keygrip's token) of the primary secret keys that gpg finds and can use for ``which``."""
+def _secret_keys(home: Path | None, which: str) -> list[SecretKey]:
+    """The primary secret keys that gpg finds and can use for ``which``."""
     argv = [
-        "gpg",
-        "--batch",
-        "--no-options",
-        "--no-auto-check-trustdb",
-        "--with-colons",
-        "--list-secret-keys",
-        which,
+        *("gpg", "--batch", "--no-options", "--no-auto-check-trustdb", "--with-colons", "--with-keygrip"),
+        *("--list-secret-keys", which),
     ]
     env = {"GNUPGHOME": gnupg_home(home)}
     done = run(argv, env=env, timeout=ASKING, check=False, what="looking for the secret key")
-    keys, token = [], "#"
+    own: list[str] | None = None  # of the key whose lines are read
+    keys, fingerprint = [], ""
     for line in done.out.splitlines():
         fields = line.split(":")
         if fields[0] in ("sec", "ssb"):
-            token = fields[14] if fields[0] == "sec" else "#"  # '#': the secret part itself is elsewhere
-        elif fields[0] == "fpr" and token != "#":
-            keys.append((fields[9], token))
-            token = "#"
+            # '#': the secret part itself is elsewhere.
+            own = fields if fields[0] == "sec" and fields[14] != "#" else None
+        elif fields[0] == "fpr" and own:
+            fingerprint = fields[9]
+        elif fields[0] == "grp" and own:
+            keys.append(SecretKey(fingerprint, fields[9] if _is_for_agent(own) else ""))
     return keys
+
+
+def _is_for_agent(fields: Sequence[str]) -> bool:
+    """Whether the agent signs with a key, of which gpg told its validity, algorithm, capabilities, and ``+`` for a
+    secret key that is there (gnupg's doc/DETAILS)."""
+    validity, algorithm, capabilities, secret = (fields[number] for number in (1, 3, 11, 14))
+    usable = validity not in _UNUSABLE and "s" in capabilities and secret in ("", "+")
+    return usable and ALGORITHMS.get(algorithm) == "RSA"
 
 
 def make_test_key(home: Path, public_file: Path, name: str, created: int) -> PublicKey:
@@ -263,7 +279,7 @@ def make_test_key(home: Path, public_file: Path, name: str, created: int) -> Pub
         ]
         run([*gpg, *words], env=env, stdin=b"\n", timeout=WORKING, what="making a test key")
         keys = _secret_keys(home, f"={uid}")
-    export = [*gpg, "--armor", "--export", keys[0][0]]
+    export = [*gpg, "--armor", "--export", keys[0].fingerprint]
     text = run(export, env=env, timeout=ASKING, what="exporting the test key").out
     if not public_file.exists() or public_file.read_text(encoding="ascii") != text:
         write_whole(public_file, text)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 
 from xspack_tool.errors import StepError
 from xspack_tool.files import whole, write_whole
 from xspack_tool.rpm.openpgp import armoured_signature
 from xspack_tool.run import WORKING, missing_program, run, work_folder
-from xspack_tool.signing.agent import Agent, AgentError, Place, find_key
+from xspack_tool.signing.agent import Agent, AgentError, Place, find_key, remember_key_of
 from xspack_tool.signing.home import gnupg_home
-from xspack_tool.signing.keys import PublicKey, python_gnupg
+from xspack_tool.signing.keys import PublicKey, SecretKey, python_gnupg
 from xspack_tool.signing.passphrase import FILE_VARIABLE, VARIABLE, passphrase_fd
 from xspack_tool.signing.rpm_header import RsaKey, UnusualRpmError, signed_begin
 
@@ -50,6 +50,12 @@ def cannot_sign(key: PublicKey) -> str:
 def find_agent_key(home: Path | None, fingerprint: str) -> Place:
     """Where a key of the keyring in ``home`` (None: the user's own) is for gpg's agent. Raises AgentError."""
     return find_key(gnupg_home(home), fingerprint)
+
+
+def remember_secret_key(home: Path | None, facts: Mapping[str, str]) -> None:
+    """Have gpg not asked for a secret key of which these are the fields, as an earlier run noted them."""
+    with suppress(ValidationError):  # noted by another version
+        remember_key_of(gnupg_home(home), convert(facts, SecretKey))
 
 
 class Signer(Struct, frozen=True):
