@@ -239,7 +239,7 @@ def test_fields_by_name() -> None:
             "requires": (Dependency("x", ">", "1"),),
         }
     )
-    assert fields(json.loads(canonical(package))) == {
+    assert fields(json.loads(canonical(package)), {}) == {
         "entries[/a].kind": "file",
         "entries[/a].mode": 384,
         "entries[/a].path": "/a",
@@ -252,3 +252,26 @@ def test_fields_by_name() -> None:
         "summary": "s",
         "version": "1",
     }  # fmt: skip
+
+
+_ITEMS = st.fixed_dictionaries({"path": st.sampled_from("abc"), "mode": st.integers(0, 2)})
+_DECLARED = st.dictionaries(
+    st.sampled_from("wxyz"),
+    st.integers(0, 1)
+    | st.lists(st.sampled_from("ab"))
+    | st.lists(st.lists(st.sampled_from("ab"), max_size=2), max_size=4)
+    | st.lists(_ITEMS, max_size=4, unique_by=lambda item: item["path"])
+    | st.dictionaries(st.sampled_from("ab"), st.integers(0, 1)),
+)
+
+
+@given(_DECLARED, _DECLARED)
+def test_fields_that_are_known_are_left_out_and_no_others(old, new):
+    """Items that were inserted, removed or moved are the same ones as before."""
+    known, now = fields(old, {}), fields(new, {})
+    was, became = fields(old, new), fields(new, old)
+    assert was.items() <= known.items() and became.items() <= now.items()
+    names = {*known, *now}
+    assert {
+        name: (was.get(name), became.get(name)) for name in names if was.get(name) != became.get(name)
+    } == {name: (known.get(name), now.get(name)) for name in names if known.get(name) != now.get(name)}

@@ -6,6 +6,7 @@ import datetime
 import functools
 import json
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from msgspec import NODEFAULT, Struct, StructMeta
@@ -51,27 +52,36 @@ def _shallow(value: Any) -> Any:
     return dict(_declared(value)) if isinstance(value, Struct) else plain(value)
 
 
+#: In no declaration.
+_NOTHING = object()
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_shallow)
 
 
-def fields(declared: dict[str, Any]) -> dict[str, Any]:
-    """Each field of what a declaration's canonical text says with its value, by its name: what --debug=explain
-    compares."""
-    return dict(_named(declared, ""))
+def fields(declared: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Each field of what a declaration's canonical text says with its value, by its name, but for what ``known`` has in
+    the same place: of thousands of fields one changed."""
+    return dict(_named(declared, known, ""))
 
 
-def _named(data: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _named(data: Any, known: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if data == known:
+        return
     if isinstance(data, dict):
+        others = known if isinstance(known, dict) else {}
         for key in sorted(data):
-            yield from _named(data[key], f"{prefix}.{key}" if prefix else key)
+            yield from _named(data[key], others.get(key, _NOTHING), f"{prefix}.{key}" if prefix else key)
     elif isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
-        for number, item in enumerate(data):
-            yield from _named(item, f"{prefix}[{_label(item, number)}]")
+        others = dict(map(_label, known, count())) if isinstance(known, list) else {}
+        for label, item in map(_label, data, count()):
+            yield from _named(item, others.get(label, _NOTHING), f"{prefix}[{label}]")
     else:
         yield prefix, data
 
 
-def _label(item: Any, number: int) -> str:
-    """What tells an item of a list from the others, so that inserting one does not rename the rest."""
-    keys = ("path", "name", "phase", "date") if isinstance(item, dict) else ()
-    return next((str(item[key]) for key in keys if key in item), str(number))
+def _label(item: Any, number: int) -> tuple[str, Any]:
+    """What tells an item of a list from the others, so that inserting one does not rename the rest, and the item."""
+    if isinstance(item, dict):
+        for key in ("path", "name", "phase", "date"):
+            if key in item:
+                return str(item[key]), item
+    return str(number), item

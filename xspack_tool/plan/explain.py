@@ -73,13 +73,10 @@ def _in_one_line(text: str) -> str:
 def changed_fields(old: str, new: str) -> list[str]:
     """``field: old -> new`` for each field in which two declarations, as StepAction writes them, differ."""
     (label, before, noted), (new_label, after, new_noted) = _read(old), _read(new)
-    # Of thousands of materials one changed: what is equal needs no names.
-    for name in [name for name in before if name in after and before[name] == after[name]]:
-        del before[name], after[name]
-    before = {label: _Said(""), **fields(before), **noted}
-    after = {new_label: _Said(""), **fields(after), **new_noted}
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [f"{name}: {_said(before, name)} -> {_said(after, name)}" for name in names]
+    old_fields = {label: _Said(""), **fields(before, after), **noted}
+    new_fields = {new_label: _Said(""), **fields(after, before), **new_noted}
+    names = [name for name in {**old_fields, **new_fields} if old_fields.get(name) != new_fields.get(name)]
+    return [f"{name}: {_said(old_fields, name)} -> {_said(new_fields, name)}" for name in names]
 
 
 def _read(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
