@@ -84,7 +84,7 @@ def test_a_key_that_was_deleted_is_not_found_any_more(make_key):
 
 
 def test_gpg_is_not_asked_for_what_an_earlier_run_found(make_key, monkeypatch):
-    """Until the keyring changes, which the other key does; an agent that does not have the key is believed."""
+    """Until the keyring changes; an agent that does not have the key is believed."""
     key = make_key("remembered", "Remembered <r@x.example>", "rsa2048", "sign", "never")
     home = gnupg_home(key.home)
     found = secret_key(key.home, key.key.fingerprint)
@@ -101,3 +101,4 @@ def test_gpg_is_not_asked_for_what_an_earlier_run_found(make_key, monkeypatch):
     remember_key_of(home, SecretKey(found.fingerprint, "0" * 40))
     with pytest.raises(AgentError):
         find_key(home, found.fingerprint)
+    assert asked == [found.fingerprint]

@@ -9,7 +9,7 @@ from pathlib import Path
 from xspack_tool.errors import StepError
 from xspack_tool.signing.keys import export_public_key, find_secret_key, read_public_key, secret_key
 from xspack_tool.signing.passphrase import read_passphrase
-from xspack_tool.signing.sign import Signer
+from xspack_tool.signing.sign import Signer, remember_secret_key
 
 
 def add_keyring_argument(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +26,14 @@ def add_keyring_argument(parser: argparse.ArgumentParser) -> None:
 def signer_of_file(public_file: Path, home: Path | None) -> Signer:
     """Who signs with the key of a public key file. Raises BadInput or StepError."""
     key = read_public_key(public_file)
-    if secret_key(home, key.fingerprint) is None:
+    secret = secret_key(home, key.fingerprint)
+    if secret is None:
         place = home or "gpg's own keyring"
         raise StepError(
             f"{place} holds no secret key {key.fingerprint} of {public_file}; import it there, or name the "
             "keyring that has it with --gnupghome"
         )
+    remember_secret_key(home, secret)
     return Signer(home, key, read_passphrase())
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
 from SCons.Node import Node
 from SCons.Util import NodeList
 
@@ -73,11 +74,13 @@ def public_key(file: Path) -> PublicKey:
 
 def _remember_secret_keys() -> None:
     """Have gpg not asked once more for keys that were found while reading, in this run or an earlier one."""
+    from xspack_tool.signing.keys import SecretKey
     from xspack_tool.signing.sign import remember_secret_key
 
     for home, known in session().known_keys:
-        if "secret" in known and session().first_time(f"secret key {known['secret']} in {home}"):
-            remember_secret_key(home, known["secret"])
+        if session().first_time(f"secret key {known.get('secret')} in {home}"):
+            with suppress(KeyError, ValidationError):  # noted by another version
+                remember_secret_key(home, convert(known["secret"], SecretKey))
 
 
 def find_ahead(key: SigningKey) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 
 from xspack_tool.errors import StepError
 from xspack_tool.files import whole, write_whole
@@ -52,10 +52,9 @@ def find_agent_key(home: Path | None, fingerprint: str) -> Place:
     return find_key(gnupg_home(home), fingerprint)
 
 
-def remember_secret_key(home: Path | None, facts: Mapping[str, str]) -> None:
-    """Have gpg not asked for a secret key of which these are the fields, as an earlier run noted them."""
-    with suppress(ValidationError):  # noted by another version
-        remember_key_of(gnupg_home(home), convert(facts, SecretKey))
+def remember_secret_key(home: Path | None, key: SecretKey) -> None:
+    """Have gpg not asked once more for a secret key that it told of, as long as the keyring stays as it is."""
+    remember_key_of(gnupg_home(home), key)
 
 
 class Signer(Struct, frozen=True):
